@@ -1,0 +1,120 @@
+"""Every error that ocinet raises on purpose.
+
+    OcinetError
+    ├── RequestError       the request is wrong: fix it and ask again
+    │   ├── NotFoundError  a name in it is not there
+    │   └── ConflictError  it wants what another one holds
+    ├── BusyError          a lock or a kernel object is busy: ask again later
+    ├── ExhaustedError     no address or port is left: free some
+    └── SystemFailure      the kernel, a file or a tool failed: report or repair
+        └── KernelError    a netlink request failed; carries the errno
+
+Each class has the exit code of the `ocinet` command. Library code raises; only
+the edges print and exit.
+"""
+
+from __future__ import annotations
+
+
+class OcinetError(Exception):
+    """What failed, why, and what to do about it.
+
+    Args:
+        what: the act and its object, as "cannot attach web to lan".
+        why: the cause, one clause.
+        hint: a command or setting that helps, or "".
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, why: str, hint: str = "") -> None:
+        super().__init__(what, why, hint)
+        self.what = what
+        self.why = why
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Render as `what: why (hint: …)`, on one line."""
+        line = f"{self.what}: {self.why}" if self.what else self.why
+        return f"{line} (hint: {self.hint})" if self.hint else line
+
+    def within(self, what: str) -> OcinetError:
+        """Return the same error, told as part of a larger act.
+
+        The innermost cause and the hint are kept, so that one line still says
+        everything: "cannot attach web: port 80 is taken by db".
+        """
+        outer = type(self)(what, f"{self.what}: {self.why}" if self.what else self.why, self.hint)
+        outer.__cause__ = self
+        return outer
+
+
+class RequestError(OcinetError):
+    """The request is malformed or impossible."""
+
+    exit_code = 2
+
+
+class NotFoundError(RequestError):
+    """A container, network or lease that the request names is not there."""
+
+    exit_code = 3
+
+
+class ConflictError(RequestError):
+    """An address, port or name is held by another one, which the error names."""
+
+    exit_code = 4
+
+
+class ExhaustedError(OcinetError):
+    """No address or port is left to give."""
+
+    exit_code = 5
+
+
+class BusyError(OcinetError):
+    """A lock was not had in time; the error names its holder."""
+
+    exit_code = 6
+
+
+class SystemFailure(OcinetError):
+    """A file, a tool or the kernel failed in a way that no request can mend."""
+
+    exit_code = 1
+
+
+class KernelError(SystemFailure):
+    """A netlink request failed.
+
+    Attributes:
+        errno: the positive errno of the kernel's answer.
+    """
+
+    def __init__(self, what: str, why: str, hint: str = "", *, errno: int = 0) -> None:
+        super().__init__(what, why, hint)
+        self.errno = errno
+
+    def within(self, what: str) -> KernelError:
+        """Return the same error, told as part of a larger act."""
+        why = f"{self.what}: {self.why}" if self.what else self.why
+        outer = KernelError(what, why, self.hint, errno=self.errno)
+        outer.__cause__ = self
+        return outer
+
+
+def failures(what: str, errors: list[OcinetError]) -> None:
+    """Raise what was collected while going on past errors; nothing if there was none.
+
+    Raises:
+        OcinetError: the one error as it is, or all of them in one line.
+    """
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        hint = next((error.hint for error in errors if error.hint), "")
+        why = "; ".join(
+            f"{error.what}: {error.why}" if error.what else error.why for error in errors
+        )
+        raise SystemFailure(what, why, hint) from errors[0]

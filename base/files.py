@@ -1,0 +1,244 @@
+"""State files: whole or not there, reached through one directory descriptor.
+
+A file appears by `link` (create) or `rename` (replace) of a finished temporary
+one, so a reader never sees half of it and a kill leaves at most a `.tmp-` file,
+which `sweep` removes. Directories are ours alone: owned by root, closed to
+others, and no symbolic link is followed in their last part. Nothing here syncs
+to disk unless asked: /run does not survive a reboot, reservations must.
+"""
+
+from __future__ import annotations
+
+import os
+from stat import S_ISREG
+
+from ocinet.base.errors import SystemFailure
+from ocinet.base.jsontext import MAX_BYTES
+
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TEMPORARY = ".tmp-"
+
+
+def _failure(act: str, path: str, error: OSError) -> SystemFailure:
+    return SystemFailure(f"cannot {act} {path}", error.strerror or str(error))
+
+
+def make_directories(path: str) -> None:
+    """Make a directory and its missing parents, each with mode 0700.
+
+    `os.makedirs` gives its mode to the last part alone and leaves the parents
+    to the umask, which a runtime may hand to its hooks as 0.
+
+    Args:
+        path: absolute; that it is there already is success.
+
+    Raises:
+        OSError: a part can't be made, or is no directory.
+    """
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+    except FileNotFoundError:
+        make_directories(os.path.dirname(path))
+        make_directories(path)
+
+
+class Directory:
+    """One directory of state files, open by descriptor.
+
+    Args:
+        path: absolute; missing parts are made with mode 0700.
+        durable: whether each change is synced to disk before it counts.
+
+    Raises:
+        SystemFailure: it can't be made or opened, or others than its owner
+            may write to it.
+    """
+
+    def __init__(self, path: str, *, durable: bool = False) -> None:
+        self.path = path
+        self._durable = durable
+        self._made = 0
+        try:
+            self._fd = os.open(path, _OPEN_DIRECTORY)
+        except FileNotFoundError:
+            self._fd = self._make()
+        except OSError as error:
+            raise _failure("open", path, error) from error
+        status = os.fstat(self._fd)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            self.close()
+            raise SystemFailure(
+                f"cannot trust {path}",
+                f"owner {status.st_uid}, mode {status.st_mode & 0o777:o}: others may write to it",
+                f"chown root {path} && chmod 0700 {path}",
+            )
+
+    def _make(self) -> int:
+        try:
+            make_directories(self.path)
+            return os.open(self.path, _OPEN_DIRECTORY)
+        except OSError as error:
+            raise _failure("make", self.path, error) from error
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._fd)
+
+    def __enter__(self) -> Directory:
+        """Return itself; closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Close the descriptor."""
+        self.close()
+
+    def names(self) -> list[str]:
+        """List the files, without temporary and hidden ones, unordered."""
+        return [name for name in os.listdir(self._fd) if not name.startswith(".")]
+
+    def exists(self, name: str) -> bool:
+        """Tell whether `name` is there, whatever it is."""
+        try:
+            os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _failure("look at", f"{self.path}/{name}", error) from error
+        return True
+
+    def read(self, name: str) -> bytes | None:
+        """Return the whole content, or None if there is no such file.
+
+        Raises:
+            SystemFailure: it is no regular file, another user's, too large or
+                unreadable.
+        """
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+                         dir_fd=self._fd)  # fmt: skip
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _failure("read", f"{self.path}/{name}", error) from error
+        try:
+            status = os.fstat(fd)
+            if not S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+                raise SystemFailure(
+                    f"cannot read {self.path}/{name}",
+                    f"it is no regular file of at most {MAX_BYTES} bytes",
+                )
+            if status.st_uid != os.geteuid():
+                raise SystemFailure(
+                    f"cannot trust {self.path}/{name}", f"user {status.st_uid} owns it"
+                )
+            # A buffer of the size that is needed: one of MAX_BYTES costs 16 us more.
+            return os.read(fd, status.st_size + 1)
+        except OSError as error:
+            raise _failure("read", f"{self.path}/{name}", error) from error
+        finally:
+            os.close(fd)
+
+    def create(self, name: str, content: str) -> bool:
+        """Make a file that must not be there yet.
+
+        Returns:
+            False if the name is taken; nothing has changed then.
+
+        Raises:
+            SystemFailure: it can't be written; nothing has changed then.
+        """
+        temporary = self._write(content)
+        try:
+            os.link(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise _failure("create", f"{self.path}/{name}", error) from error
+        finally:
+            os.unlink(temporary, dir_fd=self._fd)
+        try:
+            self._sync()
+        except OSError as error:
+            os.unlink(name, dir_fd=self._fd)
+            raise _failure("create", f"{self.path}/{name}", error) from error
+        return True
+
+    def replace(self, name: str, content: str) -> None:
+        """Put `content` under `name`, whether it is there or not.
+
+        Raises:
+            SystemFailure: it can't be written; the old content is still there.
+        """
+        temporary = self._write(content)
+        try:
+            os.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            self._sync()
+        except OSError as error:
+            os.unlink(temporary, dir_fd=self._fd)
+            raise _failure("write", f"{self.path}/{name}", error) from error
+
+    def remove(self, name: str) -> bool:
+        """Remove a file; False if it was not there.
+
+        Raises:
+            SystemFailure: it can't be removed.
+        """
+        try:
+            os.unlink(name, dir_fd=self._fd)
+            self._sync()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _failure("remove", f"{self.path}/{name}", error) from error
+        return True
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a file another name, replacing what has that one.
+
+        Raises:
+            SystemFailure: it can't be renamed, or is not there.
+        """
+        try:
+            os.rename(name, new_name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            self._sync()
+        except OSError as error:
+            raise _failure("rename", f"{self.path}/{name}", error) from error
+
+    def sweep(self) -> int:
+        """Remove temporary files of writers that are gone; returns how many.
+
+        Needs the lock that the directory's writers hold.
+        """
+        swept = 0
+        for name in os.listdir(self._fd):
+            if name.startswith(_TEMPORARY) and not os.path.exists(f"/proc/{name.split('-')[1]}"):
+                swept += self.remove(name)
+        return swept
+
+    def _write(self, content: str) -> str:
+        self._made += 1
+        name = f"{_TEMPORARY}{os.getpid()}-{id(self):x}-{self._made}"
+        try:
+            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+                         0o600, dir_fd=self._fd)  # fmt: skip
+        except OSError as error:
+            raise _failure("write in", self.path, error) from error
+        try:
+            data = content.encode()
+            while data:
+                data = data[os.write(fd, data) :]
+            if self._durable:
+                os.fsync(fd)
+        except OSError as error:
+            os.unlink(name, dir_fd=self._fd)
+            raise _failure("write in", self.path, error) from error
+        finally:
+            os.close(fd)
+        return name
+
+    def _sync(self) -> None:
+        if self._durable:
+            os.fsync(self._fd)

@@ -1,0 +1,92 @@
+"""JSON text to plain objects and back, through the C accelerator alone.
+
+`import json` costs about as much as a bare interpreter's start, because it
+pulls in `re`; the C scanner and encoder under it do the same work alone.
+"""
+
+from __future__ import annotations
+
+from _json import encode_basestring_ascii, make_encoder, make_scanner
+
+from ocinet.base.errors import RequestError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_BYTES = 1 << 20
+MAX_NESTING = 32
+_BLANK = " \t\r\n"
+
+
+def _refuse_constant(name: str) -> Any:
+    """Refuse NaN and Infinity: JSON has none (RFC 8259 section 6)."""
+    raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_value(value: object) -> Any:
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+class _Options:
+    """What the C scanner reads its options from."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = staticmethod(_refuse_constant)
+
+
+_scan = make_scanner(_Options)  # type: ignore[arg-type]  # it only reads attributes
+
+
+def _nesting(value: Any, room: int) -> bool:
+    """Tell whether `value` nests no deeper than `room` levels."""
+    if isinstance(value, dict):
+        return room > 0 and all(_nesting(item, room - 1) for item in value.values())
+    if isinstance(value, list):
+        return room > 0 and all(_nesting(item, room - 1) for item in value)
+    return True
+
+
+def loads(data: bytes, what: str) -> Any:
+    """Parse one JSON document.
+
+    Args:
+        data: UTF-8 text, at most `MAX_BYTES` long and `MAX_NESTING` deep.
+        what: names the document in an error, as "cannot read the state".
+
+    Raises:
+        RequestError: it is too long, too deep, not UTF-8 or not JSON.
+    """
+    if len(data) > MAX_BYTES:
+        raise RequestError(what, f"it is longer than {MAX_BYTES} bytes")
+    try:
+        text = data.decode()
+        start = len(text) - len(text.lstrip(_BLANK))
+        value, end = _scan(text, start)
+        if text[end:].strip(_BLANK):
+            raise ValueError(f"there is more after its end at character {end}")
+        if not _nesting(value, MAX_NESTING):
+            raise RecursionError
+    except StopIteration as stop:
+        raise RequestError(what, f"it is not JSON at character {stop.value}") from None
+    except RecursionError:
+        raise RequestError(what, f"it nests deeper than {MAX_NESTING} levels") from None
+    except ValueError as error:  # of the scanner, or of the UTF-8 decoder
+        raise RequestError(what, f"it is not JSON: {error}") from None
+    return value
+
+
+def dumps(value: Any) -> str:
+    """Render a JSON value on one line, in ASCII.
+
+    Raises:
+        TypeError: `value` holds something that JSON has no form for.
+    """
+    encode = make_encoder(
+        {}, _refuse_value, encode_basestring_ascii, None, ": ", ", ", False, False, False
+    )  # fmt: skip
+    return "".join(encode(value, 0))
