@@ -10,7 +10,8 @@ to disk unless asked: /run does not survive a reboot, reservations must.
 from __future__ import annotations
 
 import os
-from stat import S_ISREG
+from errno import ENOTEMPTY
+from stat import S_ISDIR, S_ISREG
 
 from ocinet.base.errors import SystemFailure
 from ocinet.base.jsontext import MAX_BYTES
@@ -23,7 +24,15 @@ def _failure(act: str, path: str, error: OSError) -> SystemFailure:
     return SystemFailure(f"cannot {act} {path}", error.strerror or str(error))
 
 
-def make_directories(path: str) -> None:
+def _sync_directory(path: str) -> None:
+    fd = os.open(path, _OPEN_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_directories(path: str, *, durable: bool = False) -> None:
     """Make a directory and its missing parents, each with mode 0700.
 
     `os.makedirs` gives its mode to the last part alone and leaves the parents
@@ -31,6 +40,7 @@ def make_directories(path: str) -> None:
 
     Args:
         path: absolute; that it is there already is success.
+        durable: whether what is made is synced to disk.
 
     Raises:
         OSError: a part can't be made, or is no directory.
@@ -41,8 +51,28 @@ def make_directories(path: str) -> None:
         if not os.path.isdir(path):
             raise
     except FileNotFoundError:
-        make_directories(os.path.dirname(path))
-        make_directories(path)
+        make_directories(os.path.dirname(path), durable=durable)
+        make_directories(path, durable=durable)
+    else:
+        if durable:
+            _sync_directory(os.path.dirname(path))
+
+
+def remove_directory(path: str) -> bool:
+    """Remove an empty directory; False if it was not there, or is not empty.
+
+    Raises:
+        SystemFailure: it can't be removed for another reason.
+    """
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno == ENOTEMPTY:
+            return False
+        raise _failure("remove", path, error) from error
+    return True
 
 
 class Directory:
@@ -78,7 +108,7 @@ class Directory:
 
     def _make(self) -> int:
         try:
-            make_directories(self.path)
+            make_directories(self.path, durable=self._durable)
             return os.open(self.path, _OPEN_DIRECTORY)
         except OSError as error:
             raise _failure("make", self.path, error) from error
@@ -108,6 +138,29 @@ class Directory:
         except OSError as error:
             raise _failure("look at", f"{self.path}/{name}", error) from error
         return True
+
+    def is_directory(self, name: str) -> bool:
+        """Tell whether `name` is there and is a directory."""
+        try:
+            return S_ISDIR(os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mode)
+        except OSError:
+            return False
+
+    def link(self, name: str, other: Directory) -> None:
+        """Give a file, of whatever kind, the same name in another directory too.
+
+        That it has it already is success.
+
+        Raises:
+            SystemFailure: it is a directory, which can't have two names, or
+                there is no room.
+        """
+        try:
+            os.link(name, name, src_dir_fd=self._fd, dst_dir_fd=other._fd, follow_symlinks=False)
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise _failure("link", f"{self.path}/{name}", error) from error
 
     def read(self, name: str) -> bytes | None:
         """Return the whole content, or None if there is no such file.

@@ -87,6 +87,8 @@ def dumps(value: Any) -> str:
         TypeError: `value` holds something that JSON has no form for.
     """
     encode = make_encoder(
-        {}, _refuse_value, encode_basestring_ascii, None, ": ", ", ", False, False, False
+        {}, _refuse_value, encode_basestring_ascii, None, ": ", ", ",
+        # Neither sort keys, nor skip any, nor allow NaN: it takes no names.
+        False, False, False,  # noqa: FBT003
     )  # fmt: skip
     return "".join(encode(value, 0))

@@ -29,8 +29,9 @@ def check_container(name: str, what: str = "container id") -> str:
         RequestError: it does not match `[A-Za-z0-9][A-Za-z0-9_.+-]{0,199}`.
     """
     if not _legal(name, _ALNUM, _ALNUM | frozenset("_.+-"), 200):
-        raise RequestError("", f"{name[:220]!r} is no {what}",
-                           "use letters, digits and _.+-, 200 at most")  # fmt: skip
+        raise RequestError(
+            "", f"{name[:220]!r} is no {what}", "use letters, digits and _.+-, 200 at most"
+        )
     return name
 
 
@@ -41,8 +42,11 @@ def check_network(name: str) -> str:
         RequestError: it does not match `[a-z0-9][a-z0-9_.-]{0,62}`, or means a mode.
     """
     if not _legal(name, _LOWER, _LOWER | frozenset("_.-"), 63):
-        raise RequestError("", f"{name[:80]!r} is no network name",
-                           "use lower-case letters, digits and _.-, 63 at most")  # fmt: skip
+        raise RequestError(
+            "",
+            f"{name[:80]!r} is no network name",
+            "use lower-case letters, digits and _.-, 63 at most",
+        )
     if name in RESERVED_NETWORKS:
         raise RequestError("", f"the network name {name!r} is reserved for a mode")
     return name
@@ -63,8 +67,11 @@ def check_ifname(name: str) -> str:
         or any(letter in "/:%" or letter <= " " or letter == "\x7f" for letter in name)
     )
     if bad:
-        raise RequestError("", f"{name[:40]!r} is no interface name",
-                           f"use at most {_IFNAME_MAX} characters, no blank, /, : or %")  # fmt: skip
+        raise RequestError(
+            "",
+            f"{name[:40]!r} is no interface name",
+            f"use {_IFNAME_MAX} characters at most, no blank, /, : or %",
+        )
     return name
 
 

@@ -1,10 +1,10 @@
 """Where settings, state and run-time files lie.
 
-    /etc/ocinet       ocinet.toml, ocinet.toml.d/, networks/      OCINET_CONFIG_DIR
-    /var/lib/ocinet   reservations/                               OCINET_STATE_DIR
-    /run/ocinet       ipam/ attachments/ ports/ locks/ events.jsonl settings.json
-                                                                  OCINET_RUN_DIR
-    /run/netns        names of sandboxes, shared with `ip netns`
+/etc/ocinet       ocinet.toml, ocinet.toml.d/, networks/      OCINET_CONFIG_DIR
+/var/lib/ocinet   reservations/                               OCINET_STATE_DIR
+/run/ocinet       ipam/ attachments/ ports/ locks/ events.jsonl settings.json
+                                                              OCINET_RUN_DIR
+/run/netns        names of sandboxes, shared with `ip netns`
 """
 
 from __future__ import annotations

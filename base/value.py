@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Self, dataclass_transform
 else:
 
-    def dataclass_transform(**_options):
+    def dataclass_transform(**_options):  # noqa: ANN003, ANN201  checkers read the other branch
         """Stand in for `typing.dataclass_transform`: at run time it does nothing."""
         return lambda cls: cls
 

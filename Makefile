@@ -1,0 +1,93 @@
+# Builds, checks and shows ocinet. `make` alone lists what there is.
+
+PYTHON ?= /usr/bin/python3
+# Two workers: the engine tests mostly wait for runtimes.
+PYTEST_OPTIONS ?= -n 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+SITE = $(wildcard $(VENV)/lib/python3.*/site-packages)
+PACKAGES := $(wildcard base ipam engine hooks watcher cli)
+SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name 'py.typed'))
+CHECKED := $(PACKAGES) $(wildcard tests bench demo)
+
+DEMO_NEEDS := python3-venv iproute2 nftables busybox-static runc curl
+TEST_NEEDS := $(DEMO_NEEDS) crun podman docker.io iptables conntrack
+
+# Prints one list of pyproject.toml, so that it stands there only.
+PICK = $(PYTHON) -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print(*(project["dependencies"] if sys.argv[1] == "run" else project["optional-dependencies"][sys.argv[1]]), sep="\n")'
+
+.PHONY: help venv dev test lint imports types demo deps demo-deps clean FORCE
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
+venv: $(VENV)/.installed  ## .venv/bin/ocinet, from a compiled wheel
+
+# Without RECORD no pip can follow the links and delete the tree.
+dev: $(VENV)/.installed $(VENV)/.tools  ## .venv/bin/ocinet, linked to this tree: edits count at once
+	rm -rf $(SITE)/ocinet $(SITE)/ocinet-*.dist-info/RECORD $(VENV)/.installed
+	mkdir $(SITE)/ocinet
+	for package in $(PACKAGES); do ln -s ../../../../../$$package $(SITE)/ocinet/; done
+
+test: deps venv $(VENV)/.tools  ## the whole suite; needs root
+	$(BIN)/pytest $(PYTEST_OPTIONS)
+
+lint: $(VENV)/.tools imports  ## style, format and the import rule
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+
+imports: $(VENV)/.tools build/tree  ## imports point downward only
+	PYTHONPATH=build/tree $(BIN)/lint-imports --no-logo --cache-dir build/importlinter
+
+types: $(VENV)/.tools build/tree  ## mypy, strict
+	$(BIN)/mypy build/tree/ocinet tests
+
+demo: demo-deps venv  ## real containers get a network; needs root
+	demo/demo.sh
+
+deps:  ## install the Debian packages that tests need
+	@.ci/deps $(TEST_NEEDS)
+
+demo-deps:
+	@.ci/deps $(DEMO_NEEDS)
+
+clean:  ## remove what was built
+	rm -rf build dist $(VENV) .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/deps python3-venv
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.needs: $(VENV)/.made pyproject.toml
+	@echo "installing what ocinet needs into $(VENV)"
+	@$(PICK) run | xargs -d '\n' $(BIN)/pip install --quiet wheel
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.needs pyproject.toml
+	@echo "installing what its checks need into $(VENV)"
+	@{ $(PICK) test; $(PICK) lint; } | xargs -d '\n' $(BIN)/pip install --quiet
+	@touch $@
+
+# Not an editable link: the finder that such a link needs is not there under
+# `python3 -I -S`, which is how a hook runs.
+$(VENV)/.installed: $(VENV)/.needs build/sources $(SOURCES)
+	rm -rf build/lib build/bdist.* build/wheel $(SITE)/ocinet $(SITE)/ocinet-*.dist-info
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(BIN)/pip install --quiet --no-deps --compile build/wheel/ocinet-*.whl
+	rm -rf *.egg-info build/lib build/bdist.*
+	@touch $@
+
+# A removed file must be noticed too.
+build/sources: FORCE
+	@mkdir -p build
+	@echo $(SOURCES) | cmp -s - $@ || echo $(SOURCES) > $@
+
+# What mypy and the import rule read: the tree under its installed names.
+build/tree: FORCE
+	@rm -rf $@ && mkdir -p $@/ocinet
+	@for package in $(PACKAGES); do ln -s ../../../$$package $@/ocinet/; done
