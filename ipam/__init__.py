@@ -1,0 +1,1 @@
+"""Which address is whose: pools, leases, reservations, and the lock around them."""

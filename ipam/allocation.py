@@ -1,0 +1,313 @@
+"""One try to allocate, under the network's lock: decide on every address, then write.
+
+Deciding changes no lease. Where it depends on whether a holder lives, and
+nobody knows yet, the try ends with `Unjudged`; the store finds out without the
+lock and tries again.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.address import Address
+from ocinet.base.clock import now
+from ocinet.base.errors import ConflictError, ExhaustedError, RequestError, SystemFailure
+from ocinet.base.value import Value
+from ocinet.ipam.choose import allocatable, check_static, following, gateways, spans
+from ocinet.ipam.lease import Lease, Tombstone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ocinet.ipam.lease import Holder
+    from ocinet.ipam.leases import NetworkLeases
+    from ocinet.ipam.pool import Pool
+
+_PROBES = 8  # addresses looked at one by one before the whole directory is listed
+
+
+class Demand(Value):
+    """What is asked of the store; as the parameters of `AddressStore.allocate`.
+
+    Attributes:
+        reserved: whose name each reserved address of the network is kept for.
+    """
+
+    network: str
+    pools: tuple[Pool, ...]
+    wanted: tuple[Address, ...]
+    holder: Holder
+    name: str
+    taken: frozenset[Address]
+    reserved: dict[str, str]
+
+
+class Verdicts:
+    """What is known by now of the holders' lives.
+
+    Attributes:
+        living: leases that must not be touched.
+        dead: leases that may be taken over.
+        searched: families whose holders have all been judged.
+    """
+
+    def __init__(self) -> None:
+        self.living: set[Lease] = set()
+        self.dead: set[Lease] = set()
+        self.searched: set[int] = set()
+
+
+class Unjudged(Exception):
+    """The try can't go on before someone has judged these holders.
+
+    Attributes:
+        names: the addresses that they hold, most wanted first.
+        family: whose search is complete if none of them is dead; 0 if it is
+            not about a full pool.
+    """
+
+    def __init__(self, names: Iterable[str], family: int = 0) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self.family = family
+
+
+class _Gain(Value):
+    """An address that is decided on.
+
+    Attributes:
+        address: the address.
+        kept: the lease, if the holder has it already.
+        former: the dead holder's lease, if it is taken over.
+        pool: the pool whose turn it was, if it was chosen freely.
+    """
+
+    address: Address
+    kept: Lease | None = None
+    former: Lease | None = None
+    pool: Pool | None = None
+
+
+class Allocation:
+    """One try; the network's lock is held.
+
+    Args:
+        leases: of the network.
+        demand: what is asked.
+        verdicts: what is known of the holders.
+    """
+
+    def __init__(self, leases: NetworkLeases, demand: Demand, verdicts: Verdicts) -> None:
+        self._leases = leases
+        self._demand = demand
+        self._verdicts = verdicts
+        self._own = leases.of(demand.holder)
+        self._taken_by_number: dict[int, set[int]] = {}
+
+    def run(self) -> tuple[Lease, ...]:
+        """Decide and write.
+
+        Raises:
+            Unjudged: holders have to be judged first; nothing has changed.
+            OcinetError: as `AddressStore.allocate`.
+        """
+        demand = self._demand
+        gains = [self._static(address) for address in demand.wanted]
+        given = {address.family for address in demand.wanted}
+        for family in dict.fromkeys(pool.subnet.family for pool in demand.pools):
+            if family not in given:
+                gains.append(self._automatic(family))
+        return self._write(gains)
+
+    def _static(self, address: Address) -> _Gain:
+        """Decide on an address that is asked for, or reserved, by number."""
+        for lease in self._own:
+            if lease.address == address and lease.holder.same_endpoint(self._demand.holder):
+                return _Gain(address, kept=lease)
+        check_static(self._demand.pools, address)
+        if address in self._demand.taken:
+            raise ConflictError("", f"{address} is the host's own address")
+        owner = self._demand.reserved.get(str(address), self._demand.name)
+        if owner != self._demand.name:
+            raise ConflictError("", f"{address} is reserved for {owner}",
+                                f"ask for another one, or name the container {owner}")  # fmt: skip
+        found = self._leases.read(str(address))
+        if found is None:
+            return _Gain(address)
+        if isinstance(found, Tombstone):
+            raise ConflictError("", f"{address} is quarantined: its lease can't be read",
+                                "see `ocinet ipam ls`")  # fmt: skip
+        if found.holder.same_endpoint(self._demand.holder):
+            return _Gain(address, kept=found)
+        if found in self._verdicts.dead:
+            return _Gain(address, former=found)
+        if found not in self._verdicts.living:
+            raise Unjudged((str(address),))
+        raise ConflictError(
+            "",
+            f"{address} is held by container {found.holder.container} ({found.holder.ifname})",
+            "choose another address, or stop that container",
+        )
+
+    def _automatic(self, family: int) -> _Gain:
+        """Decide on an address of a family: one's own, the reserved one, or the next free."""
+        pools = tuple(pool for pool in self._demand.pools if pool.subnet.family == family)
+        own = [lease for lease in self._own
+               if any(lease.address in pool.subnet for pool in pools)]  # fmt: skip
+        for lease in own:
+            if lease.holder.same_endpoint(self._demand.holder):
+                return _Gain(lease.address, kept=lease)
+        for address in self._reserved(pools):
+            found = self._leases.peek_lease(str(address))
+            if not (found and self._is_sibling(found.holder)):
+                return self._static(address)
+        for lease in own:  # of a former life: its addresses may not be held by the dead for ever
+            if lease in self._verdicts.dead and self._may_give(lease.address, pools):
+                return _Gain(lease.address, former=lease)
+            if lease not in self._verdicts.living | self._verdicts.dead:
+                raise Unjudged((str(lease.address),))
+        for pool in pools:
+            value = self._next(pool)
+            if value is not None:
+                return _Gain(Address(family, value), pool=pool)
+        return self._inherit(family, pools)
+
+    def _reserved(self, pools: tuple[Pool, ...]) -> list[Address]:
+        """Return what is reserved for the holder's name in these pools."""
+        found = []
+        for text, owner in self._demand.reserved.items():
+            if owner == self._demand.name:
+                address = _parsed(text)
+                if address and any(address in pool.subnet for pool in pools):
+                    found.append(address)
+        return found
+
+    def _is_sibling(self, other: Holder) -> bool:
+        """Tell whether it is another interface of the same sandbox."""
+        mine = self._demand.holder
+        return (other.container, other.sandbox, other.boot_id) == (
+            mine.container, mine.sandbox, mine.boot_id,
+        ) and other.ifname != mine.ifname  # fmt: skip
+
+    def _excluded(self, family: int) -> set[int]:
+        """Return what next-fit never gives: gateways, the host's addresses, reservations."""
+        if family not in self._taken_by_number:
+            excluded = gateways(self._demand.pools, family)
+            excluded.update(a.value for a in self._demand.taken if a.family == family)
+            reserved = [_parsed(text) for text in self._demand.reserved]
+            excluded.update(a.value for a in reserved if a and a.family == family)
+            self._taken_by_number[family] = excluded
+        return self._taken_by_number[family]
+
+    def _may_give(self, address: Address, pools: tuple[Pool, ...]) -> bool:
+        if address.value in self._excluded(address.family):
+            return False
+        ranges = [span for pool in pools for span in spans(pool)]
+        return any(low <= address.value <= high for low, high in ranges)
+
+    def _next(self, pool: Pool) -> int | None:
+        """Return the pool's next free address; None if it has none.
+
+        A few are probed by name; only in a crowd is the directory listed.
+        """
+        excluded = self._excluded(pool.subnet.family)
+        last = self._leases.last_given(pool)
+        probed = 0
+        for value in following(spans(pool), last):
+            if value not in excluded:
+                if not self._leases.held(str(Address(pool.subnet.family, value))):
+                    return value
+                probed += 1
+                if probed == _PROBES:
+                    break
+        else:
+            return None
+        unfree = excluded | self._leases.numbers(pool.subnet.family)
+        return next((value for value in following(spans(pool), last) if value not in unfree), None)
+
+    def _inherit(self, family: int, pools: tuple[Pool, ...]) -> _Gain:
+        """Decide on the address of a dead holder, for every pool of the family is full."""
+        for former in self._verdicts.dead:
+            for pool in pools:
+                if not self._may_give(former.address, (pool,)):
+                    continue
+                if self._leases.peek_lease(str(former.address)) == former:
+                    return _Gain(former.address, former=former, pool=pool)
+        held = self._leases.numbers(family)
+        if family in self._verdicts.searched:
+            raise self._exhausted(family, pools, held)
+        doubtful: list[int] = []
+        theirs = held - self._excluded(family)
+        for pool in pools:
+            last = self._leases.last_given(pool)
+            # Those that were given longest ago first: they are the likeliest to be dead.
+            doubtful += [value for value in following(spans(pool), last) if value in theirs]
+        raise Unjudged((str(Address(family, value)) for value in doubtful), family)
+
+    def _exhausted(self, family: int, pools: tuple[Pool, ...], held: set[int]) -> ExhaustedError:
+        never = gateways(self._demand.pools, family)
+        kept = self._excluded(family) - held
+        told = []
+        for pool in pools:
+            give = allocatable(pool, never)
+            told.append(
+                f"{pool.subnet} has {give} to give, {give - allocatable(pool, held | never)} are"
+                f" held and {give - allocatable(pool, kept | never)} reserved or the host's own"
+            )
+        return ExhaustedError(
+            "",
+            f"no address is free on {self._demand.network}: {'; '.join(told)}",
+            "stop a container, or make a network with a wider subnet or range",
+        )
+
+    def _write(self, gains: list[_Gain]) -> tuple[Lease, ...]:
+        """Write every lease that is not there yet: all of them, or none."""
+        demand, time = self._demand, now()
+        before = [str(lease.address) for lease in self._own]
+        leases = [gain.kept or Lease(demand.network, gain.address, demand.holder, time)
+                  for gain in gains]  # fmt: skip
+        if all(gain.kept for gain in gains):
+            return tuple(leases)
+        made: list[str] = []
+        try:
+            # First, so that a kill in between leaves no lease that a second try can't find.
+            names = [str(lease.address) for lease in leases]
+            self._leases.note(demand.holder, list(dict.fromkeys(names + before)))
+            for gain, lease in zip(gains, leases, strict=True):
+                if gain.former:
+                    self._leases.swap(lease)
+                    self._tell(gain.former)
+                elif not gain.kept and not self._leases.create(lease):
+                    raise Unjudged((str(gain.address),))  # made by someone who heeds no lock
+                if not gain.kept:
+                    made.append(str(gain.address))
+        except BaseException:
+            self._undo(made, before)
+            raise
+        for gain in gains:
+            if gain.pool:
+                self._leases.note_last(gain.pool, gain.address)
+        return tuple(leases)
+
+    def _undo(self, made: list[str], before: list[str]) -> None:
+        try:
+            for name in made:
+                self._leases.remove(name)
+            self._leases.note(self._demand.holder, before)
+        except SystemFailure:
+            return  # the first error is the one to tell
+
+    def _tell(self, former: Lease) -> None:
+        mine = self._demand.holder
+        self._leases.reports.append(("lease taken over", {
+            "network": former.network,
+            "address": str(former.address),
+            "container": mine.container,
+            "former": former.holder.container,
+        }))  # fmt: skip
+
+
+def _parsed(text: str) -> Address | None:
+    try:
+        return Address.parse(text)
+    except RequestError:
+        return None  # no file of ours

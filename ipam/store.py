@@ -1,0 +1,317 @@
+"""The address store: allocate, release, and look at leases.
+
+The network's lock is held around files alone. Whether a holder still lives is
+asked of the engine, which may have to ask the kernel, so it is judged outside
+the lock; what was judged dead is taken over only if the lease is still the same
+one when the lock is held again.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ocinet.base.address import numbers
+from ocinet.base.errors import RequestError, SystemFailure
+from ocinet.base.names import check_container, check_ifname, check_network
+from ocinet.ipam.allocation import Allocation, Demand, Unjudged, Verdicts
+from ocinet.ipam.choose import Usage, allocatable, gateways
+from ocinet.ipam.lease import Lease, Tombstone
+from ocinet.ipam.leases import NetworkLeases
+from ocinet.ipam.reservation import ReservationStore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ocinet.base.address import Address, Subnet
+    from ocinet.base.clock import Deadline
+    from ocinet.base.paths import Paths
+    from ocinet.ipam.lease import Holder
+    from ocinet.ipam.pool import Pool
+
+
+class AddressStore:
+    """Which address is whose, on every network.
+
+    Args:
+        paths: where leases and reservations lie.
+        deadline: for the locks, and for judging the holders of a full pool.
+        holder_lives: whether a lease's holder still needs it; asked only while
+            no lock of the store is held.
+        report: takes what is worth an event: its phrase, and fields.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        deadline: Deadline,
+        holder_lives: Callable[[Lease], bool],
+        report: Callable[..., None],
+    ) -> None:
+        self._root = f"{paths.run}/ipam"
+        self._deadline = deadline
+        self._holder_lives = holder_lives
+        self._report = report
+        self._reservations = ReservationStore(paths, deadline=deadline)
+
+    def allocate(
+        self,
+        network: str,
+        pools: tuple[Pool, ...],
+        wanted: tuple[Address, ...],
+        holder: Holder,
+        name: str,
+        taken: frozenset[Address] = frozenset(),
+    ) -> tuple[Lease, ...]:
+        """Give an endpoint its addresses: all of them, or none.
+
+        Args:
+            network: its name.
+            pools: of the network; those of one family are tried in order.
+            wanted: static addresses.
+            holder: who asks. The same endpoint in the same sandbox gets the
+                leases back that it has.
+            name: the container's; what is reserved for it comes first.
+            taken: the host's own addresses, never given.
+
+        Returns:
+            One lease per wanted address, then one for each family of the pools
+            that `wanted` has none of.
+
+        Raises:
+            RequestError: a name is illegal, or a wanted address is none of the
+                network's, or a pool has none to give.
+            ConflictError: a wanted or reserved address is held by a living
+                container, kept for another name, or the host's own.
+            ExhaustedError: a pool is full of the living.
+            BusyError: the lock was not had, or the holders of a full pool not
+                judged, in time.
+            SystemFailure: a file can't be written.
+
+        Effects:
+            Lease files, made under the network's lock. After an error none is
+            left, but a dead holder's lease may be gone.
+        """
+        demand = Demand(
+            check_network(network), pools, tuple(dict.fromkeys(wanted)), holder,
+            check_container(name, "container name"), taken, self._reservations.names(network),
+        )  # fmt: skip
+        check_container(holder.container)
+        check_ifname(holder.ifname)
+        verdicts = Verdicts()
+        with self._open(network) as leases:
+            try:
+                while True:
+                    self._deadline.check(f"cannot get an address on {network}")
+                    try:
+                        with leases.locked(self._deadline):
+                            return Allocation(leases, demand, verdicts).run()
+                    except Unjudged as doubt:
+                        self._judge(leases, doubt, verdicts)
+            finally:
+                self._tell(leases)
+
+    def _judge(self, leases: NetworkLeases, doubt: Unjudged, verdicts: Verdicts) -> None:
+        """Find out which of the holders in doubt live, up to the first dead one."""
+        for name in doubt.names:
+            self._deadline.check(f"cannot get an address on {leases.network}")
+            try:
+                lease = leases.peek(name)
+            except (RequestError, SystemFailure):
+                with leases.locked(self._deadline):
+                    lease = leases.read(name)
+            if lease is None:
+                return  # free by now
+            if isinstance(lease, Tombstone) or lease in verdicts.living:
+                continue
+            if not self._holder_lives(lease):
+                verdicts.dead.add(lease)
+                return
+            verdicts.living.add(lease)
+        verdicts.searched.add(doubt.family)
+
+    def release(self, network: str, address: Address, container: str) -> bool:
+        """Free an address, if it is that container's.
+
+        Returns:
+            False if it is free already, or another's: nothing has changed then.
+
+        Raises:
+            BusyError: the lock was not had in time.
+            SystemFailure: the file can't be removed.
+        """
+        if not self._known(network):
+            return False
+        name = str(address)
+        with self._open(network) as leases:
+            try:
+                with leases.locked(self._deadline):
+                    lease = leases.read(name)
+                    if not isinstance(lease, Lease) or lease.holder.container != container:
+                        return False
+                    leases.remove(name)
+                    leases.strike(lease.holder, name)
+                    return True
+            finally:
+                self._tell(leases)
+
+    def reserved_mac(self, network: str, name: str) -> str:
+        """Return the MAC that is reserved for a container's name, or ""."""
+        return next((one.mac for one in self._reservations.of(network, name) if one.mac), "")
+
+    def give_back(self, network: str, pools: tuple[Pool, ...], leases: tuple[Lease, ...]) -> None:
+        """Undo an allocation whose addresses nobody has used: they are next again.
+
+        Args:
+            network: its name.
+            pools: that were allocated from.
+            leases: what `allocate` returned.
+
+        Raises:
+            BusyError: the lock was not had in time.
+            SystemFailure: a file can't be removed.
+        """
+        for lease in leases:
+            self.release(network, lease.address, lease.holder.container)
+        with self._open(network) as files, files.locked(self._deadline):
+            for lease in reversed(leases):
+                pool = next((one for one in pools if lease.address in one.subnet), None)
+                if pool and files.last_given(pool) == lease.address.value:
+                    files.note_last(pool, lease.address + -1)
+
+    def release_quarantined(self, network: str, address: Address) -> bool:
+        """Free an address whose lease could not be read: on purpose, by hand.
+
+        Returns:
+            False if it is free, or properly leased: nothing has changed then.
+
+        Raises:
+            BusyError: the lock was not had in time.
+            SystemFailure: it can't be removed, as when it is a directory.
+        """
+        if not self._known(network):
+            return False
+        with self._open(network) as leases:
+            try:
+                with leases.locked(self._deadline):
+                    return leases.release_quarantined(str(address))
+            finally:
+                self._tell(leases)
+
+    def lease(self, network: str, address: Address) -> Lease | None:
+        """Return the lease of one address; None if nobody has it."""
+        if not self._known(network):
+            return None
+        with self._open(network) as leases:
+            return leases.peek_lease(str(address))
+
+    def leases(self, network: str) -> tuple[Lease, ...]:
+        """Return all leases of a network, by address; without those that can't be read."""
+        if not self._known(network):
+            return ()
+        with self._open(network) as leases:
+            found = [leases.peek_lease(name) for name in leases.names()]
+        return tuple(sorted(
+            (lease for lease in found if lease),
+            key=lambda lease: (lease.address.family, lease.address.value),
+        ))  # fmt: skip
+
+    def quarantined(self, network: str) -> tuple[str, ...]:
+        """Return the addresses that are kept because their lease can't be read.
+
+        Raises:
+            BusyError: one was found only now, and the lock was not had in time.
+
+        Effects:
+            What is found unreadable only now is set aside and reported.
+        """
+        if not self._known(network):
+            return ()
+        with self._open(network) as leases:
+            unreadable = [name for name in leases.names() if not leases.peek_lease(name)]
+            if not unreadable:
+                return ()
+            try:
+                with leases.locked(self._deadline):
+                    found = {name: leases.read(name) for name in unreadable}
+            finally:
+                self._tell(leases)
+        return tuple(sorted(name for name in found if isinstance(found[name], Tombstone)))
+
+    def networks(self) -> tuple[str, ...]:
+        """Return the networks that hold anything."""
+        try:
+            names = sorted(os.listdir(self._root))
+        except FileNotFoundError:
+            return ()
+        found = []
+        for name in names:
+            try:
+                if not self._known(name):
+                    continue
+            except RequestError:
+                continue  # no directory of ours
+            with self._open(name) as leases:
+                if leases.names():
+                    found.append(name)
+        return tuple(found)
+
+    def usage(self, network: str, pools: tuple[Pool, ...]) -> tuple[Usage, ...]:
+        """Return how full each pool is, from one listing."""
+        held: list[str] = []
+        if self._known(network):
+            with self._open(network) as leases:
+                held = leases.names()
+        reserved = self._reservations.names(network)
+        return tuple(
+            Usage(
+                pool,
+                pool.subnet.size,
+                allocatable(pool, gateways(pools, pool.subnet.family)),
+                _count_inside(pool.subnet, held),
+                _count_inside(pool.subnet, reserved),
+            )
+            for pool in pools
+        )
+
+    def sweep(self, network: str) -> int:
+        """Remove what killed writers left behind; returns how many files.
+
+        Raises:
+            BusyError: the lock was not had in time.
+        """
+        if not self._known(network):
+            return 0
+        with self._open(network) as leases, leases.locked(self._deadline):
+            return leases.sweep()
+
+    def remove_network(self, network: str) -> None:
+        """Drop every lease of a network that goes; the caller knows that nobody uses it.
+
+        The empty directory and its lock stay until the reboot: whoever waits
+        for that lock must not end up with one of his own.
+
+        Raises:
+            BusyError: the lock was not had in time.
+            OcinetError: a file can't be removed; the others are.
+        """
+        if self._known(network):
+            with self._open(network) as leases, leases.locked(self._deadline):
+                leases.clear()
+
+    def _known(self, network: str) -> bool:
+        return os.path.isdir(f"{self._root}/{check_network(network)}")
+
+    def _open(self, network: str) -> NetworkLeases:
+        return NetworkLeases(f"{self._root}/{network}", network)
+
+    def _tell(self, leases: NetworkLeases) -> None:
+        while leases.reports:
+            event, fields = leases.reports.pop(0)
+            self._report(event, **fields)
+
+
+def _count_inside(subnet: Subnet, names: Iterable[str]) -> int:
+    low, high = subnet.value, subnet.value + subnet.size - 1
+    return sum(low <= value <= high for value in numbers(subnet.family, names))
