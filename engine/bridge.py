@@ -1,0 +1,348 @@
+"""Bridges: made, looked at and removed, by pyroute2; not on the hook's usual path.
+
+A bridge of ours bears the link group `LINK_GROUP` from the message that makes
+it. One of anybody else's can be looked at, and is never changed.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from errno import EEXIST, ENODEV
+from typing import TYPE_CHECKING, Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from ocinet.base.address import Address, Interface, Subnet
+from ocinet.base.errors import ConflictError, KernelError, NotFoundError, RequestError
+from ocinet.base.value import Value
+from ocinet.engine import sysctl
+from ocinet.engine.kernel import LINK_GROUP, is_ours
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+DEFAULT_MTU = 1500
+
+_AF_INET = 2
+_AF_INET6 = 10
+_IFF_UP = 1
+_IFA_F_NODAD = 2
+_RT_TABLE_MAIN = 254
+_RTN_UNICAST = 1
+_RTPROT_RA = 9
+_NOT_SUBNETS = frozenset({2, 3, 4, 5})  # RTN_LOCAL, _BROADCAST, _ANYCAST, _MULTICAST
+_RT_SCOPE_LINK = 253
+_LARGEST_MTU = 65535
+
+
+class AdoptedBridge(Value):
+    """A bridge that somebody else made.
+
+    Attributes:
+        ifname: its name.
+        mtu: bytes.
+        mac: lower case with colons.
+        up: whether it is set up.
+        addresses: with their prefix lengths; no link-local ones.
+    """
+
+    ifname: str
+    mtu: int
+    mac: str
+    up: bool
+    addresses: tuple[Interface, ...]
+
+
+def make_bridge(ifname: str, mac: str, mtu: int, addresses: tuple[Interface, ...]) -> bool:
+    """Make a bridge of ours, or finish one: set up, with these addresses at least.
+
+    Of one that is set up already, MAC and MTU are left as they are. On failure,
+    a bridge that was made by this call is gone again.
+
+    Args:
+        ifname: its name.
+        mac: its MAC; one that is given stays, when the lowest of the ports' would not.
+        mtu: bytes; one that is set stays, when the smallest of the ports' would not.
+        addresses: usable at once, before there is any port.
+
+    Returns:
+        Whether anything was changed.
+
+    Raises:
+        ConflictError: a link of that name is not ours, or no bridge.
+        SystemFailure: the kernel refused.
+    """
+    with _netlink(f"cannot make the bridge {ifname}") as netlink:
+        created = _create(netlink, ifname, mac, mtu)
+        try:
+            return _finish(netlink, ifname, mac, mtu, addresses) or created
+        except BaseException:
+            if created:
+                netlink.link("del", index=_find(netlink, ifname)["index"])
+            raise
+
+
+def _create(netlink: Any, ifname: str, mac: str, mtu: int) -> bool:
+    # An MTU counts as set by the user, and stays, only if it changes after the
+    # making (br_change_mtu): so it begins one off.
+    try:
+        netlink.link(
+            "add",
+            ifname=ifname,
+            kind="bridge",
+            address=mac,
+            mtu=mtu + 1 if mtu < _LARGEST_MTU else mtu - 1,
+            group=LINK_GROUP,
+            br_stp_state=0,
+            br_forward_delay=0,
+        )
+    except NetlinkError as error:
+        if error.code != EEXIST:
+            raise
+        return False
+    return True
+
+
+def _finish(
+    netlink: Any, ifname: str, mac: str, mtu: int, addresses: tuple[Interface, ...]
+) -> bool:
+    link = _find(netlink, ifname)
+    if _kind(link) != "bridge" or not is_ours(link.get_attr("IFLA_GROUP")):
+        raise ConflictError(
+            f"cannot make the bridge {ifname}",
+            "there is a link of that name, and it is no bridge of ours",
+            "name another with --bridge, or adopt that one with --unmanaged",
+        )
+    index, up = link["index"], bool(link["flags"] & _IFF_UP)
+    if not up:
+        netlink.link("set", index=index, address=mac, mtu=mtu)
+        # A container must not be able to give the host a route (CVE-2020-13401).
+        if sysctl.read(f"net/ipv6/conf/{ifname}/accept_ra") is not None:
+            sysctl.write(f"net/ipv6/conf/{ifname}/accept_ra", "0")
+    present = _addresses(netlink, index)
+    missing = [one for one in addresses if one not in present]
+    for interface in missing:
+        _add_address(netlink, ifname, index, interface)
+    if not up:
+        netlink.link("set", index=index, state="up")
+    return bool(missing) or not up
+
+
+def _add_address(netlink: Any, ifname: str, index: int, interface: Interface) -> None:
+    options: dict[str, Any] = {}
+    if interface.address.family == 6:
+        # Detection of duplicates would not even begin before the first port is up.
+        options = {"flags": _IFA_F_NODAD}
+        if sysctl.read(f"net/ipv6/conf/{ifname}/disable_ipv6") == "1":
+            sysctl.write(f"net/ipv6/conf/{ifname}/disable_ipv6", "0")
+    elif interface.prefixlen < 31:
+        options = {"broadcast": str(interface.subnet.last)}
+    netlink.addr(
+        "replace",
+        index=index,
+        address=str(interface.address),
+        prefixlen=interface.prefixlen,
+        **options,
+    )
+
+
+def add_address(ifname: str, interface: Interface) -> None:
+    """Give a bridge of ours an address; that it has it already is fine.
+
+    Raises:
+        ConflictError: the link is not ours.
+        KernelError: the kernel refused, or there is no such link.
+    """
+    what = f"cannot give {ifname} the address {interface}"
+    with _netlink(what) as netlink:
+        _add_address(netlink, ifname, _ours(netlink, ifname, what), interface)
+
+
+def set_up(ifname: str) -> None:
+    """Set a bridge of ours up.
+
+    Raises:
+        ConflictError: the link is not ours.
+        KernelError: the kernel refused, or there is no such link.
+    """
+    what = f"cannot set {ifname} up"
+    with _netlink(what) as netlink:
+        netlink.link("set", index=_ours(netlink, ifname, what), state="up")
+
+
+def remove_bridge(ifname: str) -> bool:
+    """Remove a bridge of ours that has no ports.
+
+    Returns:
+        Whether it was removed: False if it is not there, has ports or is not ours.
+
+    Raises:
+        KernelError: the kernel refused.
+    """
+    with _netlink(f"cannot remove the bridge {ifname}") as netlink:
+        link = _find(netlink, ifname)
+        removable = (
+            link is not None
+            and _kind(link) == "bridge"
+            and is_ours(link.get_attr("IFLA_GROUP"))
+            and not list(netlink.get_links(master=link["index"]))
+        )
+        if removable:
+            netlink.link("del", index=link["index"])
+        return removable
+
+
+def port_count(ifname: str) -> int:
+    """Return how many ports a bridge has; 0 if there is no such link.
+
+    Raises:
+        KernelError: the kernel would not say.
+    """
+    with _netlink(f"cannot count the ports of {ifname}") as netlink:
+        link = _find(netlink, ifname)
+        return len(list(netlink.get_links(master=link["index"]))) if link else 0
+
+
+def adopted_bridge(ifname: str) -> AdoptedBridge:
+    """Describe a bridge that somebody else made.
+
+    Raises:
+        NotFoundError: there is no such link.
+        RequestError: it is no bridge.
+        KernelError: the kernel would not say.
+    """
+    what = f"cannot use the bridge {ifname}"
+    with _netlink(what) as netlink:
+        link = _find(netlink, ifname)
+        if link is None:
+            raise NotFoundError(what, "there is no such link")
+        if _kind(link) != "bridge":
+            raise RequestError(what, f"it is no bridge but {_kind(link) or 'a plain link'}")
+        return AdoptedBridge(
+            ifname,
+            link.get_attr("IFLA_MTU"),
+            link.get_attr("IFLA_ADDRESS"),
+            bool(link["flags"] & _IFF_UP),
+            _addresses(netlink, link["index"]),
+        )
+
+
+def uplink_mtu() -> int:
+    """Return the MTU of the link that the default route goes through.
+
+    IPv4's before IPv6's, and of several the one with the least metric; 1500 if
+    there is none.
+
+    Raises:
+        KernelError: the kernel would not say.
+    """
+    with _netlink("cannot find the uplink") as netlink:
+        defaults = [
+            (route["family"], route.get_attr("RTA_PRIORITY") or 0, ifindex)
+            for route in netlink.get_routes()
+            if route["type"] == _RTN_UNICAST
+            and route["dst_len"] == 0
+            and route["table"] == _RT_TABLE_MAIN
+            and (ifindex := _first_hop(route))
+        ]
+        for _family, _metric, ifindex in sorted(defaults):
+            for link in netlink.get_links(ifindex):
+                return int(link.get_attr("IFLA_MTU"))
+    return DEFAULT_MTU
+
+
+def _first_hop(route: Any) -> int:
+    ifindex = route.get_attr("RTA_OIF")
+    if not ifindex:
+        ifindex = next((hop["oif"] for hop in route.get_attr("RTA_MULTIPATH") or ()), 0)
+    return int(ifindex)
+
+
+def advertised_uplinks() -> tuple[str, ...]:
+    """Return the links whose IPv6 default route a router advertised, by name, sorted.
+
+    Raises:
+        KernelError: the kernel would not say.
+    """
+    with _netlink("cannot find the uplinks") as netlink:
+        indexes = {
+            _first_hop(route)
+            for route in netlink.get_routes(family=_AF_INET6)
+            if route["dst_len"] == 0 and route["proto"] == _RTPROT_RA
+        }
+        links = [link for index in indexes - {0} for link in netlink.get_links(index)]
+    return tuple(sorted(str(link.get_attr("IFLA_IFNAME")) for link in links))
+
+
+def occupied_subnets() -> tuple[Subnet, ...]:
+    """Return the subnets that the host has a route to or an address in, sorted.
+
+    All tables and both families; default routes do not count.
+
+    Raises:
+        KernelError: the kernel would not say.
+    """
+    with _netlink("cannot read the host's routes") as netlink:
+        found = {
+            Subnet.parse(f"{route.get_attr('RTA_DST')}/{route['dst_len']}")
+            for route in netlink.get_routes()
+            if route["type"] not in _NOT_SUBNETS
+            and route["dst_len"]
+            and route["family"] in (_AF_INET, _AF_INET6)
+        }
+        found.update(_interface(one).subnet for one in netlink.get_addr())
+    return tuple(sorted(found, key=lambda one: (one.family, one.value, one.prefixlen)))
+
+
+def _find(netlink: Any, ifname: str) -> Any:
+    """Return pyroute2's message about a link, or None if there is none of that name."""
+    try:
+        return next(iter(netlink.link("get", ifname=ifname)), None)
+    except NetlinkError as error:
+        if error.code == ENODEV:
+            return None
+        raise
+
+
+def _ours(netlink: Any, ifname: str, what: str) -> int:
+    link = _find(netlink, ifname)
+    if link is None:
+        raise KernelError(what, "there is no such link", errno=ENODEV)
+    if not is_ours(link.get_attr("IFLA_GROUP")):
+        raise ConflictError(what, "it is not ours")
+    return int(link["index"])
+
+
+def _kind(link: Any) -> str:
+    return str(link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") or "")
+
+
+def _addresses(netlink: Any, index: int) -> tuple[Interface, ...]:
+    return tuple(
+        _interface(one) for one in netlink.get_addr(index=index) if one["scope"] < _RT_SCOPE_LINK
+    )
+
+
+def _interface(message: Any) -> Interface:
+    # On a point-to-point link, IFA_ADDRESS is the other end's.
+    text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    return Interface(Address.parse(text), message["prefixlen"])
+
+
+@contextmanager
+def _netlink(what: str) -> Generator[Any]:
+    """Open an `IPRoute` for one operation; its errors become ours.
+
+    One each time: 0.9.7 keeps an ACK of every request for a single object.
+    """
+    try:
+        with IPRoute(ext_ack=True, strict_check=True) as netlink:
+            yield netlink
+    except NetlinkError as error:
+        why, usual = str(error.args[1]), os.strerror(error.code)
+        told = why if why == usual else f"{why} ({usual})"
+        raise KernelError(what, told, errno=error.code) from error
+    except OSError as error:
+        raise KernelError(what, error.strerror or str(error), errno=error.errno or 0) from error

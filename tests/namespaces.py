@@ -1,0 +1,167 @@
+"""Network namespaces to test in: each test in its own, in a child process.
+
+`@in_namespaces` runs a test in a forked child that has unshared its network and
+mount namespaces; whatever it raises comes back to pytest. `Sandboxes` are
+further namespaces, each with a sleeping process. What the kernel says is read by
+`ip -j` and never with the code under test.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import json
+import os
+import pickle
+import signal
+import subprocess
+import traceback
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Parameters = ParamSpec("_Parameters")
+
+_CLONE_NEWNS = 0x00020000
+_CLONE_NEWNET = 0x40000000
+_MS_REC_PRIVATE = 0x4000 | 0x40000
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        raise OSError(ctypes.get_errno(), what)
+
+
+def _enter_new_namespaces() -> None:
+    _checked(_LIBC.unshare(_CLONE_NEWNET | _CLONE_NEWNS), "unshare")
+    _checked(_LIBC.mount(b"none", b"/", None, _MS_REC_PRIVATE, None), "mount --make-rprivate /")
+    _checked(_LIBC.mount(b"tmpfs", b"/run", b"tmpfs", 0, b"mode=0755"), "mount /run")
+    run("ip link set lo up")
+
+
+def run(command: str) -> str:
+    """Run a command, split at blanks, and return its stdout; it must succeed."""
+    done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def ip_json(arguments: str, pid: int | None = None) -> Any:
+    """Return what `ip -j` says, in a process's network namespace if one is given."""
+    where = f"nsenter -n -t {pid} " if pid else ""
+    return json.loads(run(f"{where}ip -j {arguments}") or "[]")
+
+
+def link_json(ifname: str, pid: int | None = None) -> dict[str, Any] | None:
+    """Return what `ip -d -j link` says of one link, or None if there is none."""
+    found = [one for one in ip_json("-d link", pid) if one["ifname"] == ifname]
+    return found[0] if found else None
+
+
+def addresses_json(ifname: str, pid: int | None = None) -> list[dict[str, Any]]:
+    """Return the addresses that `ip -j addr` shows on a link."""
+    return [
+        address
+        for one in ip_json(f"addr show dev {ifname}", pid)
+        for address in one.get("addr_info", [])
+    ]
+
+
+def _fds() -> dict[str, str]:
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[name] = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:  # the one that lists them
+            continue
+    return found
+
+
+class Sleeper:
+    """A process that sleeps in a network namespace of its own, in a `with` block.
+
+    Attributes:
+        pid: of the process.
+    """
+
+    def __init__(self) -> None:
+        ready, tell = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            failed = _LIBC.unshare(_CLONE_NEWNET)
+            os.write(tell, b"n" if failed else b"y")
+            while True:
+                signal.pause()
+        os.close(tell)
+        said = os.read(ready, 1)
+        os.close(ready)
+        assert said == b"y", "unshare failed"
+
+    def __enter__(self) -> Sleeper:
+        """Return itself; ended with the block."""
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """End the process, and its namespace if nothing else holds it."""
+        self.end()
+
+    def end(self) -> None:
+        """Kill the process and wait for it; a second time does nothing."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = 0
+
+
+def in_namespaces(test: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """Run a test in network and mount namespaces of its own, in a child process.
+
+    There, `/run` is empty, `lo` is up, and nothing else is. The child must end
+    with the descriptors that it began with. Fixtures are made outside of it.
+    """
+
+    @functools.wraps(test)
+    def wrapped(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("needs root: it makes network namespaces")
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reading)
+            outcome = b"\x80"
+            try:
+                outcome = _outcome(functools.partial(test, *args, **kwargs))
+            finally:
+                os.write(writing, outcome)
+                os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as told:
+            outcome = told.read()
+        os.waitpid(pid, 0)
+        kind, text = pickle.loads(outcome) if outcome else ("failed", "the child died")  # noqa: S301  # our own child's
+        if kind == "skipped":
+            pytest.skip(text)
+        if kind == "failed":
+            pytest.fail(f"in its namespaces:\n{text}", pytrace=False)
+
+    return wrapped
+
+
+def _outcome(test: Callable[[], None]) -> bytes:
+    try:
+        _enter_new_namespaces()
+        before = _fds()
+        test()
+        left = {name: to for name, to in _fds().items() if before.get(name) != to}
+        assert not left, f"descriptors left open: {left}"
+    except pytest.skip.Exception as skipped:
+        return pickle.dumps(("skipped", str(skipped)))
+    except BaseException:  # noqa: BLE001  # it is told to pytest, by the parent
+        return pickle.dumps(("failed", traceback.format_exc()))
+    return pickle.dumps(("passed", ""))

@@ -1,0 +1,420 @@
+"""What a sandbox's interface has after it was configured, as `ip` and its neighbours see it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from namespaces import Sleeper, addresses_json, in_namespaces, ip_json, link_json, run
+from ocinet.base.address import Address, Interface, Subnet
+from ocinet.base.clock import Process
+from ocinet.base.errors import KernelError
+from ocinet.engine.kernel import Inside, Kernel, Veth
+from ocinet.engine.model import Route
+from ocinet.engine.netlink import NETLINK_ROUTE, Answer, NetlinkSocket, Refusal
+from ocinet.engine.sandbox import Sandbox, entered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAC = "02:42:0a:09:00:05"
+OPERSTATE = bytes.fromhex("05001000")  # the head of IFLA_OPERSTATE
+VETH = Veth("oc1", "eth0", "br0", mac=MAC)
+DEFAULT4 = Route(Subnet.parse("0.0.0.0/0"), Address.parse("10.9.0.1"))
+DEFAULT6 = Route(Subnet.parse("::/0"), Address.parse("fd00:9::1"))
+IPV4 = Inside("eth0", (Interface.parse("10.9.0.5/24"),), (DEFAULT4,))
+DUAL = Inside(
+    "eth0",
+    (Interface.parse("10.9.0.5/24"), Interface.parse("fd00:9::5/64")),
+    (DEFAULT6, DEFAULT4),
+    ipv6=True,
+)
+
+
+@contextmanager
+def wired() -> Iterator[tuple[Kernel, Sandbox, int]]:
+    """Yield a kernel, a sandbox with a link on a bridge with two addresses, and its pid."""
+    run("ip link add br0 type bridge")
+    run("ip addr add 10.9.0.1/24 dev br0")
+    run("ip addr add fd00:9::1/64 dev br0 nodad")
+    run("ip link set br0 up")
+    with Sleeper() as sleeper:
+        process = Process.of(sleeper.pid)
+        assert process is not None
+        with Sandbox.open_process(process) as sandbox, Kernel() as kernel:
+            kernel.add_veth(VETH, sandbox)
+            yield kernel, sandbox, sleeper.pid
+
+
+def sysctl(pid: int, key: str) -> str:
+    return run(f"nsenter -n -t {pid} sysctl -n {key}").strip()
+
+
+def shown(routes: list[dict[str, Any]]) -> list[tuple[str, str | None, str]]:
+    return [(one["dst"], one.get("gateway"), one["dev"]) for one in routes]
+
+
+@in_namespaces
+def test_configure_ipv4_looks_like_dockers_bridge() -> None:
+    """One address with its broadcast, one default route, `lo` up, no IPv6 at all."""
+    with wired() as (kernel, sandbox, pid):
+        assert kernel.configure(sandbox, IPV4) == ()
+
+        [address] = addresses_json("eth0", pid)
+        assert address["local"] == "10.9.0.5"
+        assert address["prefixlen"] == 24
+        assert address["broadcast"] == "10.9.0.255"
+        assert address["scope"] == "global"
+        assert run(f"nsenter -n -t {pid} ip route").split("\n") == [
+            "default via 10.9.0.1 dev eth0 ",
+            "10.9.0.0/24 dev eth0 proto kernel scope link src 10.9.0.5 ",
+            "",
+        ]
+        for ifname in ("eth0", "lo"):
+            link = link_json(ifname, pid)
+            assert link is not None
+            assert {"UP", "LOWER_UP"} <= set(link["flags"])
+        assert sysctl(pid, "net.ipv6.conf.eth0.disable_ipv6") == "1"
+        assert sysctl(pid, "net.ipv4.conf.eth0.arp_notify") == "1"
+
+
+@in_namespaces
+def test_configure_dual_stack_is_usable_at_once() -> None:
+    """No address is tentative, the link-local one neither; advertised routes are refused."""
+    with wired() as (kernel, sandbox, pid):
+        assert kernel.configure(sandbox, DUAL) == ()
+
+        addresses = addresses_json("eth0", pid)
+        assert {one["local"] for one in addresses} >= {"10.9.0.5", "fd00:9::5"}
+        [global6] = [one for one in addresses if one["local"] == "fd00:9::5"]
+        assert global6["nodad"] is True
+        assert not [one for one in addresses if one.get("tentative") and one != global6]
+        assert ("default", "fd00:9::1", "eth0") in shown(ip_json("-6 route", pid))
+        assert ("default", "10.9.0.1", "eth0") in shown(ip_json("route", pid))
+        assert sysctl(pid, "net.ipv6.conf.eth0.accept_ra") == "0"
+        assert sysctl(pid, "net.ipv6.conf.eth0.ndisc_notify") == "1"
+        assert "::1" in {one["local"] for one in addresses_json("lo", pid)}
+
+
+@in_namespaces
+@pytest.mark.parametrize("family", [4, 6])
+def test_configure_carries_packets_at_once(family: int) -> None:
+    """The first connection, right after: no carrier, ARP or DAD is waited for.
+
+    A lost first packet would be sent again after a second.
+    """
+    with wired() as (kernel, sandbox, _pid):
+        kind = socket.AF_INET if family == 4 else socket.AF_INET6
+        with socket.socket(kind, socket.SOCK_STREAM) as server:
+            server.bind(("10.9.0.1" if family == 4 else "fd00:9::1", 0))
+            server.listen()
+            kernel.configure(sandbox, DUAL)
+            with entered(sandbox):
+                client = socket.socket(kind, socket.SOCK_STREAM)
+            before = time.monotonic()
+            client.settimeout(5)
+            client.connect(server.getsockname())
+            took_s = time.monotonic() - before
+            client.close()
+        assert took_s < 0.5
+
+
+@in_namespaces
+def test_configure_announces_every_address_on_the_bridge() -> None:
+    """Gratuitous ARP and unsolicited NA get through to the bridge itself and to another port.
+
+    The kernel's own ones, of the moment that the link goes up, are dropped by
+    a bridge port that has not seen its carrier yet.
+    """
+    with wired() as (kernel, sandbox, _pid):
+        run("ip link add port type veth peer name neighbour")
+        run("ip link set port master br0 up")
+        run("ip link set neighbour up")
+        while "LOWER_UP" not in (link_json("neighbour") or {})["flags"]:
+            time.sleep(0.01)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as capture:
+            kernel.configure(sandbox, DUAL)
+            seen = announcements(capture, 0.5)
+    for ifname in ("br0", "neighbour"):
+        assert (ifname, "ARP", "10.9.0.5") in seen
+        assert (ifname, "NA", "fd00:9::5") in seen
+
+
+def announcements(capture: socket.socket, timeout_s: float) -> set[tuple[str, str, str]]:
+    """Return who heard which announcement of MAC's within some time."""
+    capture.settimeout(0.05)
+    end = time.monotonic() + timeout_s
+    found = set()
+    while time.monotonic() < end:
+        try:
+            frame, sender = capture.recvfrom(2048)
+        except TimeoutError:
+            continue
+        if frame[6:12] != bytes.fromhex(MAC.replace(":", "")):
+            continue
+        (ethertype,) = struct.unpack_from("!H", frame, 12)
+        if ethertype == 0x0806 and frame[28:32] == frame[38:42]:
+            found.add((sender[0], "ARP", socket.inet_ntop(socket.AF_INET, frame[28:32])))
+        elif ethertype == 0x86DD and frame[20] == 58 and frame[54] == 136:
+            found.add((sender[0], "NA", socket.inet_ntop(socket.AF_INET6, frame[62:78])))
+    return found
+
+
+class SlowSocket(NetlinkSocket):
+    """A socket that shows some links as not running yet, for some time.
+
+    Attributes:
+        slow: by index, how many answers are yet to say so.
+        asked: the indexes of the links that were asked for, in order.
+    """
+
+    slow: dict[int, int]
+    asked: list[int]
+
+    def ask(self, messages: bytes, acks: int) -> tuple[list[Answer], list[Refusal]]:
+        """Ask for real, and change the answer."""
+        answers, refusals = super().ask(messages, acks)
+        for place, answer in enumerate(answers):
+            ifindex = int.from_bytes(answer.body[4:8], sys.byteorder)
+            self.asked.append(ifindex)
+            if self.slow.get(ifindex, 0):
+                self.slow[ifindex] -= 1
+                body = answer.body.replace(OPERSTATE + b"\x06", OPERSTATE + b"\x02")
+                answers[place] = answer.replace(body=body)
+        return answers, refusals
+
+
+@in_namespaces
+@pytest.mark.parametrize("late", ["oc1", "br0"])
+def test_configure_waits_for_the_port_and_its_bridge_to_carry_packets(late: str) -> None:
+    """Who starts after it must not lose the first packets; linkwatch may be late."""
+    with wired() as (kernel, sandbox, _pid):
+        found = kernel.link(late)
+        assert found is not None
+        kernel.close()
+        kernel._opened = socket_ = SlowSocket(NETLINK_ROUTE)
+        socket_.asked, socket_.slow = [], {found.ifindex: 5}
+        assert kernel.configure(sandbox, IPV4) == ()
+        assert socket_.slow == {found.ifindex: 0}
+        assert socket_.asked.count(found.ifindex) == 6
+
+
+@in_namespaces
+def test_configure_without_a_carrier_warns_and_goes_on() -> None:
+    """It is bounded: 20 ms and a bit."""
+    with wired() as (kernel, sandbox, pid):
+        found = kernel.link("oc1")
+        assert found is not None
+        kernel.close()
+        kernel._opened = socket_ = SlowSocket(NETLINK_ROUTE)
+        socket_.asked, socket_.slow = [], {found.ifindex: 10**6}
+        [warning] = kernel.configure(sandbox, IPV4)
+        assert warning == "cannot announce the addresses of eth0: no carrier"
+        assert len(socket_.asked) == 100
+        assert "10.9.0.5" in {one["local"] for one in addresses_json("eth0", pid)}
+
+
+@in_namespaces
+def test_configure_on_a_bridge_that_is_down_does_not_wait() -> None:
+    """It will not carry anything, whatever we wait for."""
+    with wired() as (kernel, sandbox, _pid):
+        run("ip link set br0 down")
+        assert kernel.configure(sandbox, IPV4) == ()
+
+
+@in_namespaces
+def test_configure_new_holder_of_an_address_is_known_to_neighbours_at_once() -> None:
+    """The host's entry of the address has the new MAC, without a packet of its own."""
+    with wired() as (kernel, sandbox, _pid):
+        run("ip neigh add 10.9.0.5 lladdr 02:00:00:00:00:99 dev br0 nud reachable")
+        kernel.configure(sandbox, IPV4)
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            [entry] = ip_json("neigh show 10.9.0.5 dev br0")
+            if entry["lladdr"] == MAC:
+                break
+            time.sleep(0.01)
+        assert entry["lladdr"] == MAC
+
+
+@in_namespaces
+def test_configure_twice_is_fine() -> None:
+    """Already so is success; nothing is there twice."""
+    with wired() as (kernel, sandbox, pid):
+        kernel.configure(sandbox, DUAL)
+        before = shown(ip_json("route", pid)), len(addresses_json("eth0", pid))
+        kernel.configure(sandbox, DUAL)
+        assert (shown(ip_json("route", pid)), len(addresses_json("eth0", pid))) == before
+
+
+@in_namespaces
+def test_configure_extra_routes_of_every_kind() -> None:
+    """On the link, and via a gateway that only such a route makes reachable."""
+    routes = (
+        Route(Subnet.parse("10.50.0.0/16"), Address.parse("10.40.0.1")),
+        Route(Subnet.parse("10.40.0.0/24")),
+        Route(Subnet.parse("fd00:50::/64"), Address.parse("fd00:9::7")),
+        Route(Subnet.parse("fd00:60::/64")),
+        Route(Subnet.parse("fd00:70::/64"), Address.parse("fe80::1")),
+    )
+    with wired() as (kernel, sandbox, pid):
+        kernel.configure(sandbox, DUAL.replace(routes=(*DUAL.routes, *routes)))
+        found = shown(ip_json("route", pid)) + shown(ip_json("-6 route", pid))
+        for route in routes:
+            gateway = str(route.gateway) if route.gateway else None
+            assert (str(route.destination), gateway, "eth0") in found
+        [plain] = [one for one in ip_json("route", pid) if one["dst"] == "10.50.0.0/16"]
+        assert plain["flags"] == []
+
+
+@in_namespaces
+def test_configure_gateway_outside_of_every_prefix_is_taken_to_be_on_the_link() -> None:
+    """A host address (/32, /128) with a gateway somewhere else."""
+    inside = Inside(
+        "eth0",
+        (Interface.parse("10.9.0.5/32"), Interface.parse("fd00:9::5/128")),
+        (
+            Route(Subnet.parse("0.0.0.0/0"), Address.parse("10.200.0.1")),
+            Route(Subnet.parse("::/0"), Address.parse("fd00:200::1")),
+        ),
+        ipv6=True,
+    )
+    with wired() as (kernel, sandbox, pid):
+        kernel.configure(sandbox, inside)
+        [default4] = ip_json("route show default", pid)
+        [default6] = ip_json("-6 route show default", pid)
+        assert (default4["gateway"], default4["flags"]) == ("10.200.0.1", ["onlink"])
+        assert (default6["gateway"], default6["flags"]) == ("fd00:200::1", ["onlink"])
+        [address] = [one for one in addresses_json("eth0", pid) if one["family"] == "inet"]
+        assert "broadcast" not in address
+
+
+@in_namespaces
+def test_configure_default_route_of_another_interface_is_not_replaced() -> None:
+    """It is refused, and said which."""
+    with wired() as (kernel, sandbox, pid):
+        run(f"nsenter -n -t {pid} ip link add other type bridge")
+        run(f"nsenter -n -t {pid} ip addr add 10.8.0.2/24 dev other")
+        run(f"nsenter -n -t {pid} ip link set other up")
+        run(f"nsenter -n -t {pid} ip route add default via 10.8.0.1 dev other")
+        with pytest.raises(KernelError, match=r"route 0\.0\.0\.0/0 via 10\.9\.0\.1") as caught:
+            kernel.configure(sandbox, IPV4)
+        assert caught.value.errno == errno.EEXIST
+        assert "another such route" in str(caught.value)
+        assert shown(ip_json("route show default", pid)) == [("default", "10.8.0.1", "other")]
+
+
+@in_namespaces
+def test_configure_refused_route_tells_which_and_why() -> None:
+    """With the kernel's own words."""
+    bad = Route(Subnet.parse("10.50.0.0/16"), Address.parse("10.9.0.255"))
+    with wired() as (kernel, sandbox, _pid):
+        with pytest.raises(KernelError) as caught:
+            kernel.configure(sandbox, IPV4.replace(routes=(bad,)))
+        assert "cannot route 10.50.0.0/16 via 10.9.0.255 through eth0" in str(caught.value)
+        assert "Nexthop has invalid gateway" in str(caught.value)
+
+
+@in_namespaces
+def test_configure_interface_that_is_not_there_is_told() -> None:
+    """Its name is in the error."""
+    with (
+        wired() as (kernel, sandbox, _pid),
+        pytest.raises(KernelError, match="cannot configure eth7: it is not in the sandbox"),
+    ):
+        kernel.configure(sandbox, IPV4.replace(ifname="eth7"))
+
+
+@in_namespaces
+def test_configure_ipv6_where_the_sandbox_has_it_off() -> None:
+    """Docker makes its sandboxes so."""
+    with wired() as (kernel, sandbox, pid):
+        run(f"nsenter -n -t {pid} sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
+        assert kernel.configure(sandbox, DUAL) == ()
+        assert "fd00:9::5" in {one["local"] for one in addresses_json("eth0", pid)}
+        assert "::1" in {one["local"] for one in addresses_json("lo", pid)}
+
+
+@in_namespaces
+def test_configure_read_only_proc_sys_warns_and_goes_on() -> None:
+    """What is not needed for packets to flow must not stop a container."""
+    with wired() as (kernel, sandbox, pid):
+        run("mount --bind /proc/sys /proc/sys")
+        run("mount -o remount,bind,ro /proc/sys")
+        [warning] = kernel.configure(sandbox, IPV4)
+        assert "cannot set net/ipv6/conf/eth0/disable_ipv6 to 1: Read-only" in warning
+        assert "sysctl -w" in warning
+        assert "10.9.0.5" in {one["local"] for one in addresses_json("eth0", pid)}
+        warnings = kernel.configure(sandbox, DUAL)
+        assert len(warnings) == 3
+        # ARP needs no /proc: it is announced all the same.
+        assert sysctl(pid, "net.ipv4.conf.eth0.arp_notify") == "1"
+
+
+@in_namespaces
+def test_configure_fifty_routes_go_in_more_than_one_request() -> None:
+    """Every one of them arrives."""
+    routes = tuple(Route(Subnet.parse(f"10.{number}.0.0/16")) for number in range(50, 150))
+    with wired() as (kernel, sandbox, pid):
+        kernel.configure(sandbox, IPV4.replace(routes=routes))
+        assert len(ip_json("route", pid)) == 101
+
+
+@in_namespaces
+def test_configure_leaves_the_thread_where_it_was() -> None:
+    """After success, after a refusal; and in a thread that is not the first."""
+
+    def home() -> int:
+        return os.stat("/proc/thread-self/ns/net").st_ino
+
+    with wired() as (kernel, sandbox, _pid):
+        before = home()
+        kernel.configure(sandbox, IPV4)
+        assert home() == before
+        with pytest.raises(KernelError):
+            kernel.configure(sandbox, IPV4.replace(ifname="eth7"))
+        assert home() == before
+        seen = []
+
+        def configure() -> None:
+            kernel.configure(sandbox, IPV4)
+            seen.append(home())
+
+        thread = threading.Thread(target=configure)
+        thread.start()
+        thread.join()
+        assert seen == [before]
+
+
+@in_namespaces
+def test_loopback_up_sets_lo_up_and_nothing_else() -> None:
+    """The whole of mode none."""
+    with wired() as (kernel, sandbox, pid):
+        kernel.loopback_up(sandbox)
+        kernel.loopback_up(sandbox)
+        flags = {one["ifname"]: "UP" in one["flags"] for one in ip_json("link", pid)}
+        assert flags == {"lo": True, "eth0": False}
+        assert {one["local"] for one in addresses_json("lo", pid)} == {"127.0.0.1", "::1"}
+
+
+@in_namespaces
+def test_look_inside_sees_what_ip_sees() -> None:
+    """Links, addresses and routes; of another link's nothing."""
+    with wired() as (kernel, sandbox, pid):
+        kernel.configure(sandbox, DUAL)
+        lo, eth0 = kernel.look_inside(sandbox)
+        assert (lo.ifname, eth0.ifname) == ("lo", "eth0")
+        assert (eth0.up, eth0.mac, eth0.mtu) == (True, MAC, 1500)
+        expected = {f"{one['local']}/{one['prefixlen']}" for one in addresses_json("eth0", pid)}
+        assert {str(one) for one in eth0.addresses} == expected
+        assert {str(one) for one in lo.addresses} == {"127.0.0.1/8", "::1/128"}
+        assert {DEFAULT4, DEFAULT6, Route(Subnet.parse("10.9.0.0/24"))} <= set(eth0.routes)

@@ -1,0 +1,352 @@
+"""pyroute2 is the judge of our encoder: it decodes every message that we make."""
+
+from __future__ import annotations
+
+import string
+import struct
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from ocinet.base.address import Address, Interface, Subnet
+from ocinet.engine import rtnl
+from ocinet.engine.model import Route
+from ocinet.engine.netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE
+
+REQUEST = 1
+U32 = st.integers(0, 2**32 - 1)
+SEQUENCES = U32
+INDEXES = st.integers(1, 2**31 - 1)
+IFNAMES = st.text(string.ascii_letters + string.digits + "_.-@ü", min_size=1, max_size=15).filter(
+    lambda name: len(name.encode()) <= 15
+)
+MACS = st.binary(min_size=6, max_size=6).map(lambda packed: packed.hex(":"))
+ALIASES = st.text(st.characters(codec="ascii", min_codepoint=32), min_size=1, max_size=255)
+ADDRESSES = st.one_of(
+    st.integers(0, 2**32 - 1).map(lambda value: Address(4, value)),
+    st.integers(0, 2**128 - 1).map(lambda value: Address(6, value)),
+)
+
+
+@st.composite
+def interfaces(draw: st.DrawFn) -> Interface:
+    address = draw(ADDRESSES)
+    return Interface(address, draw(st.integers(0, 32 if address.family == 4 else 128)))
+
+
+@st.composite
+def some_routes(draw: st.DrawFn) -> Route:
+    destination = draw(interfaces()).subnet
+    same = ADDRESSES.filter(lambda address: address.family == destination.family)
+    return Route(destination, draw(st.none() | same))
+
+
+def decoded(kind: Any, message: bytes) -> Any:
+    """Return pyroute2's reading of a message, which must be all of it."""
+    found = kind(message)
+    found.decode()
+    assert found["header"]["length"] == len(message)
+    return found
+
+
+def head(message: Any) -> tuple[int, int, int]:
+    header = message["header"]
+    return header["type"], header["flags"], header["sequence_number"]
+
+
+def attributes(message: Any) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in message["attrs"]]
+
+
+def attribute_names(message: Any) -> list[str]:
+    return [name for name, _value in attributes(message)]
+
+
+def family_number(address: Address) -> int:
+    return 2 if address.family == 4 else 10
+
+
+@given(
+    sequence=SEQUENCES,
+    names=st.tuples(IFNAMES, IFNAMES),
+    macs=st.tuples(st.just("") | MACS, st.just("") | MACS),
+    numbers=st.tuples(U32, st.integers(0, 2**31 - 1), INDEXES, U32),
+)
+def test_new_veth_any_value_reads_back(
+    sequence: int,
+    names: tuple[str, str],
+    macs: tuple[str, str],
+    numbers: tuple[int, int, int, int],
+) -> None:
+    """Both ends of the pair, the nested one too, bear what the value says."""
+    mtu, netns_fd, master, group = numbers
+    veth = rtnl.Veth(names[0], names[1], "br0", mac=macs[0], host_mac=macs[1], mtu=mtu)
+    message = decoded(
+        ifinfmsg,
+        rtnl.new_veth(sequence, veth, netns_fd=netns_fd, master=master, group=group),
+    )
+
+    assert head(message) == (16, REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sequence)
+    assert (message["index"], message["flags"], message["change"]) == (0, 1, 1)
+    assert message.get_attr("IFLA_IFNAME") == names[0]
+    assert message.get_attr("IFLA_ADDRESS") == (macs[1] or None)
+    assert message.get_attr("IFLA_MTU") == (mtu or None)
+    assert message.get_attr("IFLA_GROUP") == group
+    assert message.get_attr("IFLA_MASTER") == master
+    info = message.get_attr("IFLA_LINKINFO")
+    assert info.get_attr("IFLA_INFO_KIND") == "veth"
+    peer = info.get_nested("IFLA_INFO_DATA", "VETH_INFO_PEER")
+    assert (peer["index"], peer["flags"], peer["change"]) == (0, 0, 0)
+    assert peer.get_attr("IFLA_IFNAME") == names[1]
+    assert peer.get_attr("IFLA_ADDRESS") == (macs[0] or None)
+    assert peer.get_attr("IFLA_MTU") == (mtu or None)
+    assert peer.get_attr("IFLA_NET_NS_FD") == netns_fd
+    assert "IFLA_MASTER" not in attribute_names(peer)
+
+
+@given(sequence=SEQUENCES, ifindex=INDEXES, alias=ALIASES, number=U32, mac=MACS)
+def test_set_link_any_value_reads_back(
+    sequence: int, ifindex: int, alias: str, number: int, mac: str
+) -> None:
+    """Each setting of a link touches the one link, and the one thing."""
+    made = {
+        "IFLA_IFALIAS": (rtnl.set_alias(sequence, ifindex, alias), alias),
+        "IFLA_GROUP": (rtnl.set_group(sequence, ifindex, number), number),
+        "IFLA_ADDRESS": (rtnl.set_mac(sequence, ifindex, mac), mac),
+    }
+    for name, (raw, value) in made.items():
+        message = decoded(ifinfmsg, raw)
+        assert head(message) == (19, REQUEST | NLM_F_ACK, sequence)
+        assert (message["index"], message["flags"], message["change"]) == (ifindex, 0, 0)
+        assert attribute_names(message) == [name]
+        assert message.get_attr(name) == value
+
+    up = decoded(ifinfmsg, rtnl.set_up(sequence, ifindex))
+    assert head(up) == (19, REQUEST | NLM_F_ACK, sequence)
+    assert (up["index"], up["flags"], up["change"], attributes(up)) == (ifindex, 1, 1, [])
+
+
+@given(sequence=SEQUENCES, ifindex=INDEXES)
+def test_set_family_parameters_reads_back(sequence: int, ifindex: int) -> None:
+    """The parameters of IPv4 and IPv6 are nested in their family's own list."""
+    notify = decoded(ifinfmsg, rtnl.set_arp_notify(sequence, ifindex))
+    assert head(notify) == (19, REQUEST | NLM_F_ACK, sequence)
+    assert (notify["index"], notify["change"], attribute_names(notify)) == (
+        ifindex,
+        0,
+        ["IFLA_AF_SPEC"],
+    )
+    # Of IPv4, pyroute2 gives the bytes; of IPv6 the values.
+    [(family, content)] = attributes(notify.get_attr("IFLA_AF_SPEC"))
+    assert (family, content[4:]) == ("AF_INET", bytes.fromhex("0c00 0180 0800 1600 01000000"))
+
+    silent = decoded(ifinfmsg, rtnl.set_no_link_local(sequence, ifindex))
+    assert head(silent) == (19, REQUEST | NLM_F_ACK, sequence)
+    assert (silent["index"], silent["change"]) == (ifindex, 0)
+    inet6 = silent.get_nested("IFLA_AF_SPEC", "AF_INET6")
+    assert attributes(inet6) == [("IFLA_INET6_ADDR_GEN_MODE", 1)]
+
+
+@given(sequence=SEQUENCES, ifname=IFNAMES, ifindex=INDEXES)
+def test_get_link_any_name_reads_back(sequence: int, ifname: str, ifindex: int) -> None:
+    """One link is asked for by name or by index, never by both."""
+    by_name = decoded(ifinfmsg, rtnl.get_link(sequence, ifname))
+    assert head(by_name) == (18, REQUEST | NLM_F_ACK, sequence)
+    assert (by_name["index"], attributes(by_name)) == (0, [("IFLA_IFNAME", ifname)])
+
+    by_index = decoded(ifinfmsg, rtnl.get_link_at(sequence, ifindex))
+    assert head(by_index) == (18, REQUEST | NLM_F_ACK, sequence)
+    assert (by_index["index"], attributes(by_index)) == (ifindex, [])
+
+
+@given(sequence=SEQUENCES, ifname=IFNAMES)
+def test_set_hairpin_any_name_reads_back(sequence: int, ifname: str) -> None:
+    """Hairpin mode is a parameter of the port, set on a link that must be there."""
+    message = decoded(ifinfmsg, rtnl.set_hairpin(sequence, ifname))
+    assert head(message) == (16, REQUEST | NLM_F_ACK, sequence)
+    assert message.get_attr("IFLA_IFNAME") == ifname
+    info = message.get_attr("IFLA_LINKINFO")
+    assert info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge"
+    data = info.get_attr("IFLA_INFO_SLAVE_DATA")
+    assert data.get_attr("IFLA_BRPORT_MODE") == 1
+
+
+@given(sequence=SEQUENCES, ifindex=INDEXES, group=st.integers(1, 2**32 - 1))
+def test_delete_link_any_value_reads_back(sequence: int, ifindex: int, group: int) -> None:
+    """A deletion names one link by index, or one group and no link."""
+    one = decoded(ifinfmsg, rtnl.delete_link(sequence, ifindex))
+    assert head(one) == (17, REQUEST | NLM_F_ACK, sequence)
+    assert (one["index"], attributes(one)) == (ifindex, [])
+
+    many = decoded(ifinfmsg, rtnl.delete_group(sequence, group))
+    assert head(many) == (17, REQUEST | NLM_F_ACK, sequence)
+    assert (many["index"], attributes(many)) == (0, [("IFLA_GROUP", group)])
+
+
+@given(sequence=SEQUENCES, ifindex=INDEXES, interface=interfaces())
+def test_new_address_any_value_reads_back(
+    sequence: int, ifindex: int, interface: Interface
+) -> None:
+    """IPv4 comes with its broadcast address, IPv6 without duplicate detection."""
+    message = decoded(ifaddrmsg, rtnl.new_address(sequence, ifindex, interface))
+    flags = REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
+    assert head(message) == (20, flags, sequence)
+    address = interface.address
+    assert message["family"] == family_number(address)
+    assert (message["prefixlen"], message["index"]) == (interface.prefixlen, ifindex)
+    assert message["scope"] == 0
+    assert Address.parse(message.get_attr("IFA_LOCAL")) == address
+    assert Address.parse(message.get_attr("IFA_ADDRESS")) == address
+    if address.family == 6:
+        assert message.get_attr("IFA_FLAGS") == 2
+        assert message["flags"] == 2
+    else:
+        assert message["flags"] == 0
+    broadcast = message.get_attr("IFA_BROADCAST")
+    if address.family == 4 and interface.prefixlen < 31:
+        assert Address.parse(broadcast) == interface.subnet.last
+    else:
+        assert broadcast is None
+
+
+@given(sequence=SEQUENCES, ifindex=INDEXES, route=some_routes(), onlink=st.booleans())
+def test_new_route_any_value_reads_back(
+    sequence: int, ifindex: int, route: Route, onlink: bool
+) -> None:
+    """Destination, gateway and link are those of the route."""
+    message = decoded(rtmsg, rtnl.new_route(sequence, ifindex, route, onlink=onlink))
+    assert head(message) == (24, REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sequence)
+    assert message["family"] == family_number(route.destination.first)
+    assert (message["dst_len"], message["src_len"]) == (route.destination.prefixlen, 0)
+    assert (message["table"], message["proto"], message["type"]) == (254, 3, 1)
+    local = route.gateway is None and route.destination.family == 4
+    assert message["scope"] == (253 if local else 0)
+    assert message["flags"] == (4 if onlink else 0)
+    assert message.get_attr("RTA_OIF") == ifindex
+    destination = message.get_attr("RTA_DST")
+    if route.destination.prefixlen:
+        assert Address.parse(destination) == route.destination.first
+    else:
+        assert destination is None
+    gateway = message.get_attr("RTA_GATEWAY")
+    assert (Address.parse(gateway) if gateway else None) == route.gateway
+
+
+@given(sequence=SEQUENCES, ifindex=st.just(0) | INDEXES)
+def test_dumps_any_value_read_back(sequence: int, ifindex: int) -> None:
+    """A dump asks for all; one for addresses can name a link."""
+    flags = REQUEST | NLM_F_DUMP
+    links = decoded(ifinfmsg, rtnl.dump_links(sequence))
+    assert (*head(links), links["index"], attributes(links)) == (18, flags, sequence, 0, [])
+    addresses = decoded(ifaddrmsg, rtnl.dump_addresses(sequence, ifindex))
+    assert (*head(addresses), addresses["index"]) == (22, flags, sequence, ifindex)
+    routes = decoded(rtmsg, rtnl.dump_routes(sequence))
+    assert (*head(routes), routes["family"]) == (26, flags, sequence, 0)
+
+
+@given(
+    interface=interfaces(),
+    ifindex=INDEXES,
+    peer=st.none() | ADDRESSES,
+)
+def test_address_any_message_of_pyroute2_reads_back(
+    interface: Interface, ifindex: int, peer: Address | None
+) -> None:
+    """What pyroute2 encodes, we decode; the own address, not that of the other end."""
+    message = ifaddrmsg()
+    message["family"] = family_number(interface.address)
+    message["prefixlen"] = interface.prefixlen
+    message["index"] = ifindex
+    if peer is None or peer.family != interface.address.family:
+        message["attrs"] = [("IFA_ADDRESS", str(interface.address))]
+    else:
+        message["attrs"] = [("IFA_ADDRESS", str(peer)), ("IFA_LOCAL", str(interface.address))]
+    message.encode()
+    assert rtnl.address(bytes(message.data[16:])) == (ifindex, interface)
+
+
+@given(route=some_routes(), ifindex=INDEXES)
+def test_routes_any_message_of_ours_reads_back(route: Route, ifindex: int) -> None:
+    """The decoder reads what the encoder wrote."""
+    assert rtnl.routes(rtnl.new_route(1, ifindex, route)[16:]) == ((ifindex, route),)
+
+
+@given(ifname=IFNAMES, mac=MACS, alias=ALIASES, numbers=st.tuples(INDEXES, U32, INDEXES, U32))
+def test_link_any_message_of_pyroute2_reads_back(
+    ifname: str, mac: str, alias: str, numbers: tuple[int, int, int, int]
+) -> None:
+    """What pyroute2 encodes, we decode."""
+    ifindex, mtu, master, group = numbers
+    message = ifinfmsg()
+    message["index"] = ifindex
+    message["flags"] = 0x1043
+    message["attrs"] = [
+        ("IFLA_IFNAME", ifname),
+        ("IFLA_ADDRESS", mac),
+        ("IFLA_MTU", mtu),
+        ("IFLA_MASTER", master),
+        ("IFLA_GROUP", group),
+        ("IFLA_IFALIAS", alias),
+        ("IFLA_LINK", 7),
+        ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "bridge")]}),
+    ]
+    message.encode()
+    expected = rtnl.Link(
+        ifindex,
+        ifname,
+        "bridge",
+        mtu,
+        mac,
+        up=True,
+        master=master,
+        group=group,
+        alias=alias,
+        peer=7,
+    )
+    assert rtnl.link(bytes(message.data[16:])) == expected
+
+
+@given(body=st.binary(min_size=16, max_size=400))
+def test_decoders_any_bytes_end(body: bytes) -> None:
+    """Bytes that no kernel sends are read to an end, or refused with one of a few errors."""
+    for decode in (rtnl.link, rtnl.address, rtnl.routes):
+        with suppress(KeyError, ValueError, OSError, struct.error):
+            decode(body)
+
+
+def test_next_hops_multipath_route_gives_one_each() -> None:
+    """A route over two gateways is one route through each link."""
+    message = rtmsg()
+    message.update({"family": 2, "dst_len": 16, "table": 254, "type": 1})
+    message["attrs"] = [
+        ("RTA_DST", "10.7.0.0"),
+        (
+            "RTA_MULTIPATH",
+            [
+                {"oif": 3, "hops": 0, "attrs": [("RTA_GATEWAY", "10.9.0.2")]},
+                {"oif": 4, "hops": 0, "attrs": [("RTA_GATEWAY", "10.9.0.3")]},
+            ],
+        ),
+    ]
+    message.encode()
+    destination = Subnet.parse("10.7.0.0/16")
+    assert rtnl.routes(bytes(message.data[16:])) == (
+        (3, Route(destination, Address.parse("10.9.0.2"))),
+        (4, Route(destination, Address.parse("10.9.0.3"))),
+    )
+
+
+@pytest.mark.parametrize(("table", "kind"), [(255, 2), (254, 6), (254, 5), (100, 1)])
+def test_routes_what_is_no_plain_route_is_left_out(table: int, kind: int) -> None:
+    """Local, blackhole and multicast routes and those of other tables are not a sandbox's."""
+    message = rtmsg()
+    message.update({"family": 2, "dst_len": 16, "table": table, "type": kind})
+    message["attrs"] = [("RTA_DST", "10.7.0.0"), ("RTA_OIF", 2)]
+    message.encode()
+    assert rtnl.routes(bytes(message.data[16:])) == ()
