@@ -1,0 +1,117 @@
+"""Forgetting flows: what connection tracking remembers of published UDP ports.
+
+A UDP flow goes on to where its first packet went for as long as packets keep
+coming, so a port that is published, or that moves to another container, would
+not be seen by the clients that are talking to it. TCP flows end by themselves.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, IPPROTO_UDP
+from errno import EINVAL, ENOENT, EOPNOTSUPP
+from sys import byteorder
+
+from ocinet.engine.netlink import NLM_F_ACK, NLM_F_DUMP, attribute, attributes, message
+from ocinet.engine.nfnl import family_header, nested
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.base.address import Address
+    from ocinet.engine.netlink import NetlinkSocket
+
+_SUBSYSTEM = 1  # NFNL_SUBSYS_CTNETLINK
+_GET = _SUBSYSTEM << 8 | 1
+_DELETE = _SUBSYSTEM << 8 | 2
+
+_TUPLE_ORIG, _ID, _ZONE, _FILTER = 1, 12, 18, 25  # CTA_*
+_TUPLE_IP, _TUPLE_PROTO = 1, 2
+_IP_DESTINATION = {4: 2, 6: 4}
+_PROTO_NUM, _PROTO_DESTINATION_PORT = 1, 3
+_FILTER_ORIG_FLAGS = 1
+_FILTER_IP_DESTINATION = 1 << 1
+_FILTER_PROTO_NUM = 1 << 3
+_FILTER_DESTINATION_PORT = 1 << 5
+
+_VERSION = 1  # 0 would mean entries of both families
+_FAMILY = {4: AF_INET, 6: AF_INET6}
+
+
+def _port(number: int) -> bytes:
+    return number.to_bytes(2, "big")
+
+
+def _filter(address: Address | None, port: int) -> bytes:
+    """Encode: entries whose first packet was UDP to this port, and to this address if it is IPv4.
+
+    Of IPv6 addresses, the kernel lets through all but the one that is asked for
+    (ctnetlink_filter_match_tuple takes the result of a comparison the wrong way,
+    6.18), so flows to other addresses of the host are forgotten with it.
+    """
+    flags = _FILTER_PROTO_NUM | _FILTER_DESTINATION_PORT
+    ip = b""
+    if address is not None and address.family == 4:
+        flags |= _FILTER_IP_DESTINATION
+        ip = attribute(_IP_DESTINATION[4], address.packed)
+    proto = attribute(_PROTO_NUM, bytes((IPPROTO_UDP,)))
+    proto += attribute(_PROTO_DESTINATION_PORT, _port(port))
+    parts = nested(_TUPLE_IP, ip) + nested(_TUPLE_PROTO, proto)
+    # The flags are the one number of these that the kernel reads in its own byte order.
+    chosen = attribute(_FILTER_ORIG_FLAGS, flags.to_bytes(4, byteorder))
+    return nested(_TUPLE_ORIG, parts) + nested(_FILTER, chosen)
+
+
+def flush_udp(socket: NetlinkSocket, family: int, address: Address | None, port: int) -> None:
+    """Forget the flows to one UDP port of the host, without listing any.
+
+    Flows of others to the same port number of another machine are forgotten with
+    them where no address is given, which costs them nothing but a new entry.
+
+    Args:
+        socket: of nfnetlink.
+        family: 4 or 6.
+        address: the host's, of that family; None for every one.
+        port: 1 to 65535.
+
+    Raises:
+        KernelError: the kernel refused.
+    """
+    body = family_header(_FAMILY[family], _VERSION) + _filter(address, port)
+    _answers, refusals = socket.ask(message(_DELETE, NLM_F_ACK, 1, body), 1)
+    if refusals and refusals[0].errno in (EINVAL, EOPNOTSUPP):
+        flush_udp_listed(socket, family, address, port)
+    elif refusals and refusals[0].errno != ENOENT:
+        raise refusals[0].error(f"cannot forget the flows to UDP port {port}")
+
+
+def flush_udp_listed(
+    socket: NetlinkSocket, family: int, address: Address | None, port: int
+) -> None:
+    """Do the same on older kernels, which can list by such a filter but not delete.
+
+    Raises:
+        KernelError: the kernel refused.
+    """
+    head = family_header(_FAMILY[family], _VERSION)
+    listed = socket.dump(message(_GET, NLM_F_DUMP, 1, head + _filter(address, port)))
+    for body in listed:
+        found = attributes(body, len(head))
+        if not _is_to(found.get(_TUPLE_ORIG, b""), family, address, port):
+            continue  # a kernel before 5.8 lists all
+        exact = b"".join(
+            attribute(kind, found[kind]) for kind in (_TUPLE_ORIG, _ID, _ZONE) if kind in found
+        )
+        _answers, refusals = socket.ask(message(_DELETE, NLM_F_ACK, 1, head + exact), 1)
+        if refusals and refusals[0].errno != ENOENT:  # it may have ended by itself meanwhile
+            raise refusals[0].error(f"cannot forget the flows to UDP port {port}")
+
+
+def _is_to(parts: bytes, family: int, address: Address | None, port: int) -> bool:
+    found = attributes(parts)
+    proto = attributes(found.get(_TUPLE_PROTO, b""))
+    destination = attributes(found.get(_TUPLE_IP, b"")).get(_IP_DESTINATION[family])
+    return (
+        proto.get(_PROTO_NUM) == bytes((IPPROTO_UDP,))
+        and proto.get(_PROTO_DESTINATION_PORT) == _port(port)
+        and destination is not None
+        and (address is None or destination == address.packed)
+    )

@@ -1,0 +1,120 @@
+"""What our nftables table holds of a network and of a published port.
+
+The sets and maps are declared here once. The table's text, the text of a plan
+and the encoded requests are all made from these declarations, so that they
+can't drift apart.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.address import Address, Subnet
+from ocinet.base.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from ocinet.engine.model import NetworkRules, PortRule
+
+    Kind = Literal["ifname", "inet_proto", "inet_service", "ipv4_addr", "ipv6_addr"]
+    Field = str | int | Address | Subnet
+
+
+class Set(Value):
+    """A set of the table, or a map if it has data.
+
+    Attributes:
+        name: in the table.
+        key: the kinds of an element's fields.
+        data: the kinds of what a map's key leads to; () for a set.
+        interval: whether a key's addresses are subnets.
+    """
+
+    name: str
+    key: tuple[Kind, ...]
+    data: tuple[Kind, ...] = ()
+    interval: bool = False
+
+
+class Element(Value):
+    """One element of a set or map.
+
+    Attributes:
+        set: where it is in.
+        key: one field for each kind of the set's key.
+        data: what a map's key leads to.
+    """
+
+    set: Set
+    key: tuple[Field, ...]
+    data: tuple[Field, ...] = ()
+
+
+_ADDRESS: dict[int, Kind] = {4: "ipv4_addr", 6: "ipv6_addr"}
+
+# Bridges of every network; of those that nobody gets into but through a
+# published port; and of those that nobody gets out of either.
+BRIDGES = Set("bridges", ("ifname",))
+ISOLATED = Set("isolated", ("ifname",))
+INTERNAL = Set("internal", ("ifname",))
+# Each bridge paired with itself: nft can't compare two interfaces.
+SAME = Set("same", ("ifname", "ifname"))
+# Which subnet is at home on which bridge; and which are hidden behind the
+# host's address when their packets leave our bridges.
+HOME = {f: Set(f"home{f}", (_ADDRESS[f], "ifname"), interval=True) for f in (4, 6)}
+MASQUERADE = {f: Set(f"masquerade{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
+# Published ports: at one address of the host's, and at every one.
+PUBLISH_AT = {
+    f: Set(f"publish{f}_at", ("inet_proto", _ADDRESS[f], "inet_service"),
+           (_ADDRESS[f], "inet_service"))
+    for f in (4, 6)
+}  # fmt: skip
+PUBLISH = {
+    f: Set(f"publish{f}", ("inet_proto", "inet_service"), (_ADDRESS[f], "inet_service"))
+    for f in (4, 6)
+}
+
+SETS = (
+    BRIDGES,
+    ISOLATED,
+    INTERNAL,
+    SAME,
+    *HOME.values(),
+    *MASQUERADE.values(),
+    *PUBLISH_AT.values(),
+    *PUBLISH.values(),
+)
+
+
+def network_elements(rules: NetworkRules) -> tuple[Element, ...]:
+    """Return the elements of a network."""
+    device = rules.device
+    found = [Element(BRIDGES, (device,)), Element(SAME, (device, device))]
+    if rules.isolated:
+        found.append(Element(ISOLATED, (device,)))
+    if rules.internal:
+        found.append(Element(INTERNAL, (device,)))
+    for subnet in rules.subnets:
+        found.append(Element(HOME[subnet.family], (subnet, device)))
+        if rules.masquerade and not rules.internal:
+            found.append(Element(MASQUERADE[subnet.family], (subnet,)))
+    return tuple(found)
+
+
+def every_network_element(rules: NetworkRules) -> tuple[Element, ...]:
+    """Return the elements that a network of this bridge and these subnets may have had.
+
+    For removal: what it was when it was entered need not be what it is now.
+    """
+    usual = network_elements(rules.replace(isolated=True, internal=False, masquerade=True))
+    return (*usual, Element(INTERNAL, (rules.device,)))
+
+
+def port_element(port: PortRule) -> Element:
+    """Return the element of a published port."""
+    family = port.address.family
+    data = (port.address, port.port)
+    if port.host_address is None:
+        return Element(PUBLISH[family], (port.protocol, port.host_port), data)
+    key = (port.protocol, port.host_address, port.host_port)
+    return Element(PUBLISH_AT[family], key, data)

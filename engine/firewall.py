@@ -1,0 +1,378 @@
+"""Our nftables table: making it, and entering networks and ports into it.
+
+The table's chains never change. Containers are elements of its sets and maps,
+entered in one transaction, which is neither checked before nor read back: the
+cost does not grow with what is in the table. Needs these settings of the
+kernel, which are steps of their own:
+
+    net/ipv4/ip_forward, net/ipv6/conf/all/forwarding  to route at all
+    net/ipv4/conf/BRIDGE/route_localnet                to publish to 127.0.0.1
+    hairpin mode of the bridge port                    to reach a port of one's own
+                                                       (bridge-nf-call-iptables=1)
+"""
+
+from __future__ import annotations
+
+from errno import EEXIST, ENOENT
+
+from ocinet.base.errors import ConflictError, SystemFailure
+from ocinet.base.value import Value
+from ocinet.engine import nfnl
+from ocinet.engine.elements import every_network_element, network_elements, port_element
+from ocinet.engine.ruleset import DOCKER_USER, FAMILY, TABLE, table_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ocinet.engine.elements import Element
+    from ocinet.engine.model import NetworkRules, PortRule
+    from ocinet.engine.netlink import Refusal
+    from ocinet.engine.nfnl import Batch, Chain
+
+_FORWARDS = (("ip", "filter", "FORWARD"), ("ip6", "filter", "FORWARD"))
+_DOCKER_USERS = (("ip", "filter", DOCKER_USER), ("ip6", "filter", DOCKER_USER))
+_FEWEST_ACCEPTS = 2  # one per direction
+
+
+class FirewallState(Value):
+    """What there is before a plan is made.
+
+    Attributes:
+        table: whether our table is there.
+        forward_drop: the iptables chains, as `ip filter FORWARD`, that drop what
+            they do not know of the packets that pass through the host.
+        docker_user: whether Docker's chain for the rules of others is there.
+    """
+
+    table: bool = False
+    forward_drop: tuple[str, ...] = ()
+    docker_user: bool = False
+
+
+class Firewall:
+    """The firewall of the network namespace that the first call is made in.
+
+    A context manager; opens one socket, at the first call. Not for several
+    threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._opened: nfnl.NetfilterSocket | None = None
+
+    @property
+    def _socket(self) -> nfnl.NetfilterSocket:
+        if self._opened is None:
+            self._opened = nfnl.NetfilterSocket()
+        return self._opened
+
+    def disconnect(self) -> None:
+        """Close the socket, if there is one.
+
+        Waits for the kernel, 16 ms or so, if something has been deleted through
+        it just now.
+        """
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def __enter__(self) -> Firewall:
+        """Return itself; disconnected at the end of the block."""
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Disconnect."""
+        self.disconnect()
+
+    def observe(self) -> FirewallState:
+        """Look at our table and at the chains that iptables makes.
+
+        A few questions in one request, so that it can be asked at each attach.
+        Rules that were made by iptables-legacy can't be seen this way.
+
+        Raises:
+            KernelError: the kernel refused to answer.
+        """
+        questions = [nfnl.get_table(1, FAMILY, TABLE)]
+        questions += _chain_questions((*_FORWARDS, *_DOCKER_USERS), 2)
+        answers, refusals = self._socket.ask(b"".join(questions), len(questions))
+        _raise_unless_missing(refusals)
+        chains = [nfnl.decode_chain(answer.body) for answer in answers if answer.sequence > 1]
+        return FirewallState(
+            table=any(answer.sequence == 1 for answer in answers),
+            forward_drop=tuple(str(chain) for chain in chains if chain.forward_drop),
+            docker_user=any(chain.name == DOCKER_USER for chain in chains),
+        )
+
+    def observe_foreign(self) -> tuple[str, ...]:
+        """Return all chains of others on the forward hook whose policy is drop.
+
+        Reads all chains of all tables: for `check` and `plan`, not for attach.
+        """
+        chains = map(nfnl.decode_chain, self._socket.dump(nfnl.dump_chains()))
+        return tuple(str(chain) for chain in chains if chain.forward_drop)  # ours never does
+
+    def make_table(self) -> None:
+        """Make our table, empty; nothing is changed if it is there.
+
+        Effects: runs `nft`.
+
+        Raises:
+            NotFoundError: nft is not installed.
+            SystemFailure: nft failed.
+        """
+        try:
+            _run_nft(table_text())
+        except SystemFailure as error:
+            if not self.observe().table:  # else another process has just made it
+                raise error.within("cannot make the firewall's table") from error
+
+    def remove_table(self) -> None:
+        """Remove our table and all that is in it; not there is fine.
+
+        Raises:
+            KernelError: the kernel refused.
+        """
+        batch = nfnl.Batch(TABLE)
+        batch.delete_table()
+        _raise_unless_missing(self._apply(batch))
+
+    def rebuild(self, networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> None:
+        """Replace our table, whatever became of it, by one that holds exactly this.
+
+        In one transaction: no packet meets a half of it. Flows that are under way
+        go on.
+
+        Effects: runs `nft`.
+
+        Raises:
+            NotFoundError: nft is not installed.
+            SystemFailure: nft failed.
+        """
+        from ocinet.engine.ruleset import rebuild_text
+
+        _run_nft(rebuild_text(networks, ports))
+
+    def open(self, networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> bool:
+        """Enter networks and published ports, in one transaction.
+
+        Args:
+            networks: those that are in already stay; one that has changed must
+                be taken out first.
+            ports: none of them may be in.
+
+        Returns:
+            Whether the table was missing and has been made. What others had in
+            it is gone then, until it is rebuilt.
+
+        Raises:
+            ConflictError: a port is in already, or a subnet overlaps another
+                network's; nothing has changed.
+            SystemFailure: the table is of another version or can't be made.
+            KernelError: the kernel refused for another reason.
+        """
+        batch = nfnl.Batch(TABLE)
+        batch.add(element for rules in networks for element in network_elements(rules))
+        batch.add(map(port_element, ports), exclusive=True)
+        refusals = self._apply(batch)
+        made = _all_missing(refusals) and not self.observe().table
+        if made:
+            self.make_table()
+            refusals = self._apply(batch)
+        if refusals:
+            raise self._refused(batch, refusals[0], ports)
+        return made
+
+    def close(self, ports: tuple[PortRule, ...]) -> None:
+        """Take published ports out, in one transaction; those that are not in are fine.
+
+        An element goes whoever entered it, so a port must be given only while it
+        is this container's.
+
+        Raises:
+            KernelError: the kernel refused; the others are out.
+        """
+        self._delete(map(port_element, ports))
+
+    def remove_network(self, rules: NetworkRules) -> None:
+        """Take a network out, whatever its options were; not in is fine.
+
+        Raises:
+            KernelError: the kernel refused; the rest of it is out.
+        """
+        self._delete(every_network_element(rules))
+
+    def flush_udp(self, ports: tuple[PortRule, ...]) -> None:
+        """Forget the flows to the UDP ports among these; see `conntrack`.
+
+        Raises:
+            KernelError: the kernel refused.
+        """
+        from ocinet.engine.conntrack import flush_udp
+
+        for port in ports:
+            if port.protocol == "udp":
+                flush_udp(self._socket, port.address.family, port.host_address, port.host_port)
+
+    def forward_accepted(self, device: str) -> bool:
+        """Tell whether our accept rules for a bridge are in each iptables chain that drops.
+
+        Reads the rules of those chains, so nothing has to be remembered and a
+        flushed chain is seen at once. True where nothing drops.
+        """
+        return all(
+            self.count_accepts(chain.family, device)[1] >= _FEWEST_ACCEPTS
+            for chain in self.chains(_FORWARDS)
+            if chain.forward_drop
+        )
+
+    def add_forward_accept(self, device: str, *, managed: bool) -> bool:
+        """Put accept rules for a bridge into the iptables chains that drop.
+
+        Args:
+            device: the bridge.
+            managed: whether it is ours.
+
+        Returns:
+            False if they were all there.
+
+        Effects: runs `iptables-restore` for each family whose FORWARD drops.
+
+        Raises:
+            NotFoundError: iptables is not installed.
+            SystemFailure: it failed.
+        """
+        from ocinet.engine import forward_accept
+
+        return forward_accept.add(self, device, managed=managed)
+
+    def remove_forward_accept(self, device: str) -> None:
+        """Remove our accept rules for a bridge; not there is fine.
+
+        Raises:
+            SystemFailure: iptables failed.
+        """
+        from ocinet.engine import forward_accept
+
+        forward_accept.remove(self, device)
+
+    def chains(self, wanted: tuple[tuple[str, str, str], ...]) -> tuple[Chain, ...]:
+        """Return those of these chains (family, table, name) that are there."""
+        answers, refusals = self._socket.ask(b"".join(_chain_questions(wanted, 1)), len(wanted))
+        _raise_unless_missing(refusals)
+        return tuple(nfnl.decode_chain(answer.body) for answer in answers)
+
+    def count_accepts(self, family: str, device: str) -> tuple[str, int]:
+        """Return the iptables chain for our accept rules, and how many for this bridge work.
+
+        The chain is Docker's for the rules of others if FORWARD leads to it. A rule
+        works in either.
+        """
+        tag = f"{TABLE}:{device}\0".encode()
+        forward = self._socket.dump(nfnl.dump_rules(family, "filter", "FORWARD"))
+        count = sum(tag in rule for rule in forward)
+        if not any(f"{DOCKER_USER}\0".encode() in rule for rule in forward):
+            return "FORWARD", count
+        others = self._socket.dump(nfnl.dump_rules(family, "filter", DOCKER_USER))
+        return DOCKER_USER, count + sum(tag in rule for rule in others)
+
+    def _apply(self, batch: Batch) -> list[Refusal]:
+        if not batch:
+            return []
+        _answers, refusals = self._socket.ask(batch.encode(), 1)
+        return refusals
+
+    def _delete(self, elements: Iterable[Element]) -> None:
+        elements = tuple(elements)
+        batch = nfnl.Batch(TABLE)
+        batch.delete(elements)
+        refusals = self._apply(batch)
+        if not refusals:
+            return
+        _raise_unless_missing(refusals)
+        # A batch is all or nothing, so one missing element has kept the others in.
+        refusals = []
+        for element in elements:
+            batch = nfnl.Batch(TABLE)
+            batch.delete((element,))
+            refusals += self._apply(batch)
+        _raise_unless_missing(refusals)
+
+    def _refused(
+        self, batch: Batch, refusal: Refusal, ports: tuple[PortRule, ...]
+    ) -> ConflictError | SystemFailure:
+        """Return what to raise for a refused opening."""
+        kind = batch.refused_set(refusal)
+        if kind is not None and refusal.errno == ENOENT:
+            return SystemFailure(
+                f"cannot change table {FAMILY} {TABLE}",
+                f"it has no {kind.name}: another version of ocinet made it, or it was edited",
+                "ocinet gc",
+            )
+        if kind is None or refusal.errno != EEXIST:
+            return refusal.error("cannot open the firewall")
+        if not kind.data:
+            return ConflictError(
+                "cannot open the firewall",
+                f"a subnet overlaps that of another network in {FAMILY} {TABLE} {kind.name}",
+                f"nft list set {FAMILY} {TABLE} {kind.name}",
+            )
+        return self._port_conflict(ports)
+
+    def _port_conflict(self, ports: tuple[PortRule, ...]) -> ConflictError:
+        what = "cannot publish a port"
+        for port in ports:
+            answers, _refusals = self._socket.ask(
+                nfnl.get_element(1, TABLE, port_element(port)), 1
+            )
+            if answers:
+                address, number = nfnl.decode_element_data(answers[0])
+                shown = f"[{address}]" if address.family == 6 else str(address)
+                return ConflictError(
+                    f"cannot publish port {port.host_port}/{port.protocol}",
+                    f"the firewall sends it to {shown}:{number} already",
+                    "ocinet ps shows whose it is; ocinet gc removes what nobody holds",
+                )
+        return ConflictError(what, "the firewall sent one of them elsewhere a moment ago")
+
+
+def explain_forward_drop(chains: tuple[str, ...], device: str) -> str:
+    """Return what drops a bridge's packets and the commands that let them pass; or "".
+
+    For those who want no rules of ours in other tables, and for tables of others
+    that are not made by iptables, which are never touched.
+
+    Args:
+        chains: as in `FirewallState.forward_drop` or from `observe_foreign`.
+        device: the bridge.
+    """
+    if not chains:
+        return ""
+    commands = " && ".join(
+        f"nft insert rule {chain} {direction} '\"{device}\"' accept"
+        for chain in chains
+        for direction in ("iifname", "oifname")
+    )
+    names = " and ".join(chains)
+    drops = "drops" if len(chains) == 1 else "drop"
+    return f"{names} {drops} what no rule accepts, also packets of {device}: {commands}"
+
+
+def _chain_questions(wanted: tuple[tuple[str, str, str], ...], first: int) -> list[bytes]:
+    return [nfnl.get_chain(sequence, *chain) for sequence, chain in enumerate(wanted, first)]
+
+
+def _all_missing(refusals: list[Refusal]) -> bool:
+    return bool(refusals) and all(refusal.errno == ENOENT for refusal in refusals)
+
+
+def _raise_unless_missing(refusals: list[Refusal]) -> None:
+    for refusal in refusals:
+        if refusal.errno != ENOENT:
+            raise refusal.error("cannot change the firewall")
+
+
+def _run_nft(text: str) -> None:
+    from ocinet.engine import command
+
+    command.run((command.find("nftables", "nft"), "-f", "-"), text)

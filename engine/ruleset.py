@@ -1,0 +1,205 @@
+"""Our firewall as text: the table, and what attaching and detaching change in it.
+
+The table is made from `table_text` once; `plan` shows the rest, which is
+applied in an encoded form of the same elements (see `nfnl`). Pure: the same
+input gives the same text.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.errors import RequestError
+from ocinet.engine.elements import SETS, network_elements, port_element
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ocinet.engine.elements import Element, Field, Kind, Set
+    from ocinet.engine.model import NetworkRules, PortRule
+
+FAMILY = "inet"
+TABLE = "ocinet"
+DOCKER_USER = "DOCKER-USER"
+DOCKER_ISOLATION = "DOCKER-ISOLATION-STAGE-2"
+
+# One rule a line, each with its reason above it. The order inside a chain counts.
+_CHAINS = """\
+	chain raw_prerouting {
+		type filter hook prerouting priority raw; policy accept;
+		# route_localnet opens the bridges to 127.0.0.0/8, and DNAT comes before the
+		# kernel's own check: nobody but the host may use such an address.
+		iif != "lo" ip daddr 127.0.0.0/8 drop
+		iif != "lo" ip saddr 127.0.0.0/8 drop
+	}
+	chain publish {
+		dnat ip to meta l4proto . ip daddr . th dport map @publish4_at
+		dnat ip to meta l4proto . th dport map @publish4
+		# No DNAT can reach a container from ::1: the kernel never lets it leave lo.
+		ip6 daddr ::1 return
+		dnat ip6 to meta l4proto . ip6 daddr . th dport map @publish6_at
+		dnat ip6 to meta l4proto . th dport map @publish6
+	}
+	chain prerouting {
+		type nat hook prerouting priority dstnat; policy accept;
+		# Only what is for the host: what passes through it keeps its destination.
+		meta l4proto { tcp, udp, sctp } fib daddr type local jump publish
+	}
+	chain output {
+		type nat hook output priority -100; policy accept;
+		meta l4proto { tcp, udp, sctp } fib daddr type local jump publish
+	}
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		# From 127.0.0.1 to a published port: a container can't answer to that.
+		ct status dnat ip saddr 127.0.0.0/8 oifname @bridges masquerade
+		# From a container to its own network through a published port: the answer
+		# would take the short way, past the DNAT. By source, for a bridged packet
+		# has no incoming interface here.
+		ct status dnat ip saddr . oifname @home4 masquerade
+		ct status dnat ip6 saddr . oifname @home6 masquerade
+		oifname != @bridges ip saddr @masquerade4 masquerade
+		oifname != @bridges ip6 saddr @masquerade6 masquerade
+	}
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+		ct state established,related accept
+		# Bridged packets come by here where bridge-nf-call-iptables is 1.
+		iifname . oifname @same accept
+		iifname @internal drop
+		oifname @internal drop
+		# A published port is open to everyone, other networks' containers as well.
+		ct status dnat accept
+		oifname @isolated drop
+		# NAT leaves invalid packets as they are: a private address would get out.
+		ct state invalid ip saddr @masquerade4 drop
+		ct state invalid ip6 saddr @masquerade6 drop
+	}
+"""
+
+
+def _field_text(kind: Kind, field: Field) -> str:
+    if kind != "ifname":
+        return str(field)
+    name = str(field)
+    if '"' in name or "*" in name or "\\" in name:
+        raise RequestError("", f"the interface name {name!r} can't be written in nft's language",
+                           "rename the bridge")  # fmt: skip
+    return f'"{name}"'
+
+
+def _joined(kinds: tuple[Kind, ...], fields: tuple[Field, ...]) -> str:
+    return " . ".join(map(_field_text, kinds, fields))
+
+
+def _element_text(element: Element, *, with_data: bool) -> str:
+    key = _joined(element.set.key, element.key)
+    if not (with_data and element.data):
+        return key
+    return f"{key} : {_joined(element.set.data, element.data)}"
+
+
+def _commands(verb: str, elements: Iterable[Element], *, with_data: bool = True) -> str:
+    """Return one command per set, in the table's order of sets."""
+    grouped: dict[Set, list[str]] = {}
+    for element in elements:
+        texts = grouped.setdefault(element.set, [])
+        text = _element_text(element, with_data=with_data)
+        if text not in texts:
+            texts.append(text)
+    return "".join(
+        f"{verb} element {FAMILY} {TABLE} {kind.name} {{ {', '.join(grouped[kind])} }}\n"
+        for kind in SETS
+        if kind in grouped
+    )
+
+
+def _set_text(kind: Set) -> str:
+    word = "map" if kind.data else "set"
+    types = " . ".join(kind.key) + (f" : {' . '.join(kind.data)}" if kind.data else "")
+    flags = "\t\tflags interval\n" if kind.interval else ""
+    return f"\t{word} {kind.name} {{\n\t\ttype {types}\n{flags}\t}}\n"
+
+
+def _table_body() -> str:
+    sets = "".join(map(_set_text, SETS))
+    return f"table {FAMILY} {TABLE} {{\n{sets}{_CHAINS}}}\n"
+
+
+def table_text() -> str:
+    """Return what makes the table, and fails as a whole if there is one.
+
+    `create` is what makes it safe for two at once: adding to a table that is
+    there would double its rules.
+    """
+    return f"create table {FAMILY} {TABLE}\n{_table_body()}"
+
+
+def rebuild_text(networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> str:
+    """Return what replaces the table, whatever is in it, by one that holds exactly this."""
+    return (
+        f"add table {FAMILY} {TABLE}\ndelete table {FAMILY} {TABLE}\n{_table_body()}"
+        f"{open_text(networks, ports)}"
+    )
+
+
+def open_text(networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> str:
+    """Return what enters networks, where they are not in already, and ports, which must not be."""
+    of_networks = [element for rules in networks for element in network_elements(rules)]
+    return _commands("add", of_networks) + _commands("create", map(port_element, ports))
+
+
+def close_text(ports: tuple[PortRule, ...]) -> str:
+    """Return what takes ports out; they must be in."""
+    return _commands("delete", map(port_element, ports), with_data=False)
+
+
+def remove_network_text(rules: NetworkRules) -> str:
+    """Return what takes a network out as it was entered."""
+    return _commands("delete", network_elements(rules))
+
+
+def forward_accept_rules(
+    device: str, *, managed: bool, isolation: str = ""
+) -> tuple[tuple[str, ...], ...]:
+    """Return the iptables rules, in order, that let a bridge's packets pass a DROP policy.
+
+    A managed bridge's packets pass in both directions: what may get in is
+    decided by our own table. An adopted bridge's owner decides that, so only the
+    connections to published ports pass.
+
+    Args:
+        device: the bridge.
+        managed: whether it is ours.
+        isolation: a chain of Docker's that drops what would enter its networks; our
+            containers are kept out of them as Docker's own other networks are.
+    """
+    tag = ("-m", "comment", "--comment", f"{TABLE}:{device}")
+    dnat = ("-m", "conntrack", "--ctstate", "DNAT")
+    if not managed:
+        return (
+            ("-o", device, *dnat, *tag, "-j", "ACCEPT"),
+            ("-i", device, *dnat, "--ctdir", "REPLY", *tag, "-j", "ACCEPT"),
+        )
+    kept_out = ("-i", device, "-m", "conntrack", "!", "--ctstate", "DNAT,ESTABLISHED,RELATED")
+    return (
+        ("-o", device, *tag, "-j", "ACCEPT"),
+        *(((*kept_out, *tag, "-j", isolation),) if isolation else ()),
+        ("-i", device, *tag, "-j", "ACCEPT"),
+    )
+
+
+def forward_accept_commands(
+    device: str, *, managed: bool, chain: str = "FORWARD", isolation: str = ""
+) -> tuple[str, ...]:
+    """Return the commands that put those rules at the top of a chain.
+
+    Args:
+        device: the bridge.
+        managed: whether it is ours.
+        chain: where they go: `DOCKER-USER` if there is one.
+        isolation: see `forward_accept_rules`.
+    """
+    from shlex import join
+
+    rules = forward_accept_rules(device, managed=managed, isolation=isolation)
+    return tuple(join(("iptables", "-I", chain, *rule)) for rule in reversed(rules))

@@ -1,0 +1,194 @@
+"""Our accept rules where another table drops what is forwarded."""
+
+from __future__ import annotations
+
+import pytest
+from firewall_world import ADOPTED, EVERY, HOST, NEIGHBOUR, OTHER, World, address, sh
+
+from namespaces import in_namespaces
+from ocinet.base.errors import SystemFailure
+from ocinet.engine import command, ruleset
+from ocinet.engine.firewall import Firewall
+
+_DOCKER = """\
+*filter
+:FORWARD DROP [0:0]
+:DOCKER-USER - [0:0]
+:DOCKER-ISOLATION-STAGE-1 - [0:0]
+:DOCKER-ISOLATION-STAGE-2 - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A FORWARD -o old -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -i old ! -o old -j ACCEPT
+-A FORWARD -i old -o old -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -i old ! -o old -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-2 -o old -j DROP
+-A DOCKER-ISOLATION-STAGE-2 -j RETURN
+-A DOCKER-USER -j RETURN
+COMMIT
+"""
+
+
+def _docker() -> None:
+    """Make the rules that dockerd makes, as if `old` was its bridge, in both families."""
+    for tool in ("iptables-nft-restore", "ip6tables-nft-restore"):
+        sh(tool, given=_DOCKER)
+
+
+def _rules(chain: str, tool: str = "iptables-nft") -> list[str]:
+    return [line for line in sh(tool, "-S", chain).splitlines() if "ocinet:" in line]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("bridge_nf", [False, True])
+@in_namespaces
+def test_managed_bridge_passes_a_drop_policy_with_our_rules_and_not_without(
+    family: int, bridge_nf: bool
+) -> None:
+    """Out, in through a published port, and among siblings; still isolated by our own table."""
+    host, neighbour = HOST[family], NEIGHBOUR[family]
+    with World(bridge_nf=bridge_nf) as world, Firewall() as firewall:
+        world.enter()
+        world.serve_all()
+        _docker()
+        out = ("a", neighbour, 7000), f"neighbour {host}"
+        published = ("neighbour", host, EVERY), f"a {neighbour}"
+        sibling = ("b", address("a", family), 80), f"a {address('b', family)}"
+        assert not firewall.forward_accepted("lan")
+        assert [world.ask(*out[0]), world.ask(*published[0])] == ["", ""]
+        assert world.ask(*sibling[0]) == ("" if bridge_nf else sibling[1])
+        assert firewall.add_forward_accept("lan", managed=True)
+        assert firewall.forward_accepted("lan")
+        for question, answer in (out, published, sibling):
+            assert world.ask(*question) == answer
+        assert world.ask("neighbour", address("a", family), 80) == ""
+        firewall.remove_forward_accept("lan")
+        assert [world.ask(*out[0]), world.ask(*published[0])] == ["", ""]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@in_namespaces
+def test_managed_bridge_does_not_get_into_dockers_network_by_our_rules(family: int) -> None:
+    """Docker's isolation holds against us as well; what is published there is open."""
+    with World(bridge_nf=True) as world, Firewall() as firewall:
+        world.enter()
+        world.serve_all()
+        _docker()
+        inside, published = address("o", family), (HOST[family], ADOPTED)
+        firewall.add_forward_accept("old", managed=False)
+        firewall.add_forward_accept("lan", managed=True)
+        assert world.ask("a", inside, 80) == ""
+        assert world.ask("a", *published) == f"o {address('a', family)}"
+        for tool in ("iptables-nft", "ip6tables-nft"):  # the guard
+            sh(tool, "-F", "DOCKER-ISOLATION-STAGE-2")
+        assert world.ask("a", inside, 80) == f"o {address('a', family)}"
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@in_namespaces
+def test_adopted_bridge_is_opened_for_published_ports_alone(family: int) -> None:
+    """A published port gets through; the rest is as its owner has it."""
+    with World(bridge_nf=True) as world, Firewall() as firewall:
+        world.enter()
+        world.serve_all()
+        _docker()
+        published = ("neighbour", HOST[family], ADOPTED)
+        assert world.ask(*published) == ""
+        assert firewall.add_forward_accept("old", managed=False)
+        assert world.ask(*published) == f"o {NEIGHBOUR[family]}"
+        assert world.ask("neighbour", address("o", family), 80) == ""
+        assert world.ask("o", NEIGHBOUR[family], 7000) == f"neighbour {address('o', family)}"
+        # Nor do our rules lead out of it past its owner's isolation.
+        for tool in ("iptables-nft", "ip6tables-nft"):
+            sh(tool, "-I", "DOCKER-ISOLATION-STAGE-2", "-o", "dmz", "-j", "DROP")
+        assert world.ask("o", HOST[family], OTHER) == ""
+
+
+@in_namespaces
+def test_add_goes_into_dockers_chain_once_and_remove_takes_it_out() -> None:
+    """The rules stand above what is in DOCKER-USER, tagged; a second time changes nothing."""
+    _docker()
+    before = sh("iptables-nft", "-S"), sh("ip6tables-nft", "-S")
+    with Firewall() as firewall:
+        firewall.remove_forward_accept("ocinet0")
+        assert firewall.add_forward_accept("ocinet0", managed=True)
+        assert not firewall.add_forward_accept("ocinet0", managed=True)
+        assert firewall.add_forward_accept("ocinet1", managed=True)
+        for tool in ("iptables-nft", "ip6tables-nft"):
+            listed = sh(tool, "-S", "DOCKER-USER").splitlines()
+            assert "-j RETURN" in listed[-1]
+            assert len(_rules("DOCKER-USER", tool)) == 6
+            assert _rules("FORWARD", tool) == []
+        firewall.remove_forward_accept("ocinet1")
+        assert firewall.forward_accepted("ocinet0")
+        assert not firewall.forward_accepted("ocinet")
+        firewall.remove_forward_accept("ocinet0")
+        firewall.remove_forward_accept("ocinet0")
+    assert (sh("iptables-nft", "-S"), sh("ip6tables-nft", "-S")) == before
+
+
+@in_namespaces
+def test_add_without_docker_goes_into_forward_of_the_family_that_drops() -> None:
+    """Without Docker's chain, two rules are in FORWARD, and none where IPv6 is not dropped."""
+    sh("iptables-nft", "-P", "FORWARD", "DROP")
+    sh("ip6tables-nft", "-P", "FORWARD", "ACCEPT")
+    with Firewall() as firewall:
+        assert firewall.add_forward_accept("ocinet0", managed=True)
+        assert firewall.forward_accepted("ocinet0")
+    assert [rule.split()[2] for rule in _rules("FORWARD")] == ["-o", "-i"]
+    assert _rules("FORWARD", "ip6tables-nft") == []
+
+
+@in_namespaces
+def test_add_where_nothing_drops_adds_nothing() -> None:
+    """Other tables are left alone unless they must be touched."""
+    sh("iptables-nft", "-P", "FORWARD", "ACCEPT")
+    with Firewall() as firewall:
+        assert firewall.forward_accepted("ocinet0")
+        assert not firewall.add_forward_accept("ocinet0", managed=True)
+    assert _rules("FORWARD") == []
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        ("-F",),
+        ("-F", "DOCKER-USER"),
+        ("-D", "FORWARD", "-j", "DOCKER-USER"),
+        ("-D", "DOCKER-USER", "2"),
+    ],
+)
+@in_namespaces
+def test_lost_rules_are_seen_at_once_and_come_back(loss: tuple[str, ...]) -> None:
+    """A flush, a broken way into Docker's chain, half a removal: the next attach mends it."""
+    _docker()
+    with Firewall() as firewall:
+        firewall.add_forward_accept("ocinet0", managed=False)
+        sh("iptables-nft", *loss)
+        assert not firewall.forward_accepted("ocinet0")
+        assert firewall.add_forward_accept("ocinet0", managed=False)
+        assert firewall.forward_accepted("ocinet0")
+        assert len(_rules("DOCKER-USER") + _rules("FORWARD")) in (2, 4)
+
+
+@in_namespaces
+def test_rules_have_the_text_that_a_plan_shows() -> None:
+    """The commands of a plan, run in a shell, make the same rules."""
+    sh("iptables-nft", "-P", "FORWARD", "DROP")
+    for managed in (True, False):
+        with Firewall() as firewall:
+            firewall.add_forward_accept("ocinet0", managed=managed)
+            applied = sh("iptables-nft", "-S")
+            firewall.remove_forward_accept("ocinet0")
+        for line in ruleset.forward_accept_commands("ocinet0", managed=managed):
+            sh("sh", "-c", line)
+        assert sh("iptables-nft", "-S") == applied
+        sh("iptables-nft", "-F")
+
+
+@in_namespaces
+def test_failing_iptables_is_told_with_its_own_words() -> None:
+    """A command that fails is told with what it said, on one line and not at any length."""
+    with pytest.raises(SystemFailure, match=r"iptables-nft failed: .*NOTHING") as failed:
+        command.run((command.find("iptables", "iptables-nft"), "-S", "NOTHING"))
+    assert "\n" not in str(failed.value)

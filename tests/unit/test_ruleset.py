@@ -1,0 +1,129 @@
+"""The firewall's text: golden files, one per scenario, that also document it.
+
+To renew them after a wanted change: `OCINET_GOLDEN=write pytest tests/unit/test_ruleset.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ocinet.base.address import Address, Subnet
+from ocinet.base.errors import RequestError
+from ocinet.engine import elements, ruleset
+from ocinet.engine.model import NetworkRules, PortRule
+
+_GOLDEN = Path(__file__).with_name("golden")
+
+LAN = NetworkRules("ocinet0", (Subnet.parse("10.9.0.0/24"),))
+VAULT = NetworkRules(
+    "ocbr-0a1b2c3d", (Subnet.parse("10.8.0.0/16"), Subnet.parse("fd00:8::/64")), internal=True
+)
+ADOPTED = NetworkRules(
+    "docker0", (Subnet.parse("172.17.0.0/16"),), isolated=False, masquerade=False
+)
+
+
+def _port(protocol: str, host: str, host_port: int, address: str, port: int) -> PortRule:
+    host_address = Address.parse(host) if host else None
+    return PortRule(protocol, host_address, host_port, Address.parse(address), port)  # type: ignore[arg-type]  # a literal of the table below
+
+
+PORTS = (
+    _port("tcp", "", 8080, "10.9.0.2", 80),
+    _port("tcp", "", 8080, "fd00:9::2", 80),
+    _port("udp", "127.0.0.1", 5353, "10.9.0.2", 53),
+    _port("sctp", "192.0.2.1", 9999, "10.9.0.2", 9999),
+    _port("tcp", "2001:db8::1", 443, "fd00:9::2", 8443),
+    _port("tcp", "", 9000, "10.9.0.2", 9000),
+    _port("tcp", "", 9001, "10.9.0.2", 9001),
+)
+
+SCENARIOS = {
+    "table": ruleset.table_text(),
+    "one_network": ruleset.open_text((LAN,), ()),
+    "dual_stack_internal": ruleset.open_text((VAULT,), ()),
+    "adopted_bridge": ruleset.open_text((ADOPTED,), ()),
+    "every_kind_of_port": ruleset.open_text((), PORTS),
+    "attach_with_ports": ruleset.open_text((LAN, VAULT), PORTS[:2]),
+    "close_ports": ruleset.close_text(PORTS),
+    "remove_network": ruleset.remove_network_text(VAULT),
+    "rebuild": ruleset.rebuild_text((LAN,), PORTS[:1]),
+}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_text_of_a_scenario_is_the_golden_one(scenario: str) -> None:
+    """The text is what the golden file says, byte for byte."""
+    path = _GOLDEN / f"{scenario}.nft"
+    if os.environ.get("OCINET_GOLDEN") == "write":
+        path.write_text(SCENARIOS[scenario])
+    assert SCENARIOS[scenario] == path.read_text()
+
+
+def test_golden_files_have_a_scenario_each() -> None:
+    """No golden file is left over from a scenario that is gone."""
+    assert {path.stem for path in _GOLDEN.glob("*.nft")} == set(SCENARIOS)
+
+
+def test_open_text_of_nothing_is_empty() -> None:
+    """An attach that needs no element shows no command."""
+    assert ruleset.open_text((), ()) == ""
+
+
+def test_open_text_names_a_network_once_however_often_it_is_given() -> None:
+    """Two endpoints on one network enter it once."""
+    assert ruleset.open_text((LAN, LAN), ()) == ruleset.open_text((LAN,), ())
+
+
+def test_text_of_the_table_has_every_set_that_the_chains_look_into() -> None:
+    """Each `@name` in a rule is declared, and each set that is declared is looked into."""
+    text = ruleset.table_text()
+    used = {word[1:] for word in text.split() if word.startswith("@")}
+    assert used == {kind.name for kind in elements.SETS}
+
+
+@pytest.mark.parametrize("device", ['br"0', "br*", "br\\0"])
+def test_open_text_with_a_device_that_nft_can_not_say_is_refused(device: str) -> None:
+    """A bridge's name can't end the string that it stands in, nor become a pattern."""
+    with pytest.raises(RequestError, match="can't be written"):
+        ruleset.open_text((LAN.replace(device=device),), ())
+
+
+def test_removal_of_a_network_names_all_that_any_of_its_options_entered() -> None:
+    """What was entered is found whatever the options were then."""
+    for internal in (False, True):
+        for isolated in (False, True):
+            rules = VAULT.replace(internal=internal, isolated=isolated)
+            entered = set(elements.network_elements(rules))
+            assert entered <= set(elements.every_network_element(VAULT))
+
+
+def test_forward_accept_of_a_managed_bridge_passes_both_directions() -> None:
+    """The commands put the rules at the top of Docker's chain, in this order."""
+    assert ruleset.forward_accept_commands("ocinet0", managed=True, chain="DOCKER-USER") == (
+        "iptables -I DOCKER-USER -i ocinet0 -m comment --comment ocinet:ocinet0 -j ACCEPT",
+        "iptables -I DOCKER-USER -o ocinet0 -m comment --comment ocinet:ocinet0 -j ACCEPT",
+    )
+
+
+def test_forward_accept_keeps_managed_bridges_out_of_dockers_networks() -> None:
+    """Where Docker has its isolation chain, new connections go through it first."""
+    rules = ruleset.forward_accept_rules("ocinet0", managed=True, isolation="STAGE-2")
+    assert [rule[-1] for rule in rules] == ["ACCEPT", "STAGE-2", "ACCEPT"]
+    assert " ".join(rules[1][:6]) == "-i ocinet0 -m conntrack ! --ctstate"
+
+
+def test_forward_accept_of_an_adopted_bridge_passes_published_ports_alone() -> None:
+    """What else gets into an adopted bridge is for its owner to say."""
+    rules = ruleset.forward_accept_rules("docker0", managed=False)
+    assert len(rules) == 2
+    assert all("DNAT" in rule for rule in rules)
+
+
+def test_forward_accept_commands_quote_a_strange_device_for_the_shell() -> None:
+    """A plan can be pasted into a shell."""
+    command = ruleset.forward_accept_commands("br;reboot", managed=True)[0]
+    assert " -i 'br;reboot' " in command
