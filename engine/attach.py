@@ -1,0 +1,301 @@
+"""One attach as one transaction: allocate, record, plan, apply; or all undone.
+
+What can be wrong with a request is found before the first change. The record
+is written before the kernel is touched, marked `attaching`, so that whatever a
+kill leaves behind can be taken down from it.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.clock import now
+from ocinet.base.errors import ConflictError, NotFoundError, RequestError
+from ocinet.engine.journal import Journal
+from ocinet.engine.model import Attachment, Endpoint, Member
+from ocinet.engine.observe import observe
+from ocinet.engine.plan import (
+    Grant,
+    Wanted,
+    assign_ifnames,
+    check_request,
+    host_ifname,
+    make_endpoint,
+    make_ports,
+    plan_attach,
+)
+from ocinet.ipam.lease import Holder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.model import (
+        Container,
+        EndpointRequest,
+        Network,
+        PortRule,
+        Publish,
+        Request,
+    )
+    from ocinet.engine.parts import Parts
+    from ocinet.engine.plan import Observed
+    from ocinet.engine.sandbox import Sandbox
+    from ocinet.engine.steps import Step
+
+ATTACHING, ATTACHED = "attaching", "attached"
+
+
+class Attach:
+    """The wiring of one sandbox, or of more of it. Needs its container's lock.
+
+    Args:
+        parts: of the engine.
+        container: whose sandbox it is.
+        sandbox: open, and not the host's.
+        known: the record of what is wired already, or None.
+    """
+
+    def __init__(
+        self, parts: Parts, container: Container, sandbox: Sandbox, known: Attachment | None
+    ) -> None:
+        self._parts = parts
+        self._container = container
+        self._sandbox = sandbox
+        self._known = known
+        self._before = known or Attachment(
+            container=container,
+            mode="none",
+            state=ATTACHED,
+            sandbox=sandbox.identity,
+            boot_id=parts.boot_id,
+            time=now(),
+        )
+        self._machine = parts.machine(sandbox)
+        self._journal = Journal(parts, self._machine, container.id)
+
+    def run(self, request: Request) -> Attachment:
+        """Wire what the request has that is not there yet, and return the new record.
+
+        Raises:
+            OcinetError: it can't be done; everything is as it was.
+        """
+        try:
+            record, steps = self._prepare(request)
+            self._parts.attachments.put(record.replace(state=ATTACHING))
+            if self._known:
+                self._journal.push(self._parts.attachments.put, self._known)
+            else:
+                self._journal.push(self._parts.attachments.remove, self._container.id)
+            self._check_networks(record)
+            self._journal.apply(steps)
+            record = self._with_ifindexes(record)
+            self._parts.attachments.put(record)
+        except (Exception, KeyboardInterrupt):  # not a StrandedError: see `sandbox`
+            self._journal.undo()
+            raise
+        self._log_warnings()
+        return record
+
+    def plan(self, request: Request) -> tuple[Step, ...]:
+        """Return the steps that `run` would do, having done nothing.
+
+        Raises:
+            OcinetError: as `run` would before its first step.
+        """
+        try:
+            return self._prepare(request)[1]
+        finally:
+            self._journal.undo()
+
+    def _prepare(self, request: Request) -> tuple[Attachment, tuple[Step, ...]]:
+        """Validate, observe, allocate and claim; return the record and the plan."""
+        before = self._before
+        wishes = assign_ifnames(
+            _missing_endpoints(request, before), tuple(one.ifname for one in before.endpoints)
+        )
+        publishes = _missing_ports(request, before)
+        networks = tuple(self._parts.networks.get(wish.network) for wish in wishes)
+        check_request(request.replace(endpoints=wishes, publish=publishes), networks)
+        others = tuple(
+            self._parts.networks.get(one.network) for one in before.endpoints if publishes
+        )
+        observed = observe(
+            self._parts, tuple(dict.fromkeys((*networks, *others))), publishing=bool(publishes)
+        )
+        endpoints = before.endpoints
+        for wish, network in zip(wishes, networks, strict=True):
+            endpoints = (*endpoints, self._endpoint(wish, network, endpoints, observed))
+        internal = tuple(one.name for one in (*networks, *others) if one.internal)
+        ports = self._claim(publishes, endpoints, internal)
+        process = self._container.process
+        name = before.netns_name
+        if not name and process:
+            name = self._parts.names.choose(self._container.name, self._container.id, process)
+        wanted = Wanted(
+            container=self._container,
+            netns=name or self._sandbox.path,
+            name_sandbox=bool(name and not before.netns_name),
+            networks=tuple(dict.fromkeys(networks)),
+            endpoints=endpoints[len(before.endpoints) :],
+            ports=ports,
+            hairpins=_hairpins(ports, endpoints),
+        )
+        record = before.replace(
+            container=self._container,
+            mode="bridge" if endpoints else "none",
+            endpoints=endpoints,
+            ports=(*before.ports, *ports),
+            netns_name=name,
+        )
+        return record, plan_attach(wanted, observed, self._parts.settings)
+
+    def _endpoint(
+        self,
+        wish: EndpointRequest,
+        network: Network,
+        earlier: tuple[Endpoint, ...],
+        observed: Observed,
+    ) -> Endpoint:
+        """Allocate a wish's addresses, and return the endpoint that it comes to."""
+        parts, container = self._parts, self._container
+        state = observed.device(network.device)
+        holder = Holder(
+            container=container.id,
+            ifname=wish.ifname,
+            sandbox=self._sandbox.identity,
+            host_ifname=host_ifname(container.id, wish.ifname, self._sandbox.identity),
+            process=container.process,
+            boot_id=parts.boot_id,
+        )
+        leases = parts.addresses.allocate(
+            network.name,
+            network.pools,
+            wish.addresses,
+            holder,
+            container.name,
+            frozenset(one.address for one in state.addresses),
+        )
+        self._journal.push(parts.addresses.give_back, network.name, network.pools, leases)
+        routed = {
+            route.destination.family
+            for endpoint in earlier
+            for route in endpoint.routes
+            if not route.destination.prefixlen
+        }
+        grant = Grant(
+            container_id=container.id,
+            sandbox=self._sandbox.identity,
+            addresses=tuple(lease.address for lease in leases),
+            mtu=state.mtu,
+            mac=parts.addresses.reserved_mac(network.name, container.name),
+            default_for=tuple(family for family in (4, 6) if family not in routed),
+        )
+        return make_endpoint(wish, network, grant)
+
+    def _claim(
+        self,
+        publishes: tuple[Publish, ...],
+        endpoints: tuple[Endpoint, ...],
+        internal: tuple[str, ...],
+    ) -> tuple[PortRule, ...]:
+        """Claim host ports for the container, and return the rules that they come to."""
+        if not publishes:
+            return ()
+        make_ports(publishes, endpoints, internal)  # what can't be, before any claim
+        self._check_host_addresses(publishes)
+        container = self._container
+        claimed = self._parts.ports.claim(container.id, container.name, publishes)
+        self._journal.push(self._parts.ports.release, container.id, claimed)
+        return make_ports(claimed, endpoints, internal)
+
+    def _check_host_addresses(self, publishes: tuple[Publish, ...]) -> None:
+        named = {one.host_address for one in publishes if one.host_address}
+        named = {one for one in named if one.value and not one.is_loopback}
+        if not named:
+            return
+        foreign = named - {one.address for one in self._parts.kernel.addresses(0)}
+        for address in foreign:
+            raise RequestError(
+                "",
+                f"{address} is no address of this host, so no port can be published there",
+                "see: ip addr",
+            )
+
+    def _check_networks(self, record: Attachment) -> None:
+        """Refuse to go on if a network was removed while it was allocated from.
+
+        The removal takes the definition away first and then looks for records,
+        so one of the two sees the other.
+        """
+        for endpoint in record.endpoints:
+            if not self._parts.networks.find(endpoint.network):
+                raise NotFoundError(
+                    "",
+                    f"the network {endpoint.network} was just removed",
+                    f"ocinet network create {endpoint.network}",
+                )
+
+    def _log_warnings(self) -> None:
+        for warning in self._machine.warnings:
+            self._parts.log.append(
+                "attached with a warning",
+                container=self._container.id,
+                name=self._container.name,
+                warning=warning,
+            )
+
+    def _with_ifindexes(self, record: Attachment) -> Attachment:
+        made = self._machine.ifindexes
+        return record.replace(
+            endpoints=tuple(
+                one.replace(host_ifindex=made.get(one.host_ifname, one.host_ifindex))
+                for one in record.endpoints
+            )
+        )
+
+
+def _missing_endpoints(request: Request, before: Attachment) -> tuple[EndpointRequest, ...]:
+    """Return the wishes for networks that the container is not on yet."""
+    there = {endpoint.network for endpoint in before.endpoints}
+    return tuple(wish for wish in request.endpoints if wish.network not in there)
+
+
+def _missing_ports(request: Request, before: Attachment) -> tuple[Publish, ...]:
+    """Return the publishes that no port of the record satisfies."""
+    there = {(one.protocol, one.host_address, one.host_port, one.port) for one in before.ports}
+    there |= {(protocol, host, 0, port) for protocol, host, _, port in there}
+    return tuple(
+        one
+        for one in request.publish
+        if (one.protocol, one.host_address, one.host_port, one.container_port) not in there
+    )
+
+
+def _hairpins(ports: tuple[PortRule, ...], endpoints: tuple[Endpoint, ...]) -> tuple[str, ...]:
+    reached = {port.address for port in ports}
+    return tuple(
+        endpoint.host_ifname
+        for endpoint in endpoints
+        if any(one.address in reached for one in endpoint.addresses)
+    )
+
+
+def is_satisfied(request: Request, record: Attachment) -> bool:
+    """Tell whether a record has all that a request asks for."""
+    return not _missing_endpoints(request, record) and not _missing_ports(request, record)
+
+
+def with_member(owner: Attachment, container: Container) -> Attachment:
+    """Return an owner's record with one more member, or the same one anew."""
+    member = Member(container.id, container.name, container.bundle, container.process)
+    others = tuple(one for one in owner.members if one.id != container.id)
+    return owner.replace(members=(*others, member))
+
+
+def refuse_other_life(known: Attachment) -> ConflictError:
+    """Return the error for an id that a live container in another sandbox has."""
+    process = known.container.process
+    of_process = f" (process {process.pid})" if process else ""
+    bundle = f" from {known.container.bundle}" if known.container.bundle else ""
+    return ConflictError(
+        "",
+        f"the id is in use by a running container{bundle}{of_process}",
+        "ids are unique only within one runtime and root: use another id",
+    )

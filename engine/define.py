@@ -1,0 +1,444 @@
+"""How a network is defined from a person's wishes.
+
+`define` is pure: name, wishes and surroundings in, a network or an error out.
+`create` and `define_default` take the global lock, look around, and keep the
+outcome, so two that run at once never choose the same subnet or device.
+
+Not on the hook's path, but for the one time that the default network is chosen.
+"""
+
+from __future__ import annotations
+
+import os
+from _blake2 import blake2s
+from typing import TYPE_CHECKING, Protocol
+
+from ocinet.base.address import Address, Interface, Subnet
+from ocinet.base.clock import now
+from ocinet.base.errors import ConflictError, ExhaustedError, NotFoundError, RequestError
+from ocinet.base.names import check_ifname, check_network, did_you_mean
+from ocinet.base.value import Value
+from ocinet.engine.model import DEFAULT_NETWORK, Network
+from ocinet.engine.settings import Settings
+from ocinet.ipam.pool import Pool, Range
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ocinet.engine.networks import NetworkStore
+
+DEFAULT_DEVICE = "ocinet0"
+_AUTOMATIC_PREFIXLEN = {4: 24, 6: 64}
+_LONGEST_PREFIXLEN = {4: 31, 6: 127}
+_SMALLEST_MTU = {4: 68, 6: 1280}  # RFC 791, RFC 8200
+_LARGEST_MTU = 65535
+_UNUSABLE = tuple(
+    Subnet.parse(text)
+    for text in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/96", "fe80::/10", "ff00::/8")
+)
+_LINK_LOCAL = tuple(Subnet.parse(text) for text in ("169.254.0.0/16", "fe80::/10"))
+
+
+class NetworkOptions(Value):
+    """What a person may wish of a new network.
+
+    Attributes:
+        subnets: of either family, several of one are fine; none means automatic.
+        gateways: at most one per subnet; the others' is their first address.
+        ranges: where free addresses come from; each within one subnet.
+        internal: no way out.
+        ipv6: an automatic IPv6 subnet too, if none is given.
+        device: the bridge's name; "" means one made of the network's name.
+        unmanaged: adopt the device as it is.
+        mtu: bytes; 0 means the uplink's.
+        masquerade: None means: if the host is the gateway.
+        labels: for people and filters.
+    """
+
+    subnets: tuple[Subnet, ...] = ()
+    gateways: tuple[Address, ...] = ()
+    ranges: tuple[Range, ...] = ()
+    internal: bool = False
+    ipv6: bool = False
+    device: str = ""
+    unmanaged: bool = False
+    mtu: int = 0
+    masquerade: bool | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class Device(Value):
+    """A link of the host that has the name that a network's bridge would have.
+
+    Attributes:
+        kind: as the kernel says, "bridge" for one.
+        ours: whether ocinet made it.
+        addresses: with their prefix lengths.
+    """
+
+    kind: str
+    ours: bool = False
+    addresses: tuple[Interface, ...] = ()
+
+
+class Surroundings(Value):
+    """What a new network must get along with.
+
+    Attributes:
+        networks: all others.
+        occupied: subnets of the host's routes and addresses.
+        device: what has the bridge's name already, if anything.
+        pools: where automatic subnets come from.
+        ipv6: whether automatic means IPv6 too.
+    """
+
+    networks: tuple[Network, ...] = ()
+    occupied: tuple[Subnet, ...] = ()
+    device: Device | None = None
+    pools: tuple[Subnet, ...] = Settings.pools
+    ipv6: bool = False
+
+
+class Host(Protocol):
+    """What has to be known of the host."""
+
+    def occupied(self) -> tuple[Subnet, ...]:
+        """Return the subnets of all its routes and addresses."""
+
+    def device(self, ifname: str) -> Device | None:
+        """Return one of its links, or None."""
+
+
+class KernelHost:
+    """The host as its kernel tells it."""
+
+    def occupied(self) -> tuple[Subnet, ...]:
+        """Return the subnets of all its routes and addresses."""
+        from ocinet.engine.bridge import occupied_subnets  # brings pyroute2 along
+
+        return occupied_subnets()
+
+    def device(self, ifname: str) -> Device | None:
+        """Return one of its links, or None."""
+        from ocinet.engine.kernel import Kernel, is_ours
+
+        with Kernel() as kernel:
+            link = kernel.link(ifname)
+            if link is None:
+                return None
+            return Device(link.kind, is_ours(link.group), kernel.addresses(link.ifindex))
+
+
+def device_of(name: str) -> str:
+    """Return the bridge's name of a network that asks for none."""
+    if name == DEFAULT_NETWORK:
+        return DEFAULT_DEVICE
+    return f"ocbr-{blake2s(name.encode(), digest_size=4).hexdigest()}"
+
+
+def create(
+    store: NetworkStore, name: str, options: NetworkOptions, *, ignore: bool = False
+) -> Network:
+    """Define a network and keep it.
+
+    Args:
+        store: where it is kept; knows the settings and the host.
+        name: of the network.
+        options: what is wished of it.
+        ignore: return one of that name as it is, instead of failing.
+
+    Raises:
+        RequestError: a wish is malformed or impossible.
+        ConflictError: name, subnet or device are another one's, which is named.
+        ExhaustedError: the settings' pools have no free subnet left.
+        BusyError: the global lock was not had in time.
+
+    Effects:
+        A file in `CONFIG/networks`. The bridge is made when it is first needed.
+    """
+    check_network(name)
+    host = store.host or KernelHost()
+    with store.lock():
+        if ignore:
+            there = store.find(name)
+            if there is not None:
+                return there
+        surroundings = Surroundings(
+            networks=store.all(),
+            occupied=host.occupied(),
+            device=host.device(check_ifname(options.device or device_of(name))),
+            pools=_with_unique_local(store.settings.pools),
+            ipv6=store.settings.ipv6,
+        )
+        network = define(name, options, surroundings).replace(created=now())
+        store.add(network)
+    return network
+
+
+def define_default(store: NetworkStore) -> Network:
+    """Define the network `bridge` by the settings, unless it is there by now."""
+    return create(store, DEFAULT_NETWORK, NetworkOptions(), ignore=True)
+
+
+def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Network:
+    """Decide what a new network is like; changes nothing.
+
+    Raises:
+        RequestError: a wish is malformed or impossible.
+        ConflictError: name, subnet or device are another one's, which is named.
+        ExhaustedError: the pools have no free subnet left.
+    """
+    check_network(name)
+    if any(other.name == name for other in surroundings.networks):
+        raise ConflictError("", f"there is a network {name} already",
+                            "choose another name, or say --ignore")  # fmt: skip
+    device = _device(name, options, surroundings)
+    if options.unmanaged:
+        subnets, gateways = _adopt(device, options, surroundings)
+    else:
+        subnets = _subnets(options, surroundings)
+        gateways = _gateways(subnets, options.gateways)
+    ranges = _ranges(subnets, options.ranges)
+    pools = tuple(Pool(one, gateways.get(one), ranges[one]) for one in subnets)
+    _check_mtu(options.mtu, pools)
+    masquerade = options.masquerade
+    if masquerade is None:
+        masquerade = not options.unmanaged or _host_is_gateway(pools, surroundings)
+    return Network(
+        name=name,
+        device=device,
+        pools=pools,
+        managed=not options.unmanaged,
+        internal=options.internal,
+        masquerade=masquerade,
+        mtu=options.mtu,
+        labels=options.labels,
+    )
+
+
+def _device(name: str, options: NetworkOptions, surroundings: Surroundings) -> str:
+    """Return the name of the bridge, which no other network and no stranger has."""
+    device = check_ifname(options.device or device_of(name))
+    for other in surroundings.networks:
+        if other.device == device:
+            raise ConflictError("", f"the bridge {device} is network {other.name}'s")
+    there = surroundings.device
+    if options.unmanaged:
+        if not options.device:
+            raise RequestError("", "--unmanaged needs to know the bridge", "say --bridge DEVICE")
+        if there is None:
+            raise NotFoundError("", f"there is no bridge {device} to adopt",
+                                "leave --unmanaged out to have it made")  # fmt: skip
+        if there.kind != "bridge":
+            raise RequestError("", f"{device} is no bridge but {there.kind or 'a plain link'}")
+    elif there is not None and not (there.ours and there.kind == "bridge"):
+        raise ConflictError("", f"there is a link {device} that ocinet did not make",
+                            "say --unmanaged to adopt a bridge as it is")  # fmt: skip
+    return device
+
+
+def _subnets(options: NetworkOptions, surroundings: Surroundings) -> tuple[Subnet, ...]:
+    """Return the subnets of a managed network: given, automatic, or both."""
+    subnets = list(options.subnets)
+    _check_subnets(subnets, surroundings.networks)
+    for subnet in subnets:
+        for taken in _in_the_way(surroundings.occupied):
+            if subnet.overlaps(taken):
+                raise ConflictError("", f"{subnet} overlaps {taken}, which the host uses",
+                                    "see: ip route; or leave --subnet out")  # fmt: skip
+    if not subnets:
+        subnets.append(_free_subnet(4, surroundings))
+        if surroundings.ipv6 or options.ipv6:
+            subnets.append(_free_subnet(6, surroundings))
+    elif options.ipv6 and not any(subnet.family == 6 for subnet in subnets):
+        subnets.append(_free_subnet(6, surroundings))
+    return tuple(subnets)
+
+
+def _check_subnets(subnets: Sequence[Subnet], networks: tuple[Network, ...]) -> None:
+    for index, subnet in enumerate(subnets):
+        if not 1 <= subnet.prefixlen <= _LONGEST_PREFIXLEN[subnet.family]:
+            longest = _LONGEST_PREFIXLEN[subnet.family]
+            raise RequestError("", f"{subnet} is no subnet for containers",
+                               f"use a prefix length of 1 to {longest}")  # fmt: skip
+        for unusable in _UNUSABLE:
+            if subnet.overlaps(unusable):
+                raise RequestError("", f"{subnet} overlaps {unusable}, which no container can use")
+        for other in subnets[:index]:
+            if subnet.overlaps(other):
+                raise RequestError("", f"{subnet} overlaps {other}, which is given too")
+        for network in networks:
+            for pool in network.pools:
+                if subnet.overlaps(pool.subnet):
+                    raise ConflictError("", f"{subnet} overlaps {pool.subnet} of {network.name}")
+
+
+def _in_the_way(occupied: Iterable[Subnet]) -> tuple[Subnet, ...]:
+    """Leave out default routes, whole or in two halves as VPNs set them."""
+    return tuple(subnet for subnet in occupied if subnet.prefixlen > 1)
+
+
+def _free_subnet(family: int, surroundings: Surroundings) -> Subnet:
+    """Return the first automatic subnet that overlaps nothing."""
+    taken = [pool.subnet for network in surroundings.networks for pool in network.pools]
+    taken += _in_the_way(surroundings.occupied)
+    prefixlen = _AUTOMATIC_PREFIXLEN[family]
+    pools = [pool for pool in surroundings.pools if pool.family == family]
+    for pool in pools:
+        start = pool.value
+        while start <= pool.last.value:
+            candidate = Subnet(family, start, prefixlen)
+            blocker = next((one for one in taken if candidate.overlaps(one)), None)
+            if blocker is None:
+                return candidate
+            # Past the whole of what is in the way, not one step: an IPv6 pool is large.
+            past = max(blocker.last.value, candidate.last.value) + 1
+            start = -(-past // candidate.size) * candidate.size
+    raise ExhaustedError(
+        "",
+        f"no free /{prefixlen} is left in {', '.join(map(str, pools))}",
+        "give --subnet, or set pools in ocinet.toml",
+    )
+
+
+def _gateways(
+    subnets: tuple[Subnet, ...], given: tuple[Address, ...]
+) -> dict[Subnet, Address | None]:
+    """Return each subnet's gateway: the given one, or its first usable address."""
+    gateways: dict[Subnet, Address | None] = {}
+    for gateway in given:
+        subnet = next((one for one in subnets if gateway in one), None)
+        if subnet is None:
+            known = ", ".join(map(str, subnets))
+            raise RequestError("", f"the gateway {gateway} is not in {known}")
+        if subnet in gateways:
+            raise RequestError("", f"{subnet} has two gateways: {gateways[subnet]} and {gateway}")
+        _check_host_address(gateway, subnet)
+        gateways[subnet] = gateway
+    for subnet in subnets:
+        pair = subnet.size == 2  # RFC 3021, RFC 6164: both addresses are hosts
+        gateways.setdefault(subnet, subnet.first if pair else subnet.first + 1)
+    return gateways
+
+
+def _check_host_address(address: Address, subnet: Subnet) -> None:
+    if subnet.size > 2 and address == subnet.first:
+        raise RequestError("", f"{address} is the network address of {subnet}")
+    if subnet.size > 2 and subnet.family == 4 and address == subnet.last:
+        raise RequestError("", f"{address} is the broadcast address of {subnet}")
+
+
+def _ranges(
+    subnets: tuple[Subnet, ...], given: tuple[Range, ...]
+) -> dict[Subnet, tuple[Range, ...]]:
+    """Sort the ranges by the subnet that each lies in."""
+    ranges: dict[Subnet, tuple[Range, ...]] = dict.fromkeys(subnets, ())
+    for one in given:
+        if one.first.family != one.last.family or one.first.value > one.last.value:
+            raise RequestError("", f"the range {one.first}-{one.last} runs backwards")
+        subnet = next((it for it in subnets if one.first in it and one.last in it), None)
+        if subnet is None:
+            known = ", ".join(map(str, subnets))
+            raise RequestError("", f"the range {one.first}-{one.last} is not in {known}")
+        ranges[subnet] += (one,)
+    return ranges
+
+
+def _adopt(
+    device: str, options: NetworkOptions, surroundings: Surroundings
+) -> tuple[tuple[Subnet, ...], dict[Subnet, Address | None]]:
+    """Return subnets and gateways of a bridge that is somebody else's.
+
+    Its addresses tell both. Where it has none, the subnet must be given, and
+    there is no gateway unless that is given too.
+    """
+    own = _own_addresses(options, surroundings)
+    for subnet in options.subnets:
+        for address in own:
+            if subnet.overlaps(address.subnet) and subnet != address.subnet:
+                raise RequestError("", f"{device} has {address.subnet}, not {subnet}",
+                                   f"leave --subnet out and say --ip-range {subnet}")  # fmt: skip
+    subnets = options.subnets or tuple(dict.fromkeys(address.subnet for address in own))
+    if not subnets:
+        raise RequestError("", f"{device} has no address to read a subnet from", "say --subnet")
+    _check_subnets(subnets, surroundings.networks)
+    gateways: dict[Subnet, Address | None] = {}
+    for subnet in subnets:
+        given = tuple(gateway for gateway in options.gateways if gateway in subnet)
+        bears = [address.address for address in own if address.subnet == subnet]
+        if given:
+            gateways.update(_gateways((subnet,), given))
+        else:
+            gateways[subnet] = bears[0] if bears else None
+    _gateways(subnets, options.gateways)  # refuses those that are in none of the subnets
+    return subnets, gateways
+
+
+def _own_addresses(options: NetworkOptions, surroundings: Surroundings) -> tuple[Interface, ...]:
+    """Return the addresses of the adopted bridge that containers may be beside."""
+    there = surroundings.device.addresses if surroundings.device else ()
+    usable = [one for one in there if not any(one.address in local for local in _LINK_LOCAL)]
+    first = [one for one in usable if one.address.family == 4]
+    if first and not (options.ipv6 or surroundings.ipv6 or options.subnets):
+        return tuple(first)
+    return tuple(usable)
+
+
+def _host_is_gateway(pools: tuple[Pool, ...], surroundings: Surroundings) -> bool:
+    own = surroundings.device.addresses if surroundings.device else ()
+    return any(pool.gateway == one.address for pool in pools for one in own)
+
+
+def _check_mtu(mtu: int, pools: tuple[Pool, ...]) -> None:
+    smallest = max(_SMALLEST_MTU[pool.subnet.family] for pool in pools)
+    if mtu and not smallest <= mtu <= _LARGEST_MTU:
+        raise RequestError("", f"{mtu} is no MTU", f"use {smallest} to {_LARGEST_MTU} bytes")
+
+
+def _with_unique_local(pools: tuple[Subnet, ...]) -> tuple[Subnet, ...]:
+    """Add this machine's unique local /48 (RFC 4193) where no IPv6 pool is set.
+
+    Its 40 bits are a hash of the machine's id, which must not be shown itself
+    (machine-id(5)): the same on each call, and another one on each machine.
+    """
+    if any(pool.family == 6 for pool in pools):
+        return pools
+    try:
+        with open("/etc/machine-id", "rb") as file:
+            seed = file.read().strip()
+    except OSError:
+        seed = b""
+    global_id = blake2s(seed or os.urandom(16), digest_size=5, person=b"ocinet").digest()
+    return (*pools, Subnet(6, int.from_bytes(b"\xfd" + global_id, "big") << 80, 48))
+
+
+def with_driver_option(options: NetworkOptions, text: str) -> NetworkOptions:
+    """Return the options with one `-o KEY=VALUE` of docker or podman added.
+
+    Raises:
+        RequestError: the key is not known, or its value makes no sense.
+    """
+    key, _, value = text.partition("=")
+    field = _DRIVER_OPTIONS.get(key)
+    if field is None:
+        hint = did_you_mean(key, _DRIVER_OPTIONS) or f"known are: {', '.join(_DRIVER_OPTIONS)}"
+        raise RequestError("", f"unknown option {key!r}", hint)
+    if field == "device":
+        return options.replace(device=check_ifname(value))
+    if field == "mtu":
+        if not (value.isascii() and value.isdigit() and len(value) <= 5):
+            raise RequestError("", f"{key} must be a number of bytes, not {value!r}")
+        return options.replace(mtu=int(value))
+    words = ("managed", "unmanaged") if field == "unmanaged" else ("false", "true")
+    if value not in words:
+        raise RequestError("", f"{key} must be {' or '.join(words)}, not {value!r}")
+    return options.replace(**{field: value == words[1]})
+
+
+_DRIVER_OPTIONS = {
+    "com.docker.network.driver.mtu": "mtu",
+    "com.docker.network.bridge.name": "device",
+    "com.docker.network.bridge.enable_ip_masquerade": "masquerade",
+    "mtu": "mtu",
+    "mode": "unmanaged",
+}

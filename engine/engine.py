@@ -1,0 +1,352 @@
+"""The engine: attach and detach under their locks, in the four modes.
+
+Locks, in the order in which they may be held together: container (one of 256
+files, by hash of the id), network, ports, global. A member of a shared sandbox
+works under its owner's lock, never under two.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.clock import now
+from ocinet.base.errors import NotFoundError, OcinetError, RequestError
+from ocinet.engine.attach import (
+    ATTACHED,
+    Attach,
+    is_satisfied,
+    refuse_other_life,
+    with_member,
+)
+from ocinet.engine.detach import detach, lives, living_members, take_down
+from ocinet.engine.journal import go_through
+from ocinet.engine.model import Attachment, Request
+from ocinet.engine.parts import make_parts
+from ocinet.engine.steps import CloseFirewall
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.base.paths import Paths
+    from ocinet.engine.gc import Finding
+    from ocinet.engine.model import Container, Publish
+    from ocinet.engine.parts import Parts
+    from ocinet.engine.sandbox import Sandbox
+    from ocinet.engine.steps import Step
+
+DEFAULT_TIMEOUT_S = 20.0
+
+
+class Engine:
+    """Wires sandboxes and takes their wiring down.
+
+    Use it in a `with` block, which closes its sockets.
+
+    Args:
+        parts: see `parts.make_parts`.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    @classmethod
+    def open(cls, paths: Paths, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Engine:
+        """Build an engine on the real machine.
+
+        Args:
+            paths: of the installation.
+            timeout_s: seconds that one operation may take.
+        """
+        return cls(make_parts(paths, timeout_s=timeout_s))
+
+    def __enter__(self) -> Engine:
+        """Return itself; closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Close the sockets."""
+        self.parts.close()
+
+    # -- attach ---------------------------------------------------------------
+
+    def attach(self, container: Container, request: Request, sandbox: Sandbox) -> Attachment:
+        """Give a container what it asks for, in its sandbox.
+
+        Can be repeated: what is there already is left as it is, and networks and
+        ports that are new in the request are added.
+
+        Raises:
+            OcinetError: it can't be done; kernel and state are as before.
+        """
+        what = f"cannot attach {container.name}"
+        try:
+            attachment = self._attach(container, request, sandbox)
+        except OcinetError as error:
+            told = error.within(what)
+            self.parts.log.append(
+                "attach failed",
+                container=container.id,
+                name=container.name,
+                door=container.door,
+                error=str(told),
+            )
+            raise told from error
+        return attachment
+
+    def _attach(self, container: Container, request: Request, sandbox: Sandbox) -> Attachment:
+        if request.mode == "host":
+            return self._confirm_host(container, sandbox)
+        if sandbox.is_host:
+            raise RequestError(
+                "",
+                "it uses the host's network, where nothing is to be wired",
+                "start it with a network namespace of its own",
+            )
+        self._leave_former_sandbox(container, sandbox)
+        if request.mode == "container":
+            return self._join(container, request.target, sandbox)
+        container = self._owner_of(container, sandbox)
+        with self.parts.container_lock(container.id):
+            if container.process:
+                sandbox.check(container.process)
+            known = self._settle(container, sandbox)
+            if known and is_satisfied(request, known):
+                return known
+            attachment = Attach(self.parts, container, sandbox, known).run(request)
+        self._log_attached(attachment)
+        return attachment
+
+    def _confirm_host(self, container: Container, sandbox: Sandbox) -> Attachment:
+        if not sandbox.is_host:
+            raise RequestError(
+                "",
+                "it has a network namespace of its own, which can't be "
+                "exchanged for the host's any more",
+                "start it without one: ocinet hooks add BUNDLE --net host",
+            )
+        return Attachment(container, "host", ATTACHED, "", self.parts.boot_id, now())
+
+    def _leave_former_sandbox(self, container: Container, sandbox: Sandbox) -> None:
+        """End a membership of an earlier life, whose end nobody told us of.
+
+        Under the former owner's lock, so before any other is taken.
+        """
+        known = self.parts.attachments.get(container.id)
+        if known and known.member_of and known.sandbox != sandbox.identity:
+            if lives(self.parts, known):
+                raise refuse_other_life(known)
+            detach(self.parts, container.id, bundle=None, force=False)
+
+    def _owner_of(self, container: Container, sandbox: Sandbox) -> Container:
+        """Return who has the record of a sandbox that the container is a member of."""
+        known = self.parts.attachments.get(container.id)
+        if known and known.member_of and known.sandbox == sandbox.identity:
+            owner = self.parts.attachments.get(known.member_of)
+            if owner:
+                return owner.container
+        return container
+
+    def _settle(self, container: Container, sandbox: Sandbox) -> Attachment | None:
+        """Return the record of this very sandbox, having undone any other one.
+
+        Raises:
+            ConflictError: the id is that of a live container in another sandbox.
+        """
+        known = self.parts.attachments.get(container.id)
+        if known is None:
+            return None
+        same = known.sandbox == sandbox.identity and known.boot_id == self.parts.boot_id
+        if same and known.state == ATTACHED:
+            if known.container != container or known.left:
+                known = known.replace(container=container, left=False)
+                self.parts.attachments.put(known)
+            return known
+        if not same and lives(self.parts, known):
+            raise refuse_other_life(known)
+        stranded = living_members(self.parts, known)
+        take_down(self.parts, known)
+        if stranded:
+            names = ", ".join(member.name for member in stranded)
+            self.parts.log.append(
+                "members lost their network",
+                container=container.id,
+                name=container.name,
+                members=names,
+                hint=f"restart {names}",
+            )
+        return None
+
+    def _join(self, container: Container, target: str, sandbox: Sandbox) -> Attachment:
+        """Count a container as a member of the sandbox that it shares."""
+        with self.parts.container_lock(container.id):
+            known = self.parts.attachments.get(container.id)
+            if known and not known.member_of and known.sandbox != sandbox.identity:
+                self._settle(container, sandbox)
+        owner = self.parts.attachments.find(target)
+        owner_id = owner.member_of or owner.container.id
+        with self.parts.container_lock(owner_id):
+            current = self.parts.attachments.get(owner_id)
+            if current is None or current.left or current.boot_id != self.parts.boot_id:
+                raise NotFoundError(
+                    "", f"the container {target} has stopped", f"start {target} first"
+                )
+            if current.sandbox != sandbox.identity:
+                raise RequestError(
+                    "",
+                    f"it is not in the sandbox of {target}, and can't be moved there any more",
+                    f"start it there: ocinet hooks add BUNDLE --net container:{target}",
+                )
+            if owner_id == container.id:
+                raise RequestError("", "it can't share its own sandbox")
+            member = Attachment(
+                container=container,
+                mode="container",
+                state=ATTACHED,
+                sandbox=sandbox.identity,
+                boot_id=self.parts.boot_id,
+                time=now(),
+                member_of=owner_id,
+            )
+            # The member's own record goes first: without it nothing would
+            # ever count the member out.
+            self.parts.attachments.put(member)
+            self.parts.attachments.put(with_member(current, container))
+        self._log_attached(member)
+        return member
+
+    def plan(self, container: Container, request: Request, sandbox: Sandbox) -> tuple[Step, ...]:
+        """Return the steps that `attach` would do, having changed nothing that stays.
+
+        Raises:
+            OcinetError: as `attach` would before its first step.
+        """
+        if request.mode == "host" or sandbox.is_host:
+            return ()
+        try:
+            with self.parts.container_lock(container.id):
+                known = self.parts.attachments.get(container.id)
+                if known and known.sandbox != sandbox.identity:
+                    known = None
+                if request.mode == "container" or (known and is_satisfied(request, known)):
+                    return ()
+                return Attach(self.parts, container, sandbox, known).plan(request)
+        except OcinetError as error:
+            raise error.within(f"cannot attach {container.name}") from error
+
+    # -- detach ---------------------------------------------------------------
+
+    def detach(self, container_id: str, *, bundle: str | None = None, force: bool = False) -> bool:
+        """Take a container's wiring down, from its record alone.
+
+        Args:
+            container_id: the whole id.
+            bundle: where the request comes from a runtime's poststop: it does
+                nothing but leave an event if the record is of another bundle, or
+                its process is alive, for then it is not this container that
+                stopped. None means that a person asks, and that is enough.
+            force: forget the record even if something of it can't be removed.
+
+        Returns:
+            False if there was nothing to do.
+
+        Raises:
+            OcinetError: what could not be removed; all else is. The record
+                stays, for a second try.
+        """
+        try:
+            return detach(self.parts, container_id, bundle=bundle, force=force)
+        except OcinetError as error:
+            told = error.within(f"cannot detach {container_id}")
+            self.parts.log.append("detach failed", container=container_id, error=str(told))
+            raise told from error
+
+    # -- published ports --------------------------------------------------------
+
+    def publish(self, target: str, publishes: tuple[Publish, ...]) -> Attachment:
+        """Publish ports of a container that runs.
+
+        Args:
+            target: an id, a name, or an id's start.
+            publishes: as in a request.
+
+        Raises:
+            OcinetError: it can't be done; what was published stays so.
+        """
+        from ocinet.engine.sandbox import Sandbox
+
+        known = self.parts.attachments.find(target)
+        container = known.container
+        if not container.process or not known.endpoints:
+            raise RequestError(
+                f"cannot publish ports of {container.name}",
+                "it is on no network of ocinet's",
+                f"ocinet attach {container.name} --net bridge",
+            )
+        with Sandbox.open_process(container.process) as sandbox:
+            return self.attach(container, Request("bridge", publish=publishes), sandbox)
+
+    def unpublish(self, target: str, publishes: tuple[Publish, ...]) -> Attachment:
+        """Take published ports of a container back.
+
+        Args:
+            target: an id, a name, or an id's start.
+            publishes: a host port of 0 means every one that leads to the
+                container port; no host address means whatever it is.
+
+        Raises:
+            NotFoundError: one of them is not published; nothing has changed then.
+        """
+        container_id = self.parts.attachments.find(target).container.id
+        with self.parts.container_lock(container_id):
+            record = self.parts.attachments.get(container_id)
+            if record is None:
+                raise NotFoundError(f"cannot unpublish ports of {target}", "it was just detached")
+            going = []
+            for wish in publishes:
+                matches = [
+                    port
+                    for port in record.ports
+                    if port.protocol == wish.protocol
+                    and port.port == wish.container_port
+                    and wish.host_port in (0, port.host_port)
+                    and wish.host_address in (None, port.host_address)
+                ]
+                if not matches:
+                    raise NotFoundError(
+                        f"cannot unpublish ports of {record.container.name}",
+                        f"{wish.host_port or 'no port'}:{wish.container_port}/"
+                        f"{wish.protocol} is not published",
+                        "see: ocinet ps",
+                    )
+                going += matches
+            gone = tuple(dict.fromkeys(going))
+            go_through(self.parts, self.parts.machine(), (CloseFirewall(gone),), "")
+            record = record.replace(ports=tuple(one for one in record.ports if one not in gone))
+            self.parts.attachments.put(record)
+            self.parts.ports.release(container_id, gone)
+        self.parts.log.append("unpublished", container=container_id, ports=len(gone))
+        return record
+
+    # -- the rest ---------------------------------------------------------------
+
+    def gc(self, *, dry_run: bool = False) -> tuple[Finding, ...]:
+        """Remove everything of ours that nobody holds; see `gc.collect`."""
+        from ocinet.engine.gc import collect
+
+        return collect(self.parts, dry_run=dry_run)
+
+    def remove_network(self, name: str) -> None:
+        """Remove a network that no container is on; see `removal.remove_network`."""
+        from ocinet.engine.removal import remove_network
+
+        remove_network(self.parts, name)
+
+    def _log_attached(self, attachment: Attachment) -> None:
+        self.parts.log.append(
+            "attached",
+            container=attachment.container.id,
+            name=attachment.container.name,
+            door=attachment.container.door,
+            mode=attachment.mode,
+            networks=[endpoint.network for endpoint in attachment.endpoints],
+            addresses=[
+                str(one.address) for endpoint in attachment.endpoints for one in endpoint.addresses
+            ],
+        )

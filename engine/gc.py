@@ -1,0 +1,179 @@
+"""Collecting what nobody holds: dead attachments first, then what has no record.
+
+Not optional: crun runs no poststop after a create that failed, podman none
+either, and nobody runs one after a reboot or a kill. Everything is judged by
+records and by the kernel, and taken under its container's lock without waiting:
+a lock that is held means that somebody is at work there.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.errors import BusyError, OcinetError
+from ocinet.base.files import Directory
+from ocinet.base.value import Value
+from ocinet.engine.detach import is_dead, take_down_dead
+from ocinet.engine.kernel import LINK_GROUP
+from ocinet.engine.parts import lease_lives
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocinet.base.address import Address
+    from ocinet.engine.kernel import Link
+    from ocinet.engine.parts import Parts
+    from ocinet.ipam.lease import Lease
+
+
+class Finding(Value):
+    """One thing that nobody holds.
+
+    Attributes:
+        kind: attachment, record, lease, port, link or bridge.
+        name: which.
+        why: how it was judged.
+        removed: False in a dry run, or if it could not be had.
+    """
+
+    kind: str
+    name: str
+    why: str
+    removed: bool
+
+
+class _Collector:
+    """One run of `collect`."""
+
+    def __init__(self, parts: Parts, *, dry_run: bool) -> None:
+        self._parts = parts
+        self._dry_run = dry_run
+        self.findings: list[Finding] = []
+
+    def find(self, kind: str, name: str, why: str, remove: Callable[[], object]) -> None:
+        """Note a finding, and remove it unless this is a dry run."""
+        removed = False
+        if not self._dry_run:
+            try:
+                removed = remove() is not False
+            except OcinetError as error:
+                why = f"{why}; not removed: {error}"
+            self._parts.log.append("collected", kind=kind, name=name, why=why, removed=removed)
+        self.findings.append(Finding(kind, name, why, removed))
+
+    def alone(self, container_id: str, act: Callable[[], object]) -> bool:
+        """Do something under a container's lock if it is free and there is no record."""
+        try:
+            with self._parts.container_lock(container_id, wait=False):
+                if container_id in self._parts.attachments.ids():
+                    return False
+                act()
+        except BusyError:
+            return False
+        return True
+
+    def attachments(self) -> None:
+        """Take down what is dead by its record."""
+        for container_id, why in self._parts.attachments.unreadable():
+            self.find("record", container_id, why, self._set_aside(container_id))
+        for record in self._parts.attachments.all():
+            if is_dead(self._parts, record):
+                old = record.boot_id != self._parts.boot_id
+                why = "it is of an earlier boot" if old else "no process of it is alive"
+                container_id = record.container.id
+                self.find("attachment", container_id, why, self._take_down(container_id))
+
+    def _set_aside(self, container_id: str) -> Callable[[], object]:
+        return lambda: self._parts.attachments.set_aside(container_id)
+
+    def _take_down(self, container_id: str) -> Callable[[], object]:
+        return lambda: take_down_dead(self._parts, container_id)
+
+    def leases(self) -> None:
+        """Release addresses whose holder has no record and no life."""
+        ids = set(self._parts.attachments.ids())
+        for network in self._parts.addresses.networks():
+            for lease in self._parts.addresses.leases(network):
+                holder = lease.holder.container
+                if holder in ids or self._is_held(lease):
+                    continue
+
+                def release(
+                    network: str = network, address: Address = lease.address, holder: str = holder
+                ) -> bool:
+                    return self.alone(
+                        holder, lambda: self._parts.addresses.release(network, address, holder)
+                    )
+
+                self.find("lease", f"{network}/{lease.address}", f"{holder} is gone", release)
+
+    def ports(self) -> None:
+        """Release claims of host ports whose container has no record."""
+        ids = set(self._parts.attachments.ids())
+        for holder in self._parts.ports.holders():
+            if holder not in ids:
+
+                def release(holder: str = holder) -> bool:
+                    return self.alone(holder, lambda: self._parts.ports.release_all(holder))
+
+                self.find("port", holder, "its container has no record", release)
+
+    def links(self) -> None:
+        """Delete host ends that no record names, and bridges of no network."""
+        records = self._parts.attachments.all()
+        recorded = {one.host_ifname for record in records for one in record.endpoints}
+        leased = {
+            lease.holder.host_ifname
+            for network in self._parts.addresses.networks()
+            for lease in self._parts.addresses.leases(network)
+            if self._is_held(lease)
+        }
+        devices = {network.device for network in self._parts.networks.all()}
+        ours = self._parts.kernel.links(LINK_GROUP)
+        for link in sorted(ours, key=lambda one: one.kind == "bridge"):  # ports before bridges
+            if link.kind == "bridge" and link.ifname not in devices:
+                self.find("bridge", link.ifname, "no network has it", self._remove_bridge(link))
+            elif link.kind != "bridge" and link.ifname not in recorded | leased:
+                self.find("link", link.ifname, "no record names it", self._remove_link(link))
+
+    def _is_held(self, lease: Lease) -> bool:
+        """Tell whether the holder of a lease without a record runs.
+
+        Stricter than `lease_lives`: the links of the dead have just been
+        deleted, so none of them keeps an address from being free.
+        """
+        process = lease.holder.process
+        if process and not process.alive:
+            return False
+        return lease_lives(lease, self._parts.kernel, self._parts.boot_id)
+
+    def _remove_link(self, link: Link) -> Callable[[], bool]:
+        container_id = link.alias.removeprefix("ocinet:").partition("/")[0] or link.ifname
+        return lambda: self.alone(
+            container_id, lambda: self._parts.kernel.delete_links((link.ifname,))
+        )
+
+    def _remove_bridge(self, link: Link) -> Callable[[], bool]:
+        from ocinet.engine import bridge
+
+        return lambda: bridge.remove_bridge(link.ifname)
+
+
+def collect(parts: Parts, *, dry_run: bool) -> tuple[Finding, ...]:
+    """Remove everything of ours that nobody holds.
+
+    Args:
+        parts: of the engine.
+        dry_run: only say what would be removed.
+
+    Returns:
+        What was found, in the order in which it was looked for.
+    """
+    collector = _Collector(parts, dry_run=dry_run)
+    collector.attachments()
+    collector.links()
+    collector.leases()
+    collector.ports()
+    if not dry_run:
+        with Directory(f"{parts.paths.run}/attachments") as directory:
+            directory.sweep()
+    return tuple(collector.findings)

@@ -1,0 +1,94 @@
+"""Applying a plan: a loop that remembers how to take back what it did."""
+
+from __future__ import annotations
+
+from ocinet.base.errors import OcinetError, failures
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocinet.engine.parts import Parts
+    from ocinet.engine.steps import Machine, Step
+
+
+class Journal:
+    """What an operation did so far, and how to undo it.
+
+    Args:
+        parts: of the engine.
+        machine: that the steps work on.
+        container_id: whom it is done for.
+    """
+
+    def __init__(self, parts: Parts, machine: Machine, container_id: str) -> None:
+        self._parts = parts
+        self._machine = machine
+        self._container_id = container_id
+        self._undo: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+
+    def push(self, undo: Callable[..., object], *args: object) -> None:
+        """Remember the call that takes back what was just done."""
+        self._undo.append((undo, args))
+
+    def apply(self, steps: tuple[Step, ...]) -> None:
+        """Do the steps in order.
+
+        Raises:
+            OcinetError: of the first step that fails; `undo` is up to the caller.
+        """
+        for step in steps:
+            self._parts.deadline.check("")
+            self._parts.trace(step)
+            if self._do(step):
+                inverse = step.inverse()
+                if inverse is not None:
+                    self.push(self._take_back, inverse)
+
+    def _do(self, step: Step) -> bool:
+        if not step.shared:
+            return step.apply(self._machine)
+        with self._parts.global_lock():
+            return step.apply(self._machine)
+
+    def _take_back(self, step: Step) -> None:
+        """Do an inverse; a shared one only while nobody else uses what it takes away."""
+        if not step.shared:
+            step.apply(self._machine)
+            return
+        with self._parts.global_lock():
+            if not any(
+                step.used_by(record)
+                for record in self._parts.attachments.all()
+                if record.container.id != self._container_id
+            ):
+                step.apply(self._machine)
+
+    def undo(self) -> None:
+        """Take everything back, last first, going on past errors.
+
+        What can't be taken back is told in the event log: the first error, the
+        one that led here, is the one to raise.
+        """
+        for take_back, args in reversed(self._undo):
+            try:
+                take_back(*args)
+            except OcinetError as error:
+                self._parts.log.append("undo failed", error=str(error))
+        self._undo.clear()
+
+
+def go_through(parts: Parts, machine: Machine, steps: tuple[Step, ...], what: str) -> None:
+    """Do every step, going on past errors, and raise them together at the end.
+
+    Raises:
+        OcinetError: what failed.
+    """
+    errors = []
+    for step in steps:
+        try:
+            parts.trace(step)
+            step.apply(machine)
+        except OcinetError as error:
+            errors.append(error)
+    failures(what, errors)

@@ -1,0 +1,166 @@
+"""Who listens on which port: sockets that a published port would cut off.
+
+DNAT comes before the socket, so publishing 22 would lock the admin out. The
+sockets are those of the network namespace that the thread is in.
+"""
+
+from __future__ import annotations
+
+import os
+from _socket import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP
+from _struct import Struct
+from errno import ENOENT, EPROTONOSUPPORT
+from sys import byteorder
+
+from ocinet.base.address import Address
+from ocinet.base.clock import describe_process
+from ocinet.base.errors import KernelError
+from ocinet.base.value import Value
+from ocinet.engine.netlink import (
+    NETLINK_SOCK_DIAG,
+    NLM_F_DUMP,
+    NetlinkSocket,
+    attributes,
+    message,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.model import Protocol
+
+_SOCK_DIAG_BY_FAMILY = 20
+_INET_DIAG_SKV6ONLY = 11
+_TCP_CLOSE, _TCP_LISTEN = 7, 10  # a UDP socket that is bound, not connected, is in CLOSE
+_STATES = {"tcp": _TCP_LISTEN, "udp": _TCP_CLOSE}
+_PROTOCOLS = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}
+_FAMILIES = {AF_INET: 4, AF_INET6: 6}
+_MAPPED = 0xFFFF << 32  # ::ffff:0:0/96, an IPv4 address on an IPv6 socket
+
+_ID = "2s2s16s16sI2I"  # inet_diag_sockid: ports, addresses, device, cookie
+_REQUEST = Struct(f"=BBBxI{_ID}")  # inet_diag_req_v2
+_MESSAGE = Struct(f"=BBBB{_ID}5I")  # inet_diag_msg
+
+
+class Listener(Value):
+    """A socket that takes packets from anyone.
+
+    Attributes:
+        protocol: tcp or udp.
+        address: that it is bound to; 0.0.0.0 or :: for every one.
+        port: 1 to 65535.
+        dual: bound to ::, it takes IPv4 as well.
+        inode: by which /proc/PID/fd names it; 0 if it has none.
+    """
+
+    protocol: Protocol
+    address: Address
+    port: int
+    dual: bool
+    inode: int
+
+    def takes(self, family: int, address: Address | None) -> bool:
+        """Tell whether it takes packets of a family to an address; None means any."""
+        if self.address.family != family and not self.dual:
+            return False
+        if address is None or not address.value or not self.address.value:
+            return True
+        return self.address == address
+
+    def __str__(self) -> str:
+        """Render as `0.0.0.0:22/tcp`."""
+        shown = f"[{self.address}]" if self.address.family == 6 else str(self.address)
+        return f"{shown}:{self.port}/{self.protocol}"
+
+
+def listeners(protocol: Protocol, port: int = 0) -> tuple[Listener, ...]:
+    """Return the listening TCP, or the bound and unconnected UDP sockets.
+
+    Args:
+        protocol: of sctp there are none: few kernels can list them.
+        port: that port alone; 0 means all.
+
+    Raises:
+        KernelError: the kernel would not list them.
+    """
+    if protocol not in _PROTOCOLS:
+        return ()
+    found: list[Listener] = []
+    try:
+        with NetlinkSocket(NETLINK_SOCK_DIAG) as socket:
+            for family in _FAMILIES:
+                body = _REQUEST.pack(
+                    family, _PROTOCOLS[protocol], 0, 1 << _STATES[protocol],
+                    port.to_bytes(2, "big"), b"", b"", b"", 0, 0, 0,
+                )  # fmt: skip
+                parts = socket.dump(message(_SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, 1, body))
+                found += [_decode(protocol, part) for part in parts]
+    except KernelError as error:
+        if error.errno not in (ENOENT, EPROTONOSUPPORT):
+            raise
+        # No such module, as after a kernel's update before the reboot.
+        found = listed_in_proc(protocol)
+    return tuple(one for one in found if one.port and port in (0, one.port))
+
+
+def _decode(protocol: Protocol, part: bytes) -> Listener:
+    fields = _MESSAGE.unpack_from(part)
+    family, port, packed, inode = fields[0], fields[4], fields[6], fields[-1]
+    address = Address.unpack(packed[:4] if family == AF_INET else packed)
+    only_v6 = attributes(part, _MESSAGE.size).get(_INET_DIAG_SKV6ONLY, b"\0") != b"\0"
+    return _listener(protocol, address, int.from_bytes(port, "big"), inode, only_v6=only_v6)
+
+
+def _listener(
+    protocol: Protocol, address: Address, port: int, inode: int, *, only_v6: bool
+) -> Listener:
+    if address.family == 6 and address.value >> 32 << 32 == _MAPPED:
+        address = Address(4, address.value & 0xFFFFFFFF)
+    dual = address.family == 6 and not address.value and not only_v6
+    return Listener(protocol, address, port, dual, inode)
+
+
+def listed_in_proc(protocol: Protocol) -> list[Listener]:
+    """Return the same from /proc/net, which can't tell a socket of :: that is IPv6 alone."""
+    found = []
+    for suffix in ("", "6"):
+        try:
+            with open(f"/proc/thread-self/net/{protocol}{suffix}", encoding="ascii") as table:
+                lines = table.read().splitlines()[1:]
+        except FileNotFoundError:  # a kernel without IPv6
+            continue
+        for line in lines:
+            fields = line.split()
+            if int(fields[3], 16) == _STATES[protocol]:
+                words, _, port = fields[1].partition(":")
+                # Words of 32 bits, each printed as a number of this machine.
+                packed = b"".join(
+                    int(words[at : at + 8], 16).to_bytes(4, byteorder)
+                    for at in range(0, len(words), 8)
+                )
+                address = Address.unpack(packed)
+                found.append(
+                    _listener(protocol, address, int(port, 16), int(fields[9]), only_v6=False)
+                )
+    return found
+
+
+def owner_of(inode: int) -> str:
+    """Name a process that has a socket open, by looking through all of /proc.
+
+    Returns:
+        "process PID (command)", or "a process that can't be seen from here".
+    """
+    wanted = f"socket:[{inode}]"
+    for pid in os.listdir("/proc"):
+        if pid.isdigit():
+            try:
+                descriptors = os.listdir(f"/proc/{pid}/fd")
+            except OSError:  # gone, or another user's
+                continue
+            for descriptor in descriptors:
+                try:
+                    if os.readlink(f"/proc/{pid}/fd/{descriptor}") == wanted:
+                        return describe_process(int(pid))
+                except OSError:
+                    continue
+    return "a process that can't be seen from here"

@@ -1,0 +1,232 @@
+"""The networks that are defined: one JSON file each in `CONFIG/networks`.
+
+Files are written whole and synced, for a definition is there until somebody
+removes it. Reading needs no lock. What a legal definition is, and how one is
+made from a person's wishes, is in `engine.define`.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.address import Address, Subnet
+from ocinet.base.clock import Deadline
+from ocinet.base.errors import (
+    ConflictError,
+    NotFoundError,
+    OcinetError,
+    RequestError,
+    SystemFailure,
+)
+from ocinet.base.files import Directory
+from ocinet.base.jsontext import dumps, loads
+from ocinet.base.lock import Lock
+from ocinet.base.names import check_ifname, check_network, did_you_mean
+from ocinet.engine.model import DEFAULT_NETWORK, Network
+from ocinet.engine.settings import load
+from ocinet.ipam.pool import Pool, Range
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ocinet.base.paths import Paths
+    from ocinet.engine.define import Host
+    from ocinet.engine.settings import Settings
+
+_SUFFIX = ".json"
+
+
+class NetworkStore:
+    """Reads and writes definitions of networks.
+
+    Args:
+        paths: where the configuration directory is.
+        settings: what a new network is chosen by; None: loaded when needed.
+        deadline: how long a definition may wait for the global lock; None: as
+            long as the settings say.
+        host: what a new network must get along with; None: this machine.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings | None = None,
+        deadline: Deadline | None = None,
+        *,
+        host: Host | None = None,
+    ) -> None:
+        self.paths = paths
+        self.host = host
+        self._path = f"{paths.config}/networks"
+        self._settings = settings
+        self._deadline = deadline
+
+    @property
+    def settings(self) -> Settings:
+        """The operator's settings."""
+        if self._settings is None:
+            self._settings = load(self.paths)
+        return self._settings
+
+    def lock(self) -> Lock:
+        """Return the global lock, under which networks are defined and removed."""
+        deadline = self._deadline or Deadline(self.settings.lock_timeout_s)
+        return Lock(f"{self.paths.run}/locks/global", "the networks", deadline)
+
+    def find(self, name: str) -> Network | None:
+        """Return a network that is defined, or None; defines nothing.
+
+        Raises:
+            RequestError: the name is not legal.
+            SystemFailure: its file can't be read or makes no sense.
+        """
+        check_network(name)
+        with Directory(self._path) as directory:
+            data = directory.read(name + _SUFFIX)
+        return None if data is None else decode(name, data, f"{self._path}/{name}{_SUFFIX}")
+
+    def get(self, name: str) -> Network:
+        """Return a network.
+
+        Raises:
+            NotFoundError: it is not defined; tells the nearest names.
+            RequestError: the name is not legal.
+            SystemFailure: its file can't be read or makes no sense.
+
+        Effects:
+            Defines the default network when it is asked for the first time.
+        """
+        network = self.find(name)
+        if network is not None:
+            return network
+        if name == DEFAULT_NETWORK:
+            from ocinet.engine.define import define_default  # once in a machine's life
+
+            return define_default(self)
+        raise NotFoundError(
+            "",
+            f"there is no network {name}",
+            did_you_mean(name, (*self.names(), DEFAULT_NETWORK))
+            or f"make it with: ocinet network create {name}",
+        )
+
+    def names(self) -> tuple[str, ...]:
+        """List the networks that are defined, sorted."""
+        with Directory(self._path) as directory:
+            files = directory.names()
+        return tuple(sorted(file[: -len(_SUFFIX)] for file in files if file.endswith(_SUFFIX)))
+
+    def all(self) -> tuple[Network, ...]:
+        """Return every network that is defined, by name.
+
+        Raises:
+            SystemFailure: a file can't be read or makes no sense. None is left
+                out: a network that is not seen could be given its addresses again.
+        """
+        networks = [self.find(name) for name in self.names()]
+        return tuple(network for network in networks if network is not None)
+
+    def add(self, network: Network) -> None:
+        """Keep a new definition.
+
+        Raises:
+            ConflictError: there is a network of that name.
+        """
+        check_network(network.name)
+        with Directory(self._path, durable=True) as directory:
+            if not directory.create(network.name + _SUFFIX, dumps(encode(network)) + "\n"):
+                raise ConflictError("", f"there is a network {network.name} already")
+
+    def remove(self, name: str) -> bool:
+        """Forget a definition; False if there was none."""
+        check_network(name)
+        with Directory(self._path, durable=True) as directory:
+            return directory.remove(name + _SUFFIX)
+
+
+def encode(network: Network) -> dict[str, Any]:
+    """Return a network as the JSON object that is stored and printed.
+
+    As in::
+
+        {"name": "lan", "device": "ocbr-5e1c0a9b", "managed": true, "internal": false,
+         "masquerade": true, "mtu": 0, "labels": {"team": "web"},
+         "created": "2025-01-31T12:00:00.000Z",
+         "pools": [{"subnet": "10.9.0.0/24", "gateway": "10.9.0.1",
+                    "ranges": [{"first": "10.9.0.128", "last": "10.9.0.255"}]}]}
+    """
+    return {
+        "name": network.name,
+        "device": network.device,
+        "managed": network.managed,
+        "internal": network.internal,
+        "masquerade": network.masquerade,
+        "mtu": network.mtu,
+        "labels": dict(network.labels),
+        "created": network.created,
+        "pools": [
+            {
+                "subnet": str(pool.subnet),
+                "gateway": str(pool.gateway) if pool.gateway else None,
+                "ranges": [{"first": str(one.first), "last": str(one.last)} for one in pool.ranges],
+            }
+            for pool in network.pools
+        ],
+    }
+
+
+def decode(name: str, data: bytes, path: str) -> Network:
+    """Read a network's file; the other way of `encode`.
+
+    Raises:
+        SystemFailure: it makes no sense; names the file.
+    """
+    what = f"cannot read the network {name}"
+    hint = f"mend or remove {path}"
+    try:
+        network = _decode(loads(data, ""))
+        if network.name != name:
+            raise RequestError("", f"it says that it is {network.name!r}")
+        check_ifname(network.device)
+    except OcinetError as error:
+        raise SystemFailure(what, f"{path}: {error.why}", hint) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SystemFailure(what, f"{path}: {type(error).__name__}: {error}", hint) from error
+    return network
+
+
+def _decode(item: dict[str, Any]) -> Network:
+    unknown = sorted(set(item) - set(Network._fields))
+    if unknown:
+        raise RequestError("", f"unknown key {unknown[0]!r}")
+    for key in ("managed", "internal", "masquerade"):
+        if item[key] is not True and item[key] is not False:
+            raise TypeError(f"{key} is neither true nor false")
+    if type(item["mtu"]) is not int:
+        raise TypeError("mtu is no number")
+    return Network(
+        name=item["name"],
+        device=item["device"],
+        pools=tuple(_decode_pool(pool) for pool in item["pools"]),
+        managed=item["managed"],
+        internal=item["internal"],
+        masquerade=item["masquerade"],
+        mtu=item["mtu"],
+        labels=tuple((str(key), str(value)) for key, value in item["labels"].items()),
+        created=item["created"],
+    )
+
+
+def _decode_pool(item: dict[str, Any]) -> Pool:
+    gateway = item["gateway"]
+    pool = Pool(
+        subnet=Subnet.parse(item["subnet"]),
+        gateway=Address.parse(gateway) if gateway else None,
+        ranges=tuple(
+            Range(Address.parse(one["first"]), Address.parse(one["last"])) for one in item["ranges"]
+        ),
+    )
+    bounds = [end for one in pool.ranges for end in (one.first, one.last)]
+    for address in (*bounds, *([pool.gateway] if pool.gateway else [])):
+        if address not in pool.subnet:
+            raise ValueError(f"{address} is not in {pool.subnet}")
+    return pool

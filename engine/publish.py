@@ -1,0 +1,162 @@
+"""Published ports, as Docker's `-p` writes them.
+
+    [[HOST-ADDRESS:][HOST-PORT[-PORT]]:]PORT[-PORT][/tcp|udp|sctp]
+
+Without a host port, any free one is meant. Ranges must be of equal length.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.address import Address
+from ocinet.base.errors import RequestError
+from ocinet.engine.grammar import (
+    MAX_ITEMS,
+    is_group,
+    is_mapped,
+    quote,
+    read_address,
+    read_number,
+    split_items,
+    within,
+)
+from ocinet.engine.model import PROTOCOLS, Publish
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.model import Protocol
+
+MAX_PUBLISHED = MAX_ITEMS  # what one firewall transaction and one record hold with ease
+
+
+def parse_publish(text: str, where: str) -> tuple[Publish, ...]:
+    """Read ports as Docker's `-p` takes them, several joined by commas.
+
+    A range becomes one `Publish` for each of its ports. A host address 0.0.0.0
+    or [::] stays what it is: every address of that one family.
+
+    Args:
+        text: as `8080:80,127.0.0.1::53/udp,[fd00::5]:9000-9010:9000-9010`.
+        where: names the text in errors: a key or a flag.
+
+    Raises:
+        RequestError: it is not legal, publishes one host port twice, or has
+            more than `MAX_PUBLISHED` ports.
+    """
+    found: list[Publish] = []
+    free: set[Publish] = set()
+    held: dict[tuple[str, int], set[Address | None]] = {}
+    for item in within(where, split_items, text):
+        what = f"{where}: {quote(item)}"
+        for publish in within(what, _read_item, item):
+            if len(found) == MAX_PUBLISHED:
+                raise RequestError(where, f"there are more than {MAX_PUBLISHED} ports in it")
+            if publish in free or (publish.host_port and _overlaps(publish, held)):
+                raise RequestError(what, "it overlaps another one in the same request")
+            if not publish.host_port:
+                free.add(publish)
+            found.append(publish)
+    return tuple(found)
+
+
+def spell_publish(publish: Publish) -> str:
+    """Spell one port as `parse_publish` reads it."""
+    port = f"{publish.container_port}/{publish.protocol}"
+    host_port = str(publish.host_port) if publish.host_port else ""
+    if publish.host_address is None:
+        return f"{host_port}:{port}" if host_port else port
+    address = str(publish.host_address)
+    shown = f"[{address}]" if publish.host_address.family == 6 else address
+    return f"{shown}:{host_port}:{port}"
+
+
+def _read_item(item: str) -> list[Publish]:
+    """Read one item; a range gives one value for each of its ports."""
+    ports, slash, tail = item.rpartition("/")
+    if not slash:
+        ports, tail = item, "tcp"
+    protocol = _read_protocol(tail)
+    host_address, host_text, text = _split_ports(ports)
+    first, last = _read_range(text)
+    if last - first >= MAX_PUBLISHED:
+        raise RequestError("", f"there are more than {MAX_PUBLISHED} ports in it")
+    if host_text is None:
+        return [Publish(protocol, host_address, 0, port) for port in range(first, last + 1)]
+    host_first, host_last = _read_range(host_text)
+    if host_last - host_first != last - first:
+        if first == last:
+            raise RequestError("", "a range can't lead to one port", "give one host port for it")
+        raise RequestError("", "the two ranges differ in length")
+    return [
+        Publish(protocol, host_address, host_first + offset, first + offset)
+        for offset in range(last - first + 1)
+    ]
+
+
+def _read_protocol(text: str) -> Protocol:
+    for protocol in PROTOCOLS:
+        if text.lower() == protocol:
+            return protocol  # type: ignore[return-value]  # PROTOCOLS lists that literal's values
+    raise RequestError("", f"{quote(text)} is no protocol", f"use {', '.join(PROTOCOLS)}")
+
+
+def _split_ports(text: str) -> tuple[Address | None, str | None, str]:
+    """Split into host address, host port or None for a free one, and container port."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        parts = rest.split(":")
+        if not bracket or len(parts) != 3 or parts[0]:
+            raise RequestError("", "it is no published port", "write [ADDRESS]:HOST-PORT:PORT")
+        parts[0] = host
+    else:
+        parts = text.split(":")
+        if len(parts) > 3:
+            raise RequestError("", "it is no published port", "put an IPv6 address in brackets")
+    if len(parts) == 1:
+        return None, None, parts[0]
+    if len(parts) == 2:
+        return None, parts[0], parts[1]
+    return _read_host_address(parts[0], bracketed=text.startswith("[")), parts[1] or None, parts[2]
+
+
+def _read_host_address(text: str, *, bracketed: bool) -> Address:
+    """Read an address of the host that packets to it can be redirected from."""
+    address = read_address(text)
+    if address.family == 4 and bracketed:
+        raise RequestError("", f"{address} is of IPv4", "leave the brackets out")
+    if address.family == 6 and address.is_loopback:
+        raise RequestError("", "[::1] can't be published: the kernel redirects no packets to it",
+                           "publish on 127.0.0.1")  # fmt: skip
+    if is_group(address) or is_mapped(address):
+        raise RequestError("", f"{address} is no address of the host")
+    return address
+
+
+def _read_range(text: str) -> tuple[int, int]:
+    first_text, dash, last_text = text.partition("-")
+    first = _read_port(first_text)
+    last = _read_port(last_text) if dash else first
+    if last < first:
+        raise RequestError("", f"{quote(text)} runs backwards")
+    return first, last
+
+
+def _read_port(text: str) -> int:
+    port = read_number(text)
+    if not 1 <= port <= 65535:
+        raise RequestError("", f"{quote(text)} is no port", "use 1 to 65535")
+    return port
+
+
+def _overlaps(publish: Publish, held: dict[tuple[str, int], set[Address | None]]) -> bool:
+    """Tell whether an earlier one has that host port on a common address; note this one."""
+    addresses = held.setdefault((publish.protocol, publish.host_port), set())
+    address = publish.host_address
+    if address is None:
+        taken = bool(addresses)
+    else:
+        every = Address(address.family, 0)
+        taken = None in addresses or address in addresses or every in addresses
+        if address == every:
+            taken = taken or any(other and other.family == every.family for other in addresses)
+    addresses.add(address)
+    return taken

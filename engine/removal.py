@@ -1,0 +1,72 @@
+"""Removing a network: its definition, leases, firewall elements and bridge."""
+
+from __future__ import annotations
+
+from ocinet.base.errors import ConflictError, OcinetError, failures
+from ocinet.engine.restore import rules_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocinet.engine.parts import Parts
+
+
+def users(parts: Parts, name: str) -> tuple[str, ...]:
+    """Return the names of the containers on a network."""
+    return tuple(
+        record.container.name
+        for record in parts.attachments.all()
+        if any(endpoint.network == name for endpoint in record.endpoints)
+    )
+
+
+def remove_network(parts: Parts, name: str) -> None:
+    """Remove a network that no container is on.
+
+    The definition goes first, then records are looked for: an attach that runs
+    at the same time looks for the definition after it wrote its record, so one
+    of the two sees the other.
+
+    Raises:
+        NotFoundError: there is none of this name.
+        ConflictError: containers are on it; it names them, and nothing has changed.
+        OcinetError: what could not be removed; all else is.
+    """
+    what = f"cannot remove network {name}"
+    try:
+        network = parts.networks.get(name)
+        parts.networks.remove(name)
+        in_use = users(parts, name)
+        if in_use:
+            parts.networks.add(network)
+            are = "is" if len(in_use) == 1 else "are"
+            raise ConflictError(
+                "",
+                f"{', '.join(in_use)} {are} on it",
+                f"ocinet detach {in_use[0]}",
+            )
+    except OcinetError as error:
+        raise error.within(what) from error
+    errors: list[OcinetError] = []
+    removals: list[tuple[Callable[..., object], object]] = [
+        (parts.firewall.remove_network, rules_of(network)),
+        (parts.firewall.remove_forward_accept, network.device),
+        (parts.addresses.remove_network, name),
+    ]
+    if network.managed:
+        removals.append((_remove_bridge, network.device))
+    with parts.global_lock():
+        for remove, target in removals:
+            try:
+                remove(target)
+            except OcinetError as error:
+                errors.append(error)
+    parts.log.append("network removed", network=name, device=network.device)
+    failures(what, errors)
+
+
+def _remove_bridge(device: str) -> None:
+    from ocinet.engine import bridge
+
+    bridge.remove_bridge(device)

@@ -1,0 +1,306 @@
+"""The one parser of `ocinet.*` keys: annotations, labels and flags alike.
+
+    ocinet.net       bridge | host | none | container:NAME_or_ID | NETWORK
+                     NETWORK[:OPTION,…][;NETWORK[:OPTION,…]]…
+                     OPTION: ip= ip6= routes= (each may be repeated)
+                             mac= ifname= mtu= gateway=
+    ocinet.ip        ADDRESS[,ADDRESS]…          for the first network, as are
+    ocinet.ip6       ADDRESS[,ADDRESS]…          the six that follow
+    ocinet.mac       02:42:ac:11:00:02
+    ocinet.ifname    eth0
+    ocinet.mtu       68 to 65535
+    ocinet.gateway   ADDRESS
+    ocinet.routes    SUBNET[ via ADDRESS][,SUBNET[ via ADDRESS]]…
+    ocinet.publish   PUBLISH[,PUBLISH]…, see `engine.publish`
+    ocinet.name      the container's name
+    ocinet.sandbox   written by `ocinet hooks add`: DEV:INODE that must be found
+    ocinet.bundle    written by `ocinet hooks add`: what `hooks remove` restores
+
+Each thing may be given once. Blanks around items are skipped. A key that is not
+known is an error: a typo must not mean "no network".
+"""
+
+from __future__ import annotations
+
+from ocinet.base.errors import RequestError
+from ocinet.base.names import check_container, check_network, did_you_mean
+from ocinet.base.value import Value
+from ocinet.engine.grammar import (
+    BLANK,
+    SHOWN,
+    first_repeated,
+    quote,
+    read_gateway,
+    read_ifname,
+    read_ipv4,
+    read_ipv6,
+    read_mac,
+    read_mtu,
+    read_route,
+    shorten,
+    split_items,
+    within,
+)
+from ocinet.engine.model import DEFAULT_NETWORK, EndpointRequest, Request, Route
+from ocinet.engine.publish import parse_publish, spell_publish
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeVar
+
+    from ocinet.engine.model import Mode
+
+    T = TypeVar("T")
+
+PREFIX = "ocinet."
+NET = "ocinet.net"
+PUBLISH = "ocinet.publish"
+NAME = "ocinet.name"
+SANDBOX = "ocinet.sandbox"
+BUNDLE = "ocinet.bundle"
+OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes")
+KEYS = (NET, *(PREFIX + option for option in OPTIONS), PUBLISH, NAME, SANDBOX, BUNDLE)
+
+DEFAULT_REQUEST = Request("bridge", "", (EndpointRequest(DEFAULT_NETWORK),))
+
+MAX_NETWORKS = 32
+MAX_REPEATED = 64
+
+_REPEATABLE = ("ip", "ip6", "routes")
+_INTERNAL = (SANDBOX, BUNDLE)
+_CONTAINER = "container:"
+
+
+class _Option(Value):
+    """One wish for an endpoint, and where it was written."""
+
+    name: str
+    text: str
+    where: str
+
+
+def parse_annotations(annotations: Mapping[str, str]) -> Request | None:
+    """Read what a container asks for; keys of others are skipped.
+
+    Args:
+        annotations: such as {"ocinet.net": "lan", "ocinet.publish": "8080:80"}.
+
+    Returns:
+        None if no key asks for anything.
+
+    Raises:
+        RequestError: a key is not known, or a value or a combination is not
+            legal; the error names the key.
+    """
+    given = {key: text.strip(BLANK) for key, text in annotations.items() if key.startswith(PREFIX)}
+    for key in given:
+        if key not in KEYS:
+            known = [one.removeprefix(PREFIX) for one in KEYS if one not in _INTERNAL]
+            near = did_you_mean(key.removeprefix(PREFIX)[:SHOWN], known)
+            hint = near or f"known are: {', '.join(known)}"
+            raise RequestError(f"annotation {quote(key)}", "there is no such key", hint)
+    for key in _INTERNAL:
+        given.pop(key, None)
+    if not given:
+        return None
+    for key, text in given.items():
+        if not text:
+            raise RequestError(key, "its value is empty", "leave the key out")
+    name = within(NAME, _container_name, given.pop(NAME)) if NAME in given else ""
+    net = given.pop(NET, DEFAULT_NETWORK)
+    mode, target = within(NET, _mode, net)
+    if mode != "bridge":
+        if given:
+            raise RequestError(min(given), f"it does not go with {NET}={shorten(net)}",
+                               "leave it out, or name a network")  # fmt: skip
+        return Request(mode, target, name=name)
+    publish = parse_publish(given.pop(PUBLISH), PUBLISH) if PUBLISH in given else ()
+    return Request(mode, "", _endpoints(net, given), publish, name)
+
+
+def parse_network_list(text: str, where: str = NET) -> tuple[EndpointRequest, ...]:
+    """Read `lan:ip=10.9.0.5,ifname=eth0;dmz`.
+
+    Args:
+        text: networks joined by `;`, each with its options after the first `:`.
+        where: names the text in errors, as a key or a flag.
+
+    Raises:
+        RequestError: it is not legal, or names a network or interface twice.
+    """
+    return _check_endpoints(
+        [_endpoint(network, options) for network, options in _split_networks(text, where)], where
+    )
+
+
+def to_annotations(request: Request) -> dict[str, str]:
+    """Spell a request as the annotations that `parse_annotations` reads it from."""
+    annotations = {}
+    if request.mode == "container":
+        annotations[NET] = _CONTAINER + request.target
+    elif request.mode != "bridge":
+        annotations[NET] = request.mode
+    elif len(request.endpoints) == 1:
+        endpoint = request.endpoints[0]
+        annotations[NET] = endpoint.network
+        for name, texts in _spell_options(endpoint).items():
+            annotations[PREFIX + name] = ",".join(texts)
+    else:
+        annotations[NET] = ";".join(_spell_endpoint(endpoint) for endpoint in request.endpoints)
+    if request.publish:
+        annotations[PUBLISH] = ",".join(spell_publish(publish) for publish in request.publish)
+    if request.name:
+        annotations[NAME] = request.name
+    return annotations
+
+
+def needs_trust(request: Request) -> tuple[str, ...]:
+    """Name what in a request an image must not be able to ask for; empty if nothing is.
+
+    A published port opens the host, `host` and `container:` are another's
+    sandbox, a static address or MAC may be another's, and a name takes what is
+    reserved for that name.
+    """
+    asks = []
+    if request.mode in ("host", "container"):
+        asks.append(f"{NET}={to_annotations(request)[NET]}")
+    if any(endpoint.addresses for endpoint in request.endpoints):
+        asks.append("a static address")
+    if any(endpoint.mac for endpoint in request.endpoints):
+        asks.append("a MAC")
+    if request.publish:
+        asks.append(PUBLISH)
+    if request.name:
+        asks.append(NAME)
+    return tuple(asks)
+
+
+def _mode(net: str) -> tuple[Mode, str]:
+    if net == "host":
+        return "host", ""
+    if net == "none":
+        return "none", ""
+    if net.startswith(_CONTAINER):
+        return "container", check_container(net[len(_CONTAINER) :], "container")
+    return "bridge", ""
+
+
+def _container_name(text: str) -> str:
+    return check_container(text, "container name")
+
+
+def _endpoints(net: str, flat: Mapping[str, str]) -> tuple[EndpointRequest, ...]:
+    """Join the networks' options with the flat keys, which are the first one's."""
+    networks = _split_networks(net, NET)
+    first, options = networks[0]
+    for key, text in flat.items():
+        name = key[len(PREFIX) :]
+        if any(option.name == name for option in options):
+            raise RequestError(key, f"{NET} has {name}= for {first} already", "give it once")
+        texts = within(key, split_items, text) if name in _REPEATABLE else [text]
+        options = [*options, *(_Option(name, item, key) for item in texts)]
+    networks[0] = first, options
+    return _check_endpoints([_endpoint(*network) for network in networks], NET)
+
+
+def _split_networks(text: str, where: str) -> list[tuple[str, list[_Option]]]:
+    networks = []
+    entries = within(where, lambda whole: split_items(whole, ";"), text)
+    if len(entries) > MAX_NETWORKS:
+        raise RequestError(where, f"there are more than {MAX_NETWORKS} networks in it")
+    for entry in entries:
+        name, colon, tail = entry.partition(":")
+        network = within(where, check_network, name.strip(BLANK))
+        what = f"{where}: {network}"
+        items = within(what, split_items, tail) if colon else []
+        networks.append((network, [_option(item, what) for item in items]))
+    return networks
+
+
+def _option(item: str, what: str) -> _Option:
+    name, equals, text = item.partition("=")
+    name = name.strip(BLANK)
+    if not equals or name not in OPTIONS:
+        hint = did_you_mean(name[:SHOWN], OPTIONS) or f"known are: {', '.join(OPTIONS)}"
+        raise RequestError(what, f"{quote(item)} is no option", hint)
+    return _Option(name, text.strip(BLANK), f"{what}: {name}")
+
+
+def _endpoint(network: str, options: list[_Option]) -> EndpointRequest:
+    return EndpointRequest(
+        network=network,
+        addresses=_each(options, "ip", read_ipv4) + _each(options, "ip6", read_ipv6),
+        mac=_one(options, "mac", read_mac, ""),
+        ifname=_one(options, "ifname", read_ifname, ""),
+        mtu=_one(options, "mtu", read_mtu, 0),
+        gateway=_one(options, "gateway", read_gateway, None),
+        routes=_routes(options),
+    )
+
+
+def _each(options: list[_Option], name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
+    """Parse every option of that name."""
+    found: list[T] = []
+    for option in options:
+        if option.name == name:
+            value = within(option.where, parse, option.text)
+            if value in found or (found and name not in _REPEATABLE):
+                raise RequestError(
+                    option.where, f"{quote(option.text)} comes twice", "give it once"
+                )
+            if len(found) == MAX_REPEATED:
+                raise RequestError(option.where, f"there are more than {MAX_REPEATED} of them")
+            found.append(value)
+    return tuple(found)
+
+
+def _one(options: list[_Option], name: str, parse: Callable[[str], T], default: T) -> T:
+    """Parse the only option of that name, if there is one."""
+    found = _each(options, name, parse)
+    return found[0] if found else default
+
+
+def _check_endpoints(endpoints: list[EndpointRequest], where: str) -> tuple[EndpointRequest, ...]:
+    for what, values in (
+        ("network", [endpoint.network for endpoint in endpoints]),
+        ("interface", [endpoint.ifname for endpoint in endpoints if endpoint.ifname]),
+        ("address", [str(one) for endpoint in endpoints for one in endpoint.addresses]),
+        ("MAC", [endpoint.mac for endpoint in endpoints if endpoint.mac]),
+    ):
+        twice = first_repeated(values)
+        if twice:
+            raise RequestError(where, f"the {what} {twice} comes twice", "give it once")
+    return tuple(endpoints)
+
+
+def _routes(options: list[_Option]) -> tuple[Route, ...]:
+    routes = _each(options, "routes", read_route)
+    twice = first_repeated([str(route.destination) for route in routes])
+    if twice:
+        where = next(option.where for option in options if option.name == "routes")
+        raise RequestError(where, f"{twice} comes twice", "give one route to it")
+    return routes
+
+
+def _spell_options(endpoint: EndpointRequest) -> dict[str, list[str]]:
+    """Spell the options of an endpoint that are not the default, in their order."""
+    spelled = {
+        "ip": [str(address) for address in endpoint.addresses if address.family == 4],
+        "ip6": [str(address) for address in endpoint.addresses if address.family == 6],
+        "mac": [endpoint.mac] if endpoint.mac else [],
+        "ifname": [endpoint.ifname] if endpoint.ifname else [],
+        "mtu": [str(endpoint.mtu)] if endpoint.mtu else [],
+        "gateway": [str(endpoint.gateway)] if endpoint.gateway else [],
+        "routes": [
+            f"{route.destination} via {route.gateway}" if route.gateway else str(route.destination)
+            for route in endpoint.routes
+        ],
+    }
+    return {name: texts for name, texts in spelled.items() if texts}
+
+
+def _spell_endpoint(endpoint: EndpointRequest) -> str:
+    options = _spell_options(endpoint)
+    spelled = ",".join(f"{name}={text}" for name, texts in options.items() for text in texts)
+    return f"{endpoint.network}:{spelled}" if spelled else endpoint.network

@@ -1,0 +1,38 @@
+"""What the firewall holds if it holds all of what is recorded.
+
+Needed where our table is not there: at the first attach of a boot, and after
+somebody flushed the ruleset. Reads every record, so never on a common path.
+"""
+
+from __future__ import annotations
+
+from ocinet.engine.model import NetworkRules
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.attachments import AttachmentStore
+    from ocinet.engine.model import Network, PortRule
+    from ocinet.engine.networks import NetworkStore
+
+
+def rules_of(network: Network) -> NetworkRules:
+    """Return what the firewall has to know of a network."""
+    return NetworkRules(
+        device=network.device,
+        subnets=tuple(pool.subnet for pool in network.pools),
+        isolated=network.managed,
+        internal=network.internal,
+        masquerade=network.managed and network.masquerade and not network.internal,
+    )
+
+
+def everything(
+    networks: NetworkStore, attachments: AttachmentStore, boot_id: str
+) -> tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]]:
+    """Return the networks and ports of all records of this boot."""
+    records = [record for record in attachments.all() if record.boot_id == boot_id]
+    used = {endpoint.network for record in records for endpoint in record.endpoints}
+    return (
+        tuple(rules_of(network) for network in networks.all() if network.name in used),
+        tuple(port for record in records for port in record.ports),
+    )

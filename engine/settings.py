@@ -1,0 +1,235 @@
+"""The operator's settings: one TOML file, drop-ins, and their compiled form.
+
+    /etc/ocinet/ocinet.toml
+    /etc/ocinet/ocinet.toml.d/*.toml     in the order of their names; the later wins
+    /run/ocinet/settings.json            what they say, and which files said it
+
+Parsing TOML costs more than wiring a container, so the hook reads the compiled
+form. It counts only while every source is as it was: inode, size, change time.
+A source that changed a moment ago is not compiled yet, for it could change
+again within the same tick of the kernel's clock and look the same.
+"""
+
+from __future__ import annotations
+
+import os
+from time import time_ns
+
+from ocinet.base.address import Subnet
+from ocinet.base.errors import OcinetError, RequestError, SystemFailure
+from ocinet.base.files import Directory
+from ocinet.base.jsontext import MAX_BYTES, dumps, loads
+from ocinet.base.names import did_you_mean
+from ocinet.base.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    from ocinet.base.paths import Paths
+
+    Source = list[str | int]
+
+COMPILED = "settings.json"
+_MAIN = "ocinet.toml"
+_DROP_INS = "ocinet.toml.d"
+_LONGEST_LOCK_TIMEOUT_S = 600
+_TICK_NS = 20_000_000  # longer than the coarsest kernel clock's, 10 ms at HZ=100
+
+
+class Settings(Value):
+    """What the operator may decide; every field is a key of `ocinet.toml`.
+
+    Attributes:
+        pools: where automatic subnets are taken from, in order: a /24 of an
+            IPv4 pool, a /64 of an IPv6 pool. The default lies clear of what
+            Docker (172.17 to 172.31, 192.168), podman (from 10.88 on),
+            Kubernetes (10.96, 10.244), k3s (10.42, 10.43) and clouds' first
+            networks take. Without an IPv6 pool, IPv6 subnets come from a
+            unique local /48 that is derived from the machine's id.
+        ipv6: whether networks with automatic subnets have IPv6 too.
+        select: which `--net=none` containers the watcher wires: `all`, or only
+            those `labelled` with an `ocinet.*` key.
+        trust_annotations: whether keys may publish ports, share sandboxes and
+            choose addresses even where the image could have set them.
+        forward_accept: whether another firewall's dropping FORWARD chain gets
+            an accept rule for our bridges; if not, it is explained instead.
+        manage_sysctls: whether forwarding and its like are switched on where a
+            network needs them; if not, it is explained instead.
+        lock_timeout_s: seconds that a command waits for other processes' locks;
+            the hook has a deadline of its own.
+    """
+
+    pools: tuple[Subnet, ...] = (Subnet(4, 10 << 24 | 72 << 16, 13),)
+    ipv6: bool = False
+    select: Literal["all", "labelled"] = "all"
+    trust_annotations: bool = False
+    forward_accept: bool = True
+    manage_sysctls: bool = True
+    lock_timeout_s: float = 10.0
+
+
+def load(paths: Paths) -> Settings:
+    """Return the settings in force; the defaults where no file says otherwise.
+
+    Raises:
+        RequestError: a file is not TOML, or has an unknown key or a wrong
+            value; names file and key.
+        SystemFailure: a file is there and can't be read.
+
+    Effects:
+        Writes `RUN/settings.json` if it is missing or stale. Where that can't
+        be written, the sources are parsed each time.
+    """
+    compiled = _read_compiled(paths)
+    if compiled is not None:
+        return compiled
+    started_ns = time_ns()
+    sources = _sources(paths)
+    given: dict[str, Any] = {}
+    for source in sources:
+        given.update(_read_toml(str(source[0])))
+    settings = Settings(**_convert(given, paths.config))
+    if all(int(source[3]) < started_ns - _TICK_NS for source in sources):
+        _write_compiled(paths, sources, given)
+    return settings
+
+
+def _identify(path: str) -> Source:
+    """Return what tells one state of a file or directory from another."""
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return [path, 0, 0, 0]
+    except OSError as error:
+        raise SystemFailure(f"cannot read {path}", error.strerror or str(error)) from error
+    return [path, status.st_ino, status.st_size, status.st_ctime_ns]
+
+
+def _sources(paths: Paths) -> list[Source]:
+    """Identify the main file, the drop-ins' directory and the drop-ins, in their order."""
+    directory = f"{paths.config}/{_DROP_INS}"
+    sources = [_identify(f"{paths.config}/{_MAIN}"), _identify(directory)]
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
+    except OSError as error:
+        raise SystemFailure(f"cannot read {directory}", error.strerror or str(error)) from error
+    shown = [name for name in sorted(names) if name.endswith(".toml") and name[0] != "."]
+    return sources + [_identify(f"{directory}/{name}") for name in shown]
+
+
+def _read_compiled(paths: Paths) -> Settings | None:
+    """Return the compiled settings, or None if there are none or they do not hold."""
+    try:
+        with Directory(paths.run) as run:
+            data = run.read(COMPILED)
+        if data is None:
+            return None
+        compiled = loads(data, "cannot read the compiled settings")
+        sources = compiled["sources"]
+        if sources[0][0] != f"{paths.config}/{_MAIN}":
+            return None
+        if any(_identify(source[0]) != source for source in sources):
+            return None
+        return Settings(**_convert(compiled["given"], COMPILED))
+    except (OcinetError, OSError, KeyError, TypeError, IndexError):
+        return None  # whatever is wrong with it, the sources are the truth
+
+
+def _write_compiled(paths: Paths, sources: list[Source], given: dict[str, Any]) -> None:
+    try:
+        with Directory(paths.run) as run:
+            run.replace(COMPILED, dumps({"sources": sources, "given": given}))
+    except OcinetError:
+        return  # it saves time, no more
+
+
+def _read_toml(path: str) -> dict[str, Any]:
+    """Parse and check one file; a missing one and a directory say nothing."""
+    what = f"cannot read {path}"
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return {}
+    except OSError as error:
+        raise SystemFailure(what, error.strerror or str(error)) from error
+    if len(data) > MAX_BYTES:
+        raise RequestError(what, f"it is longer than {MAX_BYTES} bytes")
+    from tomllib import loads as parse  # 14 ms: only when a source has changed
+
+    try:
+        table = parse(data.decode())
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError
+        raise RequestError(what, f"it is not TOML: {error}") from error
+    _convert(table, path)
+    return table
+
+
+def _convert(table: dict[str, Any], path: str) -> dict[str, Any]:
+    """Turn plain values into those of the fields.
+
+    Raises:
+        RequestError: a key is unknown or its value is of the wrong kind.
+    """
+    what = f"cannot read {path}"
+    converted = {}
+    for key, value in table.items():
+        if key not in _KINDS:
+            hint = did_you_mean(key, _KINDS) or f"known are: {', '.join(_KINDS)}"
+            raise RequestError(what, f"unknown key {key!r}", hint)
+        convert, kind = _KINDS[key]
+        try:
+            converted[key] = convert(value)
+        except RequestError as error:
+            raise RequestError(what, f"{key}: {error.why}", error.hint) from error
+        except (TypeError, ValueError):
+            raise RequestError(what, f"{key} must be {kind}, not {value!r}") from None
+    return converted
+
+
+def _boolean(value: Any) -> bool:
+    if value is not True and value is not False:
+        raise TypeError
+    return value
+
+
+def _selection(value: Any) -> str:
+    if value not in ("all", "labelled"):
+        raise ValueError
+    return str(value)
+
+
+def _timeout_s(value: Any) -> float:
+    if isinstance(value, bool) or not 0 < value <= _LONGEST_LOCK_TIMEOUT_S:
+        raise ValueError
+    return float(value)
+
+
+def _pools(value: Any) -> tuple[Subnet, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise TypeError
+    pools = tuple(Subnet.parse(text) for text in value)
+    for index, pool in enumerate(pools):
+        longest = 24 if pool.family == 4 else 64
+        if pool.prefixlen > longest:
+            raise RequestError("", f"{pool} is too small to take a /{longest} from")
+        for other in pools[:index]:
+            if pool.overlaps(other):
+                raise RequestError("", f"{pool} overlaps {other}")
+    if not any(pool.family == 4 for pool in pools):
+        raise RequestError("", "there is no IPv4 subnet among them")
+    return pools
+
+
+_KINDS = {
+    "pools": (_pools, "a list of subnets as text"),
+    "ipv6": (_boolean, "true or false"),
+    "select": (_selection, '"all" or "labelled"'),
+    "trust_annotations": (_boolean, "true or false"),
+    "forward_accept": (_boolean, "true or false"),
+    "manage_sysctls": (_boolean, "true or false"),
+    "lock_timeout_s": (_timeout_s, f"seconds, above 0 and at most {_LONGEST_LOCK_TIMEOUT_S}"),
+}

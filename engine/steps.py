@@ -1,0 +1,580 @@
+"""The steps that plans are made of.
+
+A step is a frozen value. It describes itself as the `ip`, `nft` or `sysctl`
+commands that do the same, applies itself to a `Machine`, and names its
+inverse. What to do is decided in `plan`; a step decides nothing.
+
+A *shared* step makes what other containers use too: a bridge, the nftables
+table, a sysctl. It holds the global lock, finds "already so" to be success,
+and is undone only while nobody else uses it.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.value import Value
+from ocinet.engine import ruleset, sysctl
+from ocinet.engine.kernel import LINK_GROUP, Inside, Veth
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocinet.base.address import Interface
+    from ocinet.base.clock import Process
+    from ocinet.engine.firewall import Firewall
+    from ocinet.engine.kernel import Kernel
+    from ocinet.engine.model import Attachment, NetworkRules, PortRule
+    from ocinet.engine.netns_names import NetnsNames
+    from ocinet.engine.sandbox import Sandbox
+
+
+class Machine:
+    """What steps work on: the kernel's parts, and the sandbox if there is one.
+
+    Args:
+        kernel: links and addresses.
+        firewall: our nftables table.
+        names: links under /run/netns.
+        sandbox: None where a plan needs none, as in detach.
+        recorded: returns the networks and ports of all records.
+
+    Attributes:
+        ifindexes: of the host ends that were made, by name.
+        warnings: what could not be done but is not needed.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        firewall: Firewall,
+        names: NetnsNames,
+        sandbox: Sandbox | None,
+        recorded: Callable[[], tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]]],
+    ) -> None:
+        self.kernel = kernel
+        self.firewall = firewall
+        self.names = names
+        self.ifindexes: dict[str, int] = {}
+        self.warnings: list[str] = []
+        self.recorded = recorded
+        self._sandbox = sandbox
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox that is worked in."""
+        if self._sandbox is None:
+            raise RuntimeError("this plan has a step inside a sandbox, but there is none")
+        return self._sandbox
+
+
+def _born(interface: Interface) -> str:
+    """Spell an address as `ip addr add` takes it, ready for use at once."""
+    return f"{interface} {'nodad' if interface.address.family == 6 else 'brd +'}"
+
+
+def _nft(text: str) -> str:
+    return f"nft -f - <<'END'\n{text.rstrip()}\nEND"
+
+
+class Step(Value):
+    """One change to the machine.
+
+    Attributes:
+        shared: whether others may come to use what it makes.
+    """
+
+    shared = False
+
+    def used_by(self, record: Attachment) -> bool:
+        """Tell whether somebody else's attachment needs what a shared step makes."""
+        return bool(record.endpoints)
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the shell commands that do the same, in order."""
+        raise NotImplementedError
+
+    def apply(self, machine: Machine) -> bool:
+        """Do it; False if it was already so, and there is nothing to undo.
+
+        Raises:
+            OcinetError: it can't be done; nothing of this step is left.
+        """
+        raise NotImplementedError
+
+    def inverse(self) -> Step | None:
+        """Return the step that takes it back; None if another step's inverse does."""
+        raise NotImplementedError
+
+
+class NameSandbox(Step):
+    """Show the sandbox to `ip netns` under a name."""
+
+    name: str
+    process: Process
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the commands that do the same."""
+        return (
+            "mkdir -p /run/netns",
+            f"ln -s /proc/{self.process.pid}/ns/net /run/netns/{self.name}",
+        )
+
+    def apply(self, machine: Machine) -> bool:
+        """Make the link."""
+        return machine.names.add(self.name, self.process)
+
+    def inverse(self) -> Step:
+        """Return its removal."""
+        return UnnameSandbox(self.name, (self.process,))
+
+
+class UnnameSandbox(Step):
+    """Remove a sandbox's name, whichever of `processes` it shows."""
+
+    name: str
+    processes: tuple[Process, ...]
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        return (f"rm -f /run/netns/{self.name}",)
+
+    def apply(self, machine: Machine) -> bool:
+        """Remove the link if it is ours."""
+        return machine.names.remove(self.name, self.processes)
+
+    def inverse(self) -> Step:
+        """Return the naming."""
+        return NameSandbox(self.name, self.processes[0])
+
+
+class _DeviceStep(Step):
+    """A shared step for one bridge, which only that bridge's endpoints use."""
+
+    shared = True
+    device: str
+
+    def used_by(self, record: Attachment) -> bool:
+        """Tell whether an attachment is on the bridge."""
+        return any(endpoint.device == self.device for endpoint in record.endpoints)
+
+
+class MakeBridge(_DeviceStep):
+    """Make a managed network's bridge, or mend what is missing of it."""
+
+    mac: str
+    mtu: int
+    addresses: tuple[Interface, ...]
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the commands that do the same."""
+        addresses = [f"ip addr add {_born(one)} dev {self.device}" for one in self.addresses]
+        return (
+            f"ip link add {self.device} address {self.mac} group {LINK_GROUP} type bridge",
+            f"ip link set {self.device} mtu {self.mtu}",
+            f"sysctl -w net.ipv6.conf.{self.device}.accept_ra=0",
+            *addresses,
+            f"ip link set {self.device} up",
+        )
+
+    def apply(self, machine: Machine) -> bool:
+        """Make it; False if all of it was there."""
+        link = machine.kernel.link(self.device)
+        if link and link.up and set(self.addresses) <= set(machine.kernel.addresses(link.ifindex)):
+            return False
+        from ocinet.engine import bridge
+
+        return bridge.make_bridge(self.device, self.mac, self.mtu, self.addresses)
+
+    def inverse(self) -> Step:
+        """Return its removal."""
+        return RemoveBridge(self.device)
+
+
+class RemoveBridge(_DeviceStep):
+    """Remove a bridge of ours that has no ports."""
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        return (f"ip link del {self.device}",)
+
+    def apply(self, machine: Machine) -> bool:
+        """Remove it; False if it was not there or has ports."""
+        del machine
+        from ocinet.engine import bridge
+
+        return bridge.remove_bridge(self.device)
+
+    def inverse(self) -> Step | None:
+        """Return None: the next attach makes a bridge anew."""
+        return None
+
+
+class SetSysctl(Step):
+    """Set a kernel parameter of the host.
+
+    Attributes:
+        key: as a path below /proc/sys.
+        before: its value when the plan was made.
+    """
+
+    shared = True
+    key: str
+    value: str
+    before: str
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        return (f"sysctl -w {self.key.replace('/', '.')}={self.value}",)
+
+    def apply(self, machine: Machine) -> bool:
+        """Write it; False if it was so already."""
+        del machine
+        return sysctl.write(self.key, self.value)
+
+    def inverse(self) -> Step:
+        """Return the setting of the former value."""
+        return SetSysctl(self.key, self.before, self.value)
+
+
+class RouteLoopback(_DeviceStep):
+    """Let packets from 127.0.0.1 out to a bridge, as its published ports need, or not.
+
+    Attributes:
+        value: "1" or "0".
+    """
+
+    value: str
+
+    @property
+    def _sysctl(self) -> SetSysctl:
+        before = "0" if self.value == "1" else "1"
+        return SetSysctl(f"net/ipv4/conf/{self.device}/route_localnet", self.value, before)
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        return self._sysctl.describe()
+
+    def apply(self, machine: Machine) -> bool:
+        """Write it; False if it was so already."""
+        return self._sysctl.apply(machine)
+
+    def inverse(self) -> Step:
+        """Return the other value's step."""
+        return RouteLoopback(self.device, self._sysctl.before)
+
+    def used_by(self, record: Attachment) -> bool:
+        """Tell whether an attachment has ports that are published through the bridge."""
+        return bool(record.ports) and super().used_by(record)
+
+
+class MakeTable(Step):
+    """Make our nftables table, with what is recorded of others."""
+
+    shared = True
+    networks: tuple[NetworkRules, ...] = ()
+    ports: tuple[PortRule, ...] = ()
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        return (_nft(ruleset.table_text() + ruleset.open_text(self.networks, self.ports)),)
+
+    def apply(self, machine: Machine) -> bool:
+        """Make it; False if it is there."""
+        if machine.firewall.observe().table:
+            return False
+        machine.firewall.rebuild(self.networks, self.ports)
+        return True
+
+    def inverse(self) -> Step:
+        """Return its removal."""
+        return RemoveTable()
+
+
+class RemoveTable(Step):
+    """Remove our nftables table."""
+
+    shared = True
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        return ("nft delete table inet ocinet",)
+
+    def apply(self, machine: Machine) -> bool:
+        """Remove it; one that is not there is fine."""
+        machine.firewall.remove_table()
+        return True
+
+    def inverse(self) -> Step:
+        """Return its making."""
+        return MakeTable()
+
+
+class AcceptForward(_DeviceStep):
+    """Accept a bridge's traffic where another table drops what it does not know."""
+
+    managed: bool
+    docker_user: bool = False
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the commands that do the same."""
+        chain = ruleset.DOCKER_USER if self.docker_user else "FORWARD"
+        return ruleset.forward_accept_commands(self.device, managed=self.managed, chain=chain)
+
+    def apply(self, machine: Machine) -> bool:
+        """Add the rules; False if they are all there."""
+        return machine.firewall.add_forward_accept(self.device, managed=self.managed)
+
+    def inverse(self) -> Step:
+        """Return their removal."""
+        return UnacceptForward(self.device, self.managed, self.docker_user)
+
+
+class UnacceptForward(_DeviceStep):
+    """Remove a bridge's accept rules from the other tables."""
+
+    managed: bool
+    docker_user: bool = False
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the commands that do the same."""
+        accept = self.inverse().describe()
+        return tuple(command.replace(" -I ", " -D ") for command in accept)
+
+    def apply(self, machine: Machine) -> bool:
+        """Remove the rules."""
+        machine.firewall.remove_forward_accept(self.device)
+        return True
+
+    def inverse(self) -> Step:
+        """Return their adding."""
+        return AcceptForward(self.device, self.managed, self.docker_user)
+
+
+class EnterNetwork(_DeviceStep):
+    """Enter a network's rules into the firewall, before its first container."""
+
+    rules: NetworkRules
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        return (_nft(ruleset.open_text((self.rules,), ())),)
+
+    def apply(self, machine: Machine) -> bool:
+        """Add the elements."""
+        return OpenFirewall((self.rules,), ()).apply(machine)
+
+    def inverse(self) -> Step:
+        """Return their removal."""
+        return LeaveNetwork(self.device, self.rules)
+
+
+class LeaveNetwork(_DeviceStep):
+    """Take a network's rules out of the firewall."""
+
+    rules: NetworkRules
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        return (_nft(ruleset.remove_network_text(self.rules)),)
+
+    def apply(self, machine: Machine) -> bool:
+        """Delete the elements; missing ones are fine."""
+        machine.firewall.remove_network(self.rules)
+        return True
+
+    def inverse(self) -> Step:
+        """Return their entering."""
+        return EnterNetwork(self.device, self.rules)
+
+
+class OpenFirewall(Step):
+    """Enter networks and published ports into the firewall, in one transaction."""
+
+    networks: tuple[NetworkRules, ...]
+    ports: tuple[PortRule, ...]
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        text = ruleset.open_text(self.networks, self.ports)
+        return (_nft(text),) if text else ()
+
+    def apply(self, machine: Machine) -> bool:
+        """Add the elements; all others' as well, if the table vanished just now."""
+        if machine.firewall.open(self.networks, self.ports):
+            machine.firewall.rebuild(*machine.recorded())
+        return True
+
+    def inverse(self) -> Step | None:
+        """Return the closing of the ports; networks stay until they are removed."""
+        return CloseFirewall(self.ports) if self.ports else None
+
+
+class CloseFirewall(Step):
+    """Take published ports out of the firewall, in one transaction."""
+
+    ports: tuple[PortRule, ...]
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        return (_nft(ruleset.close_text(self.ports)),)
+
+    def apply(self, machine: Machine) -> bool:
+        """Delete the elements; missing ones are fine."""
+        machine.firewall.close(self.ports)
+        return True
+
+    def inverse(self) -> Step:
+        """Return their opening."""
+        return OpenFirewall((), self.ports)
+
+
+class ForgetFlows(Step):
+    """Drop the connection tracking of published UDP ports, so that no flow keeps its old end."""
+
+    ports: tuple[PortRule, ...]
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the commands that do the same."""
+        return tuple(
+            f"conntrack -D -f ipv{port.address.family} -p udp --orig-port-dst {port.host_port}"
+            for port in self.ports
+        )
+
+    def apply(self, machine: Machine) -> bool:
+        """Delete the entries."""
+        machine.firewall.flush_udp(self.ports)
+        return True
+
+    def inverse(self) -> Step | None:
+        """Return None: a flow that is forgotten makes itself known again."""
+        return None
+
+
+class AddVeth(Step):
+    """Make a veth pair: one end a port of the bridge, the other born in the sandbox."""
+
+    veth: Veth
+    netns: str
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the commands that do the same."""
+        veth = self.veth
+        return (
+            f"ip link add {veth.host_ifname} mtu {veth.mtu} group {LINK_GROUP} master {veth.bridge}"
+            f" up type veth peer name {veth.ifname} address {veth.mac} mtu {veth.mtu}"
+            f" netns {self.netns}",
+            f"ip link set {veth.host_ifname} alias {veth.alias}",
+        )
+
+    def apply(self, machine: Machine) -> bool:
+        """Make the pair in one request."""
+        made = machine.kernel.add_veth(self.veth, machine.sandbox)
+        machine.ifindexes[self.veth.host_ifname] = made
+        return True
+
+    def inverse(self) -> Step:
+        """Return the removal of the host's end, which takes the other with it."""
+        return DeleteLinks((self.veth.host_ifname,))
+
+
+class DeleteLinks(Step):
+    """Delete links of ours by the names of their host ends."""
+
+    host_ifnames: tuple[str, ...]
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the commands that do the same."""
+        return tuple(f"ip link del {name}" for name in self.host_ifnames)
+
+    def apply(self, machine: Machine) -> bool:
+        """Delete them; missing ones are fine."""
+        machine.kernel.delete_links(self.host_ifnames)
+        return True
+
+    def inverse(self) -> Step | None:
+        """Return None: an attach makes them anew."""
+        return None
+
+
+class ConfigureInside(Step):
+    """Bring `lo` and one interface up in the sandbox, with addresses and routes."""
+
+    inside: Inside
+    netns: str
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the commands that do the same."""
+        inside, ip = self.inside, f"ip -n {self.netns}"
+        dev = f"dev {inside.ifname}"
+        conf = f"ip netns exec {self.netns} sysctl -w net.ipv6.conf.{inside.ifname}."
+        ipv4 = f"ip netns exec {self.netns} sysctl -w net.ipv4.conf.{inside.ifname}."
+        addresses = [f"{ip} addr add {_born(one)} {dev}" for one in inside.addresses]
+        subnets = [one.subnet for one in inside.addresses]
+        routes = []
+        for route in inside.routes:
+            family = f"{ip} -6" if route.destination.family == 6 else ip
+            via, onlink = "", ""
+            if route.gateway:
+                via = f"via {route.gateway} "
+                onlink = "" if any(route.gateway in one for one in subnets) else " onlink"
+            routes.append(f"{family} route add {route.destination} {via}{dev}{onlink}")
+        return (
+            f"{ipv4}arp_notify=1",
+            f"{conf}disable_ipv6=0" if inside.ipv6 else f"{conf}disable_ipv6=1",
+            *((f"{conf}accept_ra=0", f"{conf}ndisc_notify=1") if inside.ipv6 else ()),
+            f"{ip} link set lo up",
+            *addresses,
+            f"{ip} link set {inside.ifname} up",
+            *routes,
+        )
+
+    def apply(self, machine: Machine) -> bool:
+        """Enter the sandbox once, and configure it in one batch."""
+        machine.warnings += machine.kernel.configure(machine.sandbox, self.inside)
+        return True
+
+    def inverse(self) -> Step | None:
+        """Return None: all of it goes with the interface."""
+        return None
+
+
+class RaiseLoopback(Step):
+    """Bring `lo` up in the sandbox."""
+
+    netns: str
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        return (f"ip -n {self.netns} link set lo up",)
+
+    def apply(self, machine: Machine) -> bool:
+        """Bring it up."""
+        machine.kernel.loopback_up(machine.sandbox)
+        return True
+
+    def inverse(self) -> Step | None:
+        """Return None: it goes with the sandbox."""
+        return None
+
+
+class SetHairpin(Step):
+    """Let a bridge port send a frame back to where it came from.
+
+    Without it, and with bridge-nf-call-iptables=1, a container can't reach
+    itself through a port that it publishes.
+    """
+
+    host_ifname: str
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does the same."""
+        return (f"bridge link set dev {self.host_ifname} hairpin on",)
+
+    def apply(self, machine: Machine) -> bool:
+        """Set the flag of the port."""
+        machine.kernel.set_hairpin(self.host_ifname)
+        return True
+
+    def inverse(self) -> Step | None:
+        """Return None: it goes with the link."""
+        return None
