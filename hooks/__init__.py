@@ -1,0 +1,1 @@
+"""The OCI side: state JSON, bundles, and registering the hook with runtimes."""

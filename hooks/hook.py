@@ -1,0 +1,16 @@
+"""The script that runtimes run: `python3 -I -S …/ocinet/hooks/hook.py STAGE [FLAG]…`.
+
+A script is compiled anew at each start, so there is next to nothing in it. The
+flags keep the environment and site-packages out, and with them what others put
+there; the folder that holds the package is all that it adds.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    sys.path.append(__file__.rsplit("/", 3)[0])
+    from ocinet.hooks.stage import main
+
+    # Nothing is buffered, so the interpreter need not be taken down first.
+    os._exit(main(sys.argv[1:]))

@@ -1,0 +1,170 @@
+"""What podman's storage tells of a container: its name, and its image's annotations.
+
+podman merges the annotations of an image's manifest into the container's, so an
+image could ask for a published port of the host. What it asks is recognised
+here, by file: calling podman from a hook dead-locks, it holds the container's
+lock meanwhile. The layout is that of containers/storage:
+
+    ROOT/overlay-containers/ID/userdata             the bundle
+    ROOT/overlay-containers/containers.json         [{"id", "names", "image", …}]
+    ROOT/overlay-containers/volatile-containers.json   the same, of `--rm` containers
+    ROOT/overlay-images/IMAGE/manifest              the one in use, and, named
+    ROOT/overlay-images/IMAGE/=BASE64               `manifest-DIGEST`, every one
+"""
+
+from __future__ import annotations
+
+import os
+from _json import make_scanner
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+
+from ocinet.base.errors import OcinetError, RequestError
+from ocinet.base.jsontext import MAX_BYTES, loads
+from ocinet.base.names import check_container
+from ocinet.base.value import Value
+from ocinet.hooks.state import read_input
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ocinet.hooks.state import State
+
+_LISTS = ("containers.json", "volatile-containers.json")
+_LONGEST_LIST = 64 << 20  # some 100,000 containers
+_HEX = frozenset("0123456789abcdef")
+
+
+class Origin(Value):
+    """Where a container comes from.
+
+    Attributes:
+        name: the container's in podman, or "".
+        carried: every pair of texts in the image's manifests, annotations
+            among them; empty without an image; None if it can't be told.
+    """
+
+    name: str = ""
+    carried: frozenset[tuple[str, str]] | None = None
+
+
+def look_up(state: State) -> Origin:
+    """Find out where a container comes from, by its bundle.
+
+    Returns:
+        `Origin()` where the bundle is not podman's, or its storage is not as
+        it is known to be. Never raises: not to know is an answer.
+    """
+    root, containers, tail = state.bundle.rpartition("-containers/")
+    if not containers or tail != f"{state.id}/userdata":
+        return Origin()
+    try:
+        record = _find_record(f"{root}-containers", state.id)
+        image = record.get("image") or ""
+        name = _container_name(record.get("names"))
+    except (OcinetError, OSError, AttributeError, LookupError, TypeError):
+        return Origin()
+    try:
+        return Origin(name, _carried(f"{root}-images", image) if image else frozenset())
+    except (OcinetError, OSError, TypeError):
+        return Origin(name)
+
+
+def _container_name(names: object) -> str:
+    """Return the first name if it is one that we could use, else ""."""
+    try:
+        return check_container(names[0]) if isinstance(names, list) and names else ""
+    except (OcinetError, TypeError):
+        return ""
+
+
+def _find_record(directory: str, container_id: str) -> dict[str, Any]:
+    """Return a container's entry in the lists, without parsing those of the others.
+
+    The quotes of texts inside a text are escaped, so the start of an entry
+    can't occur in a name or label. Entries are told by it, because parsing the
+    whole list would make a start slower with each container there is.
+    """
+    start = f'{{"id":"{container_id}"'.encode()
+    for name in _LISTS:
+        try:
+            data = _read(f"{directory}/{name}", _LONGEST_LIST)
+        except FileNotFoundError:
+            continue
+        begin = data.find(start)
+        if begin >= 0:
+            end = data.find(b',{"id":"', begin)
+            last = data[begin:].rstrip(b" \r\n\t").removesuffix(b"]")
+            record: dict[str, Any] = loads(data[begin:end] if end >= 0 else last, name)
+            return record
+    raise LookupError(container_id)
+
+
+def _carried(images: str, image: str) -> frozenset[tuple[str, str]]:
+    """Collect the pairs of all manifests that an image is stored with.
+
+    podman uses one of them, which depends on how the image was named.
+    """
+    if not image or not _HEX.issuperset(image):
+        raise RequestError("", f"{image[:80]!r} is no image id")
+    found: set[tuple[str, str]] = set()
+    manifests = [name for name in os.listdir(f"{images}/{image}") if _is_manifest(name)]
+    if "manifest" not in manifests:
+        raise RequestError("", f"image {image} has no manifest")
+    for name in manifests:
+        _collect_pairs(_read(f"{images}/{image}/{name}", MAX_BYTES), found)
+    return frozenset(found)
+
+
+def _is_manifest(name: str) -> bool:
+    if name.startswith("="):
+        try:
+            return a2b_base64(name[1:]).startswith(b"manifest")
+        except (Base64Error, ValueError):
+            return False
+    return name.startswith("manifest")
+
+
+def _collect_pairs(data: bytes, found: set[tuple[str, str]]) -> None:
+    """Add every pair of texts anywhere in a document, whatever object it is in.
+
+    podman's parser takes `annotations` in any case and joins repeated ones, so
+    to look for that one key would leave an image a way past.
+
+    Raises:
+        RequestError: it is not JSON.
+    """
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        found.update((key, text) for key, text in pairs if isinstance(text, str))
+
+    class Options:
+        strict = True
+        object_hook = None
+        object_pairs_hook = staticmethod(note)
+        parse_float = float
+        parse_int = int
+        parse_constant = float
+
+    scan = make_scanner(Options)  # type: ignore[arg-type]  # it only reads attributes
+    text = data.decode("utf-8", "replace")  # as podman's parser does
+    try:
+        end = scan(text, len(text) - len(text.lstrip()))[1]
+    except (StopIteration, RecursionError, ValueError):
+        raise RequestError("", "a manifest is not JSON") from None
+    if text[end:].strip():
+        raise RequestError("", "a manifest is not JSON")
+
+
+def _read(path: str, longest: int) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if os.fstat(fd).st_size > longest:
+            raise RequestError("", f"{path} is longer than {longest} bytes")
+        if longest <= MAX_BYTES:
+            return read_input(fd)
+        with open(fd, "rb", buffering=0, closefd=False) as file:
+            return file.readall()
+    finally:
+        os.close(fd)

@@ -1,0 +1,138 @@
+"""What a runtime is told to run: the interpreter, the script, and the little around them.
+
+The same entry stands in a bundle's `config.json` and in a hooks directory:
+
+    {"path": "/usr/bin/python3.11",
+     "args": ["python3", "-I", "-S", "/…/ocinet/hooks/hook.py", "createRuntime"],
+     "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
+     "timeout": 30}
+
+It runs as root at every container's start, so whoever can write a file of it,
+or replace one on the way to it, is root.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ocinet.base.errors import RequestError, SystemFailure
+from ocinet.base.paths import VARIABLES
+from ocinet.hooks.stage import REGISTERED_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+UP_STAGES = ("createRuntime", "prestart")
+DOWN_STAGE = "poststop"
+_FLAGS = ("-I", "-S")
+_SCRIPT_TAIL = "/ocinet/hooks/hook.py"
+_ELF = b"\x7fELF"
+_WHAT = "cannot register the hook"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What every entry of one registration has in common.
+
+    Attributes:
+        interpreter: absolute and resolved.
+        script: absolute path of `hook.py`.
+        environment: `NAME=value`; all that the hook gets to see.
+    """
+
+    interpreter: str
+    script: str
+    environment: tuple[str, ...] = (f"PATH={SEARCH_PATH}",)
+
+    def entry(self, stage: str, *flags: str) -> dict[str, Any]:
+        """Return the hook entry for one stage (runtime-spec, config.md, POSIX-platform hooks)."""
+        return {
+            "path": self.interpreter,
+            "args": ["python3", *_FLAGS, self.script, stage, *flags],
+            "env": list(self.environment),
+            "timeout": REGISTERED_TIMEOUT_S,
+        }
+
+
+def is_ours(entry: object) -> bool:
+    """Tell whether a hook entry is one that `Registration.entry` made, of any version."""
+    arguments = entry.get("args") if isinstance(entry, dict) else None
+    return (
+        isinstance(arguments, list)
+        and len(arguments) > 3
+        and tuple(arguments[1:3]) == _FLAGS
+        and str(arguments[3]).endswith(_SCRIPT_TAIL)
+    )
+
+
+def resolve(
+    environment: Mapping[str, str] = os.environ, executable: str = sys.executable
+) -> Registration:
+    """Find the interpreter and the script of this installation.
+
+    The interpreter is the real one: a virtual environment's link or a shim in
+    front of it costs time at each start and may be gone tomorrow.
+
+    Args:
+        environment: its `OCINET_*_DIR` variables become the hook's.
+        executable: the interpreter that runs this.
+
+    Raises:
+        RequestError: others than root can write to a file of it.
+        SystemFailure: one of them is not there, or is no interpreter.
+    """
+    interpreter = os.path.realpath(executable)
+    try:
+        with open(interpreter, "rb") as file:
+            magic = file.read(len(_ELF))
+    except OSError as error:
+        raise SystemFailure(_WHAT, f"{interpreter}: {error.strerror}") from error
+    if magic != _ELF:
+        raise RequestError(_WHAT, f"{interpreter} is a script that starts another interpreter",
+                           "run ocinet with that interpreter itself: /usr/bin/python3")  # fmt: skip
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hook.py")
+    for path in (interpreter, script):
+        for flaw in write_flaws(path):
+            raise RequestError(_WHAT, flaw, "install ocinet where only root can write")
+    given = [f"{name}={environment[name]}" for name in VARIABLES if environment.get(name)]
+    return Registration(interpreter, script, (f"PATH={SEARCH_PATH}", *given))
+
+
+def write_flaws(path: str) -> Iterator[str]:
+    """Tell what is wrong with a file, or a directory or link on the way to it.
+
+    Yields:
+        One clause for each that is missing, or that others than root, or than
+        the user that we run as, can write to or replace.
+    """
+    seen = set()
+    for start in (os.path.abspath(path), os.path.realpath(path)):
+        part = start
+        while part not in seen:
+            seen.add(part)
+            flaw = _flaw_of(part)
+            if flaw:
+                yield flaw
+            part = os.path.dirname(part)
+
+
+def _flaw_of(path: str) -> str:
+    try:
+        status = os.lstat(path)
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    if status.st_uid not in (0, os.geteuid()):
+        return f"{path} belongs to user {status.st_uid}"
+    if stat.S_ISLNK(status.st_mode):
+        return ""  # what counts is the directory that it is in, and what it leads to
+    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    if status.st_mode & stat.S_IWOTH and not sticky:
+        return f"{path} can be written by everyone (mode {stat.S_IMODE(status.st_mode):04o})"
+    if status.st_mode & stat.S_IWGRP and status.st_gid != 0 and not sticky:
+        return f"{path} can be written by group {status.st_gid}"
+    return ""

@@ -1,0 +1,172 @@
+"""Does the registered hook work? Look at the registration, then run it as a runtime would.
+
+podman skips a hook whose file is missing, without a word; an empty environment
+or a wrong right shows at the next start. Here it shows before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ocinet.base.errors import OcinetError
+from ocinet.base.paths import VARIABLES
+from ocinet.hooks import hooksd
+from ocinet.hooks.registration import DOWN_STAGE, UP_STAGES, is_ours, write_flaws
+from ocinet.hooks.stage import FROM_HOOKS_DIR, TIMEOUT_S
+from ocinet.hooks.state import CONFIG
+from ocinet.hooks.trial import try_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Json = dict[str, Any]
+
+_REINSTALL = "register it again: ocinet hooks install --podman"
+_ADD_AGAIN = "register it again: ocinet hooks add BUNDLE"
+_SAMPLE_KEYS = ("ocinet.net", "ocinet.publish", "ocinet.tpyo")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: one clause.
+        hint: how to mend it, or "".
+        ok: whether it is as it must be.
+    """
+
+    what: str
+    hint: str = ""
+    ok: bool = False
+
+
+def verify_bundle(
+    bundle: str,
+    environment: Mapping[str, str] = os.environ,
+    trial: Callable[[Json, Json], list[str]] = try_out,
+) -> tuple[Finding, ...]:
+    """Check a bundle's registration and try it out.
+
+    Args:
+        bundle: its directory.
+        environment: of the operator, whose directories the hook should use.
+        trial: runs up and down; see `trial.try_out`.
+    """
+    path = f"{bundle}/{CONFIG}"
+    try:
+        with open(path, "rb") as file:
+            config = json.load(file)
+        listed = config.get("hooks") or {}
+        entries = {
+            stage: [entry for entry in listed.get(stage) or () if is_ours(entry)]
+            for stage in (*UP_STAGES, DOWN_STAGE)
+        }
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        return (Finding(f"{path} can't be read: {error}", "runc spec makes one"),)
+    return _verify(entries, path, _ADD_AGAIN, environment, trial)
+
+
+def verify_podman(
+    directory: str = hooksd.HOOKS_DIR,
+    environment: Mapping[str, str] = os.environ,
+    trial: Callable[[Json, Json], list[str]] = try_out,
+) -> tuple[Finding, ...]:
+    """Check the registration in a hooks directory and try it out.
+
+    Args:
+        directory: where `hooks install` put it.
+        environment: of the operator, whose directories the hook should use.
+        trial: runs up and down; see `trial.try_out`.
+    """
+    findings, entries = [], {}
+    for stage in (*UP_STAGES, DOWN_STAGE):
+        path = hooksd.hook_file(directory, stage)
+        if os.path.lexists(path):
+            try:
+                document = hooksd.read_hook(path)
+            except OcinetError as error:
+                findings.append(Finding(str(error), _REINSTALL))
+            else:
+                entries[stage] = [document["hook"]]
+                findings += [
+                    Finding(f"{path}: {flaw}", _REINSTALL)
+                    for flaw in _document_flaws(document, stage)
+                ]
+    try:
+        for warning in hooksd.missing_directories(directory, "", environment):
+            findings.append(Finding(warning))
+    except OcinetError as error:
+        findings.append(Finding(str(error), error.hint))
+    return (*findings, *_verify(entries, directory, _REINSTALL, environment, trial))
+
+
+def entry_flaws(entry: Json, stage: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """Tell what is wrong with a hook entry, as far as it can be seen without running it."""
+    interpreter, script = str(entry.get("path", "")), str(entry["args"][3])
+    for path in (interpreter, script):
+        yield from write_flaws(path)
+    if os.path.isfile(interpreter) and not os.access(interpreter, os.X_OK):
+        yield f"{interpreter} is not executable"
+    if os.path.isfile(interpreter) and os.path.realpath(interpreter) != interpreter:
+        yield f"{interpreter} is a link to {os.path.realpath(interpreter)}, which may be moved"
+    if entry["args"][4:5] != [stage]:
+        yield f"its arguments are for {' '.join(map(str, entry['args'][4:5])) or 'no stage'}"
+    timeout = entry.get("timeout")
+    if type(timeout) is not int or timeout <= TIMEOUT_S:
+        yield f"its timeout is {timeout}: the hook needs up to {TIMEOUT_S:g} s to undo a failure"
+    told = dict(str(line).partition("=")[::2] for line in entry.get("env") or ())
+    if "PATH" not in told:
+        yield "its environment has no PATH, and nft is found by it"
+    for name in VARIABLES:
+        if told.get(name, "") != environment.get(name, ""):
+            yield f"its {name} is {told.get(name)!r}, yours is {environment.get(name)!r}"
+
+
+def _verify(
+    entries: Mapping[str, list[Json]],
+    where: str,
+    hint: str,
+    environment: Mapping[str, str],
+    trial: Callable[[Json, Json], list[str]],
+) -> tuple[Finding, ...]:
+    """Check the entries of all stages, and try the first of each kind out."""
+    found = {stage: listed for stage, listed in entries.items() if listed}
+    up_stage = next((stage for stage in UP_STAGES if stage in found), "")
+    if not up_stage or DOWN_STAGE not in found:
+        wanted = ((UP_STAGES[0], up_stage), (DOWN_STAGE, DOWN_STAGE in found))
+        missing = [stage for stage, there in wanted if not there]
+        return (Finding(f"{where} has no hook of ocinet for {' and '.join(missing)}", hint),)
+    findings = [Finding(f"{where} has the hook for {' and '.join(found)}", ok=True)]
+    for stage, listed in found.items():
+        if len(listed) > 1:
+            findings.append(Finding(f"{stage} has it {len(listed)} times", hint))
+        findings += [
+            Finding(f"{stage}: {flaw}", hint) for flaw in entry_flaws(listed[0], stage, environment)
+        ]
+    try:
+        told = trial(found[up_stage][0], found[DOWN_STAGE][0])
+    except OcinetError as error:
+        return (*findings, Finding(f"{error.what}: {error.why}", error.hint))
+    return (*findings, *(Finding(line, ok=True) for line in told))
+
+
+def _document_flaws(document: Json, stage: str) -> Iterator[str]:
+    """Tell what is wrong with a file of a hooks directory, its entry apart."""
+    if document.get("stages") != [stage]:
+        yield f"its stages are {document.get('stages')}"
+    if FROM_HOOKS_DIR not in document["hook"]["args"]:
+        yield f"its arguments lack {FROM_HOOKS_DIR}: images could ask for ports of the host"
+    when = document.get("when") or {}
+    if when.get("always") is True:
+        return
+    patterns = when.get("annotations") or {}
+    for key in _SAMPLE_KEYS:
+        if not any(re.search(pattern, key) for pattern in patterns):
+            yield f"its condition leaves containers with {key} out"
+    if any(re.search(pattern, "my-ocinet.net") for pattern in patterns):
+        yield "its condition is not anchored: it meets keys of others"

@@ -1,0 +1,217 @@
+"""What runtimes are told to run, and in which directories they find it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ocinet.base.errors import RequestError, SystemFailure
+from ocinet.hooks import hooksd
+from ocinet.hooks.registration import Registration, is_ours, resolve, write_flaws
+
+REGISTRATION = Registration("/usr/bin/python3.11", "/usr/lib/ocinet/hooks/hook.py")
+
+
+def test_resolve_gives_real_interpreter_script_and_environment() -> None:
+    """Links are resolved, PATH is there, and the directories that were moved are told."""
+    found = resolve({"OCINET_RUN_DIR": "/run/x", "OCINET_STATE_DIR": "", "HOME": "/root"})
+    assert found.interpreter == os.path.realpath(sys.executable)
+    assert found.script.endswith("/ocinet/hooks/hook.py")
+    assert found.environment == ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "OCINET_RUN_DIR=/run/x")
+    entry = found.entry("poststop", "--hooks-dir")
+    assert entry["args"] == ["python3", "-I", "-S", found.script, "poststop", "--hooks-dir"]
+    assert entry["timeout"] == 30
+    assert is_ours(entry)
+
+
+def test_resolve_of_shim_or_missing_interpreter_is_refused(tmp_path: Path) -> None:
+    """A shim costs as much as the whole wiring, at every start."""
+    shim = tmp_path / "python3"
+    shim.write_text("#!/bin/sh\nexec python3 $@\n")
+    with pytest.raises(RequestError, match="is a script that starts another interpreter"):
+        resolve({}, str(shim))
+    with pytest.raises(SystemFailure, match="No such file"):
+        resolve({}, str(tmp_path / "nothing"))
+
+
+def test_resolve_of_interpreter_that_others_can_replace_is_refused(tmp_path: Path) -> None:
+    """The directory counts as much as the file."""
+    copy = tmp_path / "bin" / "python3"
+    copy.parent.mkdir()
+    copy.write_bytes(b"\x7fELF")
+    assert resolve({}, str(copy)).interpreter == str(copy)
+    copy.parent.chmod(0o777)
+    with pytest.raises(RequestError, match=r"/bin can be written by everyone \(mode 0777\)"):
+        resolve({}, str(copy))
+
+
+def test_write_flaws_sees_links_and_both_their_ends(tmp_path: Path) -> None:
+    """A link is as safe as the directory it is in and the file it leads to."""
+    real, linked = tmp_path / "real", tmp_path / "linked"
+    real.mkdir()
+    linked.mkdir()
+    (real / "hook.py").touch(0o644)
+    (linked / "hook.py").symlink_to(real / "hook.py")
+    path = str(linked / "hook.py")
+    assert list(write_flaws(path)) == []
+    (real / "hook.py").chmod(0o646)
+    assert "real/hook.py can be written by everyone" in next(write_flaws(path))
+    (real / "hook.py").chmod(0o644)
+    linked.chmod(0o777)
+    assert "linked can be written by everyone" in next(write_flaws(path))
+    linked.chmod(0o1777)  # as /tmp: what is not yours you can't replace there
+    assert list(write_flaws(path)) == []
+    assert "No such file" in next(write_flaws(str(tmp_path / "nothing")))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        7,
+        {},
+        {"args": "python3"},
+        {"args": ["python3", "-I", "-S"]},
+        {"args": ["python3", "-I", "-S", "/srv/other/hook.py", "createRuntime"]},
+        {"args": ["python3", "-I", "-E", "/usr/lib/ocinet/hooks/hook.py"]},
+    ],
+)
+def test_is_ours_of_foreign_entry_is_false(entry: object) -> None:
+    """What we did not make is never taken for ours."""
+    assert not is_ours(entry)
+
+
+def _read(root: Path, path: str) -> str:
+    return Path(f"{root}{path}").read_text()
+
+
+def _install(root: Path, **options: object) -> hooksd.Installed:
+    return hooksd.install(REGISTRATION, root=str(root), **({"environment": {}} | options))  # type: ignore[arg-type]  # of the tests below
+
+
+def test_install_writes_both_stages_and_the_drop_in(tmp_path: Path) -> None:
+    """One file per stage, an anchored condition, and podman told where to look."""
+    done = _install(tmp_path)
+    up, down = (
+        json.loads(_read(tmp_path, f"/etc/containers/oci/hooks.d/50-ocinet-{stage}.json"))
+        for stage in ("createRuntime", "poststop")
+    )
+    assert up == {
+        "version": "1.0.0",
+        "hook": REGISTRATION.entry("createRuntime", "--hooks-dir"),
+        "when": {"annotations": {"^ocinet\\.": ".*"}},
+        "stages": ["createRuntime"],
+    }
+    assert down["stages"] == ["poststop"]
+    assert down["hook"]["args"][4:] == ["poststop", "--hooks-dir"]
+    drop_in = tomllib.loads(_read(tmp_path, hooksd.DROP_IN))
+    assert drop_in == {
+        "engine": {
+            "hooks_dir": ["/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"]
+        }
+    }
+    assert len(done.changed) == 3
+    assert done.warnings == ()
+    assert _install(tmp_path).changed == ()
+    modes = {os.stat(f"{tmp_path}{path}").st_mode & 0o777 for path in done.changed}
+    assert modes == {0o644}
+
+
+def test_install_always_and_prestart_replace_what_was_there(tmp_path: Path) -> None:
+    """Another choice replaces the first, and leaves no second hook behind."""
+    _install(tmp_path)
+    _install(tmp_path, always=True, stage="prestart")
+    directory = tmp_path / "etc/containers/oci/hooks.d"
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "50-ocinet-poststop.json",
+        "50-ocinet-prestart.json",
+    ]
+    up = json.loads((directory / "50-ocinet-prestart.json").read_text())
+    assert up["when"] == {"always": True}
+    assert up["hook"]["args"][4:] == ["prestart", "--hooks-dir", "--always"]
+
+
+def test_install_keeps_the_directories_that_others_named(tmp_path: Path) -> None:
+    """A drop-in replaces the whole list, so what stood in it must stand in ours."""
+    main = tmp_path / "etc/containers/containers.conf"
+    main.parent.mkdir(parents=True)
+    main.write_text('[engine]\nhooks_dir = ["/srv/hooks.d"]\n')
+    _install(tmp_path)
+    told = tomllib.loads(_read(tmp_path, hooksd.DROP_IN))["engine"]["hooks_dir"]
+    assert told == ["/srv/hooks.d", "/etc/containers/oci/hooks.d"]
+    assert "/etc/containers/containers.conf names the others" in _read(tmp_path, hooksd.DROP_IN)
+
+
+def test_install_where_podman_looks_anyway_needs_no_drop_in(tmp_path: Path) -> None:
+    """The vendor's directory is read by default, a named one as well."""
+    _install(tmp_path, directory=hooksd.VENDOR_DIR)
+    assert not Path(f"{tmp_path}{hooksd.DROP_IN}").exists()
+    (tmp_path / "etc/containers").mkdir(parents=True)
+    (tmp_path / "etc/containers/containers.conf").write_text('[engine]\nhooks_dir = ["/srv/h"]\n')
+    assert _install(tmp_path, directory="/srv/h").warnings == ()
+    assert not Path(f"{tmp_path}{hooksd.DROP_IN}").exists()
+
+
+def test_install_warns_where_podman_will_not_look(tmp_path: Path) -> None:
+    """A later drop-in, or a configuration of its own, leaves ours unread."""
+    later = tmp_path / "etc/containers/containers.conf.d/90-site.conf"
+    later.parent.mkdir(parents=True)
+    later.write_text('[engine]\nhooks_dir = ["/srv/hooks.d"]\n')
+    (warning,) = _install(tmp_path).warnings
+    assert "90-site.conf names other hooks directories" in warning
+    later.write_text('[engine]\nhooks_dir = ["/srv/hooks.d", {append = true}]\n')
+    assert _install(tmp_path).warnings == ()
+    (warning,) = _install(tmp_path, environment={"CONTAINERS_CONF": "/x.conf"}).warnings
+    assert warning.startswith("CONTAINERS_CONF=/x.conf replaces podman's configuration")
+
+
+def test_uninstall_removes_ours_alone(tmp_path: Path) -> None:
+    """Everything that install wrote goes, what others wrote stays."""
+    done = _install(tmp_path)
+    foreign = tmp_path / "etc/containers/oci/hooks.d/50-other.json"
+    foreign.write_text("{}")
+    assert set(hooksd.uninstall(root=str(tmp_path)).changed) == set(done.changed)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [foreign]
+    assert hooksd.uninstall(root=str(tmp_path)).changed == ()
+    masked = tmp_path / "etc/containers/oci/hooks.d/50-ocinet-poststop.json"
+    for text in ("{}", "[]", "no JSON"):
+        masked.write_text(text)
+        assert hooksd.uninstall(root=str(tmp_path)).changed == ()
+    Path(f"{tmp_path}{hooksd.DROP_IN}").write_text("[engine]\n")
+    assert hooksd.uninstall(root=str(tmp_path)).changed == ()
+
+
+def test_install_in_wrong_place_is_refused(tmp_path: Path) -> None:
+    """Relative paths, other stages, broken TOML and directories that others can write to."""
+    with pytest.raises(RequestError, match="not an absolute path"):
+        _install(tmp_path, directory="hooks.d")
+    with pytest.raises(RequestError, match="use createRuntime or prestart"):
+        _install(tmp_path, stage="poststart")
+    (tmp_path / "etc/containers").mkdir(parents=True)
+    (tmp_path / "etc/containers/containers.conf").write_text("[engine\n")
+    with pytest.raises(RequestError, match=r"containers\.conf: it is not TOML"):
+        _install(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "etc/containers/containers.conf").unlink()
+    with pytest.raises(SystemFailure, match="cannot make"):
+        _install(tmp_path, directory="/file/hooks.d")
+
+
+def test_read_hook_of_ours_and_of_others(tmp_path: Path) -> None:
+    """A file that is there but not ours is told apart from one that can't be read."""
+    _install(tmp_path)
+    path = f"{tmp_path}/etc/containers/oci/hooks.d/50-ocinet-poststop.json"
+    assert hooksd.read_hook(path)["stages"] == ["poststop"]
+    Path(path).write_text("{}")
+    with pytest.raises(RequestError, match="it is not ocinet's"):
+        hooksd.read_hook(path)
+    Path(path).write_text("{")
+    with pytest.raises(RequestError, match="it is not JSON"):
+        hooksd.read_hook(path)
+    with pytest.raises(SystemFailure, match="No such file"):
+        hooksd.read_hook(f"{path}.none")

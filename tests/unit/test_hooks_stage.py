@@ -1,0 +1,411 @@
+"""One stage of the hook, with a fake engine: what it decides, says and returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ocinet.base.clock import Process
+from ocinet.base.errors import ConflictError, RequestError, SystemFailure
+from ocinet.base.paths import Paths
+from ocinet.engine.model import Attachment, Container, EndpointRequest, Request
+from ocinet.hooks.stage import REGISTERED_TIMEOUT_S, TIMEOUT_S, Call, main, parse_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ocinet.base.errors import OcinetError
+    from ocinet.engine.sandbox import Sandbox
+
+DEFAULT = Request("bridge", "", (EndpointRequest("bridge"),))
+CONTAINER = "5dfbece984106079ceb608107bde95755f4785ac0591a6502890a2386c1f3981"
+IMAGE = "d91a7fd10cd95c8ad30d78c741e2dca3424b440e2633dc2b97dbcc45d053811c"
+
+
+class FakeEngine:
+    """Notes what it is asked, and fails if told so."""
+
+    def __init__(self) -> None:
+        self.attached: list[tuple[Container, Request]] = []
+        self.detached: list[tuple[str, str | None]] = []
+        self.error: OcinetError | Exception | None = None
+        self.closed = 0
+
+    def __enter__(self) -> FakeEngine:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.closed += 1
+
+    def attach(self, container: Container, request: Request, sandbox: Sandbox) -> Attachment:
+        """Note who asks for what."""
+        if self.error:
+            raise self.error
+        self.attached.append((container, request))
+        return Attachment(container, request.mode, "attached", sandbox.identity, "", "")
+
+    def detach(self, container_id: str, *, bundle: str | None = None) -> bool:
+        """Note who has stopped."""
+        if self.error:
+            raise self.error
+        self.detached.append((container_id, bundle))
+        return True
+
+
+class Hook:
+    """A hook to call, and what came of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.bundle = directory / "bundle"
+        self.bundle.mkdir()
+        self.paths = Paths(f"{directory}/etc", f"{directory}/lib", f"{directory}/run")
+        self.engine = FakeEngine()
+        self.opened = 0
+
+    def config(self, *namespaces: dict[str, str]) -> None:
+        """Write a config.json with these namespace entries."""
+        config = {"linux": {"namespaces": list(namespaces)}}
+        (self.bundle / "config.json").write_text(json.dumps(config))
+
+    def settings(self, text: str) -> None:
+        """Write the settings."""
+        Path(self.paths.config).mkdir()
+        Path(self.paths.config, "ocinet.toml").write_text(text)
+
+    def call(self, *arguments: str, data: bytes | None = None, **state: Any) -> int:
+        """Call the hook with a state."""
+        document = {"id": "web", "pid": os.getpid(), "bundle": str(self.bundle),
+                    "status": "creating", **state}  # fmt: skip
+        path = self.directory / "stdin"
+        path.write_bytes(json.dumps(document).encode() if data is None else data)
+        fd = os.open(path, os.O_RDONLY)
+        environment = {
+            "OCINET_CONFIG_DIR": self.paths.config,
+            "OCINET_STATE_DIR": self.paths.state,
+            "OCINET_RUN_DIR": self.paths.run,
+        }
+        try:
+            return main(arguments, stdin=fd, environment=environment, open_engine=self._open)
+        finally:
+            os.close(fd)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what the event log says."""
+        path = Path(self.paths.run, "events.jsonl")
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def _open(self, paths: Paths) -> FakeEngine:
+        assert paths == self.paths
+        self.opened += 1
+        return self.engine
+
+
+@pytest.fixture
+def hook(tmp_path: Path) -> Iterator[Hook]:
+    """Give a hook, and the test's signal handlers back after it."""
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in numbers]
+    yield Hook(tmp_path)
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("stage", ["createRuntime", "prestart", ""])
+def test_up_attaches_what_the_annotations_ask(
+    hook: Hook, stage: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The engine gets the container, its first process, and the request."""
+    annotations = {"ocinet.net": "lan", "ocinet.publish": "8080:80", "ocinet.name": "shop"}
+    hook.config({"type": "network"})
+    assert hook.call(*stage.split(), annotations=annotations) == 0
+    [(container, request)] = hook.engine.attached
+    own = Process.of(os.getpid())
+    assert container == Container("web", "shop", str(hook.bundle), own, "hook")
+    assert request.endpoints == (EndpointRequest("lan"),)
+    assert request.publish[0].host_port == 8080
+    assert hook.engine.closed == 1
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("status", ["creating", "created"])
+def test_up_by_status_takes_both_words(hook: Hook, status: str) -> None:
+    """runc says creating, crun says created."""
+    assert hook.call(status=status, annotations={"ocinet.net": "none"}) == 0
+    assert hook.engine.attached[0][1] == Request("none")
+
+
+def test_up_of_failing_engine_says_one_line_and_fails(
+    hook: Hook, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The engine's error is printed as it is; it wrote the event itself."""
+    hook.engine.error = ConflictError(
+        "cannot attach web", "port 80 is\ntaken by db", "take another"
+    )
+    assert hook.call("createRuntime", annotations={"ocinet.net": "lan"}) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == "ocinet: cannot attach web: port 80 is taken by db (hint: take another)\n"
+    assert hook.events() == []
+    assert hook.engine.closed == 1
+
+
+def test_up_of_wrong_request_says_one_line_and_logs_it(
+    hook: Hook, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """crun throws stderr away, so the line is an event as well."""
+    assert hook.call("createRuntime", annotations={"ocinet.nett": "lan"}) == 1
+    err = capfd.readouterr().err
+    assert err.startswith(
+        "ocinet: cannot attach web: annotation 'ocinet.nett': there is no such key"
+    )
+    assert err.count("\n") == 1
+    [event] = hook.events()
+    assert event["event"] == "hook failed"
+    assert event["container"] == "web"
+    assert err == f"ocinet: {event['error']}\n"
+    assert hook.opened == 0
+
+
+def test_up_of_unforeseen_fault_says_one_line_without_traceback(
+    hook: Hook, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A bug of ours is one line too, with its place."""
+    hook.engine.error = ZeroDivisionError("oops")
+    assert hook.call("createRuntime", annotations={"ocinet.net": "lan"}) == 1
+    err = capfd.readouterr().err
+    assert err.startswith("ocinet: internal error: ZeroDivisionError: oops (")
+    assert err.count("\n") == 1
+    assert hook.call("poststop") == 0
+    assert "internal error" in capfd.readouterr().err
+
+
+def test_up_without_our_keys_gives_the_default_where_the_sandbox_is_private(hook: Hook) -> None:
+    """A bundle's own entry asks for the default network, unless its network is from elsewhere."""
+    hook.config({"type": "network"})
+    assert hook.call("createRuntime") == 0
+    assert [request for _, request in hook.engine.attached] == [DEFAULT]
+    hook.config({"type": "network", "path": "/proc/7/ns/net"})
+    assert hook.call("createRuntime") == 0
+    hook.config({"type": "pid"})
+    assert hook.call("createRuntime") == 0
+    assert len(hook.engine.attached) == 1
+    assert hook.opened == 1
+
+
+def test_up_from_hooks_dir_without_our_keys_does_nothing_unless_always(hook: Hook) -> None:
+    """A hooks directory serves everyone: who asks for nothing gets nothing, but by always."""
+    hook.config({"type": "network"})
+    assert hook.call("createRuntime", "--hooks-dir") == 0
+    assert hook.opened == 0
+    assert hook.call("createRuntime", "--hooks-dir", "--always") == 0
+    assert [request for _, request in hook.engine.attached] == [DEFAULT]
+
+
+def test_up_always_leaves_builds_joined_and_unlabelled_alone(hook: Hook) -> None:
+    """Build steps, containers with a network of their own, and `select = "labelled"`."""
+    hook.config({"type": "network", "path": "/run/netns/x"})
+    assert hook.call("createRuntime", "--hooks-dir", "--always") == 0
+    hook.config({"type": "network"})
+    step = f"buildah-{hook.bundle.name}"
+    assert hook.call("createRuntime", "--hooks-dir", "--always", id=step) == 0
+    assert hook.call("poststop", "--hooks-dir", "--always", id=step) == 0
+    assert hook.opened == 0
+    hook.settings('select = "labelled"\n')
+    assert hook.call("createRuntime", "--hooks-dir", "--always") == 0
+    assert hook.opened == 0
+    assert hook.call("createRuntime", "--hooks-dir", "--always",
+                     annotations={"ocinet.net": "bridge"}) == 0  # fmt: skip
+    assert hook.opened == 1
+
+
+def _podman(hook: Hook, image: dict[str, str] | None) -> dict[str, Any]:
+    """Lay out podman's storage, and return what its state would have."""
+    root = hook.directory / "storage"
+    userdata = root / "overlay-containers" / CONTAINER / "userdata"
+    userdata.mkdir(parents=True)
+    (userdata / "config.json").write_text('{"linux":{"namespaces":[{"type":"network"}]}}')
+    entry = {"id": CONTAINER, "names": ["shop"], "image": IMAGE}
+    (root / "overlay-containers/containers.json").write_text(
+        json.dumps([entry], separators=(",", ":"))
+    )
+    if image is not None:
+        (root / "overlay-images" / IMAGE).mkdir(parents=True)
+        (root / "overlay-images" / IMAGE / "manifest").write_text(
+            json.dumps({"annotations": image})
+        )
+    return {"id": CONTAINER, "bundle": str(userdata)}
+
+
+def test_up_drops_what_the_image_asks(hook: Hook) -> None:
+    """An image's wish counts for nothing; the same key with another value is the user's."""
+    state = _podman(hook, {"ocinet.publish": "22:22", "ocinet.net": "host"})
+    annotations = {"ocinet.publish": "22:22", "ocinet.net": "lan"}
+    assert hook.call("createRuntime", "--hooks-dir", annotations=annotations, **state) == 0
+    [(container, request)] = hook.engine.attached
+    assert container.name == "shop"
+    assert request == Request("bridge", "", (EndpointRequest("lan"),))
+    [event] = hook.events()
+    assert event["event"] == "image's keys ignored"
+    assert event["keys"] == "ocinet.publish"
+
+
+def test_up_of_image_that_alone_asks_does_nothing(hook: Hook) -> None:
+    """With the image's keys gone, nothing is asked; `--always` gives what everyone gets."""
+    wish = {"ocinet.publish": "22:22"}
+    state = _podman(hook, wish)
+    assert hook.call("createRuntime", "--hooks-dir", annotations=wish, **state) == 0
+    assert hook.opened == 0
+    assert hook.call("createRuntime", "--hooks-dir", "--always", annotations=wish, **state) == 0
+    assert [request for _, request in hook.engine.attached] == [DEFAULT]
+
+
+def test_up_of_bundle_entry_trusts_its_annotations(hook: Hook) -> None:
+    """Who may write the bundle is root there: no storage is asked."""
+    state = _podman(hook, {"ocinet.publish": "22:22"})
+    assert hook.call("createRuntime", annotations={"ocinet.publish": "22:22"}, **state) == 0
+    assert hook.engine.attached[0][1].publish
+
+
+@pytest.mark.parametrize(
+    ("annotations", "asks"),
+    [
+        ({"ocinet.publish": "22:22"}, "ocinet.publish"),
+        ({"ocinet.net": "host"}, "ocinet.net=host"),
+        ({"ocinet.net": "container:db"}, "ocinet.net=container:db"),
+        ({"ocinet.ip": "10.9.0.5", "ocinet.name": "db"}, "a static address and ocinet.name"),
+    ],
+)
+def test_up_of_undecided_origin_refuses_what_needs_trust(
+    hook: Hook, annotations: dict[str, str], asks: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where the image can't be read, nothing is honoured that it must not ask for."""
+    state = _podman(hook, None)
+    assert hook.call("createRuntime", "--hooks-dir", annotations=annotations, **state) == 1
+    err = capfd.readouterr().err
+    assert f"cannot attach shop: {asks} may be the image's wish" in err
+    assert "trust_annotations = true" in err
+    hook.settings("trust_annotations = true\n")
+    if "host" in asks:
+        annotations = {**annotations, "ocinet.name": "x"}
+    assert hook.call("createRuntime", "--hooks-dir", annotations=annotations, **state) == 0
+    assert hook.engine.attached
+
+
+def test_up_of_undecided_origin_grants_what_needs_no_trust(hook: Hook) -> None:
+    """A network of the host's choosing harms nobody."""
+    state = _podman(hook, None)
+    assert (
+        hook.call("createRuntime", "--hooks-dir", annotations={"ocinet.net": "lan"}, **state) == 0
+    )
+    assert hook.engine.attached[0][1].endpoints == (EndpointRequest("lan"),)
+
+
+def test_up_in_another_sandbox_than_expected_is_refused(
+    hook: Hook, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`hooks add --net container:X` wrote which sandbox it must be."""
+    status = os.stat("/proc/self/ns/net")
+    annotations = {
+        "ocinet.net": "container:db",
+        "ocinet.sandbox": f"{status.st_dev}:{status.st_ino}",
+    }
+    assert hook.call("createRuntime", annotations=annotations) == 0
+    annotations["ocinet.sandbox"] = "4:1"
+    assert hook.call("createRuntime", annotations=annotations) == 1
+    assert "its sandbox is not that of db: that has been restarted" in capfd.readouterr().err
+    assert len(hook.engine.attached) == 1
+
+
+def test_up_without_process_is_refused(hook: Hook, capfd: pytest.CaptureFixture[str]) -> None:
+    """No pid, a dead one, and one that was born after the hook itself."""
+    asks = {"ocinet.net": "lan"}
+    assert hook.call("createRuntime", annotations=asks, pid=0) == 1
+    assert "the state has no pid" in capfd.readouterr().err
+    assert hook.call("createRuntime", annotations=asks, pid=4194304) == 1
+    assert "process 4194304 is gone" in capfd.readouterr().err
+    with subprocess.Popen(["/bin/sleep", "60"]) as younger:
+        assert hook.call("createRuntime", annotations=asks, pid=younger.pid) == 1
+        younger.kill()
+    assert "is younger than this hook" in capfd.readouterr().err
+    assert hook.engine.attached == []
+
+
+def test_down_detaches_by_id_and_bundle(hook: Hook) -> None:
+    """poststop gives the id and the bundle, and needs no process, config or annotation."""
+    assert hook.call("poststop", pid=0, status="stopped") == 0
+    assert hook.call(pid=None, status="stopped", bundle="") == 0
+    assert hook.engine.detached == [("web", str(hook.bundle)), ("web", "")]
+    assert hook.engine.closed == 2
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"id":"../x"}', None])
+def test_down_never_fails(
+    hook: Hook, data: bytes | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """runc skips the hooks after a failing poststop: it is 0, and one line, whatever happens."""
+    hook.engine.error = SystemFailure("cannot detach web", "the kernel is busy")
+    assert hook.call("poststop", data=data) == 0
+    assert capfd.readouterr().err.count("\n") == 1
+    assert bool(hook.events()) == (data is not None)
+
+
+def test_failing_engine_start_is_logged(hook: Hook, capfd: pytest.CaptureFixture[str]) -> None:
+    """Broken settings stop the start with the file's name, and never the stop."""
+
+    def broken(_paths: Paths) -> FakeEngine:
+        raise RequestError("cannot read ocinet.toml", "unknown key 'x'")
+
+    hook._open = broken  # type: ignore[method-assign, assignment]  # the hook's own seam
+    assert hook.call("createRuntime", annotations={"ocinet.net": "lan"}) == 1
+    assert hook.call("poststop") == 0
+    assert capfd.readouterr().err.count("cannot read ocinet.toml: unknown key 'x'") == 2
+    assert [event["event"] for event in hook.events()] == ["hook failed"] * 2
+
+
+def test_wrong_call_is_told(hook: Hook, capfd: pytest.CaptureFixture[str]) -> None:
+    """A registration with a typo stops the container and says what is known."""
+    assert hook.call("createruntime") == 1
+    assert "did you mean createRuntime?" in capfd.readouterr().err
+    assert hook.call("createRuntime", "poststop") == 0
+    assert hook.call("--help") == 1
+    assert "use: hook.py createRuntime|prestart|poststop" in capfd.readouterr().err
+    assert hook.call(status="running") == 1
+    assert "the status 'running' tells none" in capfd.readouterr().err
+
+
+def test_relative_directory_in_the_environment_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """A directory variable must be absolute, for the working directory may be any."""
+    before: Callable[..., object] | int | None = signal.getsignal(signal.SIGINT)
+    assert main(["createRuntime"], environment={"OCINET_RUN_DIR": "run"}) == 1
+    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    assert "cannot use OCINET_RUN_DIR: 'run' is not an absolute path" in capfd.readouterr().err
+
+
+def test_signals_are_ignored_from_the_start(hook: Hook) -> None:
+    """A Ctrl-C that reaches the hook must not leave half a wiring."""
+    hook.call("poststop")
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        assert signal.getsignal(number) == signal.SIG_IGN
+
+
+def test_parse_call_reads_stage_and_flags() -> None:
+    """The command line is that of the registration."""
+    assert parse_call([]) == Call()
+    assert parse_call(["poststop"]) == Call("down")
+    assert parse_call(["prestart", "--always", "--hooks-dir"]) == Call(
+        "up", from_hooks_dir=True, always=True
+    )
+
+
+def test_own_deadline_leaves_time_to_undo() -> None:
+    """The runtime kills at its timeout, without a word: ours comes long before."""
+    assert TIMEOUT_S + 5 < REGISTERED_TIMEOUT_S
