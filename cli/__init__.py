@@ -1,0 +1,1 @@
+"""The `ocinet` command: parse, call, print."""

@@ -1,0 +1,236 @@
+"""ipam ls, ipam release, reservation add, ls, rm: which address is whose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ocinet.base.address import Address
+from ocinet.base.clock import now
+from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, RequestError, failures
+from ocinet.base.names import check_container, did_you_mean
+from ocinet.cli.commands import Command
+from ocinet.cli.output import SHORT_ID, Table, age, show
+from ocinet.cli.parser import Parser, add_format, add_switch, add_text
+from ocinet.engine.grammar import read_mac
+from ocinet.ipam.choose import check_static
+from ocinet.ipam.reservation import Reservation, ReservationStore
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ocinet.cli.console import Console
+    from ocinet.engine.engine import Engine
+    from ocinet.engine.model import Network
+
+
+def _configure_ls(parser: Parser) -> None:
+    says = "show whose each address of that network is (default: how full all networks are)"
+    parser.add_argument("network", metavar="NETWORK", nargs="?", help=says)
+    add_switch(parser, "--no-trunc", says=f"show whole ids (default: {SHORT_ID} characters)")
+    add_format(parser)
+
+
+def _ls(arguments: Namespace, console: Console) -> None:
+    with console.engine() as engine:
+        store = engine.parts.networks
+        networks = (store.get(arguments.network),) if arguments.network else store.all()
+        shown = [_encode(engine, network) for network in networks]
+        names = {one.container.id: one.container.name for one in engine.parts.attachments.all()}
+    if arguments.network:
+        table = Table("ADDRESS", "CONTAINER ID", "NAME", "INTERFACE", "PID", "AGE")
+        for lease in shown[0]["leases"]:
+            container_id = lease["container"]
+            table.add(
+                lease["address"],
+                container_id if arguments.no_trunc else container_id[:SHORT_ID],
+                names.get(container_id, "-"),
+                lease["ifname"],
+                str(lease["pid"] or "-"),
+                age(lease["time"]),
+            )
+        for address in shown[0]["unreadable"]:
+            table.add(address, "?", "(its lease can't be read)", "?", "?", "?")
+    else:
+        table = Table("NETWORK", "SUBNET", "ALLOCATABLE", "HELD", "RESERVED", "UNREADABLE")
+        for one in shown:
+            for pool in one["pools"]:
+                numbers = [str(pool[key]) for key in ("allocatable", "held", "reserved")]
+                table.add(one["network"], pool["subnet"], *numbers, str(len(one["unreadable"])))
+    show(console, arguments, shown, table)
+
+
+def _encode(engine: Engine, network: Network) -> dict[str, Any]:
+    """Return all that is known of a network's addresses, as a JSON object."""
+    addresses = engine.parts.addresses
+    return {
+        "network": network.name,
+        "pools": [
+            {
+                "subnet": str(usage.pool.subnet),
+                "size": usage.size,
+                "allocatable": usage.allocatable,
+                "held": usage.held,
+                "reserved": usage.reserved,
+            }
+            for usage in addresses.usage(network.name, network.pools)
+        ],
+        "leases": [
+            {
+                "address": str(lease.address),
+                "container": lease.holder.container,
+                "ifname": lease.holder.ifname,
+                "host_ifname": lease.holder.host_ifname,
+                "sandbox": lease.holder.sandbox,
+                "pid": lease.holder.process.pid if lease.holder.process else None,
+                "time": lease.time,
+            }
+            for lease in addresses.leases(network.name)
+        ],
+        "unreadable": list(addresses.quarantined(network.name)),
+    }
+
+
+def _configure_release(parser: Parser) -> None:
+    parser.add_argument("network", metavar="NETWORK", help="a network's name")
+    says = "shown as unreadable by 'ocinet ipam ls NETWORK'"
+    parser.add_argument("address", metavar="ADDRESS", help=says)
+
+
+def _release(arguments: Namespace, console: Console) -> None:
+    address = Address.parse(arguments.address)
+    with console.engine() as engine:
+        network = engine.parts.networks.get(arguments.network)
+        if engine.parts.addresses.release_quarantined(network.name, address):
+            console.print(str(address))
+            return
+        lease = engine.parts.addresses.lease(network.name, address)
+    what = f"cannot release {address}"
+    if lease:
+        holder = lease.holder.container
+        raise ConflictError(what, f"{holder} holds it", f"ocinet detach {holder}")
+    raise NotFoundError(what, "it is free", f"see: ocinet ipam ls {network.name}")
+
+
+def _reservations(console: Console, engine: Engine) -> ReservationStore:
+    return ReservationStore(console.paths, deadline=engine.parts.deadline)
+
+
+def _configure_add(parser: Parser) -> None:
+    parser.add_argument("network", metavar="NETWORK", help="a network's name")
+    parser.add_argument("name", metavar="NAME", help="a container's name: ids change, names stay")
+    says = "address to keep, one of each family at most (default: what the container has now)"
+    add_text(parser, "--ip", "--ip6", metavar="ADDRESS", says=says, several=True)
+    says = "MAC to keep with it (default: derived from the address)"
+    add_text(parser, "--mac", "--mac-address", metavar="MAC", says=says)
+    parser.examples("ocinet reservation add lan web --ip 10.9.0.5", "ocinet reservation add lan db")
+
+
+def _add(arguments: Namespace, console: Console) -> None:
+    what = f"cannot reserve an address for {arguments.name}"
+    try:
+        name = check_container(arguments.name, "container name")
+        mac = "" if arguments.mac is None else read_mac(arguments.mac)
+        wished = tuple(Address.parse(text) for text in arguments.ip)
+        if len({address.family for address in wished}) != len(wished):
+            raise RequestError("", "there are two addresses of one family", "give one of each")
+        with console.engine() as engine:
+            network = engine.parts.networks.get(arguments.network)
+            chosen = wished or _present(engine, network, name)
+            for address in chosen:
+                _check_free(engine, network, address, name)
+            store = _reservations(console, engine)
+            for address in chosen:
+                store.add(Reservation(network.name, name, address, mac, now()))
+                console.print(str(address))
+    except OcinetError as error:
+        raise error.within(what) from error
+
+
+def _present(engine: Engine, network: Network, name: str) -> tuple[Address, ...]:
+    """Return the addresses that a container of that name has on the network now."""
+    found = {
+        interface.address.family: interface.address
+        for record in engine.parts.attachments.all()
+        if record.container.name == name
+        for endpoint in record.endpoints
+        if endpoint.network == network.name
+        for interface in reversed(endpoint.addresses)
+    }
+    if not found:
+        raise RequestError("", f"{name} has none on {network.name} to keep", "say --ip ADDRESS")
+    return tuple(found.values())
+
+
+def _check_free(engine: Engine, network: Network, address: Address, name: str) -> None:
+    check_static(network.pools, address)
+    lease = engine.parts.addresses.lease(network.name, address)
+    if lease is None:
+        return
+    record = engine.parts.attachments.get(lease.holder.container)
+    if record is None or record.container.name != name:
+        holder = record.container.name if record else lease.holder.container
+        raise ConflictError("", f"{holder} holds {address} now", f"ocinet detach {holder}")
+
+
+def _configure_reservations(parser: Parser) -> None:
+    says = "show those on that network (default: on all)"
+    parser.add_argument("network", metavar="NETWORK", nargs="?", help=says)
+    add_format(parser)
+
+
+def _ls_reservations(arguments: Namespace, console: Console) -> None:
+    with console.engine() as engine:
+        store = _reservations(console, engine)
+        if arguments.network:
+            found = store.all(engine.parts.networks.get(arguments.network).name)
+        else:
+            found = tuple(one for network in store.networks() for one in store.all(network))
+    table = Table("NETWORK", "NAME", "ADDRESS", "MAC", "AGE")
+    for one in found:
+        table.add(one.network, one.name, str(one.address), one.mac or "-", age(one.created))
+    shown = [
+        {
+            "network": one.network,
+            "name": one.name,
+            "address": str(one.address),
+            "mac": one.mac,
+            "created": one.created,
+        }
+        for one in found
+    ]
+    show(console, arguments, shown, table)
+
+
+def _configure_rm(parser: Parser) -> None:
+    parser.add_argument("network", metavar="NETWORK", help="a network's name")
+    parser.add_argument("names", metavar="NAME", nargs="+", help="a container's name")
+
+
+def _rm(arguments: Namespace, console: Console) -> None:
+    errors: list[OcinetError] = []
+    with console.engine() as engine:
+        store = _reservations(console, engine)
+        for name in arguments.names:
+            gone = store.remove(arguments.network, name)
+            for one in gone:
+                console.print(str(one.address))
+            if not gone:
+                known = [one.name for one in store.all(arguments.network)]
+                hint = did_you_mean(name, known) or "see: ocinet reservation ls"
+                errors.append(
+                    NotFoundError(
+                        f"cannot give up the reservation of {name}",
+                        f"it has none on {arguments.network}",
+                        hint,
+                    )
+                )
+    failures("cannot give all reservations up", errors)
+
+
+COMMANDS = {
+    "ipam ls": Command(_configure_ls, _ls),
+    "ipam release": Command(_configure_release, _release),
+    "reservation add": Command(_configure_add, _add),
+    "reservation ls": Command(_configure_reservations, _ls_reservations),
+    "reservation rm": Command(_configure_rm, _rm),
+}

@@ -1,0 +1,167 @@
+"""The tree of commands: names, one line about each, and the module that has it.
+
+Plain strings, so that `ocinet --help` imports nothing else.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.errors import RequestError
+from ocinet.base.names import did_you_mean
+from ocinet.base.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
+    from ocinet.cli.console import Console
+    from ocinet.cli.parser import Parser
+
+
+class Command(Value):
+    """What a command does with its arguments.
+
+    Attributes:
+        configure: declares them.
+        run: does it; returns the exit code, or None for 0.
+    """
+
+    configure: Callable[[Parser], None]
+    run: Callable[[Namespace, Console], int | None]
+
+
+class Entry(Value):
+    """One command as help shows it.
+
+    Attributes:
+        words: as "network create".
+        module: under `ocinet.cli`; its `COMMANDS` has the words' last one.
+        summary: one line.
+    """
+
+    words: str
+    module: str
+    summary: str
+
+
+ENTRIES = (
+    Entry("attach", "attach", "Give a running container a network"),
+    Entry("detach", "attach", "Take a container's wiring down"),
+    Entry("plan", "attach", "Show what attach would do, as ip and nft commands"),
+    Entry("ps", "show", "List the containers that ocinet wired"),
+    Entry("inspect", "show", "Show a container's record, and what its kernel has"),
+    Entry("exec", "execute", "Run a command in a container's network"),
+    Entry("publish", "attach", "Publish ports of a running container"),
+    Entry("unpublish", "attach", "Take published ports back"),
+    Entry("network create", "network", "Define a network"),
+    Entry("network ls", "network", "List networks"),
+    Entry("network inspect", "network", "Show networks and who is on them"),
+    Entry("network rm", "network", "Remove networks that nobody is on"),
+    Entry("network exists", "network", "Exit with 0 if a network is defined, with 1 if not"),
+    Entry("network prune", "network", "Remove all networks that nobody is on"),
+    Entry("ipam ls", "addresses", "Show how full networks are, and whose each address is"),
+    Entry("ipam release", "addresses", "Free an address whose lease can't be read"),
+    Entry("reservation add", "addresses", "Keep an address for a container's name"),
+    Entry("reservation ls", "addresses", "List reservations"),
+    Entry("reservation rm", "addresses", "Give a reserved address up"),
+    Entry("hooks add", "hooks", "Add ocinet to a bundle's config.json"),
+    Entry("hooks remove", "hooks", "Take ocinet out of a bundle's config.json"),
+    Entry("hooks install", "hooks", "Register ocinet with podman or CRI-O"),
+    Entry("hooks uninstall", "hooks", "Take that registration back"),
+    Entry("hooks verify", "hooks", "Run the registered hook as a runtime would"),
+    Entry("hook", "hooks", "Be the hook: for runtimes, state JSON on stdin"),
+    Entry("gc", "upkeep", "Remove what nobody holds any more"),
+    Entry("events", "upkeep", "Show what was done, failed and repaired"),
+    Entry("version", "upkeep", "Show the version"),
+)
+
+GROUPS = {
+    "network": "Define, list and remove networks",
+    "ipam": "See which address is whose",
+    "reservation": "Keep addresses for containers' names",
+    "hooks": "Register ocinet with runtimes",
+}
+
+ALIASES = {
+    "reserve": "reservation",
+    "network list": "network ls",
+    "network remove": "network rm",
+    "reservation list": "reservation ls",
+    "reservation remove": "reservation rm",
+    "ipam list": "ipam ls",
+}
+
+EVERYONES = ("version", "hook")  # need no root: a hook has its own way to tell of it
+
+EXIT_CODES = (
+    (0, "done"),
+    (1, "the kernel, a file or a tool failed"),
+    (2, "the request or the command line is wrong"),
+    (3, "a container, network or the like is not there"),
+    (4, "an address, port or name is another one's"),
+    (5, "no address or port is left"),
+    (6, "a lock was not had in time"),
+    (130, "interrupted"),
+    (141, "the reader of the output went away"),
+)
+
+
+def resolve(arguments: list[str]) -> tuple[Entry | str, list[str]]:
+    """Find the command that the first words name.
+
+    Returns:
+        The command and its arguments; or, where no command follows, a group's
+        name ("" for all) and what stands there instead: `--help`, or nothing.
+
+    Raises:
+        RequestError: there is no such command; tells the nearest.
+    """
+    rest = [*arguments[1:], "--help"] if arguments[:1] == ["help"] else list(arguments)
+    words = ""
+    while rest and rest[0] not in ("-h", "--help"):
+        word = rest.pop(0)
+        longer = f"{words} {word}".strip()
+        longer = ALIASES.get(longer, longer)
+        for entry in ENTRIES:
+            if entry.words == longer:
+                return entry, rest
+        if longer not in GROUPS:
+            program = f"ocinet {words}".strip()
+            hint = did_you_mean(word, _below(words)) or f"see: {program} --help"
+            raise RequestError("", f"there is no command '{program} {word}'", hint)
+        words = longer
+    return words, rest
+
+
+def _below(group: str) -> list[str]:
+    """Return the words that may follow a group's name, aliases left out."""
+    if not group:
+        return list(dict.fromkeys(entry.words.partition(" ")[0] for entry in ENTRIES))
+    prefix = f"{group} "
+    return [entry.words[len(prefix) :] for entry in ENTRIES if entry.words.startswith(prefix)]
+
+
+def help_text(group: str) -> str:
+    """Return the help of all commands ("") or of a group."""
+    known = _below(group)
+    program = f"ocinet {group}".strip()
+    summaries = {entry.words: entry.summary for entry in ENTRIES} | GROUPS
+    title = GROUPS.get(group, "Give a network to containers that have none of their own")
+    lines = [f"Usage: {program} COMMAND", "", f"{title}.", "", "Commands:"]
+    width = max(len(word) for word in known) + 2
+    lines += [f"  {word:<{width}}{summaries[f'{group} {word}'.strip()]}" for word in known]
+    if not group:
+        lines += ["", "Exit codes:"]
+        lines += [f"  {code:<{width}}{meaning}" for code, meaning in EXIT_CODES]
+        lines += ["", "Examples:"]
+        lines += [f"  {example}" for example in _EXAMPLES]
+    lines += ["", f"Try '{program} COMMAND --help'."]
+    return "\n".join(lines) + "\n"
+
+
+_EXAMPLES = (
+    "ocinet network create --subnet 10.9.0.0/24 lan",
+    "ocinet hooks add /run/bundles/web --net lan -p 8080:80",
+    "ocinet attach pid:4711 --name web --net lan:ip=10.9.0.5",
+    "ocinet ps",
+)

@@ -1,0 +1,107 @@
+"""The entry point: find the command, run it, tell what went wrong, exit.
+
+Nothing is imported here that a command does not need: `ocinet --help` must not
+wait for the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ocinet.base.errors import OcinetError
+from ocinet.cli.commands import EVERYONES, Entry, help_text, resolve
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from ocinet.cli.commands import Command
+    from ocinet.cli.console import Console
+
+_USAGE = 2
+_INTERRUPTED = 130  # as a shell tells of SIGINT
+_BROKEN_PIPE = 141  # and of SIGPIPE
+
+
+def main(arguments: list[str] | None = None, console: Console | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: without the program's name; None means the process's own.
+        console: None means the process's own streams and environment.
+
+    Returns:
+        The exit code, see `commands.EXIT_CODES`.
+    """
+    stderr = console.stderr if console else sys.stderr
+    try:
+        return _run(sys.argv[1:] if arguments is None else arguments, console)
+    except OcinetError as error:
+        _tell(stderr, error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        stderr.write("\nocinet: interrupted\n")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone, as in `ocinet ps | head -1`. What is left in the
+        # buffer must go somewhere, or the interpreter complains at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _BROKEN_PIPE
+    except Exception as error:  # the edge: a person gets a line, not a trace
+        if os.environ.get("OCINET_DEBUG"):
+            raise
+        why = f"this is a fault in ocinet: {type(error).__name__}: {error}"
+        _tell(stderr, OcinetError("", why, "OCINET_DEBUG=1 shows where; please report it"))
+        return OcinetError.exit_code
+
+
+def _run(arguments: list[str], console: Console | None) -> int:
+    if arguments == ["--version"]:
+        arguments = ["version"]
+    entry, rest = resolve(arguments)
+    if not isinstance(entry, Entry):
+        return _help(entry, rest, console)
+    from importlib import import_module
+
+    from ocinet.cli.console import Console
+    from ocinet.cli.parser import HelpAsked, Parser
+
+    console = console or Console(os.environ)
+    command: Command = import_module(f"ocinet.cli.{entry.module}").COMMANDS[entry.words]
+    parser = Parser(entry.words, entry.summary)
+    command.configure(parser)
+    try:
+        parsed = parser.parse_args(rest)
+    except HelpAsked as asked:
+        console.stdout.write(str(asked))
+        code = None
+    else:
+        if entry.words not in EVERYONES:
+            console.check_root()
+        code = command.run(parsed, console)
+    console.stdout.flush()
+    return code or 0
+
+
+def _help(group: str, rest: list[str], console: Console | None) -> int:
+    """Show all commands, or a group's: as data where asked for, else as an error."""
+    stream: TextIO
+    if rest:
+        stream = console.stdout if console else sys.stdout
+    else:
+        stream = console.stderr if console else sys.stderr
+    stream.write(help_text(group))
+    stream.flush()
+    return 0 if rest else _USAGE
+
+
+def _tell(stderr: TextIO, error: OcinetError) -> None:
+    """Print an error in two lines at most: what and why, and what to do."""
+    line = ": ".join(part for part in ("ocinet", error.what, error.why) if part)
+    hint = f"\nhint: {error.hint}" if error.hint else ""
+    stderr.write(f"{line}{hint}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""The manual, the completion and the settings' page say what the code does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from ocinet.cli.commands import ENTRIES, EXIT_CODES, GROUPS
+from ocinet.engine.define import _DRIVER_OPTIONS
+from ocinet.engine.settings import Settings
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def read(path: str) -> str:
+    with open(f"{ROOT}/{path}", encoding="utf-8") as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("words", [entry.words for entry in ENTRIES])
+def test_manual_has_every_command(words: str) -> None:
+    """Each command has its item."""
+    assert re.search(rf"^\.It Cm {words}( |$)", read("packaging/man/ocinet.8"), re.MULTILINE)
+
+
+def test_manual_has_every_exit_code_with_its_meaning() -> None:
+    """The table of exit codes is that of `--help`."""
+    section = read("packaging/man/ocinet.8").partition(".Sh EXIT STATUS")[2]
+    found = re.findall(r"^\.It (\d+)\n(.+)$", section, re.MULTILINE)
+    assert tuple((int(code), meaning) for code, meaning in found) == EXIT_CODES
+
+
+@pytest.mark.parametrize("words", [entry.words for entry in ENTRIES if entry.words != "hook"])
+def test_manual_has_every_flag(words: str) -> None:
+    """A flag that a command has is in its item, or common to all."""
+    from importlib import import_module
+
+    from ocinet.cli.parser import Parser
+
+    entry = next(one for one in ENTRIES if one.words == words)
+    parser = Parser(words, entry.summary)
+    import_module(f"ocinet.cli.{entry.module}").COMMANDS[words].configure(parser)
+    text = read("packaging/man/ocinet.8")
+    after = text.partition(f".It Cm {words}")[2]
+    item = re.split(r"^\.(?:It Cm|Sh) ", after, flags=re.MULTILINE)[0]
+    if "flags of attach" in item:
+        item += text.partition(".It Cm attach")[2].partition("\n")[0]
+    common = {"--help", "--format", "--json", "--noheading", "--quiet"}
+    for action in parser._actions:
+        names = action.option_strings
+        if not names or common & set(names) or names == ["-d", "--driver"]:
+            continue
+        spelled = [f"Fl {name[1:]}" for name in names]
+        assert any(re.search(rf"{flag}(?![\w-])", item) for flag in spelled), names
+
+
+@pytest.mark.skipif(not shutil.which("man"), reason="needs man: apt-get install man-db")
+def test_manual_is_well_formed() -> None:
+    """The formatter has nothing to complain about."""
+    done = subprocess.run(
+        ["man", "--warnings=all", "-l", f"{ROOT}/packaging/man/ocinet.8"],
+        capture_output=True, text=True, check=True, env={**os.environ, "MANWIDTH": "100"},
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert "OCINET(8)" in done.stdout
+
+
+def test_manual_has_every_setting_and_driver_option() -> None:
+    """What can be set can be found."""
+    text = read("packaging/man/ocinet.8")
+    for name in (*Settings._fields, *_DRIVER_OPTIONS):
+        assert f".Li {name}" in text
+
+
+def test_settings_page_has_every_key_with_its_default() -> None:
+    """The table is complete, and the defaults are the code's."""
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", read("docs/settings.md"), re.MULTILINE))
+    assert tuple(rows) == Settings._fields
+    for name, shown in rows.items():
+        default = getattr(Settings(), name)
+        spelled = {True: "true", False: "false"}.get(default) if default in (True, False) else None
+        if isinstance(default, tuple):
+            spelled = "[" + ", ".join(f'"{subnet}"' for subnet in default) + "]"
+        elif isinstance(default, str):
+            spelled = f'"{default}"'
+        elif spelled is None:
+            spelled = f"{default:g}"
+        assert shown == spelled, name
+
+
+def test_settings_page_example_can_be_read() -> None:
+    """The example is a legal file with every key."""
+    import tomllib
+
+    from ocinet.engine.settings import _convert
+
+    text = read("docs/settings.md").partition("```toml\n")[2].partition("```")[0]
+    assert tuple(_convert(tomllib.loads(text), "the page")) == Settings._fields
+
+
+def test_completion_has_every_command() -> None:
+    """Commands and groups, and each group's own."""
+    text = read("packaging/completion/ocinet.bash").replace("\\\n", " ")
+    top = re.findall(r'-eq 1 \]; then\s+words="([^"]*)"', text)[0].split()
+    wanted = dict.fromkeys(entry.words.partition(" ")[0] for entry in ENTRIES)
+    assert top == [*(word for word in wanted if word != "hook"), "help"]
+    for group in GROUPS:
+        below = re.findall(rf'^\s+{group}(?: \| \w+)?\) words="([^"]*)"', text, re.MULTILINE)
+        commands = [one.words.partition(" ")[2] for one in ENTRIES
+                    if one.words.startswith(f"{group} ")]  # fmt: skip
+        assert below == [" ".join(commands)]
+
+
+def test_completion_completes() -> None:
+    """bash takes it, and it answers."""
+    script = (
+        f"source {ROOT}/packaging/completion/ocinet.bash; "
+        "COMP_WORDS=(ocinet network cr); COMP_CWORD=2; _ocinet; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["create"]

@@ -1,0 +1,601 @@
+"""The address store: who gets which address, and who does not."""
+
+from __future__ import annotations
+
+import os
+import resource
+from typing import TYPE_CHECKING
+
+import pytest
+from stores import NETWORK, World, make_holder, make_pool
+
+from ocinet.base.address import Address
+from ocinet.base.clock import Deadline
+from ocinet.base.errors import (
+    BusyError,
+    ConflictError,
+    ExhaustedError,
+    RequestError,
+    SystemFailure,
+)
+from ocinet.base.lock import Lock
+from ocinet.ipam.lease import Lease
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ocinet.ipam.pool import Pool
+
+WIDE = make_pool("10.9.0.0/24", "10.9.0.1")
+SMALL = make_pool("10.9.0.0/29", "10.9.0.1")
+SIX = make_pool("fd00:9::/64", "fd00:9::1")
+SMALL_ALL = ["10.9.0.2", "10.9.0.3", "10.9.0.4", "10.9.0.5", "10.9.0.6"]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a store of our own."""
+    return World(tmp_path)
+
+
+def fill(world: World, pool: Pool) -> list[str]:
+    """Allocate until the pool is empty; returns the addresses in order."""
+    found = []
+    while True:
+        try:
+            found += world.get(f"c{len(found)}", pool)
+        except ExhaustedError:
+            return found
+
+
+# -- the next free address ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pool", "expected"),
+    [
+        (WIDE, ["10.9.0.2", "10.9.0.3", "10.9.0.4"]),
+        (make_pool("10.9.0.0/24"), ["10.9.0.1", "10.9.0.2", "10.9.0.3"]),
+        (make_pool("10.9.0.0/24", "10.9.0.2"), ["10.9.0.1", "10.9.0.3", "10.9.0.4"]),
+        (make_pool("10.9.0.0/16", "10.9.0.1"), ["10.9.0.2", "10.9.0.3", "10.9.0.4"]),
+        (SIX, ["fd00:9::2", "fd00:9::3", "fd00:9::4"]),
+        (make_pool("fd00:9::/64"), ["fd00:9::1", "fd00:9::2", "fd00:9::3"]),
+        (
+            make_pool("10.9.0.0/24", "10.9.0.1", "10.9.0.9-10.9.0.9", "10.9.0.50-10.9.0.51"),
+            ["10.9.0.9", "10.9.0.50", "10.9.0.51"],
+        ),
+    ],
+)
+def test_allocate_gives_the_next_address(world: World, pool: Pool, expected: list[str]) -> None:
+    """The first is the lowest that is not the gateway's, then the ones behind it."""
+    assert [world.get(f"c{number}", pool)[0] for number in range(3)] == expected
+
+
+@pytest.mark.parametrize(
+    ("pool", "expected"),
+    [
+        (SMALL, SMALL_ALL),
+        (make_pool("10.9.0.0/30", "10.9.0.1"), ["10.9.0.2"]),
+        (make_pool("10.9.0.0/31", "10.9.0.0"), ["10.9.0.1"]),
+        (make_pool("10.9.0.0/31"), ["10.9.0.0", "10.9.0.1"]),
+        (make_pool("fd00::/126", "fd00::1"), ["fd00::2", "fd00::3"]),
+        (make_pool("fd00::/127"), ["fd00::", "fd00::1"]),
+        (
+            make_pool("10.9.0.0/24", "10.9.0.1", "10.9.0.0-10.9.0.2", "10.9.0.254-10.9.0.255"),
+            ["10.9.0.2", "10.9.0.254"],
+        ),
+    ],
+)
+def test_allocate_of_all_gives_each_address_once(
+    world: World, pool: Pool, expected: list[str]
+) -> None:
+    """Every address that may be given is given, and then no other."""
+    assert fill(world, pool) == expected
+    assert sorted(world.held) == sorted(expected)
+
+
+def test_allocate_after_a_release_goes_on_before_it_wraps(world: World) -> None:
+    """A freed address rests until its turn comes round."""
+    for number in range(3):
+        world.get(f"c{number}", SMALL)
+    world.free("10.9.0.2", "c0")
+
+    assert [world.get(name, SMALL)[0] for name in ("d0", "d1", "d2")] == [
+        "10.9.0.5",
+        "10.9.0.6",
+        "10.9.0.2",
+    ]
+
+
+@pytest.mark.parametrize("hint", [b"", b"\0" * 50, b"10.9.0.0/29 10.9.0", b"10.9.0.0/29 fd00::1\n",
+                                  b"10.9.0.0/29 10.9.9.9\n", b"\xff\n\n \n", b"x" * 9000])  # fmt: skip
+def test_allocate_with_a_torn_hint_begins_at_the_start(world: World, hint: bytes) -> None:
+    """What the lock file says is a hint; a wrong one costs nothing but the order."""
+    world.get("c0", SMALL)
+    with open(world.path("lock"), "wb") as lock:
+        lock.write(hint)
+
+    assert world.get("c1", SMALL) == ["10.9.0.3"]
+
+
+def test_allocate_in_a_crowd_finds_the_only_hole(world: World) -> None:
+    """Past the addresses that are probed one by one, one listing finds what is free."""
+    pool = make_pool("10.9.0.0/26", "10.9.0.1")
+    assert len(fill(world, pool)) == 61
+    world.free("10.9.0.40", "c38")
+
+    assert world.get("late", pool) == ["10.9.0.40"]
+
+
+def test_allocate_passes_over_the_hosts_own_addresses(world: World) -> None:
+    """An address that the host bears is never given."""
+    assert world.get("c0", WIDE, taken=("10.9.0.2", "10.9.0.3", "fd00::1")) == ["10.9.0.4"]
+
+
+def test_allocate_of_dual_stack_gives_one_of_each(world: World) -> None:
+    """One address per family that the network has a pool of."""
+    assert world.get("c0", WIDE, SIX) == ["10.9.0.2", "fd00:9::2"]
+
+
+def test_allocate_with_two_pools_of_a_family_tries_them_in_order(world: World) -> None:
+    """The second pool serves when the first is full, and one family gives one address."""
+    first = make_pool("10.9.0.0/30", "10.9.0.1")
+    second = make_pool("10.9.1.0/30", "10.9.1.1")
+
+    assert [world.get(name, first, second) for name in ("c0", "c1")] == [["10.9.0.2"], ["10.9.1.2"]]
+    with pytest.raises(ExhaustedError, match=r"10\.9\.0\.0/30.*10\.9\.1\.0/30"):
+        world.get("c2", first, second)
+
+
+def test_allocate_from_a_full_pool_tells_numbers_and_remedy(world: World) -> None:
+    """The error names network, pool, how many are held and kept, and what to do."""
+    world.reserve("10.9.0.3", "db")
+    for name in ("c0", "c1", "c2"):
+        world.get(name, SMALL, taken=("10.9.0.6",))
+
+    with pytest.raises(ExhaustedError) as raised:
+        world.get("c3", SMALL, taken=("10.9.0.6",))
+
+    assert raised.value.why == (
+        "no address is free on lan: 10.9.0.0/29 has 5 to give, 3 are held"
+        " and 2 reserved or the host's own"
+    )
+    assert "wider subnet" in raised.value.hint
+    assert world.held == {"10.9.0.2": "c0", "10.9.0.4": "c1", "10.9.0.5": "c2"}
+
+
+def test_allocate_from_a_single_address_is_refused(world: World) -> None:
+    """A /32 has no address to give, which the error says."""
+    with pytest.raises(RequestError, match="single address"):
+        world.get("c0", make_pool("10.9.0.1/32"))
+    assert not world.held
+
+
+def test_allocate_on_a_network_without_pools_gives_nothing(world: World) -> None:
+    """No pools, no leases, no error."""
+    assert world.get("c0") == []
+
+
+# -- the same holder again -----------------------------------------------------
+
+
+def test_allocate_again_by_the_same_endpoint_returns_its_leases(world: World) -> None:
+    """An attach that is repeated gets the same lease, not one more."""
+    first = world.store.allocate(NETWORK, (WIDE, SIX), (), make_holder("c0"), "c0")
+    world.get("c1", WIDE, SIX)
+
+    again = world.store.allocate(NETWORK, (WIDE, SIX), (), make_holder("c0"), "c0")
+
+    assert again == first
+    assert len(world.store.leases(NETWORK)) == 4
+
+
+def test_allocate_again_by_static_address_returns_the_lease(world: World) -> None:
+    """What one holds already is no conflict, even when the note of it is lost."""
+    world.get("c0", WIDE, wanted=("10.9.0.9",))
+    os.unlink(world.path("holders/c0=eth0"))
+
+    assert world.get("c0", WIDE, wanted=("10.9.0.9",)) == ["10.9.0.9"]
+    assert not world.judged
+
+
+def test_allocate_after_half_a_release_completes_the_rest(world: World) -> None:
+    """Of two leases one is left: it is kept, and the other one is made."""
+    world.get("c0", WIDE, SIX)
+    world.free("10.9.0.2", "c0")
+
+    assert world.get("c0", WIDE, SIX) == ["10.9.0.3", "fd00:9::2"]
+
+
+def test_allocate_by_another_interface_gives_another_address(world: World) -> None:
+    """Two interfaces of one container on one network are two endpoints."""
+    assert world.get("c0", WIDE) == ["10.9.0.2"]
+    assert world.get("c0", WIDE, ifname="eth1") == ["10.9.0.3"]
+
+
+@pytest.mark.parametrize("note", [b"", b"junk\n\xff", b"10.9.0.77", b"../../x", b"x" * (2 << 20)])
+def test_allocate_with_a_junk_note_gives_a_fresh_address(world: World, note: bytes) -> None:
+    """The note of a holder's addresses is believed only as far as the leases say so."""
+    world.get("c0", WIDE)
+    with open(world.path("holders/c0=eth0"), "wb") as file:
+        file.write(note)
+
+    assert world.get("c0", WIDE) == ["10.9.0.3"]
+
+
+def test_allocate_in_a_new_sandbox_inherits_from_the_dead_one(world: World) -> None:
+    """A container that comes back gets the address of its former life, if that is over."""
+    world.get("c0", WIDE)
+    world.dead.add("c0")
+
+    assert world.get("c0", WIDE, sandbox="4:2") == ["10.9.0.2"]
+    assert [lease.holder.sandbox for lease in world.store.leases(NETWORK)] == ["4:2"]
+    assert [event for event, _fields in world.events] == ["lease taken over"]
+
+
+def test_allocate_in_a_new_sandbox_leaves_the_living_one_alone(world: World) -> None:
+    """While the former sandbox lives, it keeps its address."""
+    world.get("c0", WIDE)
+
+    assert world.get("c0", WIDE, sandbox="4:2") == ["10.9.0.3"]
+    assert len(world.judged) == 1
+
+
+# -- static addresses ------------------------------------------------------------
+
+
+def test_allocate_static_addresses_gives_them_and_the_missing_family(world: World) -> None:
+    """Wanted ones first, in their order; then one of each family that is not among them."""
+    got = world.get("c0", WIDE, SIX, wanted=("10.9.0.200", "10.9.0.100"))
+
+    assert got == ["10.9.0.200", "10.9.0.100", "fd00:9::2"]
+
+
+def test_allocate_a_static_address_twice_gives_it_once(world: World) -> None:
+    """One address is one lease, however often it is asked for."""
+    assert world.get("c0", WIDE, wanted=("10.9.0.9", "10.9.0.9")) == ["10.9.0.9"]
+
+
+def test_allocate_static_outside_the_ranges_is_fine(world: World) -> None:
+    """Ranges are for automatic addresses."""
+    pool = make_pool("10.9.0.0/24", "10.9.0.1", "10.9.0.100-10.9.0.110")
+
+    assert world.get("c0", pool, wanted=("10.9.0.9",)) == ["10.9.0.9"]
+    assert world.get("c1", pool) == ["10.9.0.100"]
+
+
+@pytest.mark.parametrize("address", ["10.9.0.0", "10.9.0.255", "10.9.0.1", "10.8.0.1", "fd00::9"])
+def test_allocate_static_that_can_not_be_is_refused(world: World, address: str) -> None:
+    """Network, broadcast, gateway and foreign addresses are refused; nothing is held after."""
+    with pytest.raises(RequestError, match=address):
+        world.get("c0", WIDE, wanted=("10.9.0.9", address))
+    assert not world.held
+
+
+def test_allocate_static_of_a_living_holder_names_it(world: World) -> None:
+    """The error says which container has the address."""
+    world.get("c0", WIDE)
+
+    with pytest.raises(ConflictError, match=r"10\.9\.0\.2 is held by container c0 \(eth0\)"):
+        world.get("c1", WIDE, wanted=("10.9.0.2",))
+    assert world.held == {"10.9.0.2": "c0"}
+
+
+def test_allocate_static_of_a_dead_holder_takes_it_over(world: World) -> None:
+    """Nobody needs it any more, so it changes hands, which is reported."""
+    world.get("c0", WIDE)
+    world.dead.add("c0")
+
+    assert world.get("c1", WIDE, wanted=("10.9.0.2",)) == ["10.9.0.2"]
+    assert world.held == {"10.9.0.2": "c1"}
+    assert world.events == [("lease taken over", {
+        "network": NETWORK, "address": "10.9.0.2", "container": "c1", "former": "c0",
+    })]  # fmt: skip
+
+
+def test_allocate_static_of_the_host_is_refused(world: World) -> None:
+    """The host's own address is a conflict."""
+    with pytest.raises(ConflictError, match="host's own"):
+        world.get("c0", WIDE, wanted=("10.9.0.7",), taken=("10.9.0.7",))
+
+
+def test_allocate_is_all_or_nothing(world: World) -> None:
+    """One address that can't be had leaves none of the others held."""
+    world.get("c0", WIDE, wanted=("10.9.0.9",))
+
+    with pytest.raises(ConflictError):
+        world.get("c1", WIDE, SIX, wanted=("10.9.0.8", "10.9.0.9"))
+
+    assert world.held == {"10.9.0.9": "c0"}
+    assert not os.path.exists(world.path("holders/c1=eth0"))
+
+
+def test_allocate_with_one_family_exhausted_holds_nothing(world: World) -> None:
+    """A full IPv6 pool gives no IPv4 address either."""
+    full = make_pool("fd00::/126", "fd00::1", "fd00::2-fd00::2")
+    world.get("c0", WIDE, full)
+
+    with pytest.raises(ExhaustedError):
+        world.get("c1", WIDE, full)
+    assert set(world.held.values()) == {"c0"}
+
+
+# -- the dead ------------------------------------------------------------------
+
+
+def test_allocate_from_a_full_pool_takes_over_from_the_dead(world: World) -> None:
+    """When nothing is free, the first holder that no longer lives gives way."""
+    fill(world, SMALL)
+    world.judged.clear()
+    world.dead.add("c3")
+
+    assert world.get("late", SMALL) == ["10.9.0.5"]
+    assert world.held["10.9.0.5"] == "late"
+    with pytest.raises(ExhaustedError):
+        world.get("later", SMALL)
+
+
+def test_allocate_with_room_judges_nobody(world: World) -> None:
+    """Lives are looked at only under pressure: it costs time."""
+    world.get("c0", WIDE)
+    world.dead.add("c0")
+
+    assert world.get("c1", WIDE) == ["10.9.0.3"]
+    assert not world.judged
+
+
+def test_allocate_under_pressure_begins_with_the_oldest(world: World) -> None:
+    """Holders are judged in the order in which their addresses were given."""
+    fill(world, SMALL)
+    world.judged.clear()
+
+    with pytest.raises(ExhaustedError):
+        world.get("late", SMALL)
+    assert [str(lease.address) for lease in world.judged] == SMALL_ALL
+
+
+def test_allocate_judges_without_the_lock(world: World) -> None:
+    """Whoever looks at a holder may take its time: others allocate meanwhile."""
+    world.get("c0", WIDE)
+    tried = []
+
+    def allocate_too(_lease: Lease) -> None:
+        tried.append(World(world.root).get("other", WIDE))
+
+    world.before_verdict = allocate_too
+    with pytest.raises(ConflictError):
+        world.get("c1", WIDE, wanted=("10.9.0.2",))
+    assert tried == [["10.9.0.3"]]
+
+
+def test_allocate_of_a_lease_that_changed_hands_meanwhile_judges_again(world: World) -> None:
+    """What was judged dead is taken only if it is still the same lease."""
+    world.get("c0", WIDE)
+    world.dead.add("c0")
+
+    def change_hands(lease: Lease) -> None:
+        if lease.holder.container == "c0":
+            world.free("10.9.0.2", "c0")
+            world.get("alive", WIDE, wanted=("10.9.0.2",))
+
+    world.before_verdict = change_hands
+    with pytest.raises(ConflictError, match="alive"):
+        world.get("c1", WIDE, wanted=("10.9.0.2",))
+    assert world.held == {"10.9.0.2": "alive"}
+
+
+def test_allocate_of_an_address_freed_meanwhile_gets_it(world: World) -> None:
+    """A holder that lets go while it is judged is out of the way."""
+    fill(world, SMALL)
+    world.before_verdict = lambda _lease: world.free("10.9.0.4", "c2") and None
+
+    assert world.get("late", SMALL) == ["10.9.0.4"]
+
+
+def test_allocate_never_takes_a_dead_holders_reserved_address(world: World) -> None:
+    """A full pool's dead holder on an address kept for another name is of no use."""
+    fill(world, SMALL)
+    world.dead.add("c1")
+    world.reserve("10.9.0.3", "db")
+
+    with pytest.raises(ExhaustedError):
+        world.get("late", SMALL)
+    assert world.get("new", SMALL, name="db") == ["10.9.0.3"]
+
+
+def test_allocate_past_the_deadline_stops_judging(tmp_path: Path) -> None:
+    """A full pool of thousands can't hold a container up for ever."""
+    fill(World(tmp_path), SMALL)
+    late = World(tmp_path, deadline_s=0.001)
+    late.before_verdict = lambda _lease: _run_out(late.deadline)
+
+    with pytest.raises(BusyError, match=r"cannot get an address on lan: it took longer"):
+        late.get("late", SMALL)
+
+
+def _run_out(deadline: Deadline) -> None:
+    while deadline.left_s:
+        pass
+
+
+# -- release -------------------------------------------------------------------
+
+
+def test_release_frees_and_says_so(world: World) -> None:
+    """True once; after that there is nothing to free."""
+    world.get("c0", WIDE)
+
+    assert world.free("10.9.0.2", "c0") is True
+    assert world.free("10.9.0.2", "c0") is False
+    assert os.listdir(world.path("holders")) == []
+
+
+def test_release_of_anothers_lease_changes_nothing(world: World) -> None:
+    """A late detach never takes what someone else has by now."""
+    world.get("c0", WIDE)
+
+    assert world.free("10.9.0.2", "c1") is False
+    assert world.held == {"10.9.0.2": "c0"}
+
+
+def test_release_on_an_unknown_network_makes_nothing(world: World) -> None:
+    """Not there is success, and leaves no directory behind."""
+    assert world.free("10.9.0.2", "c0") is False
+    assert not os.path.exists(f"{world.root}/run")
+
+
+def test_give_back_makes_the_address_the_next_again(world: World) -> None:
+    """What nobody has used needs no rest."""
+    holder = make_holder("c0")
+    leases = world.store.allocate(NETWORK, (WIDE,), (), holder, "c0")
+
+    world.store.give_back(NETWORK, (WIDE,), leases)
+
+    assert world.get("c1", WIDE) == ["10.9.0.2"]
+
+
+# -- looking -------------------------------------------------------------------
+
+
+def test_leases_are_sorted_by_number(world: World) -> None:
+    """IPv4 before IPv6, .9 before .10."""
+    for number, address in enumerate(["10.9.0.10", "10.9.0.9", "fd00:9::9"]):
+        world.get(f"c{number}", WIDE, SIX, wanted=(address,))
+    found = [str(lease.address) for lease in world.store.leases(NETWORK)]
+
+    assert found == ["10.9.0.2", "10.9.0.9", "10.9.0.10", "fd00:9::2", "fd00:9::3", "fd00:9::9"]
+
+
+def test_lease_of_one_address_is_found(world: World) -> None:
+    """One file is read; None for what is free."""
+    world.get("c0", WIDE)
+
+    found = world.store.lease(NETWORK, Address.parse("10.9.0.2"))
+    assert found is not None
+    assert found.holder == make_holder("c0")
+    assert world.store.lease(NETWORK, Address.parse("10.9.0.3")) is None
+    assert world.store.lease("other", Address.parse("10.9.0.3")) is None
+
+
+def test_usage_counts_each_pool(world: World) -> None:
+    """Size, what may be given, what is held, what is kept."""
+    world.get("c0", SMALL, SIX, wanted=("10.9.0.3",))
+    world.reserve("10.9.0.4", "db")
+    world.reserve("fd00:9::4", "db")
+
+    four, six = world.store.usage(NETWORK, (SMALL, SIX))
+
+    assert (four.size, four.allocatable, four.held, four.reserved) == (8, 5, 1, 1)
+    assert (six.size, six.allocatable, six.held, six.reserved) == (1 << 64, (1 << 64) - 2, 1, 1)
+    assert world.store.usage("other", (SMALL,))[0].held == 0
+
+
+def test_networks_are_those_that_hold_something(world: World) -> None:
+    """A network whose last lease is gone is not listed, nor is a stray file."""
+    world.get("c0", WIDE)
+    with open(f"{world.paths.run}/ipam/stray", "w", encoding="ascii"):
+        pass
+    os.mkdir(f"{world.paths.run}/ipam/No-Network")
+
+    assert world.store.networks() == (NETWORK,)
+    world.free("10.9.0.2", "c0")
+    assert world.store.networks() == ()
+
+
+def test_remove_network_leaves_nothing_but_the_lock(world: World) -> None:
+    """All leases, notes and what was set aside go; the lock must stay the same file."""
+    world.get("c0", WIDE)
+    world.get("c1", WIDE)
+    with open(world.path("10.9.0.77"), "w", encoding="ascii") as file:
+        file.write("junk")
+    world.store.quarantined(NETWORK)
+    before = os.stat(world.path("lock")).st_ino
+
+    world.store.remove_network(NETWORK)
+
+    assert sorted(os.listdir(world.path(""))) == ["holders", "lock"]
+    assert os.listdir(world.path("holders")) == []
+    assert os.stat(world.path("lock")).st_ino == before
+    assert world.store.networks() == ()
+    assert world.get("c9", WIDE) == ["10.9.0.2"]
+    world.store.remove_network("other")
+
+
+def test_sweep_removes_what_killed_writers_left(world: World) -> None:
+    """Temporary files of the dead and notes on no lease go; what counts stays."""
+    world.get("c0", WIDE)
+    for path in (".tmp-999999999-1-1", "holders/.tmp-999999999-1-1", "holders/gone=eth0"):
+        with open(world.path(path), "w", encoding="ascii") as file:
+            file.write("10.9.0.2")
+
+    assert world.store.sweep(NETWORK) == 3
+    assert os.listdir(world.path("holders")) == ["c0=eth0"]
+    assert world.held == {"10.9.0.2": "c0"}
+    assert world.store.sweep("other") == 0
+
+
+# -- locks, names and disks ------------------------------------------------------
+
+
+def test_allocate_while_another_holds_the_lock_names_the_holder(tmp_path: Path) -> None:
+    """Past the deadline the error names the process, and nothing is made."""
+    world = World(tmp_path, deadline_s=0.01)
+    world.get("c0", WIDE)
+    late = World(tmp_path, deadline_s=0.01)
+    with Lock(world.path("lock"), "network lan", None):
+        with pytest.raises(BusyError, match=rf"network lan: process {os.getpid()} \("):
+            late.get("c1", WIDE)
+    assert world.held == {"10.9.0.2": "c0"}
+
+
+@pytest.mark.parametrize(
+    ("container", "ifname", "name"),
+    [("../../etc", "eth0", "x"), ("c0", "a/b", "x"), ("c0", "eth0", "a=b/c")],
+)
+def test_allocate_with_a_name_that_is_no_file_name_is_refused(
+    world: World, container: str, ifname: str, name: str
+) -> None:
+    """Names become parts of paths, so they are checked first."""
+    with pytest.raises(RequestError):
+        world.get(container, WIDE, ifname=ifname, name=name)
+    assert not os.path.exists(f"{world.paths.run}/ipam/{NETWORK}")
+
+
+@pytest.mark.parametrize("network", ["..", "a/b", "", "Lan"])
+def test_any_act_on_an_illegal_network_is_refused(world: World, network: str) -> None:
+    """No act follows a name out of its directory."""
+    address = Address.parse("10.9.0.2")
+    for act in (
+        lambda: world.store.allocate(network, (WIDE,), (), make_holder("c0"), "c0"),
+        lambda: world.store.release(network, address, "c0"),
+        lambda: world.store.leases(network),
+        lambda: world.store.remove_network(network),
+        lambda: world.reservations.names(network),
+        lambda: world.reservations.remove_network(network),
+    ):
+        with pytest.raises(RequestError):
+            act()
+
+
+def test_allocate_that_can_not_write_leaves_nothing(world: World) -> None:
+    """A write that fails is one clear error, and the address is free."""
+    world.get("c0", WIDE)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(SystemFailure, match="cannot write in .*: File too large"):
+            world.get("c1", WIDE, SIX)
+        assert world.free("10.9.0.2", "c0")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert world.store.networks() == ()
+    assert os.listdir(world.path("holders")) == []
+
+
+def test_allocate_in_anothers_directory_is_refused(world: World) -> None:
+    """A directory that others may write to is not trusted."""
+    world.get("c0", WIDE)
+    os.chmod(world.path(""), 0o777)
+
+    with pytest.raises(SystemFailure, match="others may write"):
+        world.get("c1", WIDE)

@@ -1,0 +1,419 @@
+"""How networks are defined: what comes out, what is refused, which bridges are adopted."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocinet.base.address import Address, Interface, Subnet
+from ocinet.base.errors import (
+    ConflictError,
+    ExhaustedError,
+    NotFoundError,
+    OcinetError,
+    RequestError,
+)
+from ocinet.engine.define import (
+    Device,
+    NetworkOptions,
+    Surroundings,
+    define,
+    device_of,
+    with_driver_option,
+)
+from ocinet.engine.model import Network
+from ocinet.ipam.pool import Pool, Range
+
+DOCKER0 = Device("bridge", addresses=(Interface.parse("172.17.0.1/16"),))
+BARE = Device("bridge")
+
+
+def subnets(*texts: str) -> tuple[Subnet, ...]:
+    """Read subnets."""
+    return tuple(Subnet.parse(text) for text in texts)
+
+
+def addresses(*texts: str) -> tuple[Address, ...]:
+    """Read addresses."""
+    return tuple(Address.parse(text) for text in texts)
+
+
+def span(first: str, last: str) -> Range:
+    """Read a range."""
+    return Range(Address.parse(first), Address.parse(last))
+
+
+# --- what a definition comes out as ---------------------------------------------------------
+
+
+def test_define_without_wishes_takes_the_first_free_subnet() -> None:
+    """Name and nothing else: a /24 of the pool, its first address as the gateway."""
+    network = define("lan", NetworkOptions(), Surroundings())
+    assert network == Network(
+        name="lan",
+        device=device_of("lan"),
+        pools=(Pool(Subnet.parse("10.72.0.0/24"), Address.parse("10.72.0.1")),),
+    )
+
+
+def test_device_of_is_short_and_differs_by_name() -> None:
+    """The default network has its own device name, others have eight hex digits."""
+    assert device_of("bridge") == "ocinet0"
+    names = {device_of(name) for name in ("lan", "dmz", "a" * 63)}
+    assert len(names) == 3
+    for name in names:
+        prefix, _, digits = name.partition("-")
+        assert prefix == "ocbr"
+        assert len(digits) == 8
+        int(digits, 16)
+
+
+def test_define_automatic_avoids_networks_and_the_host() -> None:
+    """What other networks have and what the host routes is passed over."""
+    other = define("a", NetworkOptions(), Surroundings())
+    around = Surroundings(networks=(other,), occupied=subnets("10.72.1.128/25", "10.72.2.0/23"))
+    assert define("b", NetworkOptions(), around).pools[0].subnet == Subnet.parse("10.72.4.0/24")
+
+
+def test_define_automatic_does_not_count_default_routes() -> None:
+    """A default route covers everything and is in nobody's way; so are a VPN's two halves."""
+    around = Surroundings(occupied=subnets("0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "::/0"))
+    assert define("b", NetworkOptions(), around).pools[0].subnet == Subnet.parse("10.72.0.0/24")
+
+
+def test_define_automatic_goes_on_to_the_next_pool() -> None:
+    """A pool that the host routes as a whole is left for the next one."""
+    around = Surroundings(
+        occupied=subnets("10.0.0.0/8"), pools=subnets("10.72.0.0/13", "172.16.0.0/16")
+    )
+    assert define("b", NetworkOptions(), around).pools[0].subnet == Subnet.parse("172.16.0.0/24")
+
+
+def test_define_automatic_says_when_nothing_is_left() -> None:
+    """No free subnet is told with what to do."""
+    around = Surroundings(occupied=subnets("10.0.0.0/8"))
+    with pytest.raises(ExhaustedError, match=r"no free /24 is left in 10\.72\.0\.0/13") as caught:
+        define("b", NetworkOptions(), around)
+    assert "--subnet" in caught.value.hint
+
+
+def test_define_automatic_ipv6_skips_a_whole_route_at_once() -> None:
+    """A pool of 2^24 subnets that is routed in one piece takes no time."""
+    around = Surroundings(
+        pools=subnets("10.72.0.0/13", "fd00::/40", "fd01::/48"), occupied=subnets("fd00::/40")
+    )
+    network = define("b", NetworkOptions(ipv6=True), around)
+    assert network.pools[1] == Pool(Subnet.parse("fd01::/64"), Address.parse("fd01::1"))
+
+
+@pytest.mark.parametrize(
+    ("options", "setting", "families"),
+    [
+        (NetworkOptions(), False, (4,)),
+        (NetworkOptions(ipv6=True), False, (4, 6)),
+        (NetworkOptions(), True, (4, 6)),
+        (NetworkOptions(subnets=subnets("10.9.0.0/24")), True, (4,)),
+        (NetworkOptions(subnets=subnets("10.9.0.0/24"), ipv6=True), False, (4, 6)),
+        (NetworkOptions(subnets=subnets("fd00:9::/64"), ipv6=True), False, (6,)),
+        (NetworkOptions(subnets=subnets("fd00:9::/64")), False, (6,)),
+        (NetworkOptions(subnets=subnets("10.9.0.0/24", "fd00:9::/64")), False, (4, 6)),
+    ],
+)
+def test_define_has_the_families_that_are_asked_for(
+    options: NetworkOptions, setting: bool, families: tuple[int, ...]
+) -> None:
+    """As podman: given subnets are all there is, but for --ipv6."""
+    around = Surroundings(pools=subnets("10.72.0.0/13", "fd01::/48"), ipv6=setting)
+    assert define("lan", options, around).families == families
+
+
+@pytest.mark.parametrize(
+    ("subnet", "given_gateway", "gateway"),
+    [
+        ("10.9.0.0/24", None, "10.9.0.1"),
+        ("10.9.0.0/24", "10.9.0.254", "10.9.0.254"),
+        ("10.9.0.0/31", None, "10.9.0.0"),
+        ("10.9.0.0/31", "10.9.0.1", "10.9.0.1"),
+        ("10.9.0.0/30", None, "10.9.0.1"),
+        ("fd00:9::/64", None, "fd00:9::1"),
+        ("fd00:9::/64", "fd00:9::ffff:ffff:ffff:ffff", "fd00:9::ffff:ffff:ffff:ffff"),
+        ("fd00:9::/127", None, "fd00:9::"),
+    ],
+)
+def test_define_chooses_the_gateway(subnet: str, given_gateway: str | None, gateway: str) -> None:
+    """The first usable address, or the one that is asked for."""
+    wished = addresses(given_gateway) if given_gateway else ()
+    network = define("n", NetworkOptions(subnets=subnets(subnet), gateways=wished), Surroundings())
+    assert network.pools == (Pool(Subnet.parse(subnet), Address.parse(gateway)),)
+
+
+def test_define_sorts_gateways_and_ranges_by_subnet() -> None:
+    """Each goes to the subnet that it lies in, whatever the order of the flags."""
+    options = NetworkOptions(
+        subnets=subnets("10.9.0.0/24", "fd00:9::/64", "10.10.0.0/16"),
+        gateways=addresses("fd00:9::9", "10.10.0.9"),
+        ranges=(
+            span("fd00:9::100", "fd00:9::1ff"),
+            span("10.10.1.0", "10.10.1.255"),
+            span("10.10.3.0", "10.10.3.9"),
+        ),
+    )
+    assert define("n", options, Surroundings()).pools == (
+        Pool(Subnet.parse("10.9.0.0/24"), Address.parse("10.9.0.1")),
+        Pool(
+            Subnet.parse("fd00:9::/64"),
+            Address.parse("fd00:9::9"),
+            (span("fd00:9::100", "fd00:9::1ff"),),
+        ),
+        Pool(
+            Subnet.parse("10.10.0.0/16"),
+            Address.parse("10.10.0.9"),
+            (span("10.10.1.0", "10.10.1.255"), span("10.10.3.0", "10.10.3.9")),
+        ),
+    )
+
+
+def test_define_keeps_the_other_wishes() -> None:
+    """internal, mtu, device, labels and masquerade are taken over."""
+    options = NetworkOptions(
+        internal=True, mtu=9000, device="br-web", masquerade=False, labels=(("a", "b"),)
+    )
+    network = define("n", options, Surroundings())
+    assert (network.internal, network.mtu, network.device) == (True, 9000, "br-web")
+    assert (network.masquerade, network.labels, network.managed) == (False, (("a", "b"),), True)
+
+
+LAN = Network("lan", "br-lan", (Pool(Subnet.parse("10.9.0.0/24"), Address.parse("10.9.0.1")),))
+AROUND = Surroundings(networks=(LAN,), occupied=subnets("192.168.1.0/24", "0.0.0.0/0"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "kind", "why"),
+    [
+        ("lan", NetworkOptions(), ConflictError, "there is a network lan already"),
+        ("LAN", NetworkOptions(), RequestError, "'LAN' is no network name"),
+        ("../x", NetworkOptions(), RequestError, "'../x' is no network name"),
+        ("host", NetworkOptions(), RequestError, "'host' is reserved"),
+        ("b", NetworkOptions(device="br-lan"), ConflictError, "br-lan is network lan's"),
+        ("b", NetworkOptions(device="a/b"), RequestError, "'a/b' is no interface name"),
+        ("b", NetworkOptions(subnets=subnets("10.9.0.128/25")), ConflictError,
+         "10.9.0.128/25 overlaps 10.9.0.0/24 of lan"),
+        ("b", NetworkOptions(subnets=subnets("10.0.0.0/8")), ConflictError,
+         "10.0.0.0/8 overlaps 10.9.0.0/24 of lan"),
+        ("b", NetworkOptions(subnets=subnets("192.168.0.0/16")), ConflictError,
+         "192.168.0.0/16 overlaps 192.168.1.0/24, which the host uses"),
+        ("b", NetworkOptions(subnets=subnets("10.8.0.0/24", "10.8.0.0/25")), RequestError,
+         "10.8.0.0/25 overlaps 10.8.0.0/24, which is given too"),
+        ("b", NetworkOptions(subnets=subnets("10.8.0.1/32")), RequestError,
+         "10.8.0.1/32 is no subnet for containers"),
+        ("b", NetworkOptions(subnets=subnets("fd00::1/128")), RequestError,
+         "fd00::1/128 is no subnet for containers"),
+        ("b", NetworkOptions(subnets=subnets("0.0.0.0/0")), RequestError,
+         "0.0.0.0/0 is no subnet for containers"),
+        ("b", NetworkOptions(subnets=subnets("127.1.0.0/16")), RequestError,
+         "overlaps 127.0.0.0/8, which no container can use"),
+        ("b", NetworkOptions(subnets=subnets("fe80::/64")), RequestError, "overlaps fe80::/10"),
+        ("b", NetworkOptions(subnets=subnets("240.0.0.0/24")), RequestError, "224.0.0.0/3"),
+        ("b", NetworkOptions(gateways=addresses("10.8.0.1")), RequestError,
+         "the gateway 10.8.0.1 is not in 10.72.0.0/24"),
+        ("b", NetworkOptions(subnets=subnets("10.8.0.0/24"), gateways=addresses("fd00::1")),
+         RequestError, "the gateway fd00::1 is not in 10.8.0.0/24"),
+        ("b", NetworkOptions(subnets=subnets("10.8.0.0/24"), gateways=addresses("10.8.0.0")),
+         RequestError, "10.8.0.0 is the network address of 10.8.0.0/24"),
+        ("b", NetworkOptions(subnets=subnets("10.8.0.0/24"), gateways=addresses("10.8.0.255")),
+         RequestError, "10.8.0.255 is the broadcast address of 10.8.0.0/24"),
+        ("b", NetworkOptions(subnets=subnets("10.8.0.0/24"),
+                             gateways=addresses("10.8.0.1", "10.8.0.2")),
+         RequestError, "10.8.0.0/24 has two gateways: 10.8.0.1 and 10.8.0.2"),
+        ("b", NetworkOptions(subnets=subnets("10.8.0.0/24"),
+                             ranges=(span("10.8.0.200", "10.8.1.4"),)),
+         RequestError, "the range 10.8.0.200-10.8.1.4 is not in 10.8.0.0/24"),
+        ("b", NetworkOptions(subnets=subnets("10.8.0.0/24"),
+                             ranges=(span("10.8.0.9", "10.8.0.4"),)),
+         RequestError, "the range 10.8.0.9-10.8.0.4 runs backwards"),
+        ("b", NetworkOptions(mtu=67), RequestError, "67 is no MTU"),
+        ("b", NetworkOptions(mtu=65536), RequestError, "65536 is no MTU"),
+        ("b", NetworkOptions(mtu=1279, subnets=subnets("fd00:9::/64")), RequestError,
+         "1279 is no MTU"),
+    ],
+)  # fmt: skip
+def test_define_refuses(
+    name: str, options: NetworkOptions, kind: type[OcinetError], why: str
+) -> None:
+    """What can't work is refused, and the error names what is in the way."""
+    with pytest.raises(OcinetError) as caught:
+        define(name, options, AROUND)
+    assert type(caught.value) is kind
+    assert why in caught.value.why
+
+
+def test_define_refuses_a_strangers_link_as_its_bridge() -> None:
+    """A bridge that somebody else made is not taken over in silence."""
+    around = Surroundings(device=DOCKER0)
+    with pytest.raises(ConflictError, match="docker0 that ocinet did not make") as caught:
+        define("b", NetworkOptions(device="docker0"), around)
+    assert "--unmanaged" in caught.value.hint
+
+
+def test_define_takes_a_bridge_that_ocinet_left() -> None:
+    """A bridge of ours that outlived its network is used again."""
+    around = Surroundings(device=Device("bridge", ours=True))
+    assert define("b", NetworkOptions(device="br-b"), around).device == "br-b"
+
+
+# --- adopted bridges ------------------------------------------------------------------------
+
+
+def test_define_unmanaged_reads_subnet_and_gateway_from_the_bridge() -> None:
+    """`--bridge docker0 --unmanaged` needs nothing else, its own route notwithstanding."""
+    options = NetworkOptions(device="docker0", unmanaged=True)
+    around = Surroundings(device=DOCKER0, occupied=subnets("172.17.0.0/16"))
+    network = define("dock", options, around)
+    assert network.pools == (Pool(Subnet.parse("172.17.0.0/16"), Address.parse("172.17.0.1")),)
+    assert not network.managed
+    assert network.masquerade
+
+
+def test_define_unmanaged_with_a_range_gives_out_that_alone() -> None:
+    """--ip-range keeps clear of what the bridge's owner gives out."""
+    options = NetworkOptions(
+        device="docker0", unmanaged=True, ranges=(span("172.17.200.0", "172.17.200.255"),)
+    )
+    pool = define("dock", options, Surroundings(device=DOCKER0)).pools[0]
+    assert pool.ranges == (span("172.17.200.0", "172.17.200.255"),)
+
+
+def test_define_unmanaged_with_a_gateway_elsewhere_does_not_masquerade() -> None:
+    """What leaves through another router leaves as it is."""
+    options = NetworkOptions(
+        device="br0", unmanaged=True, subnets=subnets("10.1.0.0/24"),
+        gateways=addresses("10.1.0.254"),
+    )  # fmt: skip
+    network = define("site", options, Surroundings(device=BARE))
+    assert network.pools == (Pool(Subnet.parse("10.1.0.0/24"), Address.parse("10.1.0.254")),)
+    assert not network.masquerade
+    wished = define("site", options.replace(masquerade=True), Surroundings(device=BARE))
+    assert wished.masquerade
+
+
+def test_define_unmanaged_without_any_gateway_has_none() -> None:
+    """A bridge without an address and no --gateway: containers reach their subnet alone."""
+    options = NetworkOptions(device="br0", unmanaged=True, subnets=subnets("10.1.0.0/24"))
+    assert define("site", options, Surroundings(device=BARE)).pools[0].gateway is None
+
+
+@pytest.mark.parametrize(
+    ("ipv6", "expected"),
+    [(False, ("10.1.0.0/24",)), (True, ("10.1.0.0/24", "fd00:1::/64"))],
+)
+def test_define_unmanaged_takes_ipv6_when_it_is_wished(
+    ipv6: bool, expected: tuple[str, ...]
+) -> None:
+    """Link-local addresses tell nothing; global ones count with --ipv6."""
+    bears = ("10.1.0.1/24", "fe80::1/64", "fd00:1::1/64", "169.254.1.1/16")
+    device = Device("bridge", addresses=tuple(Interface.parse(text) for text in bears))
+    options = NetworkOptions(device="br0", unmanaged=True, ipv6=ipv6)
+    pools = define("site", options, Surroundings(device=device)).pools
+    assert tuple(str(pool.subnet) for pool in pools) == expected
+
+
+def test_define_unmanaged_on_an_ipv6_only_bridge_needs_no_flag() -> None:
+    """Where there is nothing but IPv6, it is meant."""
+    device = Device("bridge", addresses=(Interface.parse("fd00:1::1/64"),))
+    options = NetworkOptions(device="br0", unmanaged=True)
+    assert define("site", options, Surroundings(device=device)).families == (6,)
+
+
+@pytest.mark.parametrize(
+    ("options", "device", "kind", "why"),
+    [
+        (NetworkOptions(unmanaged=True), BARE, RequestError,
+         "--unmanaged needs to know the bridge"),
+        (NetworkOptions(unmanaged=True, device="br0"), None, NotFoundError, "no bridge br0"),
+        (NetworkOptions(unmanaged=True, device="br0"), Device("veth"), RequestError,
+         "br0 is no bridge but veth"),
+        (NetworkOptions(unmanaged=True, device="br0"), Device(""), RequestError, "a plain link"),
+        (NetworkOptions(unmanaged=True, device="br0"), BARE, RequestError, "br0 has no address"),
+        (NetworkOptions(unmanaged=True, device="br-lan"), BARE, ConflictError, "network lan's"),
+        (NetworkOptions(unmanaged=True, device="docker0", subnets=subnets("172.17.5.0/24")),
+         DOCKER0, RequestError, "docker0 has 172.17.0.0/16, not 172.17.5.0/24"),
+        (NetworkOptions(unmanaged=True, device="docker0", gateways=addresses("10.1.1.1")),
+         DOCKER0, RequestError, "the gateway 10.1.1.1 is not in 172.17.0.0/16"),
+        (NetworkOptions(unmanaged=True, device="br0", subnets=subnets("10.9.0.0/16")), BARE,
+         ConflictError, "10.9.0.0/16 overlaps 10.9.0.0/24 of lan"),
+    ],
+)  # fmt: skip
+def test_define_unmanaged_refuses(
+    options: NetworkOptions, device: Device | None, kind: type[OcinetError], why: str
+) -> None:
+    """What can't be adopted is refused with the reason."""
+    with pytest.raises(OcinetError) as caught:
+        define("site", options, AROUND.replace(device=device))
+    assert type(caught.value) is kind
+    assert why in caught.value.why
+
+
+# --- docker's and podman's driver options ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "wished"),
+    [
+        ("com.docker.network.driver.mtu=1400", NetworkOptions(mtu=1400)),
+        ("mtu=1400", NetworkOptions(mtu=1400)),
+        ("com.docker.network.bridge.name=br-web", NetworkOptions(device="br-web")),
+        ("com.docker.network.bridge.enable_ip_masquerade=false", NetworkOptions(masquerade=False)),
+        ("com.docker.network.bridge.enable_ip_masquerade=true", NetworkOptions(masquerade=True)),
+        ("mode=unmanaged", NetworkOptions(unmanaged=True)),
+        ("mode=managed", NetworkOptions()),
+    ],
+)
+def test_with_driver_option_maps_what_is_known(text: str, wished: NetworkOptions) -> None:
+    """The options that docker's and podman's users know mean the same here."""
+    assert with_driver_option(NetworkOptions(), text) == wished
+
+
+@pytest.mark.parametrize(
+    ("text", "why", "hint"),
+    [
+        ("com.docker.network.driver.mtux=1", "unknown option", "did you mean"),
+        ("vlan=5", "unknown option 'vlan'", "known are: com.docker.network.driver.mtu"),
+        ("", "unknown option ''", "known are"),
+        ("mtu", "mtu must be a number of bytes, not ''", ""),
+        ("mtu=²", "mtu must be a number of bytes, not '²'", ""),
+        ("com.docker.network.bridge.enable_ip_masquerade=no", "must be false or true", ""),
+        ("mode=macvlan", "mode must be managed or unmanaged", ""),
+        ("com.docker.network.bridge.name=a b", "'a b' is no interface name", ""),
+    ],
+)
+def test_with_driver_option_refuses_what_is_not(text: str, why: str, hint: str) -> None:
+    """An option that would be ignored is an error."""
+    with pytest.raises(RequestError) as caught:
+        with_driver_option(NetworkOptions(), text)
+    assert why in caught.value.why
+    assert caught.value.hint.startswith(hint)
+
+
+@given(
+    occupied=st.lists(
+        st.builds(
+            lambda value, length: Interface(Address(4, 10 << 24 | value), length).subnet,
+            st.integers(0, (1 << 24) - 1),
+            st.integers(9, 32),
+        ),
+        max_size=20,
+    )
+)
+def test_define_automatic_never_overlaps(occupied: list[Subnet]) -> None:
+    """Whatever the host routes, an automatic subnet is clear of it and in the pool."""
+    around = Surroundings(occupied=tuple(occupied), pools=subnets("10.72.0.0/16"))
+    try:
+        subnet = define("lan", NetworkOptions(), around).pools[0].subnet
+    except ExhaustedError:
+        candidates = [Subnet(4, 10 << 24 | 72 << 16 | third << 8, 24) for third in range(256)]
+        assert all(any(one.overlaps(it) for it in occupied) for one in candidates)
+        return
+    assert subnet.prefixlen == 24
+    assert subnet.overlaps(around.pools[0])
+    assert not any(subnet.overlaps(other) for other in occupied)

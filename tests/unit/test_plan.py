@@ -1,0 +1,405 @@
+"""Plans: what is wanted and what was observed, and the steps between."""
+
+from __future__ import annotations
+
+import pytest
+
+from ocinet.base.address import Address, Interface, Subnet
+from ocinet.base.clock import Process
+from ocinet.base.errors import ConflictError, NotFoundError, RequestError
+from ocinet.engine.firewall import FirewallState
+from ocinet.engine.kernel import Link
+from ocinet.engine.model import (
+    Attachment,
+    Container,
+    Endpoint,
+    EndpointRequest,
+    Member,
+    Network,
+    PortRule,
+    Publish,
+    Request,
+    Route,
+)
+from ocinet.engine.plan import (
+    DeviceState,
+    Grant,
+    Observed,
+    Wanted,
+    assign_ifnames,
+    check_request,
+    derive_mac,
+    host_ifname,
+    make_endpoint,
+    make_ports,
+    plan_attach,
+    plan_detach,
+)
+from ocinet.engine.settings import Settings
+from ocinet.engine.steps import (
+    AcceptForward,
+    AddVeth,
+    CloseFirewall,
+    ConfigureInside,
+    DeleteLinks,
+    EnterNetwork,
+    ForgetFlows,
+    MakeBridge,
+    MakeTable,
+    NameSandbox,
+    OpenFirewall,
+    RaiseLoopback,
+    RouteLoopback,
+    SetHairpin,
+    SetSysctl,
+    UnnameSandbox,
+)
+from ocinet.ipam.pool import Pool
+
+A = Address.parse
+WEB = Container("web0123456789", "web", "/b/web", Process(42, 7), "hook")
+SANDBOX = "4:4026532999"
+TO_10 = Route(Subnet.parse("10.0.0.0/8"))
+PORT = PortRule("tcp", None, 8080, A("10.9.0.2"), 80)
+
+
+def network(name: str = "lan", **changes: object) -> Network:
+    """Return a network on 10.9.0.0/24."""
+    pool = Pool(Subnet.parse("10.9.0.0/24"), A("10.9.0.1"))
+    return Network(name, f"br-{name}", (pool,), created="2026-01-01").replace(**changes)
+
+
+def dual(name: str = "lan") -> Network:
+    """Return a network on 10.9.0.0/24 and fd00:9::/64."""
+    six = Pool(Subnet.parse("fd00:9::/64"), A("fd00:9::1"))
+    return network(name, pools=(*network().pools, six))
+
+
+def link(device: str = "br-lan", **changes: object) -> Link:
+    """Return a bridge that is up."""
+    fields = {"ifindex": 5, "ifname": device, "kind": "bridge", "mtu": 1400, "mac": "",
+              "up": True, "master": 0, "group": 0, "alias": ""}  # fmt: skip
+    return Link(**{**fields, **changes})
+
+
+def observed(*devices: DeviceState, **changes: object) -> Observed:
+    """Return a host that is ready: the table is there, and it forwards."""
+    firewall = FirewallState(table=True)
+    return Observed(devices, firewall, "1", "1").replace(**changes)
+
+
+def ready(device: str = "br-lan", **changes: object) -> DeviceState:
+    """Return a bridge with its gateway address."""
+    addresses = (Interface.parse("10.9.0.1/24"),)
+    return DeviceState(device, link(device), addresses, 1400, "1").replace(**changes)
+
+
+def endpoint(**changes: object) -> Endpoint:
+    """Return the endpoint that the first container of a network gets."""
+    grant = Grant(WEB.id, SANDBOX, (A("10.9.0.2"),), 1400, default_for=(4, 6))
+    made = make_endpoint(EndpointRequest("lan", ifname="eth0"), network(), grant)
+    return made.replace(**changes)
+
+
+def wanted(**changes: object) -> Wanted:
+    """Return one container on one network."""
+    return Wanted(
+        WEB, "web", name_sandbox=True, networks=(network(),), endpoints=(endpoint(),)
+    ).replace(**changes)
+
+
+def kinds(steps: tuple[object, ...]) -> list[type]:
+    """Return the types of steps, in order."""
+    return [type(step) for step in steps]
+
+
+def test_plan_attach_on_a_ready_host_is_four_steps() -> None:
+    """A later container costs a name, one firewall transaction, a veth and a batch."""
+    steps = plan_attach(wanted(), observed(ready()), Settings())
+
+    assert kinds(steps) == [NameSandbox, OpenFirewall, AddVeth, ConfigureInside]
+
+
+def test_plan_attach_twice_gives_equal_plans() -> None:
+    """The same arguments give the same plan."""
+    first = plan_attach(wanted(ports=(PORT,)), observed(ready()), Settings())
+
+    assert first == plan_attach(wanted(ports=(PORT,)), observed(ready()), Settings())
+
+
+def test_plan_attach_on_a_fresh_host_makes_the_shared_things_first() -> None:
+    """Bridge, forwarding and table are there before the first packet can be."""
+    state = DeviceState("br-lan", None, (), 1500)
+    fresh = observed(state, firewall=FirewallState(table=False), ip_forward="0")
+
+    steps = plan_attach(wanted(), fresh, Settings())
+
+    assert kinds(steps) == [
+        NameSandbox, MakeBridge, SetSysctl, MakeTable, EnterNetwork, OpenFirewall, AddVeth,
+        ConfigureInside,
+    ]  # fmt: skip
+    assert steps[1].addresses == (Interface.parse("10.9.0.1/24"),)
+    assert steps[1].mtu == 1500
+    assert steps[2] == SetSysctl("net/ipv4/ip_forward", "1", "0")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(ready(link=link(up=False)), id="down"),
+        pytest.param(ready(addresses=()), id="without its address"),
+    ],
+)
+def test_plan_attach_on_a_damaged_bridge_mends_it(state: DeviceState) -> None:
+    """A bridge that is down or lost its address is made whole."""
+    assert MakeBridge in kinds(plan_attach(wanted(), observed(state), Settings()))
+
+
+def test_plan_attach_on_an_adopted_bridge_never_changes_it() -> None:
+    """An unmanaged bridge keeps its state, its address, and its forwarding policy."""
+    adopted = network(managed=False)
+    host = observed(ready(addresses=()), ip_forward="0")
+
+    steps = plan_attach(wanted(networks=(adopted,)), host, Settings())
+
+    assert kinds(steps) == [NameSandbox, OpenFirewall, AddVeth, ConfigureInside]
+    assert not steps[1].networks[0].isolated
+    assert not steps[1].networks[0].masquerade
+
+
+@pytest.mark.parametrize("gone", [None, link(up=False)])
+def test_plan_attach_on_an_adopted_bridge_that_is_gone_is_refused(gone: Link | None) -> None:
+    """We don't make or raise what is not ours."""
+    host = observed(ready(link=gone))
+
+    with pytest.raises(NotFoundError, match="br-lan"):
+        plan_attach(wanted(networks=(network(managed=False),)), host, Settings())
+
+
+def test_plan_attach_to_a_link_that_is_no_bridge_is_refused() -> None:
+    """A dummy or a NIC with a bridge's name is left alone."""
+    host = observed(ready(link=link(kind="vxlan")))
+
+    with pytest.raises(ConflictError, match="vxlan"):
+        plan_attach(wanted(), host, Settings())
+
+
+def test_plan_attach_with_ports_opens_loopback_only_after_the_table() -> None:
+    """route_localnet without the raw drop would open every 127.0.0.1 service."""
+    host = observed(ready(route_localnet="0"), firewall=FirewallState(table=False))
+
+    steps = plan_attach(wanted(ports=(PORT,), hairpins=("oc1",)), host, Settings())
+
+    localnet = RouteLoopback("br-lan", "1")
+    assert steps.index(localnet) > kinds(steps).index(MakeTable)
+    assert steps.index(localnet) > kinds(steps).index(OpenFirewall)
+    assert steps[-1] == SetHairpin("oc1")
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        PORT.replace(host_address=A("192.0.2.7")),
+        PORT.replace(address=A("fd00:9::2")),
+    ],
+)
+def test_plan_attach_with_ports_off_loopback_leaves_route_localnet(port: PortRule) -> None:
+    """A port that 127.0.0.1 does not lead to needs no route_localnet."""
+    steps = plan_attach(wanted(ports=(port,)), observed(ready(route_localnet="0")), Settings())
+
+    assert RouteLoopback not in kinds(steps)
+
+
+def test_plan_attach_with_udp_ports_forgets_old_flows_last() -> None:
+    """A flow that was tracked before the port opened would keep its old end."""
+    udp = PORT.replace(protocol="udp")
+
+    steps = plan_attach(wanted(ports=(PORT, udp)), observed(ready()), Settings())
+
+    assert steps[-1] == ForgetFlows((udp,))
+
+
+def test_plan_attach_for_ipv6_keeps_advertised_routes() -> None:
+    """accept_ra=2 comes before forwarding, which would drop the host's own route."""
+    host = observed(ready(), ipv6_forward="0", ra_uplinks=(("wan", "1"),))
+
+    steps = plan_attach(wanted(networks=(dual(),)), host, Settings())
+
+    writes = [(step.key, step.value) for step in steps if isinstance(step, SetSysctl)]
+    assert writes == [("net/ipv6/conf/wan/accept_ra", "2"), ("net/ipv6/conf/all/forwarding", "1")]
+
+
+def test_plan_attach_without_manage_sysctls_writes_none() -> None:
+    """An operator who sets sysctls himself is left to it."""
+    host = observed(ready(route_localnet="0"), ip_forward="0")
+
+    steps = plan_attach(wanted(ports=(PORT,)), host, Settings(manage_sysctls=False))
+
+    assert not {SetSysctl, RouteLoopback} & set(kinds(steps))
+
+
+def test_plan_attach_behind_a_dropping_forward_chain_accepts_once() -> None:
+    """The accept rule is added where it is missing and allowed, and nowhere else."""
+    firewall = FirewallState(table=True, forward_drop=("ip filter FORWARD",))
+
+    def accepts(state: DeviceState, settings: Settings) -> list[object]:
+        steps = plan_attach(wanted(), observed(state, firewall=firewall), settings)
+        return [step for step in steps if isinstance(step, AcceptForward)]
+
+    assert accepts(ready(), Settings()) == [AcceptForward("br-lan", managed=True)]
+    assert accepts(ready(forward_accepted=True), Settings()) == []
+    assert accepts(ready(), Settings(forward_accept=False)) == []
+
+
+def test_plan_attach_without_networks_raises_loopback_only() -> None:
+    """Mode none is a sandbox with `lo` and a name."""
+    steps = plan_attach(Wanted(WEB, "web", name_sandbox=True), observed(), Settings())
+
+    assert steps == (NameSandbox("web", Process(42, 7)), RaiseLoopback("web"))
+
+
+def test_plan_detach_takes_ports_before_links_before_the_name() -> None:
+    """Nothing is led to a link that is gone, and the name stays until the end."""
+    udp = PORT.replace(protocol="udp")
+    record = Attachment(WEB, "bridge", "attached", SANDBOX, "boot", "now", (endpoint(),),
+                        (PORT, udp), "web", (Member("m", "m", "", Process(43, 8)),))  # fmt: skip
+
+    steps = plan_detach(record, record.ports)
+
+    assert steps == (
+        CloseFirewall((PORT, udp)),
+        ForgetFlows((udp,)),
+        DeleteLinks((endpoint().host_ifname,)),
+        UnnameSandbox("web", (Process(42, 7), Process(43, 8))),
+    )
+
+
+def test_plan_detach_leaves_ports_that_another_holds() -> None:
+    """A late detach never closes what somebody else opened since."""
+    record = Attachment(WEB, "bridge", "attached", SANDBOX, "boot", "now", (endpoint(),), (PORT,))
+
+    assert kinds(plan_detach(record, ())) == [DeleteLinks]
+
+
+def test_assign_ifnames_fills_the_gaps() -> None:
+    """Interfaces without a name get the first free of eth0, eth1, …."""
+    wishes = (EndpointRequest("a"), EndpointRequest("b", ifname="eth1"), EndpointRequest("c"))
+
+    named = assign_ifnames(wishes, ("eth0",))
+
+    assert [one.ifname for one in named] == ["eth2", "eth1", "eth3"]
+
+
+def test_assign_ifnames_that_are_used_is_refused() -> None:
+    """A name that the sandbox has already can't be given twice."""
+    with pytest.raises(ConflictError, match="eth0"):
+        assign_ifnames((EndpointRequest("a", ifname="eth0"),), ("eth0",))
+
+
+def test_host_ifname_differs_by_container_interface_and_sandbox() -> None:
+    """A restart never wants the name that the dead sandbox still keeps taken."""
+    names = {
+        host_ifname(container, ifname, sandbox)
+        for container in ("a", "b")
+        for ifname in ("eth0", "eth1")
+        for sandbox in ("4:1", "4:2")
+    }
+
+    assert len(names) == 8
+    assert {len(name) for name in names} == {15}
+
+
+def test_derive_mac_is_unicast_local_and_of_the_address() -> None:
+    """The same address has the same MAC in whatever container."""
+    assert derive_mac(A("10.9.0.2")) == "02:6f:0a:09:00:02"
+    assert derive_mac(A("fd00::2")) == derive_mac(A("fd00::2")) != derive_mac(A("fd00::3"))
+
+
+def test_make_endpoint_takes_prefix_and_gateway_of_its_pools() -> None:
+    """Each address has its own pool's prefix, each family its own default route."""
+    both = (A("10.9.0.2"), A("fd00:9::2"))
+    grant = Grant("c", SANDBOX, both, 1400, default_for=(4, 6))
+
+    made = make_endpoint(EndpointRequest("lan", ifname="eth0"), dual(), grant)
+
+    assert [str(one) for one in made.addresses] == ["10.9.0.2/24", "fd00:9::2/64"]
+    assert made.routes == (
+        Route(Subnet.parse("0.0.0.0/0"), A("10.9.0.1")),
+        Route(Subnet.parse("::/0"), A("fd00:9::1")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("wish", "of", "default_for", "routes"),
+    [
+        pytest.param(EndpointRequest("lan", ifname="e"), network(internal=True), (4,), (),
+                     id="internal"),
+        pytest.param(EndpointRequest("lan", ifname="e"), network(), (), (), id="second network"),
+        pytest.param(EndpointRequest("lan", ifname="e", gateway=A("10.9.0.9")), network(), (4,),
+                     (Route(Subnet.parse("0.0.0.0/0"), A("10.9.0.9")),), id="own gateway"),
+        pytest.param(EndpointRequest("lan", ifname="e", routes=(TO_10,)), network(), (), (TO_10,),
+                     id="extra route"),
+    ],
+)  # fmt: skip
+def test_make_endpoint_routes(
+    wish: EndpointRequest, of: Network, default_for: tuple[int, ...], routes: tuple[Route, ...]
+) -> None:
+    """The default route is the first network's, through whatever gateway is asked for."""
+    grant = Grant("c", SANDBOX, (A("10.9.0.2"),), 1400, default_for=default_for)
+
+    made = make_endpoint(wish, of, grant)
+
+    assert made.routes == routes
+
+
+def test_make_ports_without_host_address_covers_both_families() -> None:
+    """As with Docker, a plain publish is for IPv4, and IPv6 where the container has it."""
+    both = endpoint(addresses=(Interface.parse("10.9.0.2/24"), Interface.parse("fd00:9::2/64")))
+    wish = Publish("tcp", None, 8080, 80)
+
+    assert make_ports((wish,), (both,), ()) == (PORT, PORT.replace(address=A("fd00:9::2")))
+    assert make_ports((wish,), (endpoint(),), ()) == (PORT,)
+
+
+@pytest.mark.parametrize(
+    ("wish", "internal"),
+    [
+        (Publish("tcp", A("fd00::1"), 8080, 80), ()),
+        (Publish("tcp", None, 8080, 80), ("lan",)),
+    ],
+)
+def test_make_ports_that_lead_nowhere_is_refused(wish: Publish, internal: tuple[str, ...]) -> None:
+    """A port needs an address of its family on a network that can be reached."""
+    with pytest.raises(RequestError, match="8080"):
+        make_ports((wish,), (endpoint(),), internal)
+
+
+@pytest.mark.parametrize(
+    ("wish", "publish", "of", "words"),
+    [
+        (EndpointRequest("lan", (A("10.8.0.1"),)), (), network(), "10.8.0.1 is not in"),
+        (EndpointRequest("lan", gateway=A("fd00::1")), (), network(), "family"),
+        (EndpointRequest("lan", mtu=600), (), dual(), "too small for IPv6"),
+        (EndpointRequest("lan"), (Publish("tcp", None, 1, 1),), network(internal=True), "internal"),
+    ],
+)
+def test_check_request_that_does_not_fit_is_refused(
+    wish: EndpointRequest, publish: tuple[Publish, ...], of: Network, words: str
+) -> None:
+    """What a network can't give is refused before anything is allocated."""
+    with pytest.raises(RequestError, match=words):
+        check_request(Request("bridge", "", (wish,), publish), (of,))
+
+
+def test_inverse_of_every_attach_step_is_named_or_implied() -> None:
+    """Undoing a whole plan leaves only what goes with a link or a sandbox."""
+    host = observed(
+        DeviceState("br-lan", None, (), 1500),
+        firewall=FirewallState(table=False, forward_drop=("ip filter FORWARD",)),
+        ip_forward="0",
+    )
+    steps = plan_attach(wanted(ports=(PORT,), hairpins=("oc1",)), host, Settings())
+
+    without = {type(step) for step in steps if step.inverse() is None}
+
+    assert without == {ConfigureInside, SetHairpin}
