@@ -1,0 +1,55 @@
+"""What holds for every test: it leaves no descriptor, thread or child behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_KINDS = ("unit", "netns", "engines")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the name of the folder that it is in."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in _KINDS:
+            item.add_marker(folder)
+
+
+def _descriptors() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[name] = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:  # the one that lists them
+            continue
+    return found
+
+
+def _children() -> set[str]:
+    children: set[str] = set()
+    for task in os.listdir("/proc/self/task"):
+        try:
+            children.update(Path(f"/proc/self/task/{task}/children").read_text().split())
+        except FileNotFoundError:  # the thread has ended
+            continue
+    return children
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[None]:
+    """Fail a test that leaves an open file, a thread or a child process."""
+    descriptors, children = _descriptors(), _children()
+    threads = set(threading.enumerate())
+    yield
+    opened = {name: to for name, to in _descriptors().items() if descriptors.get(name) != to}
+    assert not opened, f"descriptors left open: {opened}"
+    assert not set(threading.enumerate()) - threads, "threads left running"
+    assert not _children() - children, "child processes left"

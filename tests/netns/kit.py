@@ -1,0 +1,174 @@
+"""What the engine's tests in namespaces share: an engine, containers, a snapshot."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from namespaces import Sleeper, ip_json, run
+from ocinet.base.address import Address, Subnet
+from ocinet.base.clock import Deadline, Process, boot_id, now
+from ocinet.base.paths import Paths
+from ocinet.engine.engine import Engine
+from ocinet.engine.model import Container, EndpointRequest, Network, Publish, Request
+from ocinet.engine.parts import make_parts
+from ocinet.engine.sandbox import Sandbox
+from ocinet.ipam.pool import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocinet.engine.model import Attachment
+    from ocinet.engine.steps import Step
+
+PATHS = Paths("/run/test/etc", "/run/test/lib", "/run/ocinet", "/run/netns")
+__all__ = ["PATHS", "Address", "Deadline", "Host", "Pool", "Subnet", "boot_id", "now"]
+
+
+def lan(name: str = "lan", third: int = 9, **changes: Any) -> Network:
+    """Return the definition of 10.THIRD.0.0/24 on a bridge of its own."""
+    subnet = Subnet.parse(f"10.{third}.0.0/24")
+    pool = Pool(subnet, subnet.first + 1)
+    return Network(name, f"br-{name}", (pool,), created=now()).replace(**changes)
+
+
+def tcp(host_port: int, port: int = 80, protocol: str = "tcp") -> Publish:
+    """Return the wish for one published port."""
+    return Publish(protocol, None, host_port, port)  # type: ignore[arg-type]
+
+
+def on(*networks: str, publish: tuple[Publish, ...] = (), **options: Any) -> Request:
+    """Return the request for these networks."""
+    wishes = tuple(EndpointRequest(name, **options) for name in networks)
+    return Request("bridge", endpoints=wishes, publish=publish)
+
+
+class Host:
+    """An engine on the machine of one test, with networks `lan` and `dmz`."""
+
+    def __init__(self) -> None:
+        self.sleepers: dict[str, Sleeper] = {}
+        engine = self.engine()
+        with engine:
+            engine.parts.networks.add(lan())
+            engine.parts.networks.add(lan("dmz", 8))
+
+    def engine(self, trace: Callable[[Step], None] | None = None) -> Engine:
+        """Return a new engine, as each process has its own."""
+        parts = make_parts(PATHS, timeout_s=10)
+        return Engine(parts.replace(trace=trace) if trace else parts)
+
+    def start(self, name: str) -> Container:
+        """Start a sleeping process in a sandbox of its own; return it as a container."""
+        self.sleepers[name] = Sleeper()
+        return self.container(name, self.sleepers[name].pid)
+
+    @staticmethod
+    def container(name: str, pid: int) -> Container:
+        """Return a process as a container."""
+        return Container(f"{name}-id", name, f"/bundles/{name}", Process.of(pid), "hook")
+
+    def attach(
+        self, container: Container, request: Request, trace: Callable[[Step], None] | None = None
+    ) -> Attachment:
+        """Attach as a hook would."""
+        assert container.process
+        with self.engine(trace) as engine, Sandbox.open_process(container.process) as sandbox:
+            return engine.attach(container, request, sandbox)
+
+    def up(self, name: str, request: Request | None = None) -> Attachment:
+        """Start a container and attach it, on `lan` unless told otherwise."""
+        return self.attach(self.start(name), request or on("lan"))
+
+    def poststop(self, name: str, bundle: str = "") -> bool:
+        """Detach as a runtime's poststop would."""
+        with self.engine() as engine:
+            return engine.detach(f"{name}-id", bundle=bundle or f"/bundles/{name}")
+
+    def stop(self, name: str) -> bool:
+        """End a container's process and run its poststop."""
+        self.sleepers.pop(name).end()
+        return self.poststop(name)
+
+    def gc(self, *, dry_run: bool = False) -> list[tuple[str, str]]:
+        """Collect; return kinds and names."""
+        with self.engine() as engine:
+            return [(one.kind, one.name) for one in engine.gc(dry_run=dry_run)]
+
+    def close(self) -> None:
+        """End what still runs."""
+        for sleeper in self.sleepers.values():
+            sleeper.end()
+
+    def __enter__(self) -> Host:
+        """Return itself; closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """End what still runs."""
+        self.close()
+
+
+def inside(name: str, host: Host, command: str) -> str:
+    """Run a command in a container's sandbox."""
+    return run(f"nsenter -n -t {host.sleepers[name].pid} {command}")
+
+
+def eth0(host: Host, name: str, ifname: str = "eth0") -> list[str]:
+    """Return the global addresses of a container's interface, as the kernel has them."""
+    links = ip_json(f"addr show dev {ifname}", host.sleepers[name].pid)
+    return [
+        f"{one['local']}/{one['prefixlen']}"
+        for link in links
+        for one in link.get("addr_info", [])
+        if one["scope"] == "global"
+    ]
+
+
+def records() -> list[str]:
+    """Return the names of all state files that mean something, without locks."""
+    found = []
+    for root, _directories, files in os.walk(PATHS.run):
+        found += [
+            os.path.relpath(f"{root}/{name}", PATHS.run)
+            for name in files
+            if name not in ("lock", "events.jsonl", "settings.json") and "/locks" not in root
+        ]
+    return sorted(found)
+
+
+def snapshot() -> dict[str, Any]:
+    """Return what there is on the host: links, addresses, rules, state, names."""
+    links = [
+        (one["ifname"], one.get("linkinfo", {}).get("info_kind"), one.get("master"))
+        for one in ip_json("-d link")
+    ]
+    addresses = [
+        (one["ifname"], address["local"])
+        for one in ip_json("addr")
+        for address in one.get("addr_info", [])
+        if address["scope"] == "global"
+    ]
+    rules = json.loads(run("nft -j list ruleset"))["nftables"]
+    for rule in rules:
+        for thing in rule.values():
+            if isinstance(thing, dict):
+                thing.pop("handle", None)
+    return {
+        "links": sorted(links, key=str),
+        "addresses": addresses,
+        "rules": [rule for rule in rules if "metainfo" not in rule],
+        "records": records(),
+        "names": sorted(os.listdir(PATHS.netns)) if Path(PATHS.netns).is_dir() else [],
+        "ip_forward": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
+    }
+
+
+def ping(host: Host, name: str, address: str) -> bool:
+    """Tell whether a container reaches an address."""
+    pid = host.sleepers[name].pid
+    command = f"nsenter -n -t {pid} busybox ping -c 1 -W 1 {address}".split()
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -1,0 +1,440 @@
+"""Attach and detach on a real kernel: what is there after, and that nothing is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from netns.kit import Address, Host, Pool, Subnet, eth0, lan, on, ping, snapshot, tcp
+
+from namespaces import in_namespaces, ip_json, link_json, run
+from ocinet.base.errors import (
+    ConflictError,
+    ExhaustedError,
+    NotFoundError,
+    OcinetError,
+    RequestError,
+    SystemFailure,
+)
+from ocinet.engine.model import Publish, Request
+from ocinet.engine.sandbox import Sandbox
+from ocinet.engine.steps import Step
+
+PORT = tcp(8080)
+
+
+@in_namespaces
+def test_attach_gives_address_route_and_name() -> None:
+    """The recipe: a veth on the bridge, eth0 with an address, a default route, a name."""
+    with Host() as host:
+        record = host.up("web")
+
+        assert eth0(host, "web") == ["10.9.0.2/24"]
+        routes = ip_json("route", host.sleepers["web"].pid)
+        assert [(one["dst"], one.get("gateway")) for one in routes] == [
+            ("default", "10.9.0.1"),
+            ("10.9.0.0/24", None),
+        ]
+        assert "web" in run("ip netns list")
+        assert "10.9.0.2" in run("ip netns exec web ip addr")
+        host_end = link_json(record.endpoints[0].host_ifname)
+        assert host_end is not None
+        assert host_end["master"] == "br-lan"
+        assert host_end["ifalias"] == "ocinet:web-id/eth0"
+        assert host_end["ifindex"] == record.endpoints[0].host_ifindex
+        assert ping(host, "web", "10.9.0.1")
+
+
+@in_namespaces
+def test_attach_two_containers_reach_each_other() -> None:
+    """Containers of one network are neighbours."""
+    with Host() as host:
+        host.up("a")
+        host.up("b")
+
+        assert ping(host, "a", "10.9.0.3")
+        assert ping(host, "b", "10.9.0.2")
+
+
+@in_namespaces
+def test_attach_twice_changes_nothing() -> None:
+    """runc runs prestart and createRuntime both: the second call finds all done."""
+    with Host() as host:
+        web = host.start("web")
+        first = host.attach(web, on("lan", publish=(PORT,)))
+        before = snapshot()
+
+        assert host.attach(web, on("lan", publish=(PORT,))) == first
+        assert snapshot() == before
+
+
+@in_namespaces
+def test_attach_to_another_network_adds_an_interface() -> None:
+    """As with `docker network connect`, what is there stays as it is."""
+    with Host() as host:
+        web = host.start("web")
+        host.attach(web, on("lan"))
+
+        host.attach(web, on("lan", "dmz"))
+
+        assert eth0(host, "web") == ["10.9.0.2/24"]
+        assert eth0(host, "web", "eth1") == ["10.8.0.2/24"]
+        defaults = ip_json("route show default", host.sleepers["web"].pid)
+        assert [one["gateway"] for one in defaults] == ["10.9.0.1"]
+
+
+@in_namespaces
+def test_attach_of_mode_none_raises_lo_only() -> None:
+    """Mode none is recorded, named, and left alone until somebody attaches it."""
+    with Host() as host:
+        web = host.start("web")
+        host.attach(web, Request("none"))
+
+        links = ip_json("link", host.sleepers["web"].pid)
+        assert [(one["ifname"], "UP" in one["flags"]) for one in links] == [("lo", True)]
+
+        host.attach(web, on("lan"))
+        assert eth0(host, "web") == ["10.9.0.2/24"]
+
+
+@in_namespaces
+def test_detach_leaves_nothing_of_the_container() -> None:
+    """After the poststop, only the shared bridge and table are there."""
+    with Host() as host:
+        host.up("first")
+        before = snapshot()
+        host.up("web", on("lan", "dmz", publish=(PORT, tcp(53, 53, "udp"))))
+        with host.engine() as engine:
+            engine.detach("web-id")
+
+        after = snapshot()
+        assert {**after, "links": []} == {
+            **before, "links": [], "rules": after["rules"], "addresses": after["addresses"],
+        }  # fmt: skip
+        assert [link for link in after["links"] if link not in before["links"]] == [
+            ("br-dmz", "bridge", None)
+        ]
+        assert "8080" not in run("nft list ruleset")
+
+
+@in_namespaces
+def test_detach_without_a_record_is_success() -> None:
+    """A poststop may come for a container that never was."""
+    with Host() as host:
+        assert host.poststop("ghost") is False
+
+
+@in_namespaces
+def test_detach_after_the_sandbox_died_frees_address_and_port() -> None:
+    """The record alone is enough: no sandbox, no link, no bundle."""
+    with Host() as host:
+        host.up("web", on("lan", publish=(PORT,), addresses=(Address.parse("10.9.0.7"),)))
+        assert host.stop("web")
+
+        host.up("again", on("lan", publish=(PORT,), addresses=(Address.parse("10.9.0.7"),)))
+        assert eth0(host, "again") == ["10.9.0.7/24"]
+
+
+@in_namespaces
+def test_poststop_of_a_live_container_is_ignored() -> None:
+    """Only `ocinet detach` may unwire what lives: an id is unique per runtime only."""
+    with Host() as host:
+        host.up("web")
+
+        assert host.poststop("web") is False
+        assert eth0(host, "web") == ["10.9.0.2/24"]
+
+
+@in_namespaces
+def test_poststop_of_another_bundle_is_ignored() -> None:
+    """The same id under another runtime's root is another container."""
+    with Host() as host:
+        host.up("web")
+        host.sleepers["web"].end()
+
+        assert host.poststop("web", "/elsewhere/web") is False
+        assert host.poststop("web") is True
+
+
+@in_namespaces
+def test_attach_of_an_id_that_lives_elsewhere_is_refused() -> None:
+    """The first container keeps its network; the error names its bundle."""
+    with Host() as host:
+        host.up("web")
+        before = snapshot()
+        other = host.start("other").replace(id="web-id", name="web", bundle="/elsewhere")
+
+        with pytest.raises(ConflictError, match="/bundles/web"):
+            host.attach(other, on("lan"))
+        assert snapshot() == before
+
+
+@in_namespaces
+def test_attach_after_a_silent_death_settles_the_old_life() -> None:
+    """crun runs no poststop after a failed create: the next start puts it right."""
+    with Host() as host:
+        host.up("web", on("lan", publish=(PORT,)))
+        host.sleepers.pop("web").end()
+
+        host.up("web", on("lan", publish=(PORT,)))
+
+        assert len(eth0(host, "web")) == 1
+        assert ping(host, "web", "10.9.0.1")
+
+
+@in_namespaces
+def test_attach_takes_the_port_of_a_dead_container() -> None:
+    """A port whose holder died without a poststop is not lost until gc."""
+    with Host() as host:
+        host.up("old", on("lan", publish=(PORT,)))
+        host.sleepers.pop("old").end()
+
+        host.up("new", on("lan", publish=(PORT,)))
+
+        assert "tcp . 8080 : 10.9.0.3 . 80" in run("nft list map inet ocinet publish4")
+
+
+def refusals() -> list[object]:
+    """Return requests that must fail, with the error and its words."""
+    address = Address.parse
+    return [
+        pytest.param(on("lna"), NotFoundError, "did you mean lan", id="unknown network"),
+        pytest.param(on("lan", publish=(PORT,)), ConflictError, "holder", id="port taken"),
+        pytest.param(on("lan", addresses=(address("10.9.0.2"),)), ConflictError, "holder",
+                     id="address taken"),
+        pytest.param(on("lan", addresses=(address("10.9.0.1"),)), RequestError, "10.9.0.1",
+                     id="gateway address"),
+        pytest.param(on("lan", addresses=(address("10.7.0.2"),)), RequestError, "10.7.0.2",
+                     id="address of elsewhere"),
+        pytest.param(on("tiny"), ExhaustedError, "tiny", id="pool empty"),
+        pytest.param(on("lan", "inner", publish=()), RequestError, "inner", id="no such device"),
+        pytest.param(on("lan", publish=(Publish("tcp", address("192.0.2.9"), 80, 80),)),
+                     RequestError, "192.0.2.9", id="host address of elsewhere"),
+        pytest.param(Request("host"), RequestError, "--net host", id="host in a sandbox"),
+        pytest.param(Request("container", "holder"), RequestError, "holder",
+                     id="container in another sandbox"),
+        pytest.param(Request("container", "nobody"), NotFoundError, "nobody",
+                     id="container that is not"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_", "kind", "words"), refusals())
+@in_namespaces
+def test_attach_refused_leaves_all_as_before(
+    request_: Request, kind: type[OcinetError], words: str
+) -> None:
+    """A request that can't be met says so in one line and changes nothing."""
+    with Host() as host:
+        tiny = Subnet.parse("10.6.0.0/30")
+        with host.engine() as engine:
+            engine.parts.networks.add(lan("tiny", pools=(Pool(tiny, tiny.first + 1),)))
+            engine.parts.networks.add(lan("inner", 5, managed=False, device="nodev"))
+        host.up("holder", on("lan", "tiny", publish=(PORT,)))
+        web = host.start("web")
+        before = snapshot()
+
+        with pytest.raises(kind, match=words) as raised:
+            host.attach(web, request_)
+
+        assert "\n" not in str(raised.value)
+        assert "cannot attach web" in str(raised.value)
+        assert snapshot() == before
+        assert [one["ifname"] for one in ip_json("link", web.process.pid)] == ["lo"]
+
+
+@in_namespaces
+def test_attach_to_a_listening_port_is_refused() -> None:
+    """Publishing 22 would lock the admin out; the error names the process."""
+    import socket
+
+    with Host() as host, socket.create_server(("0.0.0.0", 2222)):  # on purpose
+        web = host.start("web")
+
+        with pytest.raises(ConflictError, match=str(os.getpid())):
+            host.attach(web, on("lan", publish=(tcp(2222),)))
+
+
+class Fault(SystemFailure):
+    """What a test makes fail."""
+
+
+def fail_at(number: int) -> object:
+    """Return a trace that fails before the step of that number."""
+    seen = []
+
+    def trace(step: Step) -> None:
+        seen.append(step)
+        if len(seen) > number:
+            raise Fault("", f"fault before step {number}")
+
+    return trace
+
+
+EVERYTHING = on("lan", "dmz", publish=(PORT, tcp(53, 53, "udp")))
+
+
+@in_namespaces
+def test_attach_failing_at_each_step_leaves_all_as_before() -> None:
+    """Whichever step of a plan fails, on a fresh host or a busy one, all is undone."""
+    with Host() as host:
+        web = host.start("web")
+        for busy in (False, True):
+            if busy:
+                host.up("other", on("lan"))
+            before = snapshot()
+            with host.engine() as engine, Sandbox.open_process(web.process) as sandbox:
+                count = len(engine.plan(web, EVERYTHING, sandbox))
+            assert snapshot() == before
+            assert count >= 8
+            for number in range(count):
+                with pytest.raises(Fault, match=f"step {number}"):
+                    host.attach(web, EVERYTHING, fail_at(number))
+                assert snapshot() == before, f"after a fault before step {number} of {count}"
+                assert [one["ifname"] for one in ip_json("link", web.process.pid)] == ["lo"]
+        host.attach(web, EVERYTHING)
+        assert ping(host, "web", "10.9.0.1")
+
+
+@in_namespaces
+def test_attach_killed_at_each_step_is_collected() -> None:
+    """After kill -9 of the hook anywhere, gc or the next start puts things right."""
+    with Host() as host:
+        host.up("other")
+        before = snapshot()
+        number, status = 0, -1
+        while status:
+            web = host.start("web")
+            child = os.fork()
+            if not child:
+                trace = fail_at(number)
+
+                def kill(step: Step, trace: object = trace) -> None:
+                    try:
+                        trace(step)  # type: ignore[operator]
+                    except Fault:
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+                host.attach(web, EVERYTHING, kill)
+                os._exit(0)
+            status = os.waitpid(child, 0)[1]
+            host.sleepers.pop("web").end()
+            if number % 2:
+                host.up("web", EVERYTHING)
+                assert ping(host, "web", "10.9.0.1")
+                host.stop("web")
+            else:
+                host.gc()
+            after = snapshot()
+            assert after["records"] == before["records"], f"killed before step {number}"
+            assert after["names"] == before["names"]
+            assert "8080" not in str(after["rules"])
+            number += 1
+            assert number < 30
+        assert number > 8
+
+
+@in_namespaces
+def test_attach_after_a_flushed_ruleset_restores_every_port() -> None:
+    """`nft flush ruleset` is mended, for all containers, by the next attach."""
+    with Host() as host:
+        host.up("old", on("lan", publish=(PORT,)))
+        run("nft flush ruleset")
+
+        host.up("new", on("dmz", publish=(tcp(8081),)))
+
+        published = run("nft list map inet ocinet publish4")
+        assert "tcp . 8080 : 10.9.0.2 . 80" in published
+        assert "tcp . 8081 : 10.8.0.2 . 80" in published
+
+
+@in_namespaces
+def test_attach_with_a_foreign_netns_name_leaves_it() -> None:
+    """Somebody's own `ip netns add web` keeps the name; ours is oc-<12 hex>."""
+    with Host() as host:
+        run("ip netns add web")
+        record = host.up("web")
+
+        assert record.netns_name.startswith("oc-")
+        assert "10.9.0.2" not in run("ip netns exec web ip addr")
+        host.stop("web")
+        assert sorted(os.listdir("/run/netns")) == ["web"]
+        run("ip netns del web")
+
+
+@in_namespaces
+def test_attach_when_everything_runs_at_once_gives_distinct_addresses() -> None:
+    """Fifty starts in parallel on a fresh host: fifty addresses, none left after."""
+    with Host() as host:
+        containers = [host.start(f"c{number}") for number in range(50)]
+        children = []
+        for container in containers:
+            child = os.fork()
+            if not child:
+                code = 1
+                try:
+                    host.attach(container, on("lan"))
+                    code = 0
+                finally:
+                    os._exit(code)
+            children.append(child)
+        assert {os.waitpid(child, 0)[1] for child in children} == {0}
+
+        addresses = [eth0(host, container.name) for container in containers]
+        assert len({one for (one,) in addresses}) == 50
+        for container in containers:
+            host.stop(container.name)
+        after = snapshot()
+        assert after["records"] == []
+        assert after["names"] == []
+
+
+@in_namespaces
+def test_plan_done_by_hand_makes_the_same_host() -> None:
+    """`ocinet plan` is the truth: its commands, run by sh, give what attach gives."""
+    request = on("lan", publish=(PORT, tcp(53, 53, "udp")))
+    with Host() as host:
+        web = host.start("web")
+        with host.engine() as engine, Sandbox.open_process(web.process) as sandbox:
+            steps = engine.plan(web, request, sandbox)
+        script = "\n".join(
+            line for step in steps for line in step.describe() if not line.startswith("conntrack")
+        )
+        Path("/run/plan.sh").write_text(f"set -e\n{script}\n")
+        run("sh /run/plan.sh")
+        by_hand = look(host, "web")
+        run("nft delete table inet ocinet")
+        run(f"ip link del {steps_host_ifname(steps)}")
+        run("ip link del br-lan")
+        Path("/run/netns/web").unlink()
+
+        host.attach(web, request)
+
+        by_engine = look(host, "web")
+        for key, value in by_hand.items():
+            assert by_engine[key] == value, key
+
+
+def steps_host_ifname(steps: tuple[Step, ...]) -> str:
+    """Return the host end that a plan makes."""
+    return next(step.veth.host_ifname for step in steps if hasattr(step, "veth"))
+
+
+def look(host: Host, name: str) -> dict[str, object]:
+    """Return what the kernel has of a container and the host, but for state files."""
+    pid = host.sleepers[name].pid
+    fields = ("ifname", "mtu", "operstate", "group", "ifalias", "master")
+    return {
+        **{key: value for key, value in snapshot().items() if key != "records"},
+        "host": [{key: one.get(key) for key in fields} for one in ip_json("-d link")],
+        "inside": [
+            ({key: one.get(key) for key in (*fields, "address")},
+             [(each["local"], each["prefixlen"]) for each in one["addr_info"]])
+            for one in ip_json("addr", pid)
+        ],
+        "routes": ip_json("route", pid),
+        "hairpin": [(one["ifname"], one["linkinfo"].get("info_slave_data", {}).get("hairpin"))
+                    for one in ip_json("-d link") if one.get("master")],
+        "bridge mac": (link_json("br-lan") or {}).get("address"),
+    }  # fmt: skip

@@ -1,0 +1,328 @@
+"""Shared sandboxes, collecting, ports of running containers, and networks' removal."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from netns.kit import PATHS, Host, eth0, lan, on, ping, records, snapshot, tcp
+
+from namespaces import Sleeper, in_namespaces, ip_json, run
+from ocinet.base.errors import ConflictError, NotFoundError, RequestError
+from ocinet.engine.model import Container, Publish, Request
+from ocinet.engine.sandbox import Sandbox
+
+PORT = tcp(8080)
+
+
+def join(host: Host, name: str, owner: str) -> Container:
+    """Start a process in another container's sandbox, and count it as a member."""
+    import subprocess
+
+    pid = host.sleepers[owner].pid
+    child = subprocess.Popen(["nsenter", "-n", "-t", str(pid), "sleep", "100"])
+    while Path(f"/proc/{child.pid}/comm").read_text().strip() != "sleep":
+        pass
+
+    class _Child(Sleeper):
+        def __init__(self) -> None:
+            self.pid = child.pid
+
+        def end(self) -> None:
+            child.kill()
+            child.wait()
+
+    host.sleepers[name] = _Child()
+    container = host.container(name, child.pid)
+    host.attach(container, Request("container", owner))
+    return container
+
+
+def look(bridge: str) -> list[object]:
+    """Return what an operator set of a bridge."""
+    keys = ("ifname", "mtu", "address", "group", "ifalias", "master", "addr_info")
+    return [[one.get(key) for key in keys] for one in ip_json(f"-4 addr show dev {bridge}")]
+
+
+def events() -> list[str]:
+    """Return the phrases of the event log."""
+    lines = Path(f"{PATHS.run}/events.jsonl").read_text().splitlines()
+    return [json.loads(line)["event"] for line in lines]
+
+
+@in_namespaces
+def test_join_counts_members_until_the_last_has_gone() -> None:
+    """The owner stops first: the member keeps links, leases and the name."""
+    with Host() as host:
+        record = host.up("web", on("lan", publish=(PORT,)))
+        join(host, "side", "web")
+
+        assert host.stop("web")
+        assert eth0(host, "side") == ["10.9.0.2/24"]
+        assert ping(host, "side", "10.9.0.1")
+        assert os.readlink("/run/netns/web") == f"/proc/{host.sleepers['side'].pid}/ns/net"
+        assert "8080" in run("nft list map inet ocinet publish4")
+
+        assert host.stop("side")
+        assert records() == []
+        assert record.endpoints[0].host_ifname not in str(ip_json("link"))
+        assert os.listdir("/run/netns") == []
+        assert "8080" not in run("nft list map inet ocinet publish4")
+
+
+@in_namespaces
+def test_join_whose_member_stops_first_leaves_the_owner_wired() -> None:
+    """A member that goes takes nothing along."""
+    with Host() as host:
+        host.up("web")
+        join(host, "side", "web")
+
+        assert host.stop("side")
+        assert ping(host, "web", "10.9.0.1")
+        assert host.stop("web")
+        assert snapshot()["names"] == []
+
+
+@in_namespaces
+def test_join_of_a_member_counts_for_the_owner() -> None:
+    """container:MEMBER is container:OWNER: one record has the sandbox."""
+    with Host() as host:
+        host.up("web")
+        join(host, "side", "web")
+        join(host, "third", "side")
+
+        host.stop("side")
+        host.stop("web")
+        assert ping(host, "third", "10.9.0.1")
+        host.stop("third")
+        assert snapshot()["names"] == []
+
+
+@in_namespaces
+def test_owner_back_in_a_new_sandbox_takes_address_and_port() -> None:
+    """As with Docker the member is unwired; one warning says to restart it."""
+    request = on("lan", publish=(PORT,))
+    with Host() as host:
+        host.up("web", request)
+        join(host, "side", "web")
+        host.stop("web")
+
+        host.up("web", request)
+
+        assert ping(host, "web", "10.9.0.1")
+        assert not ping(host, "side", "10.9.0.1")
+        assert events().count("members lost their network") == 1
+        assert host.stop("side") is False
+        assert ping(host, "web", "10.9.0.1")
+
+
+@in_namespaces
+def test_join_of_another_sandbox_is_refused() -> None:
+    """A hook can't move a container into a sandbox, so it says how to start it."""
+    with Host() as host:
+        host.up("web")
+        side = host.start("side")
+
+        with pytest.raises(RequestError, match="container:web"):
+            host.attach(side, Request("container", "web"))
+
+
+@in_namespaces
+def test_attach_of_a_member_wires_the_shared_sandbox() -> None:
+    """A network that is asked for a member is the owner's record's."""
+    with Host() as host:
+        host.up("web")
+        side = join(host, "side", "web")
+
+        host.attach(side, on("dmz"))
+
+        assert eth0(host, "web", "eth1") == ["10.8.0.2/24"]
+        host.stop("side")
+        host.stop("web")
+        assert snapshot()["names"] == []
+
+
+@in_namespaces
+def test_detach_by_hand_unwires_a_live_sandbox() -> None:
+    """`ocinet detach` needs no dead process; members lose the network too."""
+    with Host() as host:
+        host.up("web")
+        join(host, "side", "web")
+
+        with host.engine() as engine:
+            assert engine.detach("web-id")
+
+        assert [one["ifname"] for one in ip_json("link", host.sleepers["web"].pid)] == ["lo"]
+        assert records() == []
+
+
+@in_namespaces
+def test_gc_collects_what_died_without_a_word() -> None:
+    """A dead container's links, ports, name and leases go; a live one's stay."""
+    with Host() as host:
+        host.up("alive")
+        before = snapshot()
+        host.up("dead", on("lan", publish=(PORT,)))
+        host.sleepers.pop("dead").end()
+
+        assert host.gc(dry_run=True) == [("attachment", "dead-id")]
+        assert "attachments/dead-id.json" in records()
+        assert host.gc() == [("attachment", "dead-id")]
+        assert snapshot() == before
+        assert host.gc() == []
+        assert ping(host, "alive", "10.9.0.1")
+
+
+@in_namespaces
+def test_gc_leaves_what_is_being_worked_on() -> None:
+    """A held container lock means that somebody is at work there."""
+    with Host() as host:
+        host.up("dead")
+        host.sleepers.pop("dead").end()
+
+        with (
+            host.engine() as busy,
+            busy.parts.container_lock("dead-id"),
+            host.engine() as engine,
+        ):
+            found = engine.gc()
+        assert [(one.kind, one.removed) for one in found] == [("attachment", False)]
+        assert host.gc() == [("attachment", "dead-id")]
+
+
+@in_namespaces
+def test_gc_collects_leftovers_without_a_record() -> None:
+    """Leases, ports and links that no record names, and bridges of no network."""
+    with Host() as host:
+        host.up("web", on("lan", "dmz", publish=(PORT,)))
+        Path(f"{PATHS.run}/attachments/web-id.json").unlink()
+        assert host.gc() == [("port", "web-id")]
+        host.sleepers.pop("web").end()
+        with host.engine() as engine:
+            engine.parts.networks.remove("dmz")
+
+        kinds = {kind for kind, _name in host.gc()}
+
+        assert kinds >= {"lease", "bridge"}
+        assert [one["ifname"] for one in ip_json("link")] == ["lo", "br-lan"]
+        assert records() == []
+
+
+@in_namespaces
+def test_gc_sets_an_unreadable_record_aside() -> None:
+    """A damaged record stops nobody, and nothing of it is thrown away."""
+    with Host() as host:
+        host.up("web")
+        host.sleepers.pop("web").end()
+        record = Path(f"{PATHS.run}/attachments/web-id.json")
+        record.write_text("{")
+
+        assert ("record", "web-id") in host.gc()
+        assert record.with_name(".corrupt-web-id").read_text() == "{"
+        host.gc()
+        assert [one["ifname"] for one in ip_json("link")] == ["lo", "br-lan"]
+
+
+@in_namespaces
+def test_gc_after_a_reboot_forgets_the_old_boot() -> None:
+    """Records of an earlier boot hold nothing, even if a pid came back."""
+    with Host() as host:
+        host.up("web", on("lan", publish=(PORT,)))
+        record = Path(f"{PATHS.run}/attachments/web-id.json")
+        data = json.loads(record.read_text())
+        record.write_text(json.dumps({**data, "boot_id": "another"}))
+
+        assert host.gc() == [("attachment", "web-id")]
+        assert records() == []
+
+
+@in_namespaces
+def test_publish_and_unpublish_on_a_running_container() -> None:
+    """One map element comes and goes, without a restart."""
+    with Host() as host:
+        host.up("web")
+        with host.engine() as engine:
+            record = engine.publish("web", (PORT, Publish("tcp", None, 0, 81)))
+        free = next(port.host_port for port in record.ports if port.port == 81)
+        published = run("nft list map inet ocinet publish4")
+        assert "tcp . 8080 : 10.9.0.2 . 80" in published
+        assert f"tcp . {free} : 10.9.0.2 . 81" in published
+
+        with host.engine() as engine:
+            engine.unpublish("web", (PORT,))
+            with pytest.raises(NotFoundError, match="8080"):
+                engine.unpublish("web", (PORT,))
+        published = run("nft list map inet ocinet publish4")
+        assert "8080" not in published
+        assert str(free) in published
+        host.up("other", on("lan", publish=(PORT,)))
+
+
+@in_namespaces
+def test_remove_network_in_use_is_refused_by_name() -> None:
+    """The error names who is on it, and the network stays."""
+    with Host() as host:
+        host.up("web")
+        before = snapshot()
+        with host.engine() as engine:
+            with pytest.raises(ConflictError, match="web is on it"):
+                engine.remove_network("lan")
+            assert engine.parts.networks.get("lan") == lan().replace(
+                created=engine.parts.networks.get("lan").created
+            )
+        assert snapshot() == before
+
+
+@in_namespaces
+def test_remove_network_leaves_nothing_of_it() -> None:
+    """Bridge, firewall elements and leases of a managed network go with it."""
+    with Host() as host:
+        host.up("web")
+        before = snapshot()
+        host.up("dmz", on("dmz"))
+        host.stop("dmz")
+
+        with host.engine() as engine:
+            engine.remove_network("dmz")
+
+        assert snapshot() == before
+
+
+@in_namespaces
+def test_remove_network_keeps_an_adopted_bridge() -> None:
+    """What we did not make we do not remove."""
+    run("ip link add br0 address 02:00:00:00:00:01 type bridge")
+    run("ip addr add 10.9.0.1/24 dev br0")
+    run("ip link set br0 up")
+    with Host() as host:
+        with host.engine() as engine:
+            engine.parts.networks.add(lan("own", managed=False, device="br0"))
+        before = look("br0")
+        host.up("web", on("own"))
+        assert ping(host, "web", "10.9.0.1")
+        host.stop("web")
+
+        with host.engine() as engine:
+            engine.remove_network("own")
+
+        assert look("br0") == before
+
+
+@in_namespaces
+def test_attach_given_by_path_lives_as_long_as_its_namespace() -> None:
+    """`ip netns add x` and attach: no process to follow, yet it is collected in time."""
+    with Host() as host:
+        run("ip netns add x")
+        with host.engine() as engine, Sandbox.open_path("/run/netns/x") as sandbox:
+            engine.attach(Container("x", "x"), on("lan"), sandbox)
+        assert "10.9.0.2" in run("ip netns exec x ip addr")
+        assert host.gc() == []
+        assert host.poststop("x", "/some/bundle") is False
+
+        run("ip netns del x")
+        deadline = 200
+        while len(ip_json("link")) > 2 and deadline:
+            deadline -= 1
+        assert host.gc() == [("attachment", "x")]

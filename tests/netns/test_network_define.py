@@ -1,0 +1,83 @@
+"""Networks on a real host: its routes are kept clear of, its bridges adopted as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from namespaces import in_namespaces, run
+from ocinet.base.errors import ConflictError, NotFoundError, RequestError
+from ocinet.base.paths import Paths
+from ocinet.engine.define import NetworkOptions, create
+from ocinet.engine.networks import NetworkStore
+from ocinet.engine.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+from ocinet.base.address import Subnet
+
+
+def store_in(directory: Path) -> NetworkStore:
+    paths = Paths(f"{directory}/etc", f"{directory}/var", f"{directory}/run")
+    return NetworkStore(paths, Settings())
+
+
+def make_bridge(ifname: str, *addresses: str) -> None:
+    run(f"ip link add {ifname} type bridge")
+    run(f"ip link set {ifname} up")
+    for address in addresses:
+        run(f"ip addr add {address} dev {ifname}")
+
+
+@in_namespaces
+def test_default_network_keeps_clear_of_routes_and_addresses(tmp_path: Path) -> None:
+    """An address, a route and a blackhole in the pool: the first /24 that meets none."""
+    make_bridge("br0", "10.72.0.9/24")
+    run("ip route add 10.72.1.0/25 dev br0")
+    run("ip route add blackhole 10.72.2.0/24")
+    run("ip route add default via 10.72.0.1")
+
+    network = store_in(tmp_path).get("bridge")
+
+    assert str(network.pools[0].subnet) == "10.72.3.0/24"
+    assert store_in(tmp_path).get("bridge") == network
+
+
+@in_namespaces
+def test_create_of_a_subnet_that_the_host_routes_names_it(tmp_path: Path) -> None:
+    """The error says which route is in the way."""
+    make_bridge("br0", "10.1.0.1/16")
+    options = NetworkOptions(subnets=(Subnet.parse("10.1.5.0/24"),))
+
+    with pytest.raises(ConflictError, match=r"10\.1\.5\.0/24 overlaps 10\.1\.0\.0/16"):
+        create(store_in(tmp_path), "lan", options)
+
+
+@in_namespaces
+def test_create_unmanaged_reads_the_bridge(tmp_path: Path) -> None:
+    """Subnet and gateway are those that it bears, link-local ones left out."""
+    make_bridge("docker0", "172.17.0.1/16")
+
+    network = create(store_in(tmp_path), "dock", NetworkOptions(device="docker0", unmanaged=True))
+
+    assert [(str(pool.subnet), str(pool.gateway)) for pool in network.pools] == [
+        ("172.17.0.0/16", "172.17.0.1")
+    ]
+
+
+@in_namespaces
+def test_create_takes_over_no_link_of_anybody_else(tmp_path: Path) -> None:
+    """A managed network wants a name that is free; an adopted one wants a bridge."""
+    store = store_in(tmp_path)
+    make_bridge("docker0")
+    run("ip link add v0 type veth peer name v1")
+
+    with pytest.raises(ConflictError, match="docker0 that ocinet did not make"):
+        create(store, "a", NetworkOptions(device="docker0"))
+    with pytest.raises(RequestError, match="v0 is no bridge but veth"):
+        create(store, "a", NetworkOptions(device="v0", unmanaged=True))
+    with pytest.raises(NotFoundError, match="there is no bridge br9"):
+        create(store, "a", NetworkOptions(device="br9", unmanaged=True))
+    assert store.names() == ()

@@ -1,0 +1,109 @@
+"""Address stores in a directory of the test's own, with holders that live as it says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ocinet.base.address import Address, Subnet
+from ocinet.base.clock import Deadline, Process
+from ocinet.base.paths import Paths
+from ocinet.ipam.lease import Holder
+from ocinet.ipam.pool import Pool, Range
+from ocinet.ipam.reservation import Reservation, ReservationStore
+from ocinet.ipam.store import AddressStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocinet.ipam.lease import Lease
+
+NETWORK = "lan"
+BOOT = "0f4bd9ba-9c01-4a5e-8f6b-1f5be1d1f0a1"
+
+
+def make_pool(subnet: str, gateway: str = "", *ranges: str) -> Pool:
+    """Return a pool; a range is written FIRST-LAST."""
+    return Pool(
+        Subnet.parse(subnet),
+        Address.parse(gateway) if gateway else None,
+        tuple(
+            Range(Address.parse(first), Address.parse(last))
+            for first, last in (text.split("-") for text in ranges)
+        ),
+    )
+
+
+def make_holder(container: str, ifname: str = "eth0", sandbox: str = "4:1") -> Holder:
+    """Return an endpoint of a container."""
+    return Holder(container, ifname, sandbox, f"oc{container}{ifname}"[:15], Process(7, 9), BOOT)
+
+
+class World:
+    """A store, its files, and who is alive.
+
+    Attributes:
+        dead: containers whose holders no longer live.
+        events: what was reported.
+        judged: the leases whose holder's life was asked for.
+    """
+
+    def __init__(self, root: object, *, deadline_s: float = 30) -> None:
+        self.root = str(root)
+        self.paths = Paths(
+            f"{root}/etc", state=f"{root}/var", run=f"{root}/run", netns=f"{root}/netns"
+        )
+        self.dead: set[str] = set()
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.judged: list[Lease] = []
+        self.before_verdict: Callable[[Lease], None] = lambda _lease: None
+        self.deadline = Deadline(deadline_s)
+        self.store = AddressStore(
+            self.paths, deadline=self.deadline, holder_lives=self._lives, report=self._report
+        )
+        self.reservations = ReservationStore(self.paths, deadline=self.deadline)
+
+    def _lives(self, lease: Lease) -> bool:
+        self.judged.append(lease)
+        self.before_verdict(lease)
+        return lease.holder.container not in self.dead
+
+    def _report(self, event: str, **fields: Any) -> None:
+        self.events.append((event, fields))
+
+    def get(
+        self,
+        container: str,
+        *pools: Pool,
+        wanted: tuple[str, ...] = (),
+        taken: tuple[str, ...] = (),
+        name: str = "",
+        ifname: str = "eth0",
+        sandbox: str = "4:1",
+    ) -> list[str]:
+        """Allocate for a container, and return its addresses as text."""
+        leases = self.store.allocate(
+            NETWORK,
+            pools,
+            tuple(Address.parse(text) for text in wanted),
+            make_holder(container, ifname, sandbox),
+            name or container,
+            frozenset(Address.parse(text) for text in taken),
+        )
+        return [str(lease.address) for lease in leases]
+
+    def free(self, address: str, container: str) -> bool:
+        """Release an address of a container."""
+        return self.store.release(NETWORK, Address.parse(address), container)
+
+    def reserve(self, address: str, name: str, mac: str = "") -> bool:
+        """Keep an address for a name."""
+        return self.reservations.add(Reservation(NETWORK, name, Address.parse(address), mac))
+
+    @property
+    def held(self) -> dict[str, str]:
+        """Whose each leased address is."""
+        return {str(one.address): one.holder.container for one in self.store.leases(NETWORK)}
+
+    def path(self, name: str) -> str:
+        """Return the path of a file of the network's directory."""
+        return f"{self.paths.run}/ipam/{NETWORK}/{name}"
