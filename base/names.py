@@ -58,19 +58,20 @@ def check_ifname(name: str) -> str:
     Raises:
         RequestError: it is empty, too long, `.`, `..`, `lo`, or has a `/`, `:`,
             blank or character outside ASCII; or a `%`, for the kernel takes
-            `eth%d` for a pattern and makes up a name of its own.
+            `eth%d` for a pattern and makes up a name of its own; or a `"`, `*` or
+            backslash, which nft's language has no way to write.
     """
     bad = (
         not 0 < len(name) <= _IFNAME_MAX
         or name in (".", "..", "lo", "all", "default")
         or not name.isascii()
-        or any(letter in "/:%" or letter <= " " or letter == "\x7f" for letter in name)
+        or any(letter in '/:%"*\\' or letter <= " " or letter == "\x7f" for letter in name)
     )
     if bad:
         raise RequestError(
             "",
             f"{name[:40]!r} is no interface name",
-            f"use {_IFNAME_MAX} characters at most, no blank, /, : or %",
+            f"use {_IFNAME_MAX} characters at most, no blank or any of /:%*\"\\",
         )
     return name
 
@@ -79,5 +80,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the nearest known words, or "" if none is near."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, list(known), 3, 0.6)
+    near = get_close_matches(name, list(dict.fromkeys(known)), 3, 0.6)
     return f"did you mean {' or '.join(near)}?" if near else ""

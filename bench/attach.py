@@ -28,6 +28,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 HOOK = (
     Path(__file__).resolve().parent.parent
@@ -37,6 +38,7 @@ PYTHON = ["/usr/bin/python3", "-I", "-S"]
 CNI = Path("/usr/lib/cni")
 NETAVARK = Path("/usr/lib/podman/netavark")
 NEWNS, NEWNET = 0x00020000, 0x40000000
+_END = "end\n"  # not the end of the file: later arenas have copies of the pipe
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -202,13 +204,18 @@ class Arena:
         if not self._pid:
             os.close(self._to_child)
             os.close(self._from_child)
-            os._exit(self._serve(os.fdopen(to_child), os.fdopen(from_child, "w")))
+            try:
+                self._serve(os.fdopen(to_child), os.fdopen(from_child, "w"))
+            except (SystemExit, Exception) as error:  # noqa: BLE001  # the child's edge
+                print(error, file=sys.stderr)
+            finally:
+                os._exit(0)
         os.close(to_child)
         os.close(from_child)
         self._send = os.fdopen(self._to_child, "w")
         self._receive = os.fdopen(self._from_child)
 
-    def _serve(self, requests: object, answers: object) -> int:
+    def _serve(self, requests: IO[str], answers: IO[str]) -> None:
         if LIBC.unshare(NEWNS | NEWNET):
             raise OSError(ctypes.get_errno(), "unshare")
         for command in (
@@ -218,6 +225,8 @@ class Arena:
         ):  # fmt: skip
             subprocess.run(command.split(), check=True)
         for line in requests:
+            if line == _END:
+                return
             number = int(line)
             child = sandbox()
             netns = os.open(f"/proc/{child.pid}/ns/net", os.O_RDONLY)
@@ -229,7 +238,6 @@ class Arena:
             os.close(netns)
             answers.write(json.dumps(took) + "\n")
             answers.flush()
-        return 0
 
     def _run(self, verb: str, number: int, pid: int) -> float:
         contestant, last, total = self.contestant, "", 0.0
@@ -262,6 +270,7 @@ class Arena:
 
     def close(self) -> None:
         """End the process; its namespaces go with it."""
+        self._send.write(_END)
         self._send.close()
         self._receive.close()
         os.waitpid(self._pid, 0)

@@ -59,6 +59,8 @@ def _attach(arguments: Namespace, console: Console) -> None:
         )
         with target.sandbox as sandbox:
             attachment = engine.attach(target.container, request, sandbox)
+            for warning in engine.warnings:
+                console.say(f"ocinet: {warning}")
     table = Table("INTERFACE", "ADDRESS", "NETWORK", "MAC")
     for endpoint in attachment.endpoints:
         for address in endpoint.addresses:
@@ -106,7 +108,7 @@ def _plan(arguments: Namespace, console: Console) -> None:
 
             container, given = read_bundle(arguments.target, arguments.id or "")
             request = read_request({**given, **asked(arguments)})
-            target = Target(container, empty_sandbox())
+            target = Target(container, empty_sandbox(container.name))
         else:
             request = read_request(asked(arguments))
             target = open_target(

@@ -47,11 +47,15 @@ def read_bundle(path: str, container_id: str = "") -> tuple[Container, dict[str,
     return Container(chosen, asked.get(NAME, chosen[:12]), whole), asked
 
 
-def empty_sandbox() -> Sandbox:
+def empty_sandbox(name: str) -> Sandbox:
     """Make a network namespace that lives as long as it is open.
 
     A thread of its own goes there and ends, for a thread that went could be
     left in the wrong namespace.
+
+    Args:
+        name: what `ip netns` will call the real one. The plan's commands say it:
+            a path under /proc would mean whoever runs them.
     """
     opened: list[Sandbox] = []
     failed: list[int] = []
@@ -68,4 +72,6 @@ def empty_sandbox() -> Sandbox:
     if not opened:
         why = os.strerror(failed[0]) if failed else "it could not be opened"
         raise SystemFailure("cannot make a sandbox to plan in", why)
-    return opened[0]
+    sandbox = opened[0]
+    sandbox.path = name
+    return sandbox

@@ -93,6 +93,11 @@ class Attach:
         self._log_warnings()
         return record
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What could not be done but is not needed, or is up to the operator."""
+        return tuple(self._machine.warnings)
+
     def plan(self, request: Request) -> tuple[Step, ...]:
         """Return the steps that `run` would do, having done nothing.
 
@@ -135,7 +140,7 @@ class Attach:
             networks=tuple(dict.fromkeys(networks)),
             endpoints=endpoints[len(before.endpoints) :],
             ports=ports,
-            hairpins=_hairpins(ports, endpoints),
+            reached=_reached(ports, endpoints),
         )
         record = before.replace(
             container=self._container,
@@ -233,7 +238,7 @@ class Attach:
                 )
 
     def _log_warnings(self) -> None:
-        for warning in self._machine.warnings:
+        for warning in self.warnings:
             self._parts.log.append(
                 "attached with a warning",
                 container=self._container.id,
@@ -268,12 +273,13 @@ def _missing_ports(request: Request, before: Attachment) -> tuple[Publish, ...]:
     )
 
 
-def _hairpins(ports: tuple[PortRule, ...], endpoints: tuple[Endpoint, ...]) -> tuple[str, ...]:
-    reached = {port.address for port in ports}
+def _reached(ports: tuple[PortRule, ...], endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """Return the endpoints that ports lead to."""
+    targets = {port.address for port in ports}
     return tuple(
-        endpoint.host_ifname
+        endpoint
         for endpoint in endpoints
-        if any(one.address in reached for one in endpoint.addresses)
+        if any(one.address in targets for one in endpoint.addresses)
     )
 
 

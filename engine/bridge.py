@@ -119,8 +119,11 @@ def _finish(
     if not up:
         netlink.link("set", index=index, address=mac, mtu=mtu)
         # A container must not be able to give the host a route (CVE-2020-13401).
-        if sysctl.read(f"net/ipv6/conf/{ifname}/accept_ra") is not None:
-            sysctl.write(f"net/ipv6/conf/{ifname}/accept_ra", "0")
+        # And until duplicates of the link-local address are ruled out, a second
+        # and more, the host could not ask for a container's MAC to forward to it.
+        for key in ("accept_ra", "accept_dad"):
+            if sysctl.read(f"net/ipv6/conf/{ifname}/{key}") is not None:
+                sysctl.write(f"net/ipv6/conf/{ifname}/{key}", "0")
     present = _addresses(netlink, index)
     missing = [one for one in addresses if one not in present]
     for interface in missing:

@@ -84,6 +84,8 @@ def read_claims(directory: Directory, file: str) -> list[PortClaim]:
         return []
     listed = loads(content, "")
     try:
+        if not isinstance(listed, list):
+            raise TypeError
         return [_decode(protocol, int(port), one) for one in listed]
     except (TypeError, KeyError):
         raise RequestError("", "it is no list of claims") from None

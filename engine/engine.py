@@ -41,10 +41,14 @@ class Engine:
 
     Args:
         parts: see `parts.make_parts`.
+
+    Attributes:
+        warnings: what attaches could not do but need not, one line each.
     """
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        self.warnings: list[str] = []
 
     @classmethod
     def open(cls, paths: Paths, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Engine:
@@ -109,7 +113,9 @@ class Engine:
             known = self._settle(container, sandbox)
             if known and is_satisfied(request, known):
                 return known
-            attachment = Attach(self.parts, container, sandbox, known).run(request)
+            wiring = Attach(self.parts, container, sandbox, known)
+            attachment = wiring.run(request)
+            self.warnings += wiring.warnings
         self._log_attached(attachment)
         return attachment
 
@@ -191,7 +197,8 @@ class Engine:
                 raise RequestError(
                     "",
                     f"it is not in the sandbox of {target}, and can't be moved there any more",
-                    f"start it there: ocinet hooks add BUNDLE --net container:{target}",
+                    f"start it there: with podman's --network=container:{target}, or "
+                    f"ocinet hooks add BUNDLE --net container:{target}",
                 )
             if owner_id == container.id:
                 raise RequestError("", "it can't share its own sandbox")

@@ -174,6 +174,23 @@ def collect(parts: Parts, *, dry_run: bool) -> tuple[Finding, ...]:
     collector.leases()
     collector.ports()
     if not dry_run:
-        with Directory(f"{parts.paths.run}/attachments") as directory:
-            directory.sweep()
+        _sweep(parts)
     return tuple(collector.findings)
+
+
+def _sweep(parts: Parts) -> None:
+    """Remove what killed writers left half-written, and notes on leases that were taken over.
+
+    Where somebody holds the lock, it stays until the next time.
+    """
+    with Directory(f"{parts.paths.run}/attachments") as directory:
+        directory.sweep()
+    for network in parts.networks.all():  # also where no lease is left
+        try:
+            parts.addresses.sweep(network.name)
+        except BusyError:
+            continue
+    try:
+        parts.ports.sweep()
+    except BusyError:
+        return

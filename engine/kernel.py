@@ -45,6 +45,21 @@ class Inside(Value):
     routes: tuple[Route, ...] = ()
     ipv6: bool = False
 
+    def ordered_routes(self) -> tuple[tuple[Route, bool], ...]:
+        """Return the routes in the order to be set, each with whether it is `onlink`.
+
+        A gateway in no prefix of the link, as with a /32, is told to be on it.
+        """
+        near = [one.subnet for one in self.addresses]
+        near += [one.destination for one in self.routes if one.gateway is None]
+
+        def is_far(gateway: Address | None) -> bool:
+            if gateway is None or _is_link_local(gateway):
+                return False
+            return not any(gateway in one for one in near)
+
+        return tuple((one, is_far(one.gateway)) for one in sorted(self.routes, key=_reach))
+
 
 class InsideLink(Value):
     """What an interface in a sandbox has.
@@ -422,16 +437,9 @@ def _batch(ifindex: int, inside: Inside) -> list[_Act]:
         message = rtnl.new_address(len(acts), ifindex, one)
         acts.append(_Act(f"give {ifname} the address {one}", message))
     acts.append(_Act(f"set {ifname} up", rtnl.set_up(len(acts), ifindex)))
-    near = [one.subnet for one in inside.addresses]
-    near += [one.destination for one in inside.routes if one.gateway is None]
-    for route in sorted(inside.routes, key=_reach):
-        gateway = route.gateway
-        # A gateway in no prefix of the link, as with a /32: the kernel is told where it is.
-        onlink = gateway is not None and not (
-            _is_link_local(gateway) or any(gateway in one for one in near)
-        )
+    for route, onlink in inside.ordered_routes():
         message = rtnl.new_route(len(acts), ifindex, route, onlink=onlink)
-        via = f" via {gateway}" if gateway else ""
+        via = f" via {route.gateway}" if route.gateway else ""
         acts.append(_Act(f"route {route.destination}{via} through {ifname}", message, route))
     return acts
 

@@ -26,6 +26,8 @@ from ocinet.engine.netlink import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ocinet.engine.model import Protocol
 
 _SOCK_DIAG_BY_FAMILY = 20
@@ -72,28 +74,44 @@ class Listener(Value):
         return f"{shown}:{self.port}/{self.protocol}"
 
 
-def listeners(protocol: Protocol, port: int = 0) -> tuple[Listener, ...]:
+def listed_by_kernel(protocol: Protocol, port: int) -> list[Listener]:
+    """Return the sockets that netlink lists: of one port, or with 0 all.
+
+    Raises:
+        KernelError: the kernel would not.
+    """
+    found: list[Listener] = []
+    with NetlinkSocket(NETLINK_SOCK_DIAG) as socket:
+        for family in _FAMILIES:
+            body = _REQUEST.pack(
+                family, _PROTOCOLS[protocol], 0, 1 << _STATES[protocol],
+                port.to_bytes(2, "big"), b"", b"", b"", 0, 0, 0,
+            )  # fmt: skip
+            parts = socket.dump(message(_SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, 1, body))
+            found += [_decode(protocol, part) for part in parts]
+    return found
+
+
+def listeners(
+    protocol: Protocol,
+    port: int = 0,
+    *,
+    listed: Callable[[Protocol, int], list[Listener]] = listed_by_kernel,
+) -> tuple[Listener, ...]:
     """Return the listening TCP, or the bound and unconnected UDP sockets.
 
     Args:
         protocol: of sctp there are none: few kernels can list them.
         port: that port alone; 0 means all.
+        listed: asks the kernel.
 
     Raises:
         KernelError: the kernel would not list them.
     """
     if protocol not in _PROTOCOLS:
         return ()
-    found: list[Listener] = []
     try:
-        with NetlinkSocket(NETLINK_SOCK_DIAG) as socket:
-            for family in _FAMILIES:
-                body = _REQUEST.pack(
-                    family, _PROTOCOLS[protocol], 0, 1 << _STATES[protocol],
-                    port.to_bytes(2, "big"), b"", b"", b"", 0, 0, 0,
-                )  # fmt: skip
-                parts = socket.dump(message(_SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, 1, body))
-                found += [_decode(protocol, part) for part in parts]
+        found = listed(protocol, port)
     except KernelError as error:
         if error.errno not in (ENOENT, EPROTONOSUPPORT):
             raise

@@ -20,6 +20,11 @@ def observe(parts: Parts, networks: tuple[Network, ...], *, publishing: bool) ->
         publishing: whether ports are to be opened.
     """
     firewall = parts.firewall.observe()
+    devices = tuple(
+        _device(parts, network, publishing=publishing, dropped=bool(firewall.forward_drop))
+        for network in networks
+    )
+    fresh = any(not device.link for device in devices)
     ipv6_forward = ""
     ra_uplinks: tuple[tuple[str, str], ...] = ()
     if any(6 in network.families for network in networks):
@@ -27,14 +32,12 @@ def observe(parts: Parts, networks: tuple[Network, ...], *, publishing: bool) ->
         if ipv6_forward == "0":
             ra_uplinks = _ra_uplinks()
     return Observed(
-        devices=tuple(
-            _device(parts, network, publishing=publishing, dropped=bool(firewall.forward_drop))
-            for network in networks
-        ),
+        devices=devices,
         firewall=firewall,
         recorded=((), ()) if firewall.table else parts.recorded(),
         ip_forward=sysctl.read(FORWARD_IPV4) or "",
         ipv6_forward=ipv6_forward,
+        foreign_drop=parts.firewall.observe_foreign() if fresh else (),
         ra_uplinks=ra_uplinks,
     )
 

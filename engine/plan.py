@@ -11,7 +11,7 @@ from _blake2 import blake2s
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.value import Value
-from ocinet.engine.firewall import FirewallState
+from ocinet.engine.firewall import FirewallState, explain_forward_drop
 from ocinet.engine.kernel import Inside, Link, Veth
 from ocinet.engine.model import (
     Attachment,
@@ -34,6 +34,7 @@ from ocinet.engine.steps import (
     ConfigureInside,
     DeleteLinks,
     EnterNetwork,
+    Explain,
     ForgetFlows,
     MakeBridge,
     MakeTable,
@@ -82,6 +83,8 @@ class Observed(Value):
         firewall: our table, and who else drops.
         recorded: where our table is missing, the networks and ports of all records.
         ip_forward: the value of that sysctl; likewise `ipv6_forward`, "" if not read.
+        foreign_drop: where a network is new, chains of others on the forward hook
+            that drop what they don't know.
         ra_uplinks: links that live by router advertisements, if IPv6 forwarding
             has to be turned on, each with its accept_ra.
     """
@@ -91,6 +94,7 @@ class Observed(Value):
     recorded: tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]] = ((), ())
     ip_forward: str = ""
     ipv6_forward: str = ""
+    foreign_drop: tuple[str, ...] = ()
     ra_uplinks: tuple[tuple[str, str], ...] = ()
 
     def device(self, name: str) -> DeviceState:
@@ -108,7 +112,7 @@ class Wanted(Value):
         networks: of the endpoints, each once.
         endpoints: to make.
         ports: to open.
-        hairpins: host ends that ports lead to.
+        reached: endpoints that the ports lead to, also those that are there already.
     """
 
     container: Container
@@ -117,7 +121,7 @@ class Wanted(Value):
     networks: tuple[Network, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PortRule, ...] = ()
-    hairpins: tuple[str, ...] = ()
+    reached: tuple[Endpoint, ...] = ()
 
 
 def assign_ifnames(
@@ -156,6 +160,17 @@ def host_ifname(container_id: str, ifname: str, sandbox: str) -> str:
     """
     text = f"{container_id}\0{ifname}\0{sandbox}".encode()
     return f"oc{blake2s(text, digest_size=7).hexdigest()[:13]}"
+
+
+def host_mac(host_ifname: str) -> str:
+    """Return a host end's MAC: one so high that an adopted bridge keeps its own.
+
+    A bridge without a MAC that was set takes the lowest of its ports'
+    (net/bridge/br_stp_if.c, br_stp_recalculate_bridge_id): a container that
+    starts must not change the address that the host is known under.
+    """
+    digits = host_ifname[-10:]
+    return ":".join(("fe", *(digits[at : at + 2] for at in range(0, 10, 2))))
 
 
 def derive_mac(address: Address) -> str:
@@ -312,30 +327,16 @@ def plan_attach(wanted: Wanted, observed: Observed, settings: Settings) -> tuple
         steps.append(NameSandbox(wanted.netns, wanted.container.process))
     steps += _plan_devices(wanted, observed)
     if wanted.networks or wanted.ports:
-        if settings.manage_sysctls:
-            steps += _plan_forwarding(wanted, observed)
-        if not observed.firewall.table:
-            steps.append(MakeTable(*observed.recorded))
-        steps += [
-            EnterNetwork(network.device, rules_of(network))
-            for network in wanted.networks
-            if not observed.device(network.device).link
-        ]
-        if settings.forward_accept:
-            steps += [
-                AcceptForward(network.device, network.managed, observed.firewall.docker_user)
-                for network in wanted.networks
-                if observed.firewall.forward_drop
-                and not observed.device(network.device).forward_accepted
-            ]
-        steps.append(OpenFirewall(tuple(map(rules_of, wanted.networks)), wanted.ports))
-        if settings.manage_sysctls:
-            steps += _plan_loopback(wanted, observed)
+        steps += _sysctls(_plan_forwarding(wanted, observed), settings)
+        steps += _plan_firewall(wanted, observed, settings)
+        # After the table, never before it: its raw prerouting chain is what keeps
+        # others from the host's 127.0.0.1 services while this is on.
+        steps += _sysctls(_plan_loopback(wanted, observed), settings)
     for endpoint in wanted.endpoints:
         steps += _plan_endpoint(endpoint, wanted)
     if not wanted.endpoints and not wanted.ports:
         steps.append(RaiseLoopback(wanted.netns))
-    steps += [SetHairpin(ifname) for ifname in wanted.hairpins]
+    steps += [SetHairpin(endpoint.host_ifname) for endpoint in wanted.reached]
     udp = tuple(port for port in wanted.ports if port.protocol == "udp")
     return (*steps, ForgetFlows(udp)) if udp else tuple(steps)
 
@@ -368,13 +369,25 @@ def _plan_devices(wanted: Wanted, observed: Observed) -> list[Step]:
     return steps
 
 
+def _sysctls(steps: list[Step], settings: Settings) -> list[Step]:
+    """Return the steps, or where we must not write sysctls, what to do by hand."""
+    if settings.manage_sysctls:
+        return steps
+    return [
+        Explain(f"{command} is needed, and manage_sysctls is off")
+        for step in steps
+        for command in step.describe()
+    ]
+
+
 def _plan_forwarding(wanted: Wanted, observed: Observed) -> list[Step]:
     steps: list[Step] = []
-    routed = {family for one in wanted.networks if one.managed for family in one.families}
-    reached = {port.address.family for port in wanted.ports}
-    if 4 in routed | reached and observed.ip_forward == "0":
+    routed = [one for one in wanted.networks if one.managed and not one.internal]
+    families = {family for one in routed for family in one.families}
+    families |= {port.address.family for port in wanted.ports}
+    if 4 in families and observed.ip_forward == "0":
         steps.append(SetSysctl(FORWARD_IPV4, "1", "0"))
-    if 6 in routed | reached and observed.ipv6_forward == "0":
+    if 6 in families and observed.ipv6_forward == "0":
         # Forwarding makes the kernel ignore router advertisements, and with
         # them the host's own default route, unless accept_ra is 2.
         steps += [
@@ -385,17 +398,41 @@ def _plan_forwarding(wanted: Wanted, observed: Observed) -> list[Step]:
     return steps
 
 
+def _plan_firewall(wanted: Wanted, observed: Observed, settings: Settings) -> list[Step]:
+    firewall = observed.firewall
+    steps: list[Step] = [] if firewall.table else [MakeTable(*observed.recorded)]
+    for network in wanted.networks:
+        state = observed.device(network.device)
+        if not state.link:
+            steps.append(EnterNetwork(network.device, rules_of(network)))
+        foreign = tuple(one for one in observed.foreign_drop if one not in firewall.forward_drop)
+        if firewall.forward_drop and not state.forward_accepted:
+            if settings.forward_accept:
+                accept = AcceptForward(network.device, network.managed, firewall.docker_user)
+                steps.append(accept)
+            else:
+                foreign += firewall.forward_drop
+        if foreign:
+            steps.append(Explain(explain_forward_drop(foreign, network.device)))
+    steps.append(OpenFirewall(tuple(map(rules_of, wanted.networks)), wanted.ports))
+    return steps
+
+
 def _plan_loopback(wanted: Wanted, observed: Observed) -> list[Step]:
-    # After the table, never before it: its raw prerouting chain is what keeps
-    # others from the host's 127.0.0.1 services while this is on.
-    by_loopback = any(
-        port.address.family == 4 and (port.host_address is None or port.host_address.is_loopback)
+    by_loopback = {
+        port.address
         for port in wanted.ports
-    )
+        if port.address.family == 4 and (port.host_address is None or port.host_address.is_loopback)
+    }
+    devices = {
+        endpoint.device
+        for endpoint in wanted.reached
+        if any(one.address in by_loopback for one in endpoint.addresses)
+    }
     return [
         RouteLoopback(state.device, "1")
         for state in observed.devices
-        if by_loopback and state.route_localnet != "1"
+        if state.device in devices and state.route_localnet != "1"
     ]
 
 
@@ -408,6 +445,7 @@ def _plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> list[Step]:
         mtu=endpoint.mtu,
         bridge=endpoint.device,
         alias=alias,
+        host_mac=host_mac(endpoint.host_ifname),
     )
     inside = Inside(
         ifname=endpoint.ifname,

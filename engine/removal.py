@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ocinet.base.errors import ConflictError, OcinetError, failures
+from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, failures
+from ocinet.base.names import did_you_mean
+from ocinet.engine.detach import take_down_dead
 from ocinet.engine.restore import rules_of
 
 TYPE_CHECKING = False
@@ -13,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def users(parts: Parts, name: str) -> tuple[str, ...]:
-    """Return the names of the containers on a network."""
+    """Return the names of the containers on a network, having taken down the dead."""
     return tuple(
         record.container.name
         for record in parts.attachments.all()
         if any(endpoint.network == name for endpoint in record.endpoints)
+        and not take_down_dead(parts, record.container.id)
     )
 
 
@@ -35,7 +38,11 @@ def remove_network(parts: Parts, name: str) -> None:
     """
     what = f"cannot remove network {name}"
     try:
-        network = parts.networks.get(name)
+        network = parts.networks.find(name)
+        if network is None:
+            raise NotFoundError(
+                "", f"there is no network {name}", did_you_mean(name, parts.networks.names())
+            )
         parts.networks.remove(name)
         in_use = users(parts, name)
         if in_use:

@@ -67,6 +67,9 @@ class Machine:
         return self._sandbox
 
 
+_IPV6_SYSCTLS = ("accept_ra=0", "accept_dad=0", "ndisc_notify=1")
+
+
 def _born(interface: Interface) -> str:
     """Spell an address as `ip addr add` takes it, ready for use at once."""
     return f"{interface} {'nodad' if interface.address.family == 6 else 'brd +'}"
@@ -104,6 +107,29 @@ class Step(Value):
     def inverse(self) -> Step | None:
         """Return the step that takes it back; None if another step's inverse does."""
         raise NotImplementedError
+
+
+class Explain(Step):
+    """Tell the operator what to do where the settings say that we must not.
+
+    Attributes:
+        text: one line, with the command.
+    """
+
+    text: str
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the text as a comment."""
+        return (f"# {self.text}",)
+
+    def apply(self, machine: Machine) -> bool:
+        """Note it as a warning of this attach."""
+        machine.warnings.append(self.text)
+        return False
+
+    def inverse(self) -> Step | None:
+        """Return None: nothing was changed."""
+        return None
 
 
 class NameSandbox(Step):
@@ -172,6 +198,8 @@ class MakeBridge(_DeviceStep):
             f"ip link add {self.device} address {self.mac} group {LINK_GROUP} type bridge",
             f"ip link set {self.device} mtu {self.mtu}",
             f"sysctl -w net.ipv6.conf.{self.device}.accept_ra=0",
+            f"sysctl -w net.ipv6.conf.{self.device}.accept_dad=0",
+            f"sysctl -w net.ipv6.conf.{self.device}.accept_dad=0",
             *addresses,
             f"ip link set {self.device} up",
         )
@@ -318,7 +346,10 @@ class AcceptForward(_DeviceStep):
     def describe(self) -> tuple[str, ...]:
         """Return the commands that do the same."""
         chain = ruleset.DOCKER_USER if self.docker_user else "FORWARD"
-        return ruleset.forward_accept_commands(self.device, managed=self.managed, chain=chain)
+        isolation = ruleset.DOCKER_ISOLATION if self.docker_user else ""
+        return ruleset.forward_accept_commands(
+            self.device, managed=self.managed, chain=chain, isolation=isolation
+        )
 
     def apply(self, machine: Machine) -> bool:
         """Add the rules; False if they are all there."""
@@ -460,8 +491,9 @@ class AddVeth(Step):
         """Return the commands that do the same."""
         veth = self.veth
         return (
-            f"ip link add {veth.host_ifname} mtu {veth.mtu} group {LINK_GROUP} master {veth.bridge}"
-            f" up type veth peer name {veth.ifname} address {veth.mac} mtu {veth.mtu}"
+            f"ip link add {veth.host_ifname} address {veth.host_mac} mtu {veth.mtu}"
+            f" group {LINK_GROUP} master {veth.bridge} up"
+            f" type veth peer name {veth.ifname} address {veth.mac} mtu {veth.mtu}"
             f" netns {self.netns}",
             f"ip link set {veth.host_ifname} alias {veth.alias}",
         )
@@ -509,19 +541,16 @@ class ConfigureInside(Step):
         conf = f"ip netns exec {self.netns} sysctl -w net.ipv6.conf.{inside.ifname}."
         ipv4 = f"ip netns exec {self.netns} sysctl -w net.ipv4.conf.{inside.ifname}."
         addresses = [f"{ip} addr add {_born(one)} {dev}" for one in inside.addresses]
-        subnets = [one.subnet for one in inside.addresses]
         routes = []
-        for route in inside.routes:
+        for route, onlink in inside.ordered_routes():
             family = f"{ip} -6" if route.destination.family == 6 else ip
-            via, onlink = "", ""
-            if route.gateway:
-                via = f"via {route.gateway} "
-                onlink = "" if any(route.gateway in one for one in subnets) else " onlink"
-            routes.append(f"{family} route add {route.destination} {via}{dev}{onlink}")
+            via = f"via {route.gateway} " if route.gateway else ""
+            flag = " onlink" if onlink else ""
+            routes.append(f"{family} route add {route.destination} {via}{dev}{flag}")
         return (
             f"{ipv4}arp_notify=1",
             f"{conf}disable_ipv6=0" if inside.ipv6 else f"{conf}disable_ipv6=1",
-            *((f"{conf}accept_ra=0", f"{conf}ndisc_notify=1") if inside.ipv6 else ()),
+            *(f"{conf}{one}" for one in _IPV6_SYSCTLS if inside.ipv6),
             f"{ip} link set lo up",
             *addresses,
             f"{ip} link set {inside.ifname} up",

@@ -35,6 +35,8 @@ from ocinet.base.value import Value
 from ocinet.engine.model import Container
 from ocinet.engine.request import (
     DEFAULT_REQUEST,
+    NET,
+    OPTIONS,
     PREFIX,
     SANDBOX,
     needs_trust,
@@ -243,6 +245,8 @@ def _decide(
     if dropped:
         log.append("image's keys ignored", container=state.id, name=origin.name,
                    keys=", ".join(dropped))  # fmt: skip
+    if call.from_hooks_dir:
+        _check_uncut(annotations)
     request = parse_annotations(annotations)
     if request is None:
         return DEFAULT_REQUEST if _is_meant(state, call, paths) else None
@@ -260,6 +264,18 @@ def _honoured(state: State, origin: Origin) -> tuple[dict[str, str], tuple[str, 
         key for key, text in state.annotations if key.startswith(PREFIX) and (key, text) in carried
     )
     return {key: text for key, text in state.annotations if key not in dropped}, dropped
+
+
+def _check_uncut(annotations: Mapping[str, str]) -> None:
+    """Refuse a network list of which a piece is missing.
+
+    podman 4 reads `--annotation` as CSV: what stands behind a comma becomes an
+    annotation of its own, and the container would start with half of its networks.
+    """
+    pieces = [key for key in OPTIONS if key in annotations]
+    if pieces and ":" in annotations.get(NET, ""):
+        why = f"podman has cut it at a comma: {pieces[0]}= is an annotation of its own now"
+        raise RequestError(NET, why, f"quote it twice: --annotation '\"{NET}=…\"'")
 
 
 def _is_meant(state: State, call: Call, paths: Paths) -> bool:

@@ -7,9 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from netns.kit import Address, Host, Pool, Subnet, eth0, lan, on, ping, snapshot, tcp
 
 from namespaces import in_namespaces, ip_json, link_json, run
+from netns.kit import Address, Host, Pool, Subnet, eth0, lan, on, ping, snapshot, tcp
 from ocinet.base.errors import (
     ConflictError,
     ExhaustedError,

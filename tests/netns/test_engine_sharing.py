@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from netns.kit import PATHS, Host, eth0, lan, on, ping, records, snapshot, tcp
 
 from namespaces import Sleeper, in_namespaces, ip_json, run
+from netns.kit import PATHS, Host, eth0, lan, on, ping, records, snapshot, tcp
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.engine.model import Container, Publish, Request
 from ocinet.engine.sandbox import Sandbox

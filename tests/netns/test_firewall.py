@@ -11,8 +11,8 @@ from typing import Any, Literal
 from unittest import mock
 
 import pytest
-from firewall_world import sh
 
+from firewall_world import sh
 from namespaces import in_namespaces
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, NotFoundError, SystemFailure

@@ -6,8 +6,8 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from firewall_world import EVERY, HOST, World, address, network_rules, sh
 
+from firewall_world import EVERY, HOST, World, address, network_rules, sh
 from namespaces import in_namespaces
 from ocinet.base.address import Address
 from ocinet.engine import conntrack, nfnl
@@ -89,14 +89,19 @@ ASKED = ("udp", "192.0.2.1", EVERY)
 ASKED6 = ("udp", "2001:db8::1", EVERY)
 ELSEWHERE = ("udp", "192.0.2.9", EVERY)
 ELSEWHERE6 = ("udp", "2001:db8::9", EVERY)
-OTHERS = (("tcp", "192.0.2.1", EVERY), ("udp", "192.0.2.1", 9999), ("tcp", "2001:db8::1", EVERY))
+OTHERS = (
+    ("tcp", "192.0.2.1", EVERY),
+    ("udp", "192.0.2.1", 9999),
+    ("tcp", "2001:db8::1", EVERY),
+)
 
 
 def _make_flows(flows: tuple[tuple[str, str, int], ...]) -> None:
     for protocol, to, port in flows:
         state = ["--state", "ESTABLISHED"] if protocol == "tcp" else []
-        sh("conntrack", "-I", "-p", protocol, "-s", "2001:db8::2" if ":" in to else "192.0.2.2",
-           "-d", to, "--sport", "4000", "--dport", str(port), "--timeout", "60", *state)  # fmt: skip
+        source = "2001:db8::2" if ":" in to else "192.0.2.2"
+        sh("conntrack", "-I", "-p", protocol, "-s", source, "-d", to,
+           "--sport", "4000", "--dport", str(port), "--timeout", "60", *state)  # fmt: skip
 
 
 def _flows() -> set[tuple[str, str, int]]:

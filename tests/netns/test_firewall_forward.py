@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from firewall_world import ADOPTED, EVERY, HOST, NEIGHBOUR, OTHER, World, address, sh
 
+from firewall_world import ADOPTED, EVERY, HOST, NEIGHBOUR, OTHER, World, address, sh
 from namespaces import in_namespaces
 from ocinet.base.errors import SystemFailure
 from ocinet.engine import command, ruleset

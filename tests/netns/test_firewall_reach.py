@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from firewall_world import (
     ADOPTED,
     EVERY,
@@ -20,7 +21,6 @@ from firewall_world import (
     address,
     sh,
 )
-
 from namespaces import in_namespaces
 from ocinet.engine.ruleset import table_text
 

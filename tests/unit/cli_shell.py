@@ -156,6 +156,7 @@ class FakeEngine:
         self.parts = make_parts(paths)
         self.calls: list[tuple[Any, ...]] = []
         self.failure: BaseException | None = None
+        self.warnings: list[str] = []
         self.findings: tuple[Finding, ...] = ()
 
     def __enter__(self) -> Self:

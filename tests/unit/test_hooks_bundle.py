@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ocinet.base.errors import NotFoundError, RequestError
@@ -21,6 +21,8 @@ from ocinet.hooks.registration import Registration, is_ours
 if TYPE_CHECKING:
     from pathlib import Path
 
+# The machine may be busy with everything else; that is no fault of the code.
+_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 Json = dict[str, Any]
 REGISTRATION = Registration("/usr/bin/python3.11", "/usr/lib/ocinet/hooks/hook.py")
 ENTRY: Json = {
@@ -296,7 +298,7 @@ def test_add_at_unknown_stage_is_refused(tmp_path: Path) -> None:
         add(_bundle(tmp_path, CONFIG), LAN, REGISTRATION, _find, stage="createContainer")
 
 
-_texts = st.text(max_size=5)
+_texts = st.text("abé.", max_size=5)
 _maybe_hooks = st.none() | st.fixed_dictionaries(
     {},
     optional={
@@ -323,6 +325,7 @@ _configs: st.SearchStrategy[Json] = st.fixed_dictionaries(
 )
 
 
+@_patient
 @given(
     _configs,
     st.sampled_from(["bridge", "none", "host", "container"]),

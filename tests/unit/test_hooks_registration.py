@@ -147,6 +147,16 @@ def test_install_keeps_the_directories_that_others_named(tmp_path: Path) -> None
     assert "/etc/containers/containers.conf names the others" in _read(tmp_path, hooksd.DROP_IN)
 
 
+def test_install_again_takes_over_what_was_named_since(tmp_path: Path) -> None:
+    """Our own drop-in does not count as somebody's wish; the files of others do."""
+    _install(tmp_path, directory="/srv/old")
+    main = tmp_path / "etc/containers/containers.conf"
+    main.write_text('[engine]\nhooks_dir = ["/srv/new"]\n')
+    _install(tmp_path)
+    told = tomllib.loads(_read(tmp_path, hooksd.DROP_IN))["engine"]["hooks_dir"]
+    assert told == ["/srv/new", "/etc/containers/oci/hooks.d"]
+
+
 def test_install_where_podman_looks_anyway_needs_no_drop_in(tmp_path: Path) -> None:
     """The vendor's directory is read by default, a named one as well."""
     _install(tmp_path, directory=hooksd.VENDOR_DIR)

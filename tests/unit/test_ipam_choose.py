@@ -35,9 +35,7 @@ def test_bounds_of_each_kind_of_subnet(subnet: str, first: str, last: str) -> No
     assert (low, high) == (Address.parse(first).value, Address.parse(last).value)
 
 
-@pytest.mark.parametrize(
-    ("subnet", "wider"), [("10.9.0.1/32", "/31"), ("fd00::1/128", "/127")]
-)
+@pytest.mark.parametrize(("subnet", "wider"), [("10.9.0.1/32", "/31"), ("fd00::1/128", "/127")])
 def test_bounds_of_a_single_address_are_refused(subnet: str, wider: str) -> None:
     """A single address has none to give; the error says what would do."""
     with pytest.raises(RequestError, match=wider):

@@ -84,7 +84,7 @@ def test_allocate_by_many_at_once_gives_each_its_own(tmp_path: Path) -> None:
 
 
 def killed_at(line: int, work: Callable[[], Any]) -> bool:
-    """Run something in a child that is killed at the n-th line of ours; False if it ended before."""
+    """Run something in a child, killed at the n-th line of ours; False if it ended before."""
     seen = 0
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:

@@ -104,12 +104,12 @@ def test_allocate_passes_over_what_can_not_be_read(world: World, junk: str) -> N
 
 def test_allocate_static_of_what_can_not_be_read_is_refused(world: World, junk: str) -> None:
     """The error says so; the file is set aside and a tombstone keeps the name."""
-    with pytest.raises(ConflictError, match="10.9.0.3 is quarantined"):
+    with pytest.raises(ConflictError, match=r"10\.9\.0\.3 is quarantined"):
         world.get("c1", POOL, wanted=(junk,))
 
     assert told(world) == [junk]
     assert os.listdir(world.path("corrupt")) == [junk]
-    with pytest.raises(ConflictError, match="10.9.0.3 is quarantined"):
+    with pytest.raises(ConflictError, match=r"10\.9\.0\.3 is quarantined"):
         world.get("c1", POOL, wanted=(junk,))
     assert told(world) == [junk]
 

@@ -40,7 +40,7 @@ def world(tmp_path: Path) -> World:
 
 def fill(world: World, pool: Pool) -> list[str]:
     """Allocate until the pool is empty; returns the addresses in order."""
-    found = []
+    found: list[str] = []
     while True:
         try:
             found += world.get(f"c{len(found)}", pool)
@@ -107,8 +107,18 @@ def test_allocate_after_a_release_goes_on_before_it_wraps(world: World) -> None:
     ]
 
 
-@pytest.mark.parametrize("hint", [b"", b"\0" * 50, b"10.9.0.0/29 10.9.0", b"10.9.0.0/29 fd00::1\n",
-                                  b"10.9.0.0/29 10.9.9.9\n", b"\xff\n\n \n", b"x" * 9000])  # fmt: skip
+@pytest.mark.parametrize(
+    "hint",
+    [
+        b"",
+        b"\0" * 50,
+        b"10.9.0.0/29 10.9",
+        b"10.9.0.0/29 fd00::1\n",
+        b"10.9.0.0/29 10.9.9.9\n",
+        b"\xff\n\n \n",
+        b"x" * 9000,
+    ],
+)
 def test_allocate_with_a_torn_hint_begins_at_the_start(world: World, hint: bytes) -> None:
     """What the lock file says is a hint; a wrong one costs nothing but the order."""
     world.get("c0", SMALL)
@@ -387,7 +397,11 @@ def test_allocate_of_a_lease_that_changed_hands_meanwhile_judges_again(world: Wo
 def test_allocate_of_an_address_freed_meanwhile_gets_it(world: World) -> None:
     """A holder that lets go while it is judged is out of the way."""
     fill(world, SMALL)
-    world.before_verdict = lambda _lease: world.free("10.9.0.4", "c2") and None
+
+    def let_go(_lease: Lease) -> None:
+        world.free("10.9.0.4", "c2")
+
+    world.before_verdict = let_go
 
     assert world.get("late", SMALL) == ["10.9.0.4"]
 
@@ -542,9 +556,9 @@ def test_allocate_while_another_holds_the_lock_names_the_holder(tmp_path: Path) 
     world = World(tmp_path, deadline_s=0.01)
     world.get("c0", WIDE)
     late = World(tmp_path, deadline_s=0.01)
-    with Lock(world.path("lock"), "network lan", None):
-        with pytest.raises(BusyError, match=rf"network lan: process {os.getpid()} \("):
-            late.get("c1", WIDE)
+    named = pytest.raises(BusyError, match=rf"network lan: process {os.getpid()} \(")
+    with Lock(world.path("lock"), "network lan", None), named:
+        late.get("c1", WIDE)
     assert world.held == {"10.9.0.2": "c0"}
 
 
@@ -583,7 +597,7 @@ def test_allocate_that_can_not_write_leaves_nothing(world: World) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
-        with pytest.raises(SystemFailure, match="cannot write in .*: File too large"):
+        with pytest.raises(SystemFailure, match=r"cannot write in .*: File too large"):
             world.get("c1", WIDE, SIX)
         assert world.free("10.9.0.2", "c0")
     finally:
@@ -595,7 +609,7 @@ def test_allocate_that_can_not_write_leaves_nothing(world: World) -> None:
 def test_allocate_in_anothers_directory_is_refused(world: World) -> None:
     """A directory that others may write to is not trusted."""
     world.get("c0", WIDE)
-    os.chmod(world.path(""), 0o777)
+    os.chmod(world.path(""), 0o777)  # noqa: S103  what is tested
 
     with pytest.raises(SystemFailure, match="others may write"):
         world.get("c1", WIDE)

@@ -236,6 +236,8 @@ AROUND = Surroundings(networks=(LAN,), occupied=subnets("192.168.1.0/24", "0.0.0
         ("b", NetworkOptions(mtu=65536), RequestError, "65536 is no MTU"),
         ("b", NetworkOptions(mtu=1279, subnets=subnets("fd00:9::/64")), RequestError,
          "1279 is no MTU"),
+        ("b", NetworkOptions(mtu=1279, subnets=subnets("10.8.0.0/24", "fd00:9::/64")),
+         RequestError, "1279 is no MTU"),
     ],
 )  # fmt: skip
 def test_define_refuses(

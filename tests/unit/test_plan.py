@@ -43,6 +43,7 @@ from ocinet.engine.steps import (
     ConfigureInside,
     DeleteLinks,
     EnterNetwork,
+    Explain,
     ForgetFlows,
     MakeBridge,
     MakeTable,
@@ -188,12 +189,12 @@ def test_plan_attach_with_ports_opens_loopback_only_after_the_table() -> None:
     """route_localnet without the raw drop would open every 127.0.0.1 service."""
     host = observed(ready(route_localnet="0"), firewall=FirewallState(table=False))
 
-    steps = plan_attach(wanted(ports=(PORT,), hairpins=("oc1",)), host, Settings())
+    steps = plan_attach(wanted(ports=(PORT,), reached=(endpoint(),)), host, Settings())
 
     localnet = RouteLoopback("br-lan", "1")
     assert steps.index(localnet) > kinds(steps).index(MakeTable)
     assert steps.index(localnet) > kinds(steps).index(OpenFirewall)
-    assert steps[-1] == SetHairpin("oc1")
+    assert steps[-1] == SetHairpin(endpoint().host_ifname)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,10 @@ def test_plan_attach_with_ports_opens_loopback_only_after_the_table() -> None:
 )
 def test_plan_attach_with_ports_off_loopback_leaves_route_localnet(port: PortRule) -> None:
     """A port that 127.0.0.1 does not lead to needs no route_localnet."""
-    steps = plan_attach(wanted(ports=(port,)), observed(ready(route_localnet="0")), Settings())
+    reached = (endpoint(addresses=(Interface(port.address, 24),)),)
+    host = observed(ready(route_localnet="0"))
+
+    steps = plan_attach(wanted(ports=(port,), reached=reached), host, Settings())
 
     assert RouteLoopback not in kinds(steps)
 
@@ -233,9 +237,13 @@ def test_plan_attach_without_manage_sysctls_writes_none() -> None:
     """An operator who sets sysctls himself is left to it."""
     host = observed(ready(route_localnet="0"), ip_forward="0")
 
-    steps = plan_attach(wanted(ports=(PORT,)), host, Settings(manage_sysctls=False))
+    ports = wanted(ports=(PORT,), reached=(endpoint(),))
+
+    steps = plan_attach(ports, host, Settings(manage_sysctls=False))
 
     assert not {SetSysctl, RouteLoopback} & set(kinds(steps))
+    told = [step.text for step in steps if isinstance(step, Explain)]
+    assert ["net.ipv4.ip_forward=1" in told[0], "route_localnet=1" in told[1]] == [True, True]
 
 
 def test_plan_attach_behind_a_dropping_forward_chain_accepts_once() -> None:
@@ -244,11 +252,23 @@ def test_plan_attach_behind_a_dropping_forward_chain_accepts_once() -> None:
 
     def accepts(state: DeviceState, settings: Settings) -> list[object]:
         steps = plan_attach(wanted(), observed(state, firewall=firewall), settings)
-        return [step for step in steps if isinstance(step, AcceptForward)]
+        return [step for step in steps if isinstance(step, AcceptForward | Explain)]
 
     assert accepts(ready(), Settings()) == [AcceptForward("br-lan", managed=True)]
     assert accepts(ready(forward_accepted=True), Settings()) == []
-    assert accepts(ready(), Settings(forward_accept=False)) == []
+    (told,) = accepts(ready(), Settings(forward_accept=False))
+    assert "ip filter FORWARD drops" in told.text
+
+
+def test_plan_attach_on_a_new_network_tells_of_foreign_chains_that_drop() -> None:
+    """A table that is not iptables' is never touched: what to add to it is told."""
+    state = DeviceState("br-lan", None, (), 1500)
+    host = observed(state, foreign_drop=("inet admin forward",))
+
+    steps = plan_attach(wanted(), host, Settings())
+
+    (told,) = [step.text for step in steps if isinstance(step, Explain)]
+    assert "nft insert rule inet admin forward" in told
 
 
 def test_plan_attach_without_networks_raises_loopback_only() -> None:
@@ -398,7 +418,7 @@ def test_inverse_of_every_attach_step_is_named_or_implied() -> None:
         firewall=FirewallState(table=False, forward_drop=("ip filter FORWARD",)),
         ip_forward="0",
     )
-    steps = plan_attach(wanted(ports=(PORT,), hairpins=("oc1",)), host, Settings())
+    steps = plan_attach(wanted(ports=(PORT,), reached=(endpoint(),)), host, Settings())
 
     without = {type(step) for step in steps if step.inverse() is None}
 

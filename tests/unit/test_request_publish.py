@@ -59,7 +59,7 @@ def test_parse_publish_follows_docker(text: str, publishes: list[Publish]) -> No
         ("80:80-81", "the two ranges differ in length"),
         ("81-80", "'81-80' runs backwards"),
         ("80-", "'' is no port"),
-        ("1-65535", "more than 1024 ports"),
+        ("1-65535", "-p: '1-65535': there are more than 1024 ports"),
         ("1-1000:1-1000,2001-2100:2001-2100", "-p: there are more than 1024 ports in it"),
         ("[::1]:80:80", "[::1] can't be published: the kernel redirects no packets to it"),
         ("::1:80:80", "put an IPv6 address in brackets"),

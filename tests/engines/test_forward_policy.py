@@ -1,0 +1,262 @@
+"""Where another firewall drops what passes through the host: iptables, dockerd, nft.
+
+Bridged packets pass the firewall in these tests (bridge-nf-call-iptables is 1),
+so that siblings meet the other table, too.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from topology import (
+    EVERY,
+    OUTSIDE_SERVICE,
+    SERVICE,
+    SILENT,
+    Question,
+    World,
+    bridge_netfilter,
+    detach_all,
+    make_world,
+    run_attached,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lab import Lab
+    from lab.engines import Docker
+
+OUT = Question("web", "outside", OUTSIDE_SERVICE)
+SIBLING = Question("web", "sibling", SERVICE)
+PUBLISHED = Question("outside", "uplink", EVERY)
+PUBLISHED_UDP = PUBLISHED._replace(protocol="udp")
+HAIRPIN = Question("web", "uplink", EVERY)
+PASSING = {
+    OUT: "outside sees uplink",
+    SIBLING: "sibling sees web",
+    PUBLISHED: "web sees outside",
+    PUBLISHED_UDP: "web sees outside",
+    HAIRPIN: "web sees lan gateway",
+}
+STOPPED = dict.fromkeys(PASSING, SILENT)
+
+
+def _drop_forwarded(lab: Lab) -> None:
+    """Have iptables drop what it doesn't know, as an admin or Docker would."""
+    for tool in ("iptables", "ip6tables"):
+        lab.run(tool, "--policy", "FORWARD", "DROP")
+
+
+def _leave(lab: Lab) -> None:
+    """Remove what ocinet made, and see that the other table has nothing of it any more."""
+    detach_all(lab)
+    lab.ocinet("network", "rm", "lan")
+    assert _rules(lab) == []
+
+
+def _drop_tables(lab: Lab) -> None:
+    """Remove what iptables made, for `_drop_forwarded` or for dockerd."""
+    for line in lab.run("nft", "list", "tables").stdout.splitlines():
+        if line != "table inet ocinet":
+            lab.run("nft", "delete", *line.split())
+
+
+def _rules(lab: Lab, chain: str = "FORWARD") -> list[str]:
+    """Return our rules in an iptables chain."""
+    listed = lab.run("iptables", "--list-rules", chain).stdout.splitlines()
+    return [rule for rule in listed if "ocinet:" in rule]
+
+
+def _assert_answers(world: World, expected: Mapping[Question, str]) -> None:
+    assert world.ask_all(dict(expected)) == expected
+
+
+def _make_world(lab: Lab) -> World:
+    bridge_netfilter(lab, on=True)
+    world = make_world(lab, "web", "sibling")
+    world.serve()
+    return world
+
+
+def _events(lab: Lab) -> list[dict[str, str]]:
+    return [json.loads(line) for line in lab.run("cat", "/run/ocinet/events.jsonl").stdout.splitlines()]
+
+
+def test_attach_under_drop_policy_lets_our_bridge_pass(lab: Lab) -> None:
+    """Out, among siblings, in through a published port: by tagged rules that go with the network."""
+    _drop_forwarded(lab)
+    world = _make_world(lab)
+
+    _assert_answers(world, PASSING)
+
+    assert [rule.split()[2] for rule in _rules(lab)] == ["-o", "-i"]
+    lab.run("iptables", "--flush", "FORWARD")
+    _assert_answers(world, STOPPED)
+    _leave(lab)
+    _drop_tables(lab)
+
+
+def test_attach_after_policy_became_drop_mends_the_whole_network(lab: Lab) -> None:
+    """A policy that turned to drop stops what is wired; the next attach lets it pass again."""
+    world = _make_world(lab)
+    _assert_answers(world, PASSING)
+    _drop_forwarded(lab)
+    _assert_answers(world, STOPPED)
+
+    run_attached(lab, "late", "lan")
+
+    _assert_answers(world, PASSING)
+    _leave(lab)
+    _drop_tables(lab)
+
+
+def test_remove_network_takes_its_accept_rules_out(lab: Lab) -> None:
+    """The rules stay while the network does, also without containers, and go with it."""
+    _drop_forwarded(lab)
+    lab.ocinet("network", "create", "lan")
+    run_attached(lab, "web", "lan")
+    detach_all(lab)
+    assert len(_rules(lab)) == 2
+
+    lab.ocinet("network", "rm", "lan")
+
+    assert _rules(lab) == []
+    _drop_tables(lab)
+
+
+def test_attach_told_not_to_accept_explains_and_touches_no_foreign_table(lab: Lab) -> None:
+    """`forward_accept = false`: plan and event tell what drops and what would let it pass."""
+    lab.run("mkdir", "-p", "/etc/ocinet")
+    lab.path("/etc/ocinet/ocinet.toml").write_text("forward_accept = false\n")
+    _drop_forwarded(lab)
+    bridge_netfilter(lab, on=True)
+    lab.ocinet("network", "create", "lan")
+    container = lab.runc.run(lab.bundle("idle"))
+    planned = lab.ocinet("plan", f"pid:{container.pid}", "--net", "lan").stdout
+
+    world = World(
+        lab,
+        {"web": run_attached(lab, "web", "lan", f"{EVERY}:80").namespace},
+        {"web": "lan"},
+    )
+
+    world.serve("web", "outside")
+    stopped = {OUT: SILENT, PUBLISHED: SILENT}
+    _assert_answers(world, stopped)
+    assert _rules(lab) == []
+    assert "iptables -I" not in planned
+    _assert_explained(lab, planned, "ip filter FORWARD drops")
+    _leave(lab)
+    _drop_tables(lab)
+
+
+def _assert_explained(lab: Lab, planned: str, what: str) -> None:
+    """Plan and events tell what drops, and the commands they give let packets pass."""
+    comments = [line for line in planned.splitlines() if line.startswith("#")]
+    warnings = [event["warning"] for event in _events(lab) if "warning" in event]
+    assert any(what in line for line in comments)
+    assert any(what in warning for warning in warnings)
+
+
+def test_attach_beside_foreign_dropping_table_explains_what_to_add(lab: Lab) -> None:
+    """A table of nobody we know is not touched; the command that is told lets packets pass."""
+    rules = """
+        table inet corporate {
+            chain passing {
+                type filter hook forward priority 10; policy drop;
+            }
+        }"""
+    lab.run("nft", "-f", "-", stdin=rules)
+    before = lab.run("nft", "list", "table", "inet", "corporate").stdout
+    bridge_netfilter(lab, on=True)
+    lab.ocinet("network", "create", "lan")
+    container = lab.runc.run(lab.bundle("idle"))
+    planned = lab.ocinet("plan", f"pid:{container.pid}", "--net", "lan").stdout
+
+    web = run_attached(lab, "web", "lan", f"{EVERY}:80").namespace
+
+    world = World(lab, {"web": web}, {"web": "lan"})
+    world.serve("web", "outside")
+    _assert_answers(world, {OUT: SILENT, PUBLISHED: SILENT})
+    assert lab.run("nft", "list", "table", "inet", "corporate").stdout == before
+    _assert_explained(lab, planned, "inet corporate passing drops")
+    warning = next(event["warning"] for event in _events(lab) if "warning" in event)
+    lab.run("sh", "-e", "-c", warning[warning.index("nft insert") :])
+    _assert_answers(world, {OUT: PASSING[OUT], PUBLISHED: PASSING[PUBLISHED]})
+    lab.run("nft", "delete", "table", "inet", "corporate")
+    _leave(lab)
+
+
+def test_attach_beside_dockerd_passes_its_rules_and_survives_its_restart(lab: Lab) -> None:
+    """Docker's drop policy and isolation stop nothing of ours, nor does a new dockerd."""
+    baseline = lab.baseline
+    with lab.docker():
+        world = _make_world(lab)
+        _assert_answers(world, PASSING)
+        assert len(_rules(lab, "DOCKER-USER")) == 3
+        assert _rules(lab) == []
+    _assert_answers(world, PASSING)
+    with lab.docker():
+        _assert_answers(world, PASSING)
+    _leave(lab)
+    assert _rules(lab, "DOCKER-USER") == []
+    _drop_tables(lab)
+    lab.baseline = baseline
+
+
+def test_start_dockerd_after_attach_stops_nothing_and_a_drop_policy_is_mended(lab: Lab) -> None:
+    """A dockerd that finds forwarding on leaves the policy; if it drops, the next attach mends it."""
+    baseline = lab.baseline
+    world = _make_world(lab)
+    with lab.docker():
+        _assert_answers(world, PASSING)
+        lab.run("iptables", "--policy", "FORWARD", "DROP")
+        assert world.ask(OUT, expected=SILENT) == SILENT
+
+        run_attached(lab, "late", "lan")
+
+        _assert_answers(world, PASSING)
+        assert len(_rules(lab, "DOCKER-USER")) == 3
+    _leave(lab)
+    assert _rules(lab, "DOCKER-USER") == []
+    _drop_tables(lab)
+    lab.baseline = baseline
+
+
+@pytest.mark.parametrize("proxy", [True, False])
+def test_adopt_docker0_containers_live_beside_dockers_own(lab: Lab, proxy: bool) -> None:
+    """On docker0, ours and Docker's reach each other, and both publish."""
+    with lab.docker(f"--userland-proxy={str(proxy).lower()}") as docker:
+        theirs = docker.run("--publish=9090:80", network="bridge")
+        lab.ocinet(
+            "network", "create", "lan", "--bridge", "docker0", "--unmanaged",
+            "--ip-range", "172.17.200.0/24",
+        )  # fmt: skip
+        ours = run_attached(lab, "web", "lan", f"{EVERY}:80")
+        world = World(
+            lab, {"web": ours.namespace, "theirs": theirs.namespace},
+            {"web": "docker0", "theirs": "docker0"},
+        )  # fmt: skip
+        world.serve()
+        _assert_answers(
+            world,
+            {
+                Question("web", "theirs", SERVICE): "theirs sees web",
+                Question("theirs", "web", SERVICE): "web sees theirs",
+                PUBLISHED: "web sees outside",
+                OUT: "outside sees uplink",
+                Question("theirs", "outside", OUTSIDE_SERVICE): "outside sees uplink",
+                Question("outside", "uplink", 9090): "theirs sees outside",
+                Question("theirs", "uplink", EVERY): "web sees docker0 gateway",
+                Question("host", "loopback", EVERY): "web sees docker0 gateway",
+                HAIRPIN: "web sees docker0 gateway",
+            },
+        )
+        assert world.address("web").startswith("172.17.200.")
+        detach_all(lab)
+        lab.ocinet("network", "rm", "lan")
+        assert _rules(lab, "DOCKER-USER") == []
+        assert world.ask(Question("outside", "uplink", 9090)) == "theirs sees outside"

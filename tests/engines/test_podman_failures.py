@@ -1,0 +1,186 @@
+"""A container of podman that can't get its network does not start, and leaves nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from podman_world import current, each_runtime, events, install, keys, make_lan, records, why_not
+
+from lab.engines import IMAGE
+
+if TYPE_CHECKING:
+    from lab import Lab
+    from lab.engines import Podman
+
+# The line that the operator reads, by what is asked for.
+REFUSED = {
+    "unknown network": (
+        keys(net="lann"),
+        "cannot attach shop: there is no network lann (hint: did you mean lan?)",
+    ),
+    "unknown key": (
+        keys(nett="lan"),
+        "cannot attach shop: annotation 'ocinet.nett': there is no such key "
+        "(hint: did you mean ocinet.net?)",
+    ),
+    "port in use": (
+        keys(net="lan", publish="8080:80"),
+        "cannot attach shop: the host's port 8080/tcp is taken",
+    ),
+    "address outside": (
+        keys(net="lan", ip="10.8.0.5"),
+        "cannot attach shop: 10.8.0.5 is in no subnet of lan",
+    ),
+    "address taken": (
+        keys(net="lan", ip="10.9.0.2"),
+        "cannot attach shop: 10.9.0.2 of lan is",
+    ),
+    "pool empty": (
+        keys(net="full"),
+        "cannot attach shop: no free address",
+    ),
+    "second network unknown": (
+        keys(net="lan;nowhere", publish="9090:90"),
+        "cannot attach shop: there is no network nowhere",
+    ),
+}
+
+
+def _furnish(lab: Lab, runtime: str) -> Podman:
+    """Return podman beside two networks, one of them full, a container on each, and a listener."""
+    podman = install(lab, runtime)
+    make_lan(lab)
+    lab.ocinet("network", "create", "--subnet", "10.7.0.0/30", "full")
+    podman.run("--name=first", *keys(net="lan;full"))
+    lab.serve("tcp", 8080)
+    return podman
+
+
+def _try(podman: Podman, *options: str) -> str:
+    """Run a container that is to be refused, and return what the operator is told."""
+    refused = podman("run", "--name=shop", "--network=none", *options, IMAGE, "true", check=False)
+    told = why_not(podman.lab, refused, podman.runtime)
+    podman.remove("shop")
+    podman.lab.run("rm", "/run/ocinet/events.jsonl")
+    return told
+
+
+@each_runtime
+def test_run_that_cannot_be_attached_is_refused_and_leaves_all_as_before(
+    lab: Lab, runtime: str
+) -> None:
+    """Each refusal is one line, on stderr or in the event log; kernel and state are as before."""
+    podman = _furnish(lab, runtime)
+    lab.run("rm", "/run/ocinet/events.jsonl")
+    before = lab.snapshot()
+
+    told = {wish: _try(podman, *options) for wish, (options, _) in REFUSED.items()}
+
+    for wish, (_, line) in REFUSED.items():
+        assert told[wish].startswith(line), wish
+        assert "\n" not in told[wish]
+    lab.assert_unchanged(before)
+    podman.remove("first")
+
+
+@each_runtime
+def test_start_after_refusal_gets_its_network_once_mended(lab: Lab, runtime: str) -> None:
+    """A container that was refused can be started as it is when the reason has gone."""
+    podman = install(lab, runtime)
+    refused = podman("run", "--detach", "--name=shop", "--network=none", *keys(net="lan"), IMAGE,
+                     "sleep", "1000", check=False)  # fmt: skip
+    assert refused.status == 126
+
+    make_lan(lab)
+    podman("start", "shop")
+
+    assert records(lab)["shop"]["endpoints"][0]["addresses"] == ["10.9.0.2/24"]
+    assert lab.pings("10.9.0.2")
+    podman.remove("shop")
+
+
+@each_runtime
+def test_run_with_missing_entrypoint_is_put_right_by_gc(lab: Lab, runtime: str) -> None:
+    """podman runs no poststop after a create that failed behind the hook: gc takes it down."""
+    podman = install(lab, runtime)
+
+    failed = podman("run", "--name=shop", "--network=none", *keys(net="bridge", publish="8080:80"),
+                    IMAGE, "/no/such", check=False)  # fmt: skip
+
+    assert failed.status == 127
+    assert [one["event"] for one in events(lab)] == ["attached"]
+    podman.remove("shop")
+    assert events(lab, "detached") == []
+    assert records(lab)["shop"]["status"] == "dead"
+    found = lab.ocinet("gc", "--json").json()
+    assert [one["kind"] for one in found] == ["attachment"]
+    assert records(lab) == {}
+    lab.assert_no_container_left()
+
+
+@each_runtime
+def test_start_after_missing_entrypoint_is_put_right_by_the_start(lab: Lab, runtime: str) -> None:
+    """The next start of the same container undoes what the failed one left, and wires it."""
+    podman = install(lab, runtime)
+    lab.run("mkdir", "/run/lab/bin")
+    options = ("--volume=/run/lab/bin:/opt", *keys(net="bridge", publish="8080:80"))
+    failed = podman("run", "--name=shop", "--network=none", *options, IMAGE, "/opt/late",
+                    check=False)  # fmt: skip
+    assert failed.status == 127
+
+    lab.run("tee", "/run/lab/bin/late", stdin="#!/bin/sh\nexec sleep 1000\n")
+    lab.run("chmod", "+x", "/run/lab/bin/late")
+    podman("start", "shop")
+
+    [record] = records(lab).values()
+    assert record["status"] == "alive"
+    assert len(record["ports"]) == 1
+    podman.remove("shop")
+
+
+@each_runtime
+def test_run_after_missing_entrypoint_gets_its_address_and_port(lab: Lab, runtime: str) -> None:
+    """What a failed start holds is nobody's: another container gets it without any gc."""
+    podman = install(lab, runtime)
+    wish = keys(net="bridge", ip="10.72.0.9", publish="8080:80")
+    podman("run", "--rm", "--network=none", *wish, IMAGE, "/no/such", check=False)
+
+    container = podman.run("--name=shop", *wish)
+
+    assert container.namespace.addresses("eth0") == ["10.72.0.9/24"]
+    container.remove()
+    lab.ocinet("gc")
+
+
+@pytest.mark.parametrize("text", ["settings", "pools"])
+def test_run_with_broken_settings_is_refused_by_file_and_reason(lab: Lab, text: str) -> None:
+    """A typo in ocinet.toml stops the start with the file's name, and does not mean defaults."""
+    podman = install(lab, "runc")
+    lab.run("mkdir", "-p", "/etc/ocinet")
+    broken = {"settings": "no toml", "pools": 'poools = ["10.0.0.0/8"]'}[text]
+    lab.run("tee", "/etc/ocinet/ocinet.toml", stdin=broken)
+
+    refused = podman("run", "--rm", "--network=none", *keys(net="bridge"), IMAGE, "true",
+                     check=False)  # fmt: skip
+
+    assert refused.status == 126
+    assert "/etc/ocinet/ocinet.toml" in refused.stderr
+    lab.run("rm", "/etc/ocinet/ocinet.toml")
+
+
+@each_runtime
+def test_stop_after_hook_was_broken_still_ends_the_container(lab: Lab, runtime: str) -> None:
+    """poststop never fails a stop: with the state out of reach gc does the rest later."""
+    podman = install(lab, runtime)
+    container = podman.run("--name=shop", *keys(net="bridge"))
+    lab.run("chmod", "0777", "/run/ocinet")  # a directory that everyone may write is refused
+
+    stopped = podman("stop", "--time=0", "shop", check=False)
+
+    assert stopped.status == 0
+    assert podman("inspect", "--format={{.State.Status}}", "shop").stdout.strip() == "exited"
+    lab.run("chmod", "0700", "/run/ocinet")
+    lab.ocinet("gc")
+    assert records(lab) == {}
+    current(container).remove()

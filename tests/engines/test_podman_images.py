@@ -1,0 +1,251 @@
+"""An image can't ask for anything: podman passes its annotations on, the hook tells them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from podman_world import (
+    UP_HOOK,
+    build,
+    each_runtime,
+    events,
+    install,
+    keys,
+    make_lan,
+    records,
+    run_image,
+    why_not,
+)
+
+from lab.machine import LAB_V4
+
+if TYPE_CHECKING:
+    from lab import Lab
+    from lab.engines import EngineContainer, Podman
+
+# What an image may try; `victim` is a container of somebody else's on `lan`.
+WISHES = {
+    "port": {"ocinet.publish": "22:22"},
+    "port, with a network": {"ocinet.net": "lan", "ocinet.publish": "22:22"},
+    "host": {"ocinet.net": "host"},
+    "sandbox": {"ocinet.net": "container:victim"},
+    "address": {"ocinet.net": "lan", "ocinet.ip": "10.9.0.66"},
+    "address, in the list": {"ocinet.net": "lan:ip=10.9.0.66"},
+    "mac and name": {"ocinet.mac": "02:00:00:00:00:66", "ocinet.name": "victim"},
+    "network": {"ocinet.net": "lan"},
+    "unknown key": {"ocinet.tpyo": "1"},
+}
+PUBLISHER = {"ocinet.net": "lan", "ocinet.publish": "22:22"}
+
+
+def _ignored(lab: Lab, container: EngineContainer) -> list[str]:
+    """Return the keys that the event log tells were not honoured."""
+    told = [one for one in events(lab, "image's keys ignored") if one["container"] == container.id]
+    return sorted(key for one in told for key in one["keys"].split(", "))
+
+
+def _as_trusted(lab: Lab) -> None:
+    """Take the guard out: register the hook as one whose annotations are the user's own."""
+    path = lab.path(UP_HOOK)
+    document = json.loads(path.read_text())
+    document["hook"]["args"].remove("--hooks-dir")
+    path.write_text(json.dumps(document))
+
+
+def _hide_image(podman: Podman, container: str) -> None:
+    """Make the image's manifest unreadable, as in a storage that is laid out otherwise."""
+    image = podman("inspect", "--format={{.Image}}", container).stdout.strip()
+    place = f"/var/lib/containers/storage/overlay-images/{image}"
+    podman.lab.run("mv", f"{place}/manifest", f"{place}/elsewhere")
+
+
+@each_runtime
+def test_run_image_with_wishes_gets_nothing_at_all(lab: Lab, runtime: str) -> None:
+    """None of an image's wishes is met, by itself; the container runs, without a network."""
+    podman = install(lab, runtime)
+    make_lan(lab)
+    victim = podman.run("--name=victim", *keys(net="lan"))
+    before = lab.snapshot()
+
+    for number, (wish, annotations) in enumerate(WISHES.items()):
+        container = run_image(podman, build(podman, f"evil{number}", annotations))
+        assert list(container.namespace.links()) == ["lo"], wish
+        assert records(lab).keys() == {"victim"}, wish
+        assert _ignored(lab, container) == sorted(annotations), wish
+        container.remove()
+
+    lab.assert_unchanged(before)
+    victim.remove()
+
+
+@each_runtime
+def test_run_image_with_wishes_beside_the_users_gets_the_users_alone(
+    lab: Lab, runtime: str
+) -> None:
+    """The user's network is given; the port, address and MAC that the image adds are not."""
+    podman = install(lab, runtime)
+    make_lan(lab)
+    image = build(podman, "evil", {**PUBLISHER, "ocinet.ip": "10.9.0.66", "ocinet.tpyo": "1"})
+
+    container = run_image(podman, image, "--name=shop", *keys(net="bridge"))
+
+    [record] = records(lab).values()
+    assert (record["name"], record["ports"]) == ("shop", [])
+    assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
+    assert _ignored(lab, container) == ["ocinet.ip", "ocinet.publish", "ocinet.tpyo"]
+    container.remove()
+
+
+@each_runtime
+def test_run_same_key_with_the_users_own_value_is_honoured(lab: Lab, runtime: str) -> None:
+    """It is the image's value that counts for nothing, not the key."""
+    podman = install(lab, runtime)
+    make_lan(lab)
+    image = build(podman, "evil", {**PUBLISHER, "ocinet.ip": "10.9.0.66"})
+
+    container = run_image(
+        podman, image, *keys(net="lan:ifname=eth0", publish="2222:22", ip="10.9.0.5")
+    )
+
+    assert container.namespace.addresses("eth0") == ["10.9.0.5/24"]
+    container.namespace.serve("tcp", 22)
+    assert lab.outside.ask("tcp", LAB_V4, 2222).local == ("10.9.0.5", 22)
+    assert not lab.outside.reaches("tcp", LAB_V4, 22, timeout_s=0.2)
+    assert _ignored(lab, container) == []
+    container.namespace.close()
+    container.remove()
+
+
+@each_runtime
+def test_run_image_that_publishes_succeeds_without_the_guard(lab: Lab, runtime: str) -> None:
+    """The attack is real: registered as trusted, the hook gives the image the host's port 22."""
+    podman = install(lab, runtime)
+    make_lan(lab)
+    image = build(podman, "evil", PUBLISHER)
+    _as_trusted(lab)
+
+    container = run_image(podman, image)
+
+    container.namespace.serve("tcp", 22)
+    assert lab.outside.ask("tcp", LAB_V4, 22).local == ("10.9.0.2", 22)
+    container.namespace.close()
+    container.remove()
+
+
+def test_run_image_that_takes_an_address_succeeds_without_the_guard(lab: Lab) -> None:
+    """So is the wish for an address that may be another's."""
+    podman = install(lab, "crun")
+    make_lan(lab)
+    image = build(podman, "evil", WISHES["address"])
+    _as_trusted(lab)
+
+    container = run_image(podman, image)
+
+    assert container.namespace.addresses("eth0") == ["10.9.0.66/24"]
+    container.remove()
+
+
+@pytest.mark.parametrize(
+    ("wish", "asked"),
+    [
+        (keys(publish="8080:80"), "ocinet.publish"),
+        (keys(ip="10.72.0.9"), "a static address"),
+        (keys(mac="02:00:00:00:00:66"), "a MAC"),
+        (keys(name="victim"), "ocinet.name"),
+        (keys(net="container:victim"), "ocinet.net=container:victim"),
+        (keys(net="host"), "ocinet.net=host"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_start_of_undecidable_image_is_refused_what_it_could_have_asked(
+    lab: Lab, wish: tuple[str, ...], asked: str
+) -> None:
+    """With the image's annotations out of sight, nothing that needs trust is given."""
+    podman = install(lab, "runc")
+    podman("create", "--name=shop", "--network=none", *wish, "busybox", "sleep", "1000")
+    _hide_image(podman, "shop")
+    before = lab.snapshot()
+
+    refused = podman("start", "shop", check=False)
+
+    told = why_not(lab, refused, "runc")
+    assert told == (
+        f"cannot attach shop: {asked} may be the image's wish: its annotations can't be read "
+        "(hint: set trust_annotations = true in ocinet.toml)"
+    )
+    lab.assert_unchanged(before)
+    podman.remove("shop")
+
+
+@each_runtime
+def test_start_of_undecidable_image_gets_a_plain_network(lab: Lab, runtime: str) -> None:
+    """A network by name harms nobody, whoever asks for it."""
+    podman = install(lab, runtime)
+    podman("create", "--name=shop", "--network=none", *keys(net="bridge"), "busybox", "sleep", "99")
+    _hide_image(podman, "shop")
+
+    podman("start", "shop")
+
+    assert lab.pings("10.72.0.2")
+    podman.remove("shop")
+
+
+@each_runtime
+def test_start_of_undecidable_image_is_trusted_where_the_operator_says_so(
+    lab: Lab, runtime: str
+) -> None:
+    """`trust_annotations = true` is the way out that the refusal names."""
+    podman = install(lab, runtime)
+    podman("create", "--name=shop", "--network=none", *keys(publish="8080:80"), "busybox", "sleep",
+           "1000")  # fmt: skip
+    _hide_image(podman, "shop")
+    lab.run("mkdir", "-p", "/etc/ocinet")
+    lab.run("tee", "/etc/ocinet/ocinet.toml", stdin="trust_annotations = true\n")
+
+    podman("start", "shop")
+
+    assert [port["host_port"] for port in records(lab)["shop"]["ports"]] == [8080]
+    podman.remove("shop")
+
+
+@each_runtime
+def test_run_of_rootfs_without_image_is_trusted(lab: Lab, runtime: str) -> None:
+    """Without an image there is nobody else who could have asked."""
+    podman = install(lab, runtime)
+
+    podman(
+        "run", "--detach", "--name=shop", "--network=none", *keys(publish="8080:80"),
+        "--read-only", "--read-only-tmpfs=false", "--rootfs", str(lab.rootfs), "sleep", "1000",
+    )  # fmt: skip
+
+    assert [port["host_port"] for port in records(lab)["shop"]["ports"]] == [8080]
+    podman.remove("shop")
+
+
+def test_run_of_committed_image_that_inherits_wishes_gets_nothing(lab: Lab) -> None:
+    """What an evil image's container was committed to is no better."""
+    podman = install(lab, "crun")
+    make_lan(lab)
+    first = run_image(podman, build(podman, "evil", PUBLISHER))
+    podman("commit", "--quiet", first.id, "child")
+
+    second = run_image(podman, "localhost/child")
+
+    assert records(lab) == {}
+    assert list(second.namespace.links()) == ["lo"]
+    second.remove()
+    first.remove()
+
+
+def test_always_image_that_refuses_or_asks_is_not_heard(lab: Lab) -> None:
+    """With --always everyone gets the default network: an image can neither opt out nor choose."""
+    podman = install(lab, "crun", "--always")
+    make_lan(lab)
+
+    for number, wish in enumerate(({"ocinet.net": "none"}, PUBLISHER)):
+        container = run_image(podman, build(podman, f"evil{number}", wish), f"--name=shop{number}")
+        [record] = records(lab).values()
+        assert ([one["network"] for one in record["endpoints"]], record["ports"]) == (["bridge"], [])
+        container.remove()

@@ -1,0 +1,231 @@
+"""A podman container's life through the hooks: each start has its network, each end gives it back."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from podman_world import (
+    DROP_IN,
+    HOOKS_DIR,
+    current,
+    each_runtime,
+    events,
+    install,
+    keys,
+    records,
+    wait_for_events,
+)
+
+from lab.engines import IMAGE
+from lab.machine import LAB_V4
+from lab.namespace import wait_until
+
+if TYPE_CHECKING:
+    from lab import Lab
+    from lab.engines import EngineContainer, Podman
+
+ASK = keys(net="bridge", publish="8080:80")
+# Ends with a failure, so that podman's policy starts it again.
+FAILING = ("sh", "-c", "ip -o -4 address; exit 3")
+
+
+def _conmon(podman: Podman, container: EngineContainer) -> int:
+    path = podman("inspect", "--format={{.ConmonPidFile}}", container.id).stdout.strip()
+    return int(podman.lab.run("cat", path).stdout)
+
+
+def _kill_with_conmon(podman: Podman, container: EngineContainer) -> None:
+    """Kill the container and its monitor, so that podman does not notice."""
+    pid = container.pid
+    os.kill(_conmon(podman, container), signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}/root/"), f"the end of {container.id}")
+
+
+def _remove_unmonitored(podman: Podman, container: EngineContainer) -> None:
+    """Remove a container whose conmon is dead: podman's first try only notices that."""
+    for _ in range(2):
+        podman("rm", "--force", "--time=0", "--ignore", container.id, check=False)
+    assert podman("container", "exists", container.id, check=False).status == 1
+    # podman leaves that container's cgroups behind, on runc.
+    podman.lab.ignored += (f"libpod-{container.id}",)
+
+
+@each_runtime
+def test_stop_gives_everything_back_and_start_wires_anew(lab: Lab, runtime: str) -> None:
+    """Between stop and start nothing is held; the new sandbox has the port again."""
+    podman = install(lab, runtime)
+    container = podman.run("--name=shop", *ASK)
+    first = container.namespace.sandbox
+
+    podman("stop", "--time=0", "shop")
+    lab.assert_no_container_left()
+    podman("start", "shop")
+
+    again = current(container)
+    assert again.namespace.sandbox != first
+    assert len(again.namespace.addresses("eth0")) == 1
+    again.namespace.serve("tcp", 80)
+    assert lab.outside.ask("tcp", LAB_V4, 8080).local[1] == 80
+    again.namespace.close()
+    container.remove()
+
+
+@each_runtime
+def test_restart_wires_the_new_process(lab: Lab, runtime: str) -> None:
+    """restart is a stop and a start: one record, of the new process."""
+    podman = install(lab, runtime)
+    container = podman.run("--name=shop", *ASK)
+    before = container.pid
+
+    podman("restart", "--time=0", "shop")
+
+    again = current(container)
+    assert again.pid != before
+    assert records(lab)["shop"]["process"]["pid"] == again.pid
+    assert [one["event"] for one in events(lab)] == ["attached", "detached", "attached"]
+    container.remove()
+    assert len(events(lab, "detached")) == 2
+
+
+@each_runtime
+def test_kill_of_the_first_process_gives_everything_back(lab: Lab, runtime: str) -> None:
+    """kill -9 from the host: conmon sees it, and podman's cleanup runs poststop."""
+    podman = install(lab, runtime)
+    container = podman.run("--name=shop", *ASK)
+
+    os.kill(container.pid, signal.SIGKILL)
+
+    wait_until(lambda: records(lab) == {}, "the record's end", interval_s=0.1)
+    lab.assert_no_container_left()
+    podman("start", "shop")
+    assert len(current(container).namespace.addresses("eth0")) == 1
+    container.remove()
+
+
+@each_runtime
+def test_kill_of_conmon_keeps_the_network_while_the_container_runs(lab: Lab, runtime: str) -> None:
+    """Without its monitor the container runs on, wired; podman skips poststop then, gc does not."""
+    podman = install(lab, runtime)
+    container = podman.run("--name=shop", *ASK)
+
+    os.kill(_conmon(podman, container), signal.SIGKILL)
+
+    assert lab.ocinet("gc", "--json").json() == []
+    assert lab.pings("10.72.0.2")
+    _remove_unmonitored(podman, container)
+    lab.ocinet("gc")
+    assert records(lab) == {}
+
+
+@each_runtime
+def test_kill_of_both_is_put_right_by_gc(lab: Lab, runtime: str) -> None:
+    """With conmon dead nobody runs poststop; gc finds what is left, and only that."""
+    podman = install(lab, runtime)
+    dead = podman.run("--name=dead", *ASK)
+    alive = podman.run("--name=alive", *keys(net="bridge"))
+    _kill_with_conmon(podman, dead)
+
+    found = lab.ocinet("gc", "--json").json()
+
+    assert [(one["kind"], one["name"], one["removed"]) for one in found] == [
+        ("attachment", dead.id, True)
+    ]
+    assert records(lab).keys() == {"alive"}
+    assert lab.pings("10.72.0.3")
+    _remove_unmonitored(podman, dead)
+    alive.remove()
+
+
+@each_runtime
+def test_run_after_kill_of_both_takes_address_and_port_over(lab: Lab, runtime: str) -> None:
+    """What a dead container holds is free for the next one that asks, before any gc."""
+    podman = install(lab, runtime)
+    dead = podman.run("--name=dead", *ASK, *keys(ip="10.72.0.9"))
+    _kill_with_conmon(podman, dead)
+
+    heir = podman.run("--name=heir", *ASK, *keys(ip="10.72.0.9"))
+
+    heir.namespace.serve("tcp", 80)
+    assert lab.outside.ask("tcp", LAB_V4, 8080).local == ("10.72.0.9", 80)
+    heir.namespace.close()
+    lab.ocinet("gc")
+    heir.namespace.serve("tcp", 80)
+    assert lab.outside.ask("tcp", LAB_V4, 8080).local == ("10.72.0.9", 80)
+    heir.namespace.close()
+    _remove_unmonitored(podman, dead)
+    heir.remove()
+
+
+@each_runtime
+def test_restart_by_policy_has_its_network_each_time(lab: Lab, runtime: str) -> None:
+    """podman restarts by itself, without the first command's flags: it reads the drop-in again."""
+    podman = install(lab, runtime)
+
+    container = podman.run("--restart=on-failure:3", *keys(net="bridge"), command=FAILING)
+
+    wait_for_events(lab, "detached", 4)
+    shown = podman("logs", container.id).stdout
+    assert shown.count("eth0    inet 10.72.0.") == 4
+    assert len(events(lab, "attached")) == 4
+    container.remove()
+
+
+def test_restart_by_policy_with_hooks_dir_flag_alone_has_none(lab: Lab) -> None:
+    """Why the drop-in exists: `--hooks-dir` holds for one command, not for podman's restarts."""
+    podman = install(lab, "crun")
+    lab.run("rm", DROP_IN)
+
+    started = podman(
+        "--hooks-dir", HOOKS_DIR, "run", f"--cgroup-parent={lab.cgroup}", "--detach",
+        "--network=none", "--restart=on-failure:1", *keys(net="bridge"), IMAGE, *FAILING,
+    )  # fmt: skip
+
+    container = started.stdout.strip()
+    wait_until(
+        lambda: podman("logs", container).stdout.count("127.0.0.1/8") == 2,
+        "the second run", timeout_s=15, interval_s=0.1,
+    )  # fmt: skip
+    podman("wait", container)
+    assert podman("logs", container).stdout.count("eth0    inet") == 1
+    assert len(events(lab, "attached")) == 1
+    podman.remove(container)
+    # Its poststop was lost with the flag; the record of a dead process is gc's.
+    lab.ocinet("gc")
+
+
+@each_runtime
+def test_exec_and_pause_touch_nothing(lab: Lab, runtime: str) -> None:
+    """Commands inside a running container run no hook."""
+    podman = install(lab, runtime)
+    container = podman.run("--name=shop", *ASK)
+    before, told = lab.snapshot(), events(lab)
+
+    shown = container.exec("ip", "-o", "-4", "address", "show", "dev", "eth0").stdout
+    for verb in ("pause", "unpause"):
+        podman(verb, "shop")
+
+    assert "10.72.0.2/24" in shown
+    assert events(lab) == told
+    lab.assert_unchanged(before)
+    container.remove()
+
+
+@each_runtime
+def test_remove_of_running_container_beside_another_takes_its_own_alone(
+    lab: Lab, runtime: str
+) -> None:
+    """rm -f of one leaves the other's address, port and traffic."""
+    podman = install(lab, runtime)
+    going = podman.run("--name=going", *keys(net="bridge", publish="9090:90"))
+    staying = podman.run("--name=staying", *ASK)
+    staying.namespace.serve("tcp", 80)
+
+    going.remove()
+
+    assert records(lab).keys() == {"staying"}
+    assert lab.outside.ask("tcp", LAB_V4, 8080).local == ("10.72.0.3", 80)
+    staying.namespace.close()
+    staying.remove()

@@ -1,0 +1,27 @@
+"""The sandbox that a bundle's plan is made in."""
+
+from __future__ import annotations
+
+import os
+
+from namespaces import in_namespaces
+from ocinet.cli.bundle import empty_sandbox
+from ocinet.engine.kernel import Kernel
+
+
+@in_namespaces
+def test_empty_sandbox_is_new_and_leaves_the_caller_where_it_was() -> None:
+    """It has nothing but `lo`, and no thread of ours is left in it."""
+    before = os.readlink("/proc/self/ns/net")
+    with empty_sandbox("web") as sandbox, Kernel() as kernel:
+        assert not sandbox.is_host
+        assert [link.ifname for link in kernel.look_inside(sandbox)] == ["lo"]
+    assert os.readlink("/proc/self/ns/net") == before
+    assert os.listdir("/proc/self/task") == [str(os.getpid())]
+
+
+@in_namespaces
+def test_empty_sandbox_is_called_as_the_container_will_be() -> None:
+    """Commands that a person copies from a plan must not mean the person's own namespace."""
+    with empty_sandbox("web") as sandbox:
+        assert sandbox.path == "web"

@@ -1,0 +1,484 @@
+"""Claims of host ports: who has which, and who listens."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ocinet.base.address import Address
+from ocinet.base.clock import Deadline
+from ocinet.base.errors import (
+    BusyError,
+    ConflictError,
+    RequestError,
+    SystemFailure,
+)
+from ocinet.base.lock import Lock
+from ocinet.base.paths import Paths
+from ocinet.engine.claim import PortClaim
+from ocinet.engine.free_port import candidates, ephemeral_range, parse_ranges, reserved_ports
+from ocinet.engine.model import PortRule, Publish
+from ocinet.engine.ports import PortClaims
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WEB, DB = "a" * 64, "b" * 64
+INSIDE = {4: Address.parse("10.9.0.5"), 6: Address.parse("fd00::5")}
+
+
+def publish(text: str, protocol: Any = "tcp") -> Publish:
+    """Return a wish written [HOST-ADDRESS/]HOST-PORT."""
+    address, slash, port = text.rpartition("/")
+    return Publish(protocol, Address.parse(address) if slash else None, int(port), 80)
+
+
+def rule(text: str, family: int = 4, protocol: Any = "tcp") -> PortRule:
+    """Return what such a wish came to in the firewall."""
+    wish = publish(text, protocol)
+    return PortRule(protocol, wish.host_address, wish.host_port, INSIDE[family], 80)
+
+
+class World:
+    """Claims in a directory of our own, whose host has no sockets but the test's."""
+
+    def __init__(self, root: Path) -> None:
+        self.dead: set[str] = set()
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.judged: list[PortClaim] = []
+        self.paths = Paths(run=f"{root}/run")
+        self.claims = PortClaims(
+            self.paths, deadline=Deadline(10), holder_lives=self._lives, report=self._report
+        )
+
+    def _lives(self, claim: PortClaim) -> bool:
+        self.judged.append(claim)
+        return claim.container not in self.dead
+
+    def _report(self, event: str, **fields: Any) -> None:
+        self.events.append((event, fields))
+
+    def get(self, container: str, *texts: str, protocol: Any = "tcp", **more: Any) -> list[int]:
+        """Claim ports, and return them."""
+        name = {WEB: "web", DB: "db"}.get(container, container)
+        wishes = tuple(publish(text, protocol) for text in texts)
+        return [one.host_port for one in self.claims.claim(container, name, wishes, **more)]
+
+    @property
+    def held(self) -> list[str]:
+        """What is claimed, and by whom."""
+        return [f"{claim} {claim.name}" for claim in self.claims.all()]
+
+    def path(self, name: str) -> str:
+        """Return the path of a file of claims."""
+        return f"{self.paths.run}/ports/{name}"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return claims of our own."""
+    return World(tmp_path)
+
+
+@pytest.fixture
+def port() -> int:
+    """Return a port that nobody listens on, of either protocol and family."""
+    with (
+        socket.socket(socket.AF_INET6) as one,
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as two,
+    ):
+        while True:
+            one.bind(("::", 0))
+            number: int = one.getsockname()[1]
+            two.bind(("::", number))
+            return number
+
+
+# -- containers against each other ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "conflict"),
+    [
+        ("", "", True),
+        ("", "127.0.0.1/", True),
+        ("127.0.0.1/", "", True),
+        ("", "fd00::1/", True),
+        ("", "0.0.0.0/", True),
+        ("", "::/", True),
+        ("0.0.0.0/", "127.0.0.1/", True),
+        ("127.0.0.1/", "0.0.0.0/", True),
+        ("::/", "fd00::1/", True),
+        ("127.0.0.1/", "127.0.0.1/", True),
+        ("127.0.0.1/", "127.0.0.2/", False),
+        ("0.0.0.0/", "::/", False),
+        ("0.0.0.0/", "fd00::1/", False),
+        ("::/", "127.0.0.1/", False),
+        ("fd00::1/", "fd00::2/", False),
+    ],
+)
+def test_claim_conflicts_where_addresses_overlap(
+    world: World, port: int, first: str, second: str, conflict: bool
+) -> None:
+    """Every address overlaps each, of one family or of both; two addresses do not."""
+    world.get(WEB, f"{first}{port}")
+
+    if conflict:
+        with pytest.raises(ConflictError, match=r"taken: container web \(aaaaaaaaaaaa\)"):
+            world.get(DB, f"{second}{port}")
+        assert len(world.held) == 1
+    else:
+        assert world.get(DB, f"{second}{port}") == [port]
+        assert len(world.held) == 2
+
+
+def test_claim_of_another_protocol_is_no_conflict(world: World, port: int) -> None:
+    """TCP, UDP and SCTP each have their own ports."""
+    for protocol, container in (("tcp", WEB), ("udp", DB), ("sctp", "c")):
+        assert world.get(container, str(port), protocol=protocol) == [port]
+    assert world.held == [f"{port}/sctp c", f"{port}/tcp web", f"{port}/udp db"]
+
+
+def test_claim_again_by_the_same_container_is_success(world: World, port: int) -> None:
+    """It holds it already: nothing is added, even if a process listens by now."""
+    world.get(WEB, str(port))
+    with socket.create_server(("127.0.0.1", port)):
+        assert world.get(WEB, str(port)) == [port]
+    assert world.held == [f"{port}/tcp web"]
+
+
+def test_claim_of_an_overlapping_address_by_the_same_container_is_refused(
+    world: World, port: int
+) -> None:
+    """It would be sent to two places."""
+    world.get(WEB, str(port))
+
+    with pytest.raises(ConflictError, match="this container has"):
+        world.get(WEB, f"127.0.0.1/{port}")
+    assert world.held == [f"{port}/tcp web"]
+
+
+def test_claim_of_one_port_twice_is_refused(world: World, port: int) -> None:
+    """In one request, too."""
+    with pytest.raises(RequestError, match="published twice"):
+        world.get(WEB, str(port), f"127.0.0.1/{port}")
+    assert world.held == []
+
+
+def test_claim_is_all_or_nothing(world: World, port: int) -> None:
+    """One port that can't be had leaves none claimed."""
+    world.get(WEB, str(port))
+
+    with pytest.raises(ConflictError):
+        world.get(DB, "0", f"127.0.0.2/{port}", "0")
+    assert world.held == [f"{port}/tcp web"]
+
+
+def test_claim_of_nothing_touches_nothing(world: World) -> None:
+    """A container without published ports makes no directory."""
+    assert world.get(WEB) == []
+    assert world.claims.all() == ()
+    assert world.claims.sweep() == 0
+    world.claims.release(WEB, (publish("80"),))
+    world.claims.release_all(WEB)
+    assert not os.path.exists(world.path(""))
+
+
+def test_claim_of_the_dead_is_taken_over(world: World, port: int) -> None:
+    """What its container no longer needs goes to the next, which is reported."""
+    world.get(WEB, str(port))
+    world.dead.add(WEB)
+
+    assert world.get(DB, f"127.0.0.1/{port}") == [port]
+    assert world.held == [f"127.0.0.1:{port}/tcp db"]
+    assert world.events == [
+        ("port taken over", {"port": f"{port}/tcp", "container": DB, "former": WEB})
+    ]
+
+
+def test_claim_that_was_renewed_meanwhile_is_judged_again(world: World, port: int) -> None:
+    """The dead one came back while it was looked at: what it claims now is another claim."""
+    world.get(WEB, str(port))
+    old = world.claims.all()
+    world.dead.add(WEB)
+
+    def come_back(claim: PortClaim) -> bool:
+        if claim in old:
+            while world.claims.all() == old:
+                world.get(WEB, str(port))
+            return False
+        return True
+
+    late = PortClaims(world.paths, deadline=Deadline(10), holder_lives=come_back)
+    with pytest.raises(ConflictError, match="web"):
+        late.claim(DB, "db", (publish(str(port)),))
+
+
+def test_claim_without_a_judge_stands(world: World, port: int) -> None:
+    """Where nobody can tell who lives, everyone does."""
+    world.get(WEB, str(port))
+
+    with pytest.raises(ConflictError):
+        PortClaims(world.paths, deadline=Deadline(1)).claim(DB, "db", (publish(str(port)),))
+
+
+# -- free ports -----------------------------------------------------------------------
+
+
+def test_claim_of_port_0_chooses_a_free_one(world: World) -> None:
+    """Of the host's ephemeral range; each its own, in the order of the request."""
+    low, high = ephemeral_range()
+
+    ports = world.get(WEB, "0", "127.0.0.1/0", "0")
+
+    assert len(set(ports)) == 3
+    assert all(low <= port <= high for port in ports)
+    assert sorted(world.held) == sorted([f"{ports[0]}/tcp web", f"127.0.0.1:{ports[1]}/tcp web",
+                                         f"{ports[2]}/tcp web"])  # fmt: skip
+
+
+def test_candidates_begin_anywhere_and_come_once() -> None:
+    """Every port but the reserved ones, each once, from a random one on."""
+    firsts = set()
+    for _turn in range(60):
+        found = list(candidates(10, 19, [(12, 13), (17, 17)]))
+        assert sorted(found) == [10, 11, 14, 15, 16, 18, 19]
+        firsts.add(found[0])
+    assert len(firsts) > 2
+
+
+@pytest.mark.parametrize(
+    ("text", "ranges"),
+    [("\n", []), ("", []), ("8080\n", [(8080, 8080)]), ("1,9148-9150\n", [(1, 1), (9148, 9150)])],
+)
+def test_parse_ranges_reads_what_the_kernel_prints(text: str, ranges: list[object]) -> None:
+    """Single ports and ranges; an empty list is none."""
+    assert parse_ranges(text) == ranges
+
+
+def test_kernel_tells_its_ranges() -> None:
+    """The parameters are there and can be read."""
+    low, high = ephemeral_range()
+    assert 0 < low < high < 65536
+    assert all(first <= last for first, last in reserved_ports())
+
+
+# -- listening sockets ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bound", "asked", "conflict"),
+    [
+        ("127.0.0.1", "", True),
+        ("127.0.0.1", "127.0.0.1/", True),
+        ("127.0.0.1", "0.0.0.0/", True),
+        ("127.0.0.1", "127.0.0.2/", False),
+        ("127.0.0.1", "::/", False),
+        ("0.0.0.0", "", True),
+        ("0.0.0.0", "127.0.0.1/", True),
+        ("0.0.0.0", "fd00::1/", False),
+        ("::1", "", True),
+        ("::1", "0.0.0.0/", False),
+        ("::", "127.0.0.1/", True),
+        ("::", "fd00::1/", True),
+        ("::ffff:127.0.0.1", "127.0.0.1/", True),
+        ("::ffff:127.0.0.1", "fd00::1/", False),
+    ],
+)
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_claim_of_a_port_that_a_process_has_names_it(
+    world: World, port: int, bound: str, asked: str, conflict: bool, protocol: str
+) -> None:
+    """DNAT would cut it off; the error says which process, on which address."""
+    family = socket.AF_INET6 if ":" in bound else socket.AF_INET
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(family, kind) as listener:
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind((bound, port))
+        if protocol == "tcp":
+            listener.listen()
+        if conflict:
+            with pytest.raises(ConflictError, match=rf"process {os.getpid()} \(.*\) listens on"):
+                world.get(WEB, f"{asked}{port}", protocol=protocol)
+            assert world.held == []
+        else:
+            assert world.get(WEB, f"{asked}{port}", protocol=protocol) == [port]
+
+
+def test_claim_of_v6_only_socket_is_no_conflict_for_v4(world: World, port: int) -> None:
+    """A socket of :: that takes IPv6 alone is not in the way of IPv4."""
+    with socket.socket(socket.AF_INET6) as listener:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(("::", port))
+        listener.listen()
+
+        with pytest.raises(ConflictError):
+            world.get(WEB, str(port))
+        assert world.get(WEB, str(port), families=(4,)) == [port]
+
+
+def test_claim_of_several_ports_sees_the_listening_one(world: World, port: int) -> None:
+    """With more than one port all sockets are listed."""
+    refused = pytest.raises(ConflictError, match=str(port))
+    with socket.create_server(("127.0.0.1", port)), refused:
+        world.get(WEB, "0", str(port))
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_claim_of_a_connected_sockets_port_is_no_conflict(world: World, protocol: str) -> None:
+    """A client's port is none that anyone may be locked out of."""
+    if protocol == "tcp":
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            client = socket.create_connection(server.getsockname())
+    else:
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.connect(("127.0.0.1", 9))
+    with client:
+        number = client.getsockname()[1]
+        assert world.get(WEB, str(number), protocol=protocol) == [number]
+
+
+# -- release ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "released", "gone"),
+    [
+        ("", [("", 4)], True),
+        ("", [("", 6)], True),
+        ("", [("", 4), ("", 6)], True),
+        ("0.0.0.0/", [("0.0.0.0/", 4)], True),
+        ("0.0.0.0/", [("", 4)], True),  # the rule has no address: the family tells
+        ("0.0.0.0/", [("", 6)], False),
+        ("::/", [("", 6)], True),
+        ("127.0.0.1/", [("127.0.0.1/", 4)], True),
+        ("127.0.0.1/", [("", 4)], False),
+        ("127.0.0.1/", [("127.0.0.2/", 4)], False),
+    ],
+)
+def test_release_takes_back_what_a_rule_stands_on(
+    world: World, port: int, asked: str, released: list[tuple[str, int]], gone: bool
+) -> None:
+    """The record has rules, one per family; the claim was made for the wish."""
+    world.get(WEB, f"{asked}{port}")
+
+    world.claims.release(WEB, tuple(rule(f"{text}{port}", family) for text, family in released))
+
+    assert (world.held == []) is gone
+    assert os.path.exists(world.path(f"tcp-{port}")) is not gone
+
+
+def test_release_of_a_wish_takes_it_back(world: World, port: int) -> None:
+    """What `claim` returned can be given back as it is; twice is fine."""
+    claimed = world.claims.claim(WEB, "web", (publish(str(port)), publish("0", "udp")))
+
+    world.claims.release(WEB, claimed)
+    world.claims.release(WEB, claimed)
+
+    assert os.listdir(world.path("")) == ["lock"]
+
+
+def test_release_leaves_the_others(world: World, port: int) -> None:
+    """Another container's claim, and one's own of another address, stay."""
+    world.get(WEB, f"127.0.0.1/{port}", f"127.0.0.2/{port}")
+    world.get(DB, f"127.0.0.3/{port}")
+
+    world.claims.release(WEB, (rule(f"127.0.0.1/{port}"), rule(f"127.0.0.3/{port}")))
+    assert world.held == [f"127.0.0.2:{port}/tcp web", f"127.0.0.3:{port}/tcp db"]
+    assert world.claims.holders() == (WEB, DB)
+
+    world.claims.release_all(WEB)
+    assert world.held == [f"127.0.0.3:{port}/tcp db"]
+
+
+def test_held_returns_what_no_other_has(world: World, port: int) -> None:
+    """A late detach may take out of the firewall only what is still its own."""
+    rules = (rule(str(port)), rule(str(port), 6), rule(f"127.0.0.1/{port + 1}"))
+    assert world.claims.held(WEB, rules) == rules  # /run was emptied: nobody else has it
+
+    world.get(WEB, str(port), f"127.0.0.1/{port + 1}")
+    assert world.claims.held(WEB, rules) == rules
+
+    world.dead.add(WEB)
+    world.get(DB, f"0.0.0.0/{port}")
+    assert world.claims.held(WEB, rules) == rules[1:]
+    assert world.claims.held(DB, rules[:1]) == rules[:1]
+
+
+# -- files and locks ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"3",
+        b'["x"]',
+        b"\xff",
+        b'{"a": 1}',
+        b'[{"address": ""}]',
+        b'[{"address": "x", "container": "c", "name": "", "time": ""}]',
+        b'[{"address": "", "container": 1, "name": "", "time": ""}]',
+    ],
+)
+def test_claims_that_can_not_be_read_are_never_free(
+    world: World, port: int, content: bytes
+) -> None:
+    """Nobody gets that port, nobody's element is deleted for it, and nothing else stops."""
+    world.get(WEB, str(port), "0")
+    with open(world.path(f"tcp-{port}"), "wb") as file:
+        file.write(content)
+    with pytest.raises(ConflictError, match=f"tcp-{port} can't be read"):
+        world.get(DB, str(port))
+    assert world.claims.held(WEB, (rule(str(port)),)) == ()
+    assert len(world.held) == 1
+    world.claims.release(WEB, (rule(str(port)),))
+    world.claims.release_all(WEB)
+    assert world.held == []
+    assert os.path.exists(world.path(f"tcp-{port}"))
+
+
+def test_claim_while_another_holds_the_lock_names_the_holder(world: World, port: int) -> None:
+    """Past the deadline the error names the process."""
+    world.get(WEB, str(port))
+    late = PortClaims(world.paths, deadline=Deadline(0.01))
+
+    named = pytest.raises(BusyError, match=rf"the ports: process {os.getpid()} \(")
+    with Lock(world.path("lock"), "the ports", None), named:
+        late.claim(DB, "db", (publish("0"),))
+
+
+def test_claim_that_can_not_write_leaves_all_as_it_was(
+    world: World, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second file fails: the first is as it was, the claims of others too."""
+    world.get(DB, f"127.0.0.1/{port}")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    real = os.rename
+
+    def rename(*args: Any, **kwargs: Any) -> None:
+        real(*args, **kwargs)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        monkeypatch.undo()
+
+    monkeypatch.setattr(os, "rename", rename)
+    try:
+        with pytest.raises(SystemFailure):
+            world.get(WEB, "0", "0")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert world.held == [f"127.0.0.1:{port}/tcp db"]
+    assert len(os.listdir(world.path(""))) == 2
+
+
+def test_claim_with_an_illegal_container_is_refused(world: World) -> None:
+    """Nothing is written for an id that is none."""
+    with pytest.raises(RequestError):
+        world.get("../x", "0")
+    assert world.held == []

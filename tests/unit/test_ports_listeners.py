@@ -1,0 +1,95 @@
+"""Listening sockets, by netlink and by /proc."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from ocinet.base.address import Address
+from ocinet.base.errors import KernelError
+from ocinet.engine.listeners import Listener, listed_in_proc, listeners, owner_of
+
+
+@pytest.fixture
+def server() -> socket.socket:
+    """Return a socket that listens on the loopback address."""
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def test_listeners_finds_a_socket_by_port(server: socket.socket) -> None:
+    """One port alone, and all of them; the inode is the descriptor's."""
+    with server:
+        port = server.getsockname()[1]
+        found = listeners("tcp", port)
+        inode = os.fstat(server.fileno()).st_ino
+
+        assert found == (
+            Listener("tcp", Address.parse("127.0.0.1"), port, dual=False, inode=inode),
+        )
+        assert found[0] in listeners("tcp")
+        assert str(found[0]) == f"127.0.0.1:{port}/tcp"
+    assert listeners("tcp", port) == ()
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_listeners_agree_with_proc(protocol: str, server: socket.socket) -> None:
+    """The two ways to ask give the same, but for what /proc can't tell."""
+    with (
+        server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as two,
+        socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True),
+    ):
+        one.bind(("127.0.0.1", 0))
+        two.bind(("::1", 0))
+        mine = {os.fstat(each.fileno()).st_ino for each in (server, one, two)}
+
+        by_netlink = {each for each in listeners(protocol) if each.inode in mine}  # type: ignore[arg-type]  # of that literal
+
+        assert by_netlink
+        assert by_netlink == {each for each in listed_in_proc(protocol) if each.inode in mine}  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.parametrize("errno", [2, 93])
+def test_listeners_without_the_kernels_module_reads_proc(server: socket.socket, errno: int) -> None:
+    """After a kernel's update its modules can't be loaded before the reboot."""
+
+    def refuse(_protocol: object, _port: int) -> list[Listener]:
+        raise KernelError("", "no", errno=errno)
+
+    with server:
+        port = server.getsockname()[1]
+        assert [each.port for each in listeners("tcp", port, listed=refuse)] == [port]
+
+
+def test_listeners_that_the_kernel_refuses_is_an_error() -> None:
+    """Any other failure is told: not knowing is not the same as none."""
+
+    def refuse(_protocol: object, _port: int) -> list[Listener]:
+        raise KernelError("", "no", errno=1)
+
+    with pytest.raises(KernelError):
+        listeners("tcp", listed=refuse)
+
+
+def test_listeners_of_sctp_are_none() -> None:
+    """Few kernels can list them: the claims alone count."""
+    assert listeners("sctp", 80) == ()
+
+
+def test_owner_of_names_the_process(server: socket.socket) -> None:
+    """By its descriptors; nobody's inode is nobody's."""
+    with server:
+        inode = os.fstat(server.fileno()).st_ino
+        assert owner_of(inode).startswith(f"process {os.getpid()} (")
+    assert owner_of(0) == "a process that can't be seen from here"
+
+
+def test_listener_of_v6_renders_in_brackets() -> None:
+    """As a URL has it."""
+    assert (
+        str(Listener("udp", Address.parse("fd00::1"), 53, dual=False, inode=0))
+        == "[fd00::1]:53/udp"
+    )
