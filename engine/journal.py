@@ -49,7 +49,11 @@ class Journal:
         if not step.shared:
             return step.apply(self._machine)
         with self._parts.global_lock():
-            return step.apply(self._machine)
+            changed = step.apply(self._machine)
+        if changed:  # the operator's machine, not only the container's: so it is said
+            command = step.describe()[0].partition("\n")[0]
+            self._parts.log.append("host changed", container=self._container_id, command=command)
+        return changed
 
     def _take_back(self, step: Step) -> None:
         """Do an inverse; a shared one only while nobody else uses what it takes away."""

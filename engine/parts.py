@@ -18,7 +18,7 @@ from ocinet.engine.firewall import Firewall
 from ocinet.engine.kernel import Kernel
 from ocinet.engine.netns_names import NetnsNames
 from ocinet.engine.networks import NetworkStore
-from ocinet.engine.ports import PortClaim, PortClaims
+from ocinet.engine.ports import PortClaims
 from ocinet.engine.restore import everything
 from ocinet.engine.steps import Machine
 from ocinet.ipam.store import AddressStore
@@ -26,6 +26,8 @@ from ocinet.ipam.store import AddressStore
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ocinet.engine.claim import PortClaim
 
     from ocinet.base.paths import Paths
     from ocinet.engine.model import NetworkRules, PortRule

@@ -103,7 +103,7 @@ class World:
             lab.set_sysctl(key, "0")
 
     def address(self, name: str, family: Family = 4) -> str:
-        """Return an address by a container's name, or `uplink`, `loopback`, `outside`, `lan gateway`."""
+        """Return the address of a container, `uplink`, `loopback`, `outside` or `lan gateway`."""
         return self._addresses[name, family]
 
     def serve(self, *names: str, protocols: Sequence[Protocol] = ("tcp", "udp")) -> None:

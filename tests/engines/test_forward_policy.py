@@ -17,6 +17,7 @@ from topology import (
     SILENT,
     Question,
     World,
+    attach,
     bridge_netfilter,
     detach_all,
     make_world,
@@ -25,6 +26,8 @@ from topology import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from topology import Family
 
     from lab import Lab
     from lab.engines import Docker
@@ -41,6 +44,7 @@ PASSING = {
     PUBLISHED_UDP: "web sees outside",
     HAIRPIN: "web sees lan gateway",
 }
+FAMILIES: tuple[Family, ...] = (4, 6)
 STOPPED = dict.fromkeys(PASSING, SILENT)
 
 
@@ -64,9 +68,9 @@ def _drop_tables(lab: Lab) -> None:
             lab.run("nft", "delete", *line.split())
 
 
-def _rules(lab: Lab, chain: str = "FORWARD") -> list[str]:
+def _rules(lab: Lab, chain: str = "FORWARD", tool: str = "iptables") -> list[str]:
     """Return our rules in an iptables chain."""
-    listed = lab.run("iptables", "--list-rules", chain).stdout.splitlines()
+    listed = lab.run(tool, "--list-rules", chain).stdout.splitlines()
     return [rule for rule in listed if "ocinet:" in rule]
 
 
@@ -74,27 +78,34 @@ def _assert_answers(world: World, expected: Mapping[Question, str]) -> None:
     assert world.ask_all(dict(expected)) == expected
 
 
-def _make_world(lab: Lab) -> World:
+def _make_world(lab: Lab, *, ipv6: bool = False) -> World:
     bridge_netfilter(lab, on=True)
-    world = make_world(lab, "web", "sibling")
+    world = make_world(lab, "web", "sibling", ipv6=ipv6)
     world.serve()
     return world
 
 
 def _events(lab: Lab) -> list[dict[str, str]]:
-    return [json.loads(line) for line in lab.run("cat", "/run/ocinet/events.jsonl").stdout.splitlines()]
+    told = lab.run("cat", "/run/ocinet/events.jsonl").stdout
+    return [json.loads(line) for line in told.splitlines()]
 
 
 def test_attach_under_drop_policy_lets_our_bridge_pass(lab: Lab) -> None:
-    """Out, among siblings, in through a published port: by tagged rules that go with the network."""
+    """Out, among siblings, in through a published port: by two tagged rules per family."""
     _drop_forwarded(lab)
-    world = _make_world(lab)
+    world = _make_world(lab, ipv6=True)
+    passing = {
+        question._replace(family=family): answer
+        for question, answer in PASSING.items()
+        for family in FAMILIES
+    }
 
-    _assert_answers(world, PASSING)
+    _assert_answers(world, passing)
 
-    assert [rule.split()[2] for rule in _rules(lab)] == ["-o", "-i"]
-    lab.run("iptables", "--flush", "FORWARD")
-    _assert_answers(world, STOPPED)
+    for tool in ("iptables", "ip6tables"):
+        assert [rule.split()[2] for rule in _rules(lab, tool=tool)] == ["-o", "-i"]
+        lab.run(tool, "--flush", "FORWARD")
+    _assert_answers(world, dict.fromkeys(passing, SILENT))
     _leave(lab)
     _drop_tables(lab)
 
@@ -132,33 +143,45 @@ def test_attach_told_not_to_accept_explains_and_touches_no_foreign_table(lab: La
     lab.run("mkdir", "-p", "/etc/ocinet")
     lab.path("/etc/ocinet/ocinet.toml").write_text("forward_accept = false\n")
     _drop_forwarded(lab)
-    bridge_netfilter(lab, on=True)
-    lab.ocinet("network", "create", "lan")
-    container = lab.runc.run(lab.bundle("idle"))
-    planned = lab.ocinet("plan", f"pid:{container.pid}", "--net", "lan").stdout
+    before = _foreign_rules(lab)
 
-    world = World(
-        lab,
-        {"web": run_attached(lab, "web", "lan", f"{EVERY}:80").namespace},
-        {"web": "lan"},
-    )
+    world, planned = _plan_and_attach(lab)
 
-    world.serve("web", "outside")
-    stopped = {OUT: SILENT, PUBLISHED: SILENT}
-    _assert_answers(world, stopped)
-    assert _rules(lab) == []
+    assert _foreign_rules(lab) == before
     assert "iptables -I" not in planned
-    _assert_explained(lab, planned, "ip filter FORWARD drops")
+    _assert_explained(lab, world, planned, "ip filter FORWARD and ip6 filter FORWARD drop ")
     _leave(lab)
     _drop_tables(lab)
 
 
-def _assert_explained(lab: Lab, planned: str, what: str) -> None:
-    """Plan and events tell what drops, and the commands they give let packets pass."""
-    comments = [line for line in planned.splitlines() if line.startswith("#")]
-    warnings = [event["warning"] for event in _events(lab) if "warning" in event]
-    assert any(what in line for line in comments)
-    assert any(what in warning for warning in warnings)
+def _foreign_rules(lab: Lab) -> list[str]:
+    """Return everything in tables that are not ours."""
+    tables = lab.run("nft", "list", "tables").stdout.splitlines()
+    others = [table.split() for table in tables if table != "table inet ocinet"]
+    return [lab.run("nft", "list", *table).stdout for table in others]
+
+
+def _plan_and_attach(lab: Lab) -> tuple[World, str]:
+    """Attach one container that publishes a port; return what `plan` showed before."""
+    lab.ocinet("network", "create", "lan")
+    container = lab.runc.run(lab.bundle("web"))
+    words = ("--net", "lan", "--publish", f"{EVERY}:80")
+    planned = lab.ocinet("plan", f"pid:{container.pid}", *words).stdout
+    attach(container, "lan", f"{EVERY}:80")
+    world = World(lab, {"web": container.namespace}, {"web": "lan"})
+    world.serve("web", "outside")
+    return world, planned
+
+
+def _assert_explained(lab: Lab, world: World, planned: str, what: str) -> None:
+    """Plan and event tell what drops; the command that they give lets packets pass."""
+    (comment,) = (line for line in planned.splitlines() if line.startswith("#"))
+    (warning,) = (event["warning"] for event in _events(lab) if "warning" in event)
+    assert comment == f"# {warning}"
+    assert warning.startswith(what)
+    _assert_answers(world, {OUT: SILENT, PUBLISHED: SILENT})
+    lab.run("sh", "-e", "-c", warning[warning.index("nft insert") :])
+    _assert_answers(world, {OUT: PASSING[OUT], PUBLISHED: PASSING[PUBLISHED]})
 
 
 def test_attach_beside_foreign_dropping_table_explains_what_to_add(lab: Lab) -> None:
@@ -170,22 +193,12 @@ def test_attach_beside_foreign_dropping_table_explains_what_to_add(lab: Lab) -> 
             }
         }"""
     lab.run("nft", "-f", "-", stdin=rules)
-    before = lab.run("nft", "list", "table", "inet", "corporate").stdout
-    bridge_netfilter(lab, on=True)
-    lab.ocinet("network", "create", "lan")
-    container = lab.runc.run(lab.bundle("idle"))
-    planned = lab.ocinet("plan", f"pid:{container.pid}", "--net", "lan").stdout
+    before = _foreign_rules(lab)
 
-    web = run_attached(lab, "web", "lan", f"{EVERY}:80").namespace
+    world, planned = _plan_and_attach(lab)
 
-    world = World(lab, {"web": web}, {"web": "lan"})
-    world.serve("web", "outside")
-    _assert_answers(world, {OUT: SILENT, PUBLISHED: SILENT})
-    assert lab.run("nft", "list", "table", "inet", "corporate").stdout == before
-    _assert_explained(lab, planned, "inet corporate passing drops")
-    warning = next(event["warning"] for event in _events(lab) if "warning" in event)
-    lab.run("sh", "-e", "-c", warning[warning.index("nft insert") :])
-    _assert_answers(world, {OUT: PASSING[OUT], PUBLISHED: PASSING[PUBLISHED]})
+    assert _foreign_rules(lab) == before
+    _assert_explained(lab, world, planned, "inet corporate passing drops ")
     lab.run("nft", "delete", "table", "inet", "corporate")
     _leave(lab)
 
@@ -193,9 +206,10 @@ def test_attach_beside_foreign_dropping_table_explains_what_to_add(lab: Lab) -> 
 def test_attach_beside_dockerd_passes_its_rules_and_survives_its_restart(lab: Lab) -> None:
     """Docker's drop policy and isolation stop nothing of ours, nor does a new dockerd."""
     baseline = lab.baseline
-    with lab.docker():
+    with lab.docker() as docker:
         world = _make_world(lab)
         _assert_answers(world, PASSING)
+        _assert_apart(world, docker)
         assert len(_rules(lab, "DOCKER-USER")) == 3
         assert _rules(lab) == []
     _assert_answers(world, PASSING)
@@ -207,8 +221,29 @@ def test_attach_beside_dockerd_passes_its_rules_and_survives_its_restart(lab: La
     lab.baseline = baseline
 
 
+def _assert_apart(world: World, docker: Docker) -> None:
+    """Ours and Docker's containers don't reach each other, but by what they publish."""
+    theirs = docker.run("--publish=9090:80", network="bridge")
+    beside = World(
+        world.lab,
+        {"web": world.places["web"], "theirs": theirs.namespace},
+        {"web": "lan", "theirs": "docker0"},
+    )
+    beside.serve("theirs", protocols=("tcp",))
+    _assert_answers(
+        beside,
+        {
+            Question("web", "theirs", SERVICE): SILENT,
+            Question("theirs", "web", SERVICE): SILENT,
+            Question("theirs", "uplink", EVERY): "web sees theirs",
+            Question("web", "uplink", 9090): "theirs sees web",
+            Question("outside", "uplink", 9090): "theirs sees outside",
+        },
+    )
+
+
 def test_start_dockerd_after_attach_stops_nothing_and_a_drop_policy_is_mended(lab: Lab) -> None:
-    """A dockerd that finds forwarding on leaves the policy; if it drops, the next attach mends it."""
+    """A dockerd that comes later stops nothing; a policy that turns to drop is mended."""
     baseline = lab.baseline
     world = _make_world(lab)
     with lab.docker():

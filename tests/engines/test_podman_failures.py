@@ -22,7 +22,7 @@ REFUSED = {
     "unknown key": (
         keys(nett="lan"),
         "cannot attach shop: annotation 'ocinet.nett': there is no such key "
-        "(hint: did you mean ocinet.net?)",
+        "(hint: did you mean net?)",
     ),
     "port in use": (
         keys(net="lan", publish="8080:80"),

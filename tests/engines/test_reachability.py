@@ -20,12 +20,17 @@ from topology import (
     SERVICE,
     SILENT,
     Question,
+    World,
+    attach,
     bridge_netfilter,
     detach_all,
     make_docker_world,
     make_world,
     run_attached,
 )
+
+from lab import Unreachable
+from lab.machine import LAB_V4, OUTSIDE_V4
 
 if TYPE_CHECKING:
     from topology import Family
@@ -143,6 +148,10 @@ TABLE = (
     Row("kept", "uplink", EVERY, NO_ROUTE, docker=SILENT, unproxied=SILENT, why=_INWARD),
     Row("kept", "vault gateway", EVERY, SILENT),
 )  # fmt: skip
+_IPV6_LOOPBACK = """\
+    inet6 ::1/128 scope host 
+       valid_lft forever preferred_lft forever
+"""  # noqa: W291  -- so it is printed
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp")
 FAMILIES: tuple[Family, ...] = (4, 6)
 
@@ -230,7 +239,50 @@ def test_show_addresses_and_routes_inside_reads_as_in_dockers_container(lab: Lab
     detach_all(lab)
 
 
-_IPV6_LOOPBACK = """\
-    inet6 ::1/128 scope host 
-       valid_lft forever preferred_lft forever
-"""  # noqa: W291  -- so it is printed
+_CLIENT = (OUTSIDE_V4, 4711)  # the same flow each time
+
+
+def _ask_again(lab: Lab) -> str:
+    """Send one more packet of a flow to the published UDP port; who answers?"""
+    try:
+        return lab.outside.ask("udp", LAB_V4, EVERY, source=_CLIENT, timeout_s=5).server
+    except Unreachable as error:
+        return str(error)
+
+
+def test_attach_takes_running_udp_flow_over_from_former_container(lab: Lab) -> None:
+    """A client that goes on sending is answered by whoever has the port at the time."""
+    first = run_attached(lab, "first", "bridge", f"{EVERY}:80/udp")
+    first.namespace.serve("udp", SERVICE, name="first")
+    second = lab.runc.run(lab.bundle("second"))
+    second.namespace.serve("udp", SERVICE, name="second")
+
+    answers = [_ask_again(lab), _ask_again(lab)]
+    lab.ocinet("detach", "first")
+    answers += [_ask_again(lab), _ask_again(lab)]
+    attach(second, "bridge", f"{EVERY}:80/udp")
+    answers.append(_ask_again(lab))
+
+    assert answers == ["first", "first", "ECONNREFUSED", "ECONNREFUSED", "second"]
+    detach_all(lab)
+
+
+def test_enter_udp_port_without_forgetting_flows_leaves_running_flow_where_it_was(
+    lab: Lab,
+) -> None:
+    """It is the forgetting that moves a flow: a port entered by hand gets none that is running."""
+    container = run_attached(lab, "web", "bridge")
+    container.namespace.serve("udp", SERVICE, name="web")
+    address = container.namespace.addresses("eth0")[0].partition("/")[0]
+    World(lab, {}, {})  # refusals at any rate
+    element = f"{{ udp . {EVERY} : {address} . {SERVICE} }}"
+    answers = [_ask_again(lab)]
+
+    lab.run("nft", f"add element inet ocinet publish4 {element}")
+    answers.append(_ask_again(lab))
+    lab.run("conntrack", "-D", "-p", "udp", "--orig-port-dst", str(EVERY))
+    answers.append(_ask_again(lab))
+
+    assert answers == ["ECONNREFUSED", "ECONNREFUSED", "web"]
+    lab.run("nft", f"delete element inet ocinet publish4 {element}")
+    detach_all(lab)

@@ -75,8 +75,7 @@ class Host:
         self, container: Container, request: Request, trace: Callable[[Step], None] | None = None
     ) -> Attachment:
         """Attach as a hook would."""
-        assert container.process
-        with self.engine(trace) as engine, Sandbox.open_process(container.process) as sandbox:
+        with self.engine(trace) as engine, open_sandbox(container) as sandbox:
             return engine.attach(container, request, sandbox)
 
     def up(self, name: str, request: Request | None = None) -> Attachment:
@@ -110,6 +109,12 @@ class Host:
     def __exit__(self, *_exception: object) -> None:
         """End what still runs."""
         self.close()
+
+
+def open_sandbox(container: Container) -> Sandbox:
+    """Open a container's sandbox."""
+    assert container.process
+    return Sandbox.open_process(container.process)
 
 
 def inside(name: str, host: Host, command: str) -> str:

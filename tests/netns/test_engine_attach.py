@@ -5,11 +5,24 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from namespaces import in_namespaces, ip_json, link_json, run
-from netns.kit import Address, Host, Pool, Subnet, eth0, lan, on, ping, snapshot, tcp
+from netns.kit import (
+    Address,
+    Host,
+    Pool,
+    Subnet,
+    eth0,
+    lan,
+    on,
+    open_sandbox,
+    ping,
+    snapshot,
+    tcp,
+)
 from ocinet.base.errors import (
     ConflictError,
     ExhaustedError,
@@ -19,8 +32,10 @@ from ocinet.base.errors import (
     SystemFailure,
 )
 from ocinet.engine.model import Publish, Request
-from ocinet.engine.sandbox import Sandbox
-from ocinet.engine.steps import Step
+from ocinet.engine.steps import AddVeth, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PORT = tcp(8080)
 
@@ -241,7 +256,7 @@ def test_attach_refused_leaves_all_as_before(
         assert "\n" not in str(raised.value)
         assert "cannot attach web" in str(raised.value)
         assert snapshot() == before
-        assert [one["ifname"] for one in ip_json("link", web.process.pid)] == ["lo"]
+        assert [one["ifname"] for one in ip_json("link", host.sleepers["web"].pid)] == ["lo"]
 
 
 @in_namespaces
@@ -260,9 +275,9 @@ class Fault(SystemFailure):
     """What a test makes fail."""
 
 
-def fail_at(number: int) -> object:
+def fail_at(number: int) -> Callable[[Step], None]:
     """Return a trace that fails before the step of that number."""
-    seen = []
+    seen: list[Step] = []
 
     def trace(step: Step) -> None:
         seen.append(step)
@@ -284,7 +299,7 @@ def test_attach_failing_at_each_step_leaves_all_as_before() -> None:
             if busy:
                 host.up("other", on("lan"))
             before = snapshot()
-            with host.engine() as engine, Sandbox.open_process(web.process) as sandbox:
+            with host.engine() as engine, open_sandbox(web) as sandbox:
                 count = len(engine.plan(web, EVERYTHING, sandbox))
             assert snapshot() == before
             assert count >= 8
@@ -292,7 +307,9 @@ def test_attach_failing_at_each_step_leaves_all_as_before() -> None:
                 with pytest.raises(Fault, match=f"step {number}"):
                     host.attach(web, EVERYTHING, fail_at(number))
                 assert snapshot() == before, f"after a fault before step {number} of {count}"
-                assert [one["ifname"] for one in ip_json("link", web.process.pid)] == ["lo"]
+                assert [one["ifname"] for one in ip_json("link", host.sleepers["web"].pid)] == [
+                    "lo"
+                ]
         host.attach(web, EVERYTHING)
         assert ping(host, "web", "10.9.0.1")
 
@@ -310,9 +327,9 @@ def test_attach_killed_at_each_step_is_collected() -> None:
             if not child:
                 trace = fail_at(number)
 
-                def kill(step: Step, trace: object = trace) -> None:
+                def kill(step: Step, trace: Callable[[Step], None] = trace) -> None:
                     try:
-                        trace(step)  # type: ignore[operator]
+                        trace(step)
                     except Fault:
                         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -396,7 +413,7 @@ def test_plan_done_by_hand_makes_the_same_host() -> None:
     request = on("lan", publish=(PORT, tcp(53, 53, "udp")))
     with Host() as host:
         web = host.start("web")
-        with host.engine() as engine, Sandbox.open_process(web.process) as sandbox:
+        with host.engine() as engine, open_sandbox(web) as sandbox:
             steps = engine.plan(web, request, sandbox)
         script = "\n".join(
             line for step in steps for line in step.describe() if not line.startswith("conntrack")
@@ -418,7 +435,7 @@ def test_plan_done_by_hand_makes_the_same_host() -> None:
 
 def steps_host_ifname(steps: tuple[Step, ...]) -> str:
     """Return the host end that a plan makes."""
-    return next(step.veth.host_ifname for step in steps if hasattr(step, "veth"))
+    return next(step.veth.host_ifname for step in steps if isinstance(step, AddVeth))
 
 
 def look(host: Host, name: str) -> dict[str, object]:

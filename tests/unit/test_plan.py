@@ -78,15 +78,17 @@ def dual(name: str = "lan") -> Network:
 
 def link(device: str = "br-lan", **changes: object) -> Link:
     """Return a bridge that is up."""
-    fields = {"ifindex": 5, "ifname": device, "kind": "bridge", "mtu": 1400, "mac": "",
-              "up": True, "master": 0, "group": 0, "alias": ""}  # fmt: skip
-    return Link(**{**fields, **changes})
+    bridge = Link(
+        ifindex=5, ifname=device, kind="bridge", mtu=1400, mac="", up=True, master=0, group=0,
+        alias="",
+    )  # fmt: skip
+    return bridge.replace(**changes)
 
 
 def observed(*devices: DeviceState, **changes: object) -> Observed:
     """Return a host that is ready: the table is there, and it forwards."""
     firewall = FirewallState(table=True)
-    return Observed(devices, firewall, "1", "1").replace(**changes)
+    return Observed(devices, firewall, ip_forward="1", ipv6_forward="1").replace(**changes)
 
 
 def ready(device: str = "br-lan", **changes: object) -> DeviceState:
@@ -139,8 +141,9 @@ def test_plan_attach_on_a_fresh_host_makes_the_shared_things_first() -> None:
         NameSandbox, MakeBridge, SetSysctl, MakeTable, EnterNetwork, OpenFirewall, AddVeth,
         ConfigureInside,
     ]  # fmt: skip
-    assert steps[1].addresses == (Interface.parse("10.9.0.1/24"),)
-    assert steps[1].mtu == 1500
+    (bridge,) = (step for step in steps if isinstance(step, MakeBridge))
+    assert bridge.addresses == (Interface.parse("10.9.0.1/24"),)
+    assert bridge.mtu == 1500
     assert steps[2] == SetSysctl("net/ipv4/ip_forward", "1", "0")
 
 
@@ -164,8 +167,9 @@ def test_plan_attach_on_an_adopted_bridge_never_changes_it() -> None:
     steps = plan_attach(wanted(networks=(adopted,)), host, Settings())
 
     assert kinds(steps) == [NameSandbox, OpenFirewall, AddVeth, ConfigureInside]
-    assert not steps[1].networks[0].isolated
-    assert not steps[1].networks[0].masquerade
+    (firewall,) = (step for step in steps if isinstance(step, OpenFirewall))
+    assert not firewall.networks[0].isolated
+    assert not firewall.networks[0].masquerade
 
 
 @pytest.mark.parametrize("gone", [None, link(up=False)])
@@ -250,13 +254,14 @@ def test_plan_attach_behind_a_dropping_forward_chain_accepts_once() -> None:
     """The accept rule is added where it is missing and allowed, and nowhere else."""
     firewall = FirewallState(table=True, forward_drop=("ip filter FORWARD",))
 
-    def accepts(state: DeviceState, settings: Settings) -> list[object]:
+    def accepts(state: DeviceState, settings: Settings) -> list[AcceptForward | Explain]:
         steps = plan_attach(wanted(), observed(state, firewall=firewall), settings)
         return [step for step in steps if isinstance(step, AcceptForward | Explain)]
 
     assert accepts(ready(), Settings()) == [AcceptForward("br-lan", managed=True)]
     assert accepts(ready(forward_accepted=True), Settings()) == []
     (told,) = accepts(ready(), Settings(forward_accept=False))
+    assert isinstance(told, Explain)
     assert "ip filter FORWARD drops" in told.text
 
 
