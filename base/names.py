@@ -71,7 +71,7 @@ def check_ifname(name: str) -> str:
         raise RequestError(
             "",
             f"{name[:40]!r} is no interface name",
-            f"use {_IFNAME_MAX} characters at most, no blank or any of /:%*\"\\",
+            f'use {_IFNAME_MAX} characters at most, no blank or any of /:%*"\\',
         )
     return name
 

@@ -302,9 +302,8 @@ def main() -> None:
     reference = medians.get("cni-1p", medians["pass"])
     print(f"{'contestant':14} {'ADD ms':>8} {'ratio':>6} {'DEL ms':>8} {'ratio':>6}")
     for name, (add, remove) in medians.items():
-        print(
-            f"{name:14} {add:8.1f} {add / reference[0]:6.2f} {remove:8.1f} {remove / reference[1]:6.2f}"
-        )
+        ratios = add / reference[0], remove / reference[1]
+        print(f"{name:14} {add:8.1f} {ratios[0]:6.2f} {remove:8.1f} {ratios[1]:6.2f}")
 
 
 if __name__ == "__main__":

@@ -229,8 +229,8 @@ class Engine:
         try:
             with self.parts.container_lock(container.id):
                 known = self.parts.attachments.get(container.id)
-                if known and known.sandbox != sandbox.identity:
-                    known = None
+                if known and (known.sandbox != sandbox.identity or known.state != ATTACHED):
+                    known = None  # `attach` would take it down first
                 if request.mode == "container" or (known and is_satisfied(request, known)):
                     return ()
                 return Attach(self.parts, container, sandbox, known).plan(request)

@@ -322,9 +322,7 @@ class Firewall:
     def _port_conflict(self, ports: tuple[PortRule, ...]) -> ConflictError:
         what = "cannot publish a port"
         for port in ports:
-            answers, _refusals = self._socket.ask(
-                nfnl.get_element(1, TABLE, port_element(port)), 1
-            )
+            answers, _refusals = self._socket.ask(nfnl.get_element(1, TABLE, port_element(port)), 1)
             if answers:
                 address, number = nfnl.decode_element_data(answers[0])
                 shown = f"[{address}]" if address.family == 6 else str(address)

@@ -27,9 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.engine.claim import PortClaim
-
     from ocinet.base.paths import Paths
+    from ocinet.engine.claim import PortClaim
     from ocinet.engine.model import NetworkRules, PortRule
     from ocinet.engine.sandbox import Sandbox
     from ocinet.engine.settings import Settings

@@ -235,8 +235,9 @@ def _assert_apart(world: World, docker: Docker) -> None:
         {
             Question("web", "theirs", SERVICE): SILENT,
             Question("theirs", "web", SERVICE): SILENT,
-            Question("theirs", "uplink", EVERY): "web sees theirs",
-            Question("web", "uplink", 9090): "theirs sees web",
+            # each side masquerades what leaves its own bridges
+            Question("theirs", "uplink", EVERY): "web sees lan gateway",
+            Question("web", "uplink", 9090): "theirs sees docker0 gateway",
             Question("outside", "uplink", 9090): "theirs sees outside",
         },
     )

@@ -30,15 +30,15 @@ REFUSED = {
     ),
     "address outside": (
         keys(net="lan", ip="10.8.0.5"),
-        "cannot attach shop: 10.8.0.5 is in no subnet of lan",
+        "cannot attach shop: 10.8.0.5 is not in network lan (hint: its subnets are 10.9.0.0/24)",
     ),
     "address taken": (
         keys(net="lan", ip="10.9.0.2"),
-        "cannot attach shop: 10.9.0.2 of lan is",
+        "cannot attach shop: 10.9.0.2 is held by container ",
     ),
     "pool empty": (
         keys(net="full"),
-        "cannot attach shop: no free address",
+        "cannot attach shop: no address is free on full: 10.7.0.0/30 has 1 to give, 1 are held",
     ),
     "second network unknown": (
         keys(net="lan;nowhere", publish="9090:90"),

@@ -42,10 +42,12 @@ def _decoded(batch: nfnl.Batch) -> list[tuple[str, list[dict[str, Any]]]]:
             assert read["nfgen_family"] == 1
             assert read.get_attr("NFTA_SET_ELEM_LIST_TABLE") == "ocinet"
             listed = read.get_attr("NFTA_SET_ELEM_LIST_ELEMENTS")
-            found.append((
-                read.get_attr("NFTA_SET_ELEM_LIST_SET"),
-                [dict(element["attrs"]) for element in (nla for nla in listed)],
-            ))
+            found.append(
+                (
+                    read.get_attr("NFTA_SET_ELEM_LIST_SET"),
+                    [dict(element["attrs"]) for element in (nla for nla in listed)],
+                )
+            )
     return found
 
 
