@@ -51,8 +51,7 @@ def _attach(arguments: Namespace, console: Console) -> None:
     request = read_request(asked(arguments))
     with console.engine() as engine:
         target = open_target(
-            engine.parts.attachments,
-            console.paths,
+            engine.parts,
             arguments.target,
             container_id=arguments.id or "",
             name=request.name,
@@ -81,7 +80,7 @@ def _detach(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         for text in arguments.targets:
             try:
-                record = find_record(engine.parts.attachments, text)
+                record = find_record(engine.parts, text)
                 engine.detach(record.container.id, force=arguments.force)
                 console.print(record.container.name)
             except NotFoundError as error:
@@ -112,8 +111,7 @@ def _plan(arguments: Namespace, console: Console) -> None:
         else:
             request = read_request(asked(arguments))
             target = open_target(
-                engine.parts.attachments,
-                console.paths,
+                engine.parts,
                 arguments.target,
                 container_id=arguments.id or "",
                 name=request.name,
@@ -151,7 +149,7 @@ def _read_ports(arguments: Namespace) -> tuple[Publish, ...]:
 def _publish(arguments: Namespace, console: Console) -> None:
     publishes = _read_ports(arguments)
     with console.engine() as engine:
-        container = find_record(engine.parts.attachments, arguments.target).container
+        container = find_record(engine.parts, arguments.target).container
         attachment = engine.publish(container.id, publishes)
     _show_ports(arguments, console, attachment)
 
@@ -159,7 +157,7 @@ def _publish(arguments: Namespace, console: Console) -> None:
 def _unpublish(arguments: Namespace, console: Console) -> None:
     publishes = _read_ports(arguments)
     with console.engine() as engine:
-        container = find_record(engine.parts.attachments, arguments.target).container
+        container = find_record(engine.parts, arguments.target).container
         attachment = engine.unpublish(container.id, publishes)
     _show_ports(arguments, console, attachment)
 

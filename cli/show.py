@@ -94,7 +94,7 @@ def _inspect(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         for text in arguments.targets:
             try:
-                record = find_record(engine.parts.attachments, text)
+                record = find_record(engine.parts, text)
             except OcinetError as error:
                 errors.append(error.within(f"cannot inspect {text}"))
                 continue

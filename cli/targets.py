@@ -14,13 +14,14 @@ from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError, SystemFailure
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
+from ocinet.engine.detach import is_of
 from ocinet.engine.model import Container
 from ocinet.engine.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from ocinet.base.paths import Paths
-    from ocinet.engine.attachments import AttachmentStore
     from ocinet.engine.model import Attachment
+    from ocinet.engine.parts import Parts
 
 METAVAR = "TARGET"
 HELP = "pid:N, netns:PATH, or a container's name, id or the start of its id"
@@ -40,14 +41,11 @@ class Target(Value):
     sandbox: Sandbox
 
 
-def open_target(
-    store: AttachmentStore, paths: Paths, text: str, *, container_id: str = "", name: str = ""
-) -> Target:
+def open_target(parts: Parts, text: str, *, container_id: str = "", name: str = "") -> Target:
     """Open the sandbox that a target means.
 
     Args:
-        store: of what is known.
-        paths: for the sandboxes' names.
+        parts: of the engine.
         text: see the module.
         container_id: for a process or a namespace that has no record yet; ""
             means the name, `pid-N`, or the last part of the namespace's path.
@@ -72,10 +70,10 @@ def open_target(
             raise RequestError(
                 "", "--id does not go with a container that is known already", "leave it out"
             )
-        known = store.find(text)
-        return Target(known.container, open_recorded(known, paths))
+        known = parts.attachments.find(text)
+        return Target(known.container, open_recorded(known, parts.paths))
     try:
-        record = owner_of(store, sandbox.identity)
+        record = owner_of(parts, sandbox.identity)
         if record:
             _check_same(record.container, text, container_id, name)
             return Target(record.container, sandbox)
@@ -122,7 +120,7 @@ def open_recorded(record: Attachment, paths: Paths) -> Sandbox:
     return sandbox
 
 
-def find_record(store: AttachmentStore, text: str) -> Attachment:
+def find_record(parts: Parts, text: str) -> Attachment:
     """Return the record that a target means; it need not be alive.
 
     Raises:
@@ -130,7 +128,7 @@ def find_record(store: AttachmentStore, text: str) -> Attachment:
         RequestError: the text is not legal, or means several.
     """
     if not text.startswith((_PID, _NETNS)):
-        return store.find(text)
+        return parts.attachments.find(text)
     identity = ""
     try:
         if text.startswith(_PID):
@@ -143,17 +141,17 @@ def find_record(store: AttachmentStore, text: str) -> Attachment:
         sandbox.close()
     except NotFoundError:
         pass  # gone: its default id may still be on record
-    record = owner_of(store, identity) if identity else None
-    record = record or store.get(check_container(default))
+    record = owner_of(parts, identity) if identity else None
+    record = record or parts.attachments.get(check_container(default))
     if record is None:
         raise NotFoundError("", f"ocinet made nothing for {text}", "see: ocinet ps")
     return record
 
 
-def owner_of(store: AttachmentStore, identity: str) -> Attachment | None:
-    """Return the record of a sandbox, a member's left out."""
-    for record in store.all():
-        if record.sandbox == identity and not record.member_of:
+def owner_of(parts: Parts, identity: str) -> Attachment | None:
+    """Return the record of a sandbox that is there, a member's left out."""
+    for record in parts.attachments.all():
+        if not record.member_of and is_of(parts, record, identity):
             return record
     return None
 

@@ -206,7 +206,10 @@ class Attach:
         make_ports(publishes, endpoints, internal)  # what can't be, before any claim
         self._check_host_addresses(publishes)
         container = self._container
-        claimed = self._parts.ports.claim(container.id, container.name, publishes)
+        families = {one.address.family for end in endpoints for one in end.addresses}
+        claimed = self._parts.ports.claim(
+            container.id, container.name, publishes, families=tuple(sorted(families))
+        )
         self._journal.push(self._parts.ports.release, container.id, claimed)
         return make_ports(claimed, endpoints, internal)
 

@@ -42,6 +42,32 @@ def is_dead(parts: Parts, record: Attachment) -> bool:
     return not lives(parts, record) and not living_members(parts, record)
 
 
+def is_of(parts: Parts, record: Attachment, identity: str) -> bool:
+    """Tell whether a record is of this very sandbox, and not of one that is gone.
+
+    DEV:INODE alone does not say: the kernel gives the number of a namespace that
+    is gone to the next one that is made. It does so after the links are gone. So
+    where nobody of the record is known to live, the links that were made decide.
+
+    Args:
+        parts: of the engine.
+        record: any.
+        identity: of an open sandbox, so of one that is there.
+    """
+    if record.sandbox != identity or record.boot_id != parts.boot_id:
+        return False
+    if not is_dead(parts, record):
+        return True
+    if record.member_of:
+        owner = parts.attachments.get(record.member_of)
+        return owner is not None and is_of(parts, owner, identity)
+    links = [parts.kernel.link(endpoint.host_ifname) for endpoint in record.endpoints]
+    return bool(links) and all(
+        link and link.ifindex == endpoint.host_ifindex
+        for link, endpoint in zip(links, record.endpoints, strict=True)
+    )
+
+
 def detach(parts: Parts, container_id: str, *, bundle: str | None, force: bool) -> bool:
     """Detach a container under the lock of its sandbox's owner; see `Engine.detach`."""
     record = parts.attachments.get(container_id)

@@ -16,7 +16,7 @@ from ocinet.engine.attach import (
     refuse_other_life,
     with_member,
 )
-from ocinet.engine.detach import detach, lives, living_members, take_down
+from ocinet.engine.detach import detach, is_of, lives, living_members, take_down
 from ocinet.engine.journal import go_through
 from ocinet.engine.model import Attachment, Request
 from ocinet.engine.parts import make_parts
@@ -135,7 +135,7 @@ class Engine:
         Under the former owner's lock, so before any other is taken.
         """
         known = self.parts.attachments.get(container.id)
-        if known and known.member_of and known.sandbox != sandbox.identity:
+        if known and known.member_of and not is_of(self.parts, known, sandbox.identity):
             if lives(self.parts, known):
                 raise refuse_other_life(known)
             detach(self.parts, container.id, bundle=None, force=False)
@@ -143,7 +143,7 @@ class Engine:
     def _owner_of(self, container: Container, sandbox: Sandbox) -> Container:
         """Return who has the record of a sandbox that the container is a member of."""
         known = self.parts.attachments.get(container.id)
-        if known and known.member_of and known.sandbox == sandbox.identity:
+        if known and known.member_of and is_of(self.parts, known, sandbox.identity):
             owner = self.parts.attachments.get(known.member_of)
             if owner:
                 return owner.container
@@ -158,7 +158,7 @@ class Engine:
         known = self.parts.attachments.get(container.id)
         if known is None:
             return None
-        same = known.sandbox == sandbox.identity and known.boot_id == self.parts.boot_id
+        same = is_of(self.parts, known, sandbox.identity)
         if same and known.state == ATTACHED:
             if known.container != container or known.left:
                 known = known.replace(container=container, left=False)
@@ -183,7 +183,7 @@ class Engine:
         """Count a container as a member of the sandbox that it shares."""
         with self.parts.container_lock(container.id):
             known = self.parts.attachments.get(container.id)
-            if known and not known.member_of and known.sandbox != sandbox.identity:
+            if known and not known.member_of and not is_of(self.parts, known, sandbox.identity):
                 self._settle(container, sandbox)
         owner = self.parts.attachments.find(target)
         owner_id = owner.member_of or owner.container.id
@@ -193,7 +193,7 @@ class Engine:
                 raise NotFoundError(
                     "", f"the container {target} has stopped", f"start {target} first"
                 )
-            if current.sandbox != sandbox.identity:
+            if not is_of(self.parts, current, sandbox.identity):
                 raise RequestError(
                     "",
                     f"it is not in the sandbox of {target}, and can't be moved there any more",
@@ -229,8 +229,10 @@ class Engine:
         try:
             with self.parts.container_lock(container.id):
                 known = self.parts.attachments.get(container.id)
-                if known and (known.sandbox != sandbox.identity or known.state != ATTACHED):
+                if known and known.state != ATTACHED:
                     known = None  # `attach` would take it down first
+                if known and not is_of(self.parts, known, sandbox.identity):
+                    known = None
                 if request.mode == "container" or (known and is_satisfied(request, known)):
                     return ()
                 return Attach(self.parts, container, sandbox, known).plan(request)

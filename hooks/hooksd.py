@@ -161,14 +161,24 @@ def effective_directories(root: str = "", *, without_ours: bool = False) -> tupl
 
 
 def missing_directories(directory: str, root: str, environment: Mapping[str, str]) -> list[str]:
-    """Tell why podman would not read a hooks directory; empty if it does."""
+    """Tell why podman would not read our files in a hooks directory; empty if it does.
+
+    Of files of one name, podman takes the one in the directory that is named last.
+    """
     told = environment.get("CONTAINERS_CONF", "")
     if told:
         return [f"CONTAINERS_CONF={told} replaces podman's configuration: "
                 f"add hooks_dir = [{json.dumps(directory)}] to [engine] there"]  # fmt: skip
     directories, source = effective_directories(root)
     if directory in directories:
-        return []
+        later = directories[len(directories) - directories[::-1].index(directory) :]
+        return [
+            f"{hook_file(one, stage)} takes the place of the one in {directory}: remove it"
+            for stage in (*UP_STAGES, DOWN_STAGE)
+            if os.path.lexists(root + hook_file(directory, stage))
+            for one in later
+            if os.path.lexists(root + hook_file(one, stage))
+        ]
     where = f"{source} names other hooks directories" if source else "podman does not read it"
     return [f"{where}: add {json.dumps(directory)} to hooks_dir of its [engine] table"]
 

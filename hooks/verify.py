@@ -84,9 +84,11 @@ def verify_podman(
         trial: runs up and down; see `trial.try_out`.
     """
     findings, entries = [], {}
+    insecure: dict[str, None] = {}
     for stage in (*UP_STAGES, DOWN_STAGE):
         path = hooksd.hook_file(directory, stage)
         if os.path.lexists(path):
+            insecure.update(dict.fromkeys(write_flaws(path)))
             try:
                 document = hooksd.read_hook(path)
             except OcinetError as error:
@@ -97,6 +99,7 @@ def verify_podman(
                     Finding(f"{path}: {flaw}", _REINSTALL)
                     for flaw in _document_flaws(document, stage)
                 ]
+    findings += [Finding(flaw, "what root runs, only root may write") for flaw in insecure]
     try:
         for warning in hooksd.missing_directories(directory, "", environment):
             findings.append(Finding(warning))

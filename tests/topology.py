@@ -1,9 +1,9 @@
 """One set of containers and networks, wired by ocinet or by Docker, and who answers whom in it.
 
-    lan    web (publishes port 80), sibling
+    lan    web (publishes its port 80), sibling
     dmz    other
     vault  kept, keeper                       an internal network
-    lab    the host, with a service at port 9000
+    host                                      the lab itself, with a service at port 9000
     outside                                   a neighbour on the uplink, at port 7000
 
 A question names who asks, where and at which port; an answer is `web sees

@@ -38,11 +38,6 @@ def _add(lab: Lab, bundle: Bundle, stage: str = "createRuntime", **asked: str) -
     bundle.edit(inside)
 
 
-def _events(lab: Lab) -> list[dict[str, Any]]:
-    told = lab.run("cat", "/run/ocinet/events.jsonl", check=False).stdout
-    return [json.loads(line) for line in told.splitlines()]
-
-
 @both
 @pytest.mark.parametrize("stage", ["createRuntime", "prestart"])
 def test_bridge_is_wired_before_the_first_instruction(lab: Lab, program: str, stage: str) -> None:
@@ -56,7 +51,7 @@ def test_bridge_is_wired_before_the_first_instruction(lab: Lab, program: str, st
     assert "10.72.0.2/24" in container.output()
     container.kill()
     container.delete()
-    assert [event["event"] for event in _events(lab)] == ["attached", "detached"]
+    assert [event["event"] for event in lab.events()] == ["attached", "detached"]
 
 
 @both
@@ -75,7 +70,7 @@ def test_both_stages_at_once_attach_once(lab: Lab, program: str) -> None:
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
     container.kill()
     container.delete()
-    assert [event["event"] for event in _events(lab)] == ["attached", "detached"]
+    assert [event["event"] for event in lab.events()] == ["attached", "detached"]
 
 
 @both
@@ -87,7 +82,7 @@ def test_host_shares_the_hosts_network(lab: Lab, program: str) -> None:
     container = lab.runtime(program).run(bundle)
 
     assert container.namespace.sandbox == lab.sandbox
-    assert _events(lab) == []
+    assert lab.events() == []
 
 
 @both
@@ -102,7 +97,7 @@ def test_host_by_annotation_alone_says_how_to_start_it(lab: Lab, program: str) -
 
     line = ("cannot attach web: it has a network namespace of its own, which a hook can't exchange "
             "(hint: ocinet hooks add BUNDLE --net host)")  # fmt: skip
-    assert next(event["error"] for event in _events(lab)) == line
+    assert next(event["error"] for event in lab.events()) == line
     if program == "runc":
         assert f"ocinet: {line}" in caught.value.result.stderr
 
@@ -115,7 +110,7 @@ def test_none_has_loopback_and_a_record(lab: Lab, program: str) -> None:
     container = lab.runtime(program).run(bundle)
     assert list(container.namespace.links()) == ["lo"]
     assert "LOWER_UP" in container.namespace.links()["lo"]["flags"]
-    assert [event["mode"] for event in _events(lab)] == ["none"]
+    assert [event["mode"] for event in lab.events()] == ["none"]
 
 
 @both
@@ -131,7 +126,7 @@ def test_container_shares_the_targets_sandbox(lab: Lab, program: str) -> None:
 
     assert web.namespace.sandbox == db.namespace.sandbox
     assert "10.72.0.2/24" in web.output()
-    assert [event["mode"] for event in _events(lab)] == ["bridge", "container"]
+    assert [event["mode"] for event in lab.events()] == ["bridge", "container"]
     for container in (web, db):
         container.kill()
         container.delete()
@@ -165,7 +160,7 @@ def test_removed_hook_is_gone(lab: Lab, program: str) -> None:
     assert (bundle.path / "config.json").read_bytes() == before
     container = lab.runtime(program).run(bundle)
     assert list(container.namespace.links()) == ["lo"]
-    assert _events(lab) == []
+    assert lab.events() == []
 
 
 @both

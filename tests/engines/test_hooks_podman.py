@@ -34,11 +34,6 @@ def _podman(lab: Lab, runtime: str = "crun", *words: str) -> Podman:
     return podman
 
 
-def _events(lab: Lab) -> list[dict[str, str]]:
-    told = lab.run("cat", "/run/ocinet/events.jsonl", check=False).stdout
-    return [json.loads(line) for line in told.splitlines()]
-
-
 @pytest.mark.parametrize("runtime", ["runc", "crun"])
 def test_run_annotated_container_is_wired_under_its_name(lab: Lab, runtime: str) -> None:
     """The entrypoint finds eth0; `ip netns` shows podman's own name for the container."""
@@ -61,7 +56,7 @@ def test_run_unannotated_container_is_left_alone(lab: Lab, runtime: str) -> None
     container = podman.run()
     assert list(container.namespace.links()) == ["lo"]
     container.remove()
-    assert _events(lab) == []
+    assert lab.events() == []
 
 
 def _pull(podman: Podman, directory: Path, annotations: str) -> str:
@@ -111,7 +106,7 @@ def test_run_image_that_asks_for_a_port_does_not_get_it(
     key = "--annotation=ocinet.net=bridge"
     asked = podman("run", "--detach", "--network=none", key, image, "sleep", "1000").stdout.strip()
 
-    dropped = [event for event in _events(lab) if event["event"] == "image's keys ignored"]
+    dropped = [event for event in lab.events() if event["event"] == "image's keys ignored"]
     assert {event["container"] for event in dropped} == {alone, asked}
     assert all("ocinet.publish" in event["keys"] for event in dropped)
     shown = podman("inspect", "--format={{.State.Pid}}", alone, asked).stdout.split()
@@ -143,7 +138,7 @@ def test_run_with_typo_fails_and_leaves_nothing(lab: Lab) -> None:
     with pytest.raises(CommandFailed):
         podman.run("--name=shop", "--annotation=ocinet.pubish=80:80")
 
-    [event] = _events(lab)
+    [event] = lab.events()
     assert "cannot attach shop: annotation 'ocinet.pubish'" in event["error"]
     assert "did you mean publish?" in event["error"]
     podman.remove("shop")
@@ -169,7 +164,7 @@ def test_always_wires_private_sandboxes_alone(lab: Lab) -> None:
     assert plain.namespace.addresses("eth0") == ["10.72.0.2/24"]
     assert list(refusing.namespace.links()) == ["lo"]
     assert joined.namespace.sandbox == plain.namespace.sandbox
-    attached = {event["container"] for event in _events(lab) if event["event"] == "attached"}
+    attached = {event["container"] for event in lab.events() if event["event"] == "attached"}
     assert attached == {plain.id, refusing.id}
     podman.remove(joined.id)
     podman.remove(host.id, plain.id, refusing.id)
@@ -187,7 +182,7 @@ def test_always_leaves_build_steps_alone(lab: Lab, tmp_path: Path, runtime: str)
     )  # fmt: skip
 
     assert "step" in built.stdout
-    assert _events(lab) == []
+    assert lab.events() == []
 
 
 def test_restart_by_policy_is_wired_again(lab: Lab) -> None:
@@ -202,7 +197,7 @@ def test_restart_by_policy_is_wired_again(lab: Lab) -> None:
     podman("wait", container.id, check=False)
 
     for _ in range(50):
-        attached = [event for event in _events(lab) if event["event"] == "attached"]
+        attached = [event for event in lab.events() if event["event"] == "attached"]
         if len(attached) == 3:
             break
         lab.run("sleep", "0.1")

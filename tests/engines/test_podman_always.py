@@ -19,8 +19,10 @@ _INFRA = (f"--infra-image={IMAGE}", "--infra-command=sleep 1000")
 def _make_pod(podman: Podman, name: str) -> str:
     """Make a pod without a network of podman's, and return its infra container's name."""
     cgroup = f"--cgroup-parent={podman.lab.cgroup}"
-    pod = podman("pod", "create", f"--name={name}", "--network=none", cgroup, *_INFRA).stdout
-    return f"{pod.strip()[:12]}-infra"
+    made = podman("pod", "create", f"--name={name}", "--network=none", cgroup, *_INFRA)
+    pod = made.stdout.strip()
+    podman.lab.ignored += (pod,)  # podman leaves a pod's cgroup behind
+    return f"{pod[:12]}-infra"
 
 
 def _join(podman: Podman, pod: str, name: str, *options: str) -> None:

@@ -69,11 +69,11 @@ def test_run_image_with_wishes_gets_nothing_at_all(lab: Lab, runtime: str) -> No
     victim = podman.run("--name=victim", *keys(net="lan"))
     before = lab.snapshot()
 
-    for number, (wish, annotations) in enumerate(WISHES.items()):
-        container = run_image(podman, build(podman, f"evil{number}", annotations))
+    for number, (wish, asked) in enumerate(WISHES.items()):
+        container = run_image(podman, build(podman, f"evil{number}", asked))
         assert list(container.namespace.links()) == ["lo"], wish
         assert records(lab).keys() == {"victim"}, wish
-        assert _ignored(lab, container) == sorted(annotations), wish
+        assert _ignored(lab, container) == sorted(asked), wish
         container.remove()
 
     lab.assert_unchanged(before)
@@ -247,5 +247,8 @@ def test_always_image_that_refuses_or_asks_is_not_heard(lab: Lab) -> None:
     for number, wish in enumerate(({"ocinet.net": "none"}, PUBLISHER)):
         container = run_image(podman, build(podman, f"evil{number}", wish), f"--name=shop{number}")
         [record] = records(lab).values()
-        assert ([one["network"] for one in record["endpoints"]], record["ports"]) == (["bridge"], [])
+        assert ([one["network"] for one in record["endpoints"]], record["ports"]) == (
+            ["bridge"],
+            [],
+        )
         container.remove()

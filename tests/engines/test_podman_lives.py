@@ -1,4 +1,4 @@
-"""A podman container's life through the hooks: each start has its network, each end gives it back."""
+"""A podman container's life: each start has its network, each end gives it back."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ def test_restart_wires_the_new_process(lab: Lab, runtime: str) -> None:
     again = current(container)
     assert again.pid != before
     assert records(lab)["shop"]["process"]["pid"] == again.pid
-    assert [one["event"] for one in events(lab)] == ["attached", "detached", "attached"]
+    assert len(events(lab, "attached")) == 2
+    assert len(events(lab, "detached")) == 1
     container.remove()
     assert len(events(lab, "detached")) == 2
 

@@ -131,9 +131,7 @@ def test_register_member_of_nobody_says_whom_it_knows(lab: Lab, program: str) ->
 
 
 @both_runtimes
-def test_delete_killed_owner_and_member_in_any_order_leaves_nothing(
-    lab: Lab, program: str
-) -> None:
+def test_delete_killed_owner_and_member_in_any_order_leaves_nothing(lab: Lab, program: str) -> None:
     """Both are dead before either poststop runs."""
     owner = start(lab, program, "web")
     member = start(lab, program, "log", "--net", "container:web")

@@ -14,6 +14,7 @@ containers: it answers only what the lab masquerades.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab import snapshot
 from lab.bundle import SLEEP, Bundle, bundle_config
@@ -207,6 +208,12 @@ class Lab(Namespace):
         """Run the `ocinet` command, as `lab.ocinet("ps", "--format", "json").json()`."""
         argv = (str(_COMMAND), *words)
         return self.run(*argv, check=check, stdin=stdin, env=dict(env or {}), timeout_s=timeout_s)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what ocinet's event log has of containers; changes of the host are left out."""
+        told = self.run("cat", "/run/ocinet/events.jsonl", check=False).stdout
+        events = [json.loads(line) for line in told.splitlines()]
+        return [event for event in events if event["event"] != "host changed"]
 
     def bundle(
         self,

@@ -12,7 +12,7 @@ from namespaces import Sleeper, ip_json, run
 from ocinet.base.address import Address, Subnet
 from ocinet.base.clock import Deadline, Process, boot_id, now
 from ocinet.base.paths import Paths
-from ocinet.engine.engine import Engine
+from ocinet.engine.engine import DEFAULT_TIMEOUT_S, Engine
 from ocinet.engine.model import Container, EndpointRequest, Network, Publish, Request
 from ocinet.engine.parts import make_parts
 from ocinet.engine.sandbox import Sandbox
@@ -58,7 +58,7 @@ class Host:
 
     def engine(self, trace: Callable[[Step], None] | None = None) -> Engine:
         """Return a new engine, as each process has its own."""
-        parts = make_parts(PATHS, timeout_s=10)
+        parts = make_parts(PATHS, timeout_s=DEFAULT_TIMEOUT_S)
         return Engine(parts.replace(trace=trace) if trace else parts)
 
     def start(self, name: str) -> Container:

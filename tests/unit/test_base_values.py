@@ -288,12 +288,14 @@ def test_process_with_a_strange_name_is_read(name: str) -> None:
     assert os.read(ready, 1) == b"x"
     found = Process.of(pid)
     shown = describe_process(pid)
+    with open(f"/proc/{pid}/stat", "rb") as stat:
+        start_time = stat.read().split()[-31]  # proc(5): 22 of 52
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     os.close(ready)
     os.close(tell)
 
-    assert found is not None
+    assert found == Process(pid, int(start_time))
     assert shown.isprintable()
     assert shown.startswith(f"process {pid} (")
 

@@ -42,6 +42,23 @@ def test_add_then_read_returns_the_same(world: World) -> None:
     assert world.reservations.networks() == (NETWORK,)
 
 
+def test_add_and_remove_are_on_disk_when_they_return(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file and its directory are synced: a power cut takes nothing back."""
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    directory = f"{world.paths.state}/reservations/{NETWORK}"
+
+    world.reserve("10.9.0.5", "db")
+    assert synced[-1] == directory
+    assert synced[-2].startswith(f"{directory}/.tmp-")
+    assert os.path.dirname(directory) in synced  # it was made just now
+    synced.clear()
+    world.reservations.remove(NETWORK, "db")
+    assert synced == [directory]
+
+
 @pytest.mark.parametrize(
     ("address", "name", "mac", "why"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from stores import NETWORK, World, make_holder, make_pool
@@ -126,6 +126,19 @@ def test_allocate_with_a_torn_hint_begins_at_the_start(world: World, hint: bytes
         lock.write(hint)
 
     assert world.get("c1", SMALL) == ["10.9.0.3"]
+
+
+def test_allocate_keeps_one_hint_for_each_subnet(world: World) -> None:
+    """A shorter one leaves nothing of the longer one behind."""
+    pool = make_pool("10.9.0.0/24", "", "10.9.0.10-10.9.0.10", "10.9.0.9-10.9.0.9")
+    for number in range(2):
+        world.get(f"c{number}", pool, SIX)
+
+    with open(world.path("lock"), encoding="ascii") as lock:
+        assert sorted(lock.read().splitlines()) == [
+            "10.9.0.0/24 10.9.0.9",
+            "fd00:9::/64 fd00:9::3",
+        ]
 
 
 def test_allocate_in_a_crowd_finds_the_only_hole(world: World) -> None:
@@ -394,6 +407,33 @@ def test_allocate_of_a_lease_that_changed_hands_meanwhile_judges_again(world: Wo
     assert world.held == {"10.9.0.2": "alive"}
 
 
+def test_allocate_from_a_full_pool_leaves_what_changed_hands_meanwhile(world: World) -> None:
+    """Between the verdict and the lock, someone else took the dead one's address."""
+    fill(world, SMALL)
+    world.dead.add("c1")
+
+    def change_hands(lease: Lease) -> None:
+        if lease.holder.container == "c1":
+            world.free("10.9.0.3", "c1")
+            world.get("alive", SMALL, wanted=("10.9.0.3",))
+
+    world.before_verdict = change_hands
+    with pytest.raises(ExhaustedError):
+        world.get("late", SMALL)
+    assert world.held["10.9.0.3"] == "alive"
+
+
+def test_allocate_never_inherits_what_is_reserved_by_now(world: World) -> None:
+    """One's own former address was promised to another name since: it is not taken."""
+    fill(world, SMALL)
+    world.dead.add("c1")
+    world.reserve("10.9.0.3", "db")
+
+    with pytest.raises(ExhaustedError):
+        world.get("c1", SMALL, sandbox="4:2")
+    assert world.get("new", SMALL, name="db") == ["10.9.0.3"]
+
+
 def test_allocate_of_an_address_freed_meanwhile_gets_it(world: World) -> None:
     """A holder that lets go while it is judged is out of the way."""
     fill(world, SMALL)
@@ -425,6 +465,7 @@ def test_allocate_past_the_deadline_stops_judging(tmp_path: Path) -> None:
 
     with pytest.raises(BusyError, match=r"cannot get an address on lan: it took longer"):
         late.get("late", SMALL)
+    assert len(late.judged) == 1
 
 
 def _run_out(deadline: Deadline) -> None:
@@ -604,6 +645,29 @@ def test_allocate_that_can_not_write_leaves_nothing(world: World) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert world.store.networks() == ()
     assert os.listdir(world.path("holders")) == []
+
+
+def test_allocate_that_fails_at_the_second_file_takes_the_first_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two leases that can't both be written, none is there after."""
+    world.get("c0", WIDE)
+    real = os.link
+    made: list[str] = []
+
+    def link(source: str, name: str, **options: Any) -> None:
+        if made:
+            raise OSError(28, "No space left on device")
+        real(source, name, **options)
+        made.append(name)
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(SystemFailure, match="No space left"):
+        world.get("c1", WIDE, SIX)
+
+    assert made == ["10.9.0.3"]
+    assert world.held == {"10.9.0.2": "c0"}
+    assert os.listdir(world.path("holders")) == ["c0=eth0"]
 
 
 def test_allocate_in_anothers_directory_is_refused(world: World) -> None:

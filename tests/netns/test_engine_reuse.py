@@ -1,0 +1,104 @@
+"""The kernel gives a dead namespace's inode number to the next one: DEV:INODE can come again.
+
+The tests don't wait for it to do so: they write the new number into the old record.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from namespaces import in_namespaces, link_json
+from netns.kit import Host, eth0, on, open_sandbox, tcp
+from ocinet.cli.targets import open_target
+
+if TYPE_CHECKING:
+    from ocinet.engine.model import Attachment, Container
+
+_GONE_S = 5
+
+
+def _renumber(host: Host, former: Attachment, container: Container) -> None:
+    """Have a record's sandbox bear the number that a container's sandbox has.
+
+    Not before its links are gone: the kernel frees the number after them.
+    """
+    end = time.monotonic() + _GONE_S
+    while link_json(former.endpoints[0].host_ifname):
+        assert time.monotonic() < end, "the dead sandbox keeps its link"
+    with host.engine() as engine, open_sandbox(container) as sandbox:
+        engine.parts.attachments.put(former.replace(sandbox=sandbox.identity))
+
+
+@in_namespaces
+def test_attach_in_sandbox_with_dead_ones_number_wires_it() -> None:
+    """A restart after a silent death is no second call of a hook, whatever the number says."""
+    with Host() as host:
+        former = host.up("web", on("lan", publish=(tcp(8080),)))
+        host.sleepers.pop("web").end()
+        web = host.start("web")
+        _renumber(host, former, web)
+
+        record = host.attach(web, on("lan", publish=(tcp(8080),)))
+
+        assert eth0(host, "web") == [str(record.endpoints[0].addresses[0])]
+        assert record.container.process == web.process
+        assert record.sandbox != former.sandbox
+
+
+@in_namespaces
+def test_plan_in_sandbox_with_dead_ones_number_shows_the_whole_wiring() -> None:
+    """What attach would do is planned, not nothing."""
+    with Host() as host:
+        former = host.up("web")
+        host.sleepers.pop("web").end()
+        web = host.start("web")
+        _renumber(host, former, web)
+
+        with host.engine() as engine, open_sandbox(web) as sandbox:
+            steps = [type(step).__name__ for step in engine.plan(web, on("lan"), sandbox)]
+
+        assert "AddVeth" in steps
+
+
+@in_namespaces
+def test_open_target_in_sandbox_with_dead_ones_number_is_a_new_container() -> None:
+    """A process is not taken for a container whose namespace is gone."""
+    with Host() as host:
+        former = host.up("web")
+        host.sleepers.pop("web").end()
+        other = host.start("other")
+        _renumber(host, former, other)
+        assert other.process
+
+        with host.engine() as engine:
+            target = open_target(engine.parts, f"pid:{other.process.pid}", name="other")
+            target.sandbox.close()
+
+        assert target.container.id == "other"
+
+
+@in_namespaces
+def test_attach_in_sandbox_that_outlived_its_first_process_leaves_it_as_it_is() -> None:
+    """Where the links that were made are there, it is the same sandbox, whoever lives in it."""
+    with Host() as host:
+        former = host.up("web")
+        (before,) = former.endpoints
+        heir = subprocess.Popen(
+            ["nsenter", "-n", "-t", str(host.sleepers["web"].pid), "sh", "-c", "echo; exec cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert heir.stdout is not None
+        heir.stdout.readline()  # it is inside
+        host.sleepers.pop("web").end()
+
+        record = host.attach(host.container("web", heir.pid), on("lan"))
+
+        assert record.endpoints == former.endpoints
+        assert record.container.process != former.container.process
+        link = link_json(before.host_ifname)
+        assert link is not None
+        assert link["ifindex"] == before.host_ifindex
+        heir.communicate()
