@@ -51,7 +51,7 @@ class Journal:
         with self._parts.global_lock():
             changed = step.apply(self._machine)
         if changed:  # the operator's machine, not only the container's: so it is said
-            command = step.describe()[0].partition("\n")[0]
+            command = " ".join(step.describe()[0].splitlines()[:2])
             self._parts.log.append("host changed", container=self._container_id, command=command)
         return changed
 

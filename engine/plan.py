@@ -401,9 +401,12 @@ def _plan_forwarding(wanted: Wanted, observed: Observed) -> list[Step]:
 def _plan_firewall(wanted: Wanted, observed: Observed, settings: Settings) -> list[Step]:
     firewall = observed.firewall
     steps: list[Step] = [] if firewall.table else [MakeTable(*observed.recorded)]
+    known = []
     for network in wanted.networks:
         state = observed.device(network.device)
-        if not state.link:
+        if state.link:
+            known.append(rules_of(network))  # enter it all the same: a flush is mended so
+        else:
             steps.append(EnterNetwork(network.device, rules_of(network)))
         foreign = tuple(one for one in observed.foreign_drop if one not in firewall.forward_drop)
         if firewall.forward_drop and not state.forward_accepted:
@@ -414,7 +417,8 @@ def _plan_firewall(wanted: Wanted, observed: Observed, settings: Settings) -> li
                 foreign += firewall.forward_drop
         if foreign:
             steps.append(Explain(explain_forward_drop(foreign, network.device)))
-    steps.append(OpenFirewall(tuple(map(rules_of, wanted.networks)), wanted.ports))
+    if known or wanted.ports:
+        steps.append(OpenFirewall(tuple(known), wanted.ports))
     return steps
 
 

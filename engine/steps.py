@@ -199,7 +199,6 @@ class MakeBridge(_DeviceStep):
             f"ip link set {self.device} mtu {self.mtu}",
             f"sysctl -w net.ipv6.conf.{self.device}.accept_ra=0",
             f"sysctl -w net.ipv6.conf.{self.device}.accept_dad=0",
-            f"sysctl -w net.ipv6.conf.{self.device}.accept_dad=0",
             *addresses,
             f"ip link set {self.device} up",
         )

@@ -58,14 +58,14 @@ def test_stop_gives_everything_back_and_start_wires_anew(lab: Lab, runtime: str)
     """Between stop and start nothing is held; the new sandbox has the port again."""
     podman = install(lab, runtime)
     container = podman.run("--name=shop", *ASK)
-    first = container.namespace.sandbox
+    first = container.pid
 
     podman("stop", "--time=0", "shop")
     lab.assert_no_container_left()
     podman("start", "shop")
 
     again = current(container)
-    assert again.namespace.sandbox != first
+    assert again.pid != first
     assert len(again.namespace.addresses("eth0")) == 1
     again.namespace.serve("tcp", 80)
     assert lab.outside.ask("tcp", LAB_V4, 8080).local[1] == 80

@@ -138,8 +138,7 @@ def test_plan_attach_on_a_fresh_host_makes_the_shared_things_first() -> None:
     steps = plan_attach(wanted(), fresh, Settings())
 
     assert kinds(steps) == [
-        NameSandbox, MakeBridge, SetSysctl, MakeTable, EnterNetwork, OpenFirewall, AddVeth,
-        ConfigureInside,
+        NameSandbox, MakeBridge, SetSysctl, MakeTable, EnterNetwork, AddVeth, ConfigureInside,
     ]  # fmt: skip
     (bridge,) = (step for step in steps if isinstance(step, MakeBridge))
     assert bridge.addresses == (Interface.parse("10.9.0.1/24"),)
