@@ -280,6 +280,9 @@ class Allocation:
                     raise Unjudged((str(gain.address),))  # made by someone who heeds no lock
                 if not gain.kept:
                     made.append(str(gain.address))
+            for gain in gains:
+                if gain.former and not self._is_own_note(gain.former.holder):
+                    self._leases.strike(gain.former.holder, str(gain.address))
         except BaseException:
             self._undo(made, before)
             raise
@@ -287,6 +290,11 @@ class Allocation:
             if gain.pool:
                 self._leases.note_last(gain.pool, gain.address)
         return tuple(leases)
+
+    def _is_own_note(self, former: Holder) -> bool:
+        """Tell whether a former holder's addresses are noted where ours are."""
+        mine = self._demand.holder
+        return (former.container, former.ifname) == (mine.container, mine.ifname)
 
     def _undo(self, made: list[str], before: list[str]) -> None:
         try:

@@ -287,7 +287,7 @@ class AddressStore:
             return leases.sweep()
 
     def remove_network(self, network: str) -> None:
-        """Drop every lease of a network that goes; the caller knows that nobody uses it.
+        """Drop every lease and reservation of a network; the caller knows that nobody uses it.
 
         The empty directory and its lock stay until the reboot: whoever waits
         for that lock must not end up with one of his own.
@@ -299,6 +299,7 @@ class AddressStore:
         if self._known(network):
             with self._open(network) as leases, leases.locked(self._deadline):
                 leases.clear()
+        self._reservations.remove_network(network)
 
     def _known(self, network: str) -> bool:
         return os.path.isdir(f"{self._root}/{check_network(network)}")

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from namespaces import Sleeper, in_namespaces, ip_json, run
-from netns.kit import PATHS, Host, eth0, lan, on, ping, records, snapshot, tcp
+from netns.kit import PATHS, Address, Deadline, Host, eth0, lan, on, ping, records, snapshot, tcp
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.engine.model import Container, Publish, Request
 from ocinet.engine.sandbox import Sandbox
+from ocinet.ipam.reservation import Reservation, ReservationStore
 
 PORT = tcp(8080)
 
@@ -285,9 +286,12 @@ def test_remove_network_leaves_nothing_of_it() -> None:
         host.stop("dmz")
 
         with host.engine() as engine:
+            kept = ReservationStore(PATHS, deadline=Deadline(5))
+            kept.add(Reservation("dmz", "db", Address.parse("10.8.0.9")))
             engine.remove_network("dmz")
 
         assert snapshot() == before
+        assert kept.networks() == ()
 
 
 @in_namespaces
