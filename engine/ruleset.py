@@ -57,8 +57,9 @@ _CHAINS = """\
 		# has no incoming interface here.
 		ct status dnat ip saddr . oifname @home4 masquerade
 		ct status dnat ip6 saddr . oifname @home6 masquerade
-		oifname != @bridges ip saddr @masquerade4 masquerade
-		oifname != @bridges ip6 saddr @masquerade6 masquerade
+		# Not on lo: the host's own packets to its bridge address stay as they are.
+		oif != "lo" oifname != @bridges ip saddr @masquerade4 masquerade
+		oif != "lo" oifname != @bridges ip6 saddr @masquerade6 masquerade
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;

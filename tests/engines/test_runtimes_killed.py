@@ -92,6 +92,7 @@ def test_gc_of_killed_and_living_takes_the_killed_alone(lab: Lab, program: str) 
     member = start(lab, program, "log", "--net", "container:web")
     alive.namespace.serve("tcp", 80)
     _lose(lab, dead)
+    wait_until(lambda: len(host_ends(lab)) == 1, "the end of the dead one's link")
     before = lab.snapshot()
 
     told = lab.ocinet("gc", "--dry-run", "--format", "json").json()

@@ -74,6 +74,21 @@ def test_attach_two_containers_reach_each_other() -> None:
 
 
 @in_namespaces
+def test_attach_leaves_the_hosts_own_packets_alone() -> None:
+    """A service at the bridge's address sees the host as that, not masqueraded on lo."""
+    import socket
+
+    with Host() as host, socket.create_server(("0.0.0.0", 9999)) as server:
+        host.up("web")
+        server.settimeout(5)
+        with socket.create_connection(("10.9.0.1", 9999), timeout=5):
+            accepted, peer = server.accept()
+            accepted.close()
+
+        assert peer[0] == "10.9.0.1"
+
+
+@in_namespaces
 def test_attach_twice_changes_nothing() -> None:
     """runc runs prestart and createRuntime both: the second call finds all done."""
     with Host() as host:

@@ -195,10 +195,10 @@ GUARDS: dict[str, tuple[str, bool, Ask, bool]] = {
         _meets("host", "127.0.0.1", LOOP, f"a {address('lan', 4)}"), True),
     "host's own service on ::1": ("ip6 daddr ::1 return", False, _host_meets_its_own_service, True),
     "masquerade": (
-        "oifname != @bridges ip saddr @masquerade4 masquerade", False,
+        'oif != "lo" oifname != @bridges ip saddr @masquerade4 masquerade', False,
         _meets("a", NEIGHBOUR[4], 7000, f"neighbour {HOST[4]}"), True),
     "masquerade, v6": (
-        "oifname != @bridges ip6 saddr @masquerade6 masquerade", False,
+        'oif != "lo" oifname != @bridges ip6 saddr @masquerade6 masquerade', False,
         _meets("a", NEIGHBOUR[6], 7000, f"neighbour {HOST[6]}"), True),
     "no masquerade between our networks": (
         "oifname != @bridges ", False,
