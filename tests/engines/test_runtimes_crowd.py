@@ -80,7 +80,7 @@ def test_start_many_at_once_gives_each_its_own_address(lab: Lab, program: str, c
     assert host_ends(lab) == []
     assert netns_names(lab) == []
     lab.assert_no_container_left()
-    assert {event["event"] for event in events(lab)} <= {"attached", "detached", "changed the host"}
+    assert {event["event"] for event in events(lab)} <= {"attached", "detached", "host changed"}
 
 
 @pytest.mark.timeout(120)

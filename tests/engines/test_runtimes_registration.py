@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +35,12 @@ def _furnished(lab: Lab, container_id: str) -> Bundle:
 
     def furnish(config: dict[str, Any]) -> None:
         config["hooks"] = {"createRuntime": [other], "poststop": [other], "poststart": []}
-        config["linux"]["sysctl"] = {"net.ipv4.ping_group_range": "0 0", "kernel.msgmax": "8000"}
+        config["linux"]["sysctl"] = {"kernel.msgmax": "8000", "net.ipv4.ping_group_range": "0 0"}
         config["x-unknown"] = {"kept": None}
 
     bundle.edit(furnish)
+    text = json.dumps(bundle.config, indent=2, ensure_ascii=False)
+    (bundle.path / "config.json").write_text(text + "\n")
     return bundle
 
 
@@ -167,7 +170,7 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no PATH": (_each_entry(lambda entry: entry.update(env=[])), "its environment has no PATH"),
     "other directories": (
         _each_entry(lambda entry: entry["env"].append("OCINET_RUN_DIR=/run/elsewhere")),
-        "its OCINET_RUN_DIR is '/run/elsewhere', yours is ''",
+        "its OCINET_RUN_DIR is '/run/elsewhere'",
     ),
     "wrong stage": (
         lambda config: config["hooks"]["poststop"][0]["args"].__setitem__(4, "createRuntime"),

@@ -1,0 +1,285 @@
+"""The operator's commands on runc and crun containers that run."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab.machine import LAB_V4, OUTSIDE_V4
+from lab.namespace import wait_until
+from runtime_world import both_runtimes, host_ends, link_index, netns_names, register, start, stop
+
+if TYPE_CHECKING:
+    from lab import Lab
+
+
+@both_runtimes
+def test_attach_pid_of_unregistered_container_wires_and_detach_unwires_it(
+    lab: Lab, program: str
+) -> None:
+    """A container that no hook has seen gets its network by its process id."""
+    container = lab.runtime(program).run(lab.bundle("web"))
+    inside = container.namespace
+    target = f"pid:{container.pid}"
+    before = lab.snapshot()
+
+    lab.ocinet("attach", target, "--name", "web", "--net", "bridge", "-p", "8080:80")
+
+    inside.serve("tcp", 80)
+    assert inside.addresses("eth0") == ["10.72.0.2/24"]
+    assert lab.outside.ask("tcp", LAB_V4, 8080).server == "web"
+    assert netns_names(lab) == ["web"]
+    lab.ocinet("detach", target)
+    assert list(inside.links()) == ["lo"]
+    assert not lab.outside.reaches("tcp", LAB_V4, 8080, timeout_s=0.3)
+    assert netns_names(lab) == []
+    assert before.without_networks().difference(lab.snapshot().without_networks()) == []
+
+
+@both_runtimes
+def test_attach_netns_path_wires_its_container(lab: Lab, program: str) -> None:
+    """The path of a namespace's file is as good as a process."""
+    box = lab.make_netns("box")
+    bundle = lab.bundle("web", network="/run/netns/box")
+    container = lab.runtime(program).run(bundle)
+
+    told = lab.ocinet("attach", "netns:/run/netns/box", "--net", "bridge", "--json").json()
+
+    assert "10.72.0.2/24" in container.exec("ip", "-o", "addr", "show", "eth0").stdout
+    assert told["endpoints"][0]["ifname"] == "eth0"
+    assert box.pings(OUTSIDE_V4)
+    lab.ocinet("detach", "netns:/run/netns/box")
+    assert list(box.links()) == ["lo"]
+    assert netns_names(lab) == ["box"]
+    stop(container)
+    lab.run("ip", "netns", "delete", "box")
+
+
+@both_runtimes
+def test_attach_known_container_adds_networks_and_ports(lab: Lab, program: str) -> None:
+    """What is there stays; what is new comes; a second time is no change."""
+    lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
+    container = start(lab, program, "web")
+    inside = container.namespace
+    index = link_index(container)
+    for _ in range(2):
+        lab.ocinet("attach", "web", "--net", "bridge", "--net", "lan", "-p", "8080:80")
+
+        assert link_index(container) == index
+        assert sorted(inside.links()) == ["eth0", "eth1", "lo"]
+        assert inside.addresses("eth1") == ["10.9.0.2/24"]
+        assert len(host_ends(lab)) == 2
+    inside.serve("tcp", 80)
+    assert lab.outside.ask("tcp", LAB_V4, 8080).local[0] == "10.72.0.2"
+    stop(container)
+    lab.assert_no_container_left()
+
+
+@both_runtimes
+def test_attach_that_fails_leaves_running_container_as_it_was(lab: Lab, program: str) -> None:
+    """A wish that can't be met costs a running container nothing."""
+    container = start(lab, program, "web", "-p", "8080:80")
+    container.namespace.serve("tcp", 80)
+    inside = sorted(container.namespace.links())
+    before = lab.snapshot()
+
+    result = lab.ocinet("attach", "web", "--net", "bridge", "--net", "nowhere", check=False)
+
+    assert result.status != 0
+    assert "there is no network nowhere" in result.stderr
+    lab.assert_unchanged(before)
+    assert sorted(container.namespace.links()) == inside
+    assert lab.outside.reaches("tcp", LAB_V4, 8080)
+
+
+@both_runtimes
+def test_detach_running_container_then_its_poststop_is_silent(lab: Lab, program: str) -> None:
+    """A person may unwire a live container; attach wires it again under its name."""
+    container = start(lab, program, "web")
+
+    lab.ocinet("detach", "web")
+
+    assert list(container.namespace.links()) == ["lo"]
+    again = lab.ocinet("detach", "web", check=False)
+    assert again.status != 0
+    assert "web" in again.stderr
+    lab.ocinet("attach", f"pid:{container.pid}", "--id", "web", "--net", "bridge")
+    assert container.namespace.pings(OUTSIDE_V4)
+    lab.ocinet("detach", "web")
+    container.kill()
+    assert container.delete(force=False).stderr == ""
+
+
+@both_runtimes
+def test_publish_and_unpublish_live_open_and_close_the_port(lab: Lab, program: str) -> None:
+    """Ports come and go without a restart; a free one is chosen and told."""
+    container = start(lab, program, "web")
+    container.namespace.serve("tcp", 80)
+
+    lab.ocinet("publish", "web", "8080:80", "127.0.0.1:8081:80")
+    shown = lab.ocinet("publish", "web", "80", "--json").json()
+
+    (free,) = {port["host_port"] for port in shown} - {8080, 8081}
+    assert lab.outside.reaches("tcp", LAB_V4, 8080)
+    assert lab.outside.reaches("tcp", LAB_V4, free)
+    assert lab.reaches("tcp", "127.0.0.1", 8081)
+    assert not lab.outside.reaches("tcp", LAB_V4, 8081, timeout_s=0.3)
+    lab.ocinet("unpublish", "web", "8080:80")
+    assert not lab.outside.reaches("tcp", LAB_V4, 8080, timeout_s=0.3)
+    assert lab.outside.reaches("tcp", LAB_V4, free)
+    unknown = lab.ocinet("unpublish", "web", "8080:80", check=False)
+    assert unknown.status != 0
+    assert "8080:80/tcp is not published" in unknown.stderr
+    stop(container)
+    lab.assert_no_container_left()
+
+
+@both_runtimes
+def test_unpublish_last_port_leaves_hairpin_off_and_port_to_others(lab: Lab, program: str) -> None:
+    """A port that was given back can be had by another container."""
+    web = start(lab, program, "web", "-p", "8080:80")
+    other = start(lab, program, "other")
+    lab.ocinet("unpublish", "web", "8080:80")
+
+    lab.ocinet("publish", "other", "8080:80")
+
+    other.namespace.serve("tcp", 80)
+    assert lab.outside.ask("tcp", LAB_V4, 8080).server == "other"
+    stop(web)
+    assert lab.outside.ask("tcp", LAB_V4, 8080).server == "other"
+
+
+@both_runtimes
+def test_ps_shows_what_runs_and_how(lab: Lab, program: str) -> None:
+    """Names, modes, addresses, ports and states, as a table and as JSON."""
+    owner = start(lab, program, "web", "--name", "shop", "-p", "8080:80")
+    start(lab, program, "log", "--net", "container:shop")
+    start(lab, program, "idle", "--net", "none")
+
+    listed = lab.ocinet("ps", "--format", "json").json()
+    table = lab.ocinet("ps", "--noheading").stdout
+
+    shown = {one["container"]["name"]: one for one in listed}
+    assert sorted(shown) == ["idle", "log", "shop"]
+    assert {name: one["mode"] for name, one in shown.items()} == {
+        "idle": "none",
+        "log": "container",
+        "shop": "bridge",
+    }
+    assert {one["status"] for one in listed} == {"alive"}
+    line = next(line for line in table.splitlines() if re.search(r"\bshop\b +bridge", line))
+    assert owner.namespace.addresses("eth0")[0] in line
+    assert "8080->80/tcp" in line
+    assert str(owner.pid) in line
+    assert sorted(lab.ocinet("ps", "-q").stdout.split()) == ["idle", "log", "web"]
+    stop(owner)
+    left = {one["container"]["name"]: one for one in lab.ocinet("ps", "--json").json()}
+    assert left["shop"]["status"] == "left"
+
+
+@both_runtimes
+def test_inspect_tells_what_the_kernel_has_now(lab: Lab, program: str) -> None:
+    """What somebody else changed in the sandbox is shown, not what was recorded."""
+    container = start(lab, program, "web")
+    container.namespace.run("ip", "address", "add", "10.72.0.77/24", "dev", "eth0")
+
+    (shown,) = lab.ocinet("inspect", "web").json()
+
+    links = {link["ifname"]: link for link in shown["kernel"]["sandbox"]}
+    kernel = container.namespace.links()["eth0"]
+    assert links["eth0"]["mac"] == kernel["address"]
+    assert links["eth0"]["mtu"] == kernel["mtu"]
+    assert sorted(links["eth0"]["addresses"]) == ["10.72.0.2/24", "10.72.0.77/24"]
+    (host,) = shown["kernel"]["host"]
+    assert host["ifindex"] == kernel["link_index"]
+    assert host["alias"] == "ocinet:web/eth0"
+    assert shown["status"] == "alive"
+
+
+@both_runtimes
+def test_exec_runs_host_tools_in_the_containers_network(lab: Lab, program: str) -> None:
+    """The host's files and programs, the container's interfaces; the status comes back."""
+    container = start(lab, program, "web")
+
+    for target in ("web", f"pid:{container.pid}", "netns:/run/netns/web"):
+        shown = lab.ocinet("exec", target, "--", "ip", "-o", "-4", "addr", "show", "eth0").stdout
+        assert "10.72.0.2/24" in shown
+    assert lab.ocinet("exec", "web", "--", "sh", "-c", "exit 7", check=False).status == 7
+    unknown = lab.ocinet("exec", "wbe", "--", "true", check=False)
+    assert unknown.status != 0
+    assert "did you mean web?" in unknown.stderr
+
+
+@both_runtimes
+def test_plan_shows_commands_that_do_the_same_and_does_nothing(lab: Lab, program: str) -> None:
+    """What `ocinet plan` prints, run by a shell, wires the container."""
+    container = lab.runtime(program).run(lab.bundle("web"))
+    lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
+    before = lab.snapshot()
+    words = ("--id", "web", "--net", "lan", "-p", "8080:80")
+
+    planned = lab.ocinet("plan", f"pid:{container.pid}", *words).stdout
+
+    lab.assert_unchanged(before)
+    lab.run("sh", "-ec", planned)
+    container.namespace.serve("tcp", 80)
+    assert container.namespace.addresses("eth0") == ["10.9.0.2/24"]
+    assert container.namespace.pings(OUTSIDE_V4)
+    assert lab.outside.ask("tcp", LAB_V4, 8080).server == "web"
+    container.delete(force=True)
+    lab.run(
+        "sh", "-c", "rm -f /run/netns/web; nft flush ruleset; ip link del $1", "sh", _bridge(lab)
+    )
+    wait_until(lambda: not host_ends(lab), "the end of the links")
+
+
+def _bridge(lab: Lab) -> str:
+    return next(name for name in lab.links() if name.startswith("ocbr-"))
+
+
+@both_runtimes
+def test_plan_of_bundle_matches_what_its_start_does(lab: Lab, program: str) -> None:
+    """The plan of a bundle that is not started names its network and address."""
+    bundle = register(lab, "web", "--ip", "10.72.0.9")
+    before = lab.snapshot().without_networks()
+
+    planned = lab.ocinet("plan", str(bundle.path)).stdout
+
+    assert before.difference(lab.snapshot().without_networks()) == []
+    assert "10.72.0.9/24" in planned
+    assert "type veth peer name eth0" in planned
+    container = lab.runtime(program).run(bundle)
+    assert container.namespace.addresses("eth0") == ["10.72.0.9/24"]
+    assert container.namespace.links()["eth0"]["address"] in planned
+
+
+@both_runtimes
+def test_remove_network_with_containers_is_refused_until_they_stop(lab: Lab, program: str) -> None:
+    """It names who is on it; after that nothing of the network is left."""
+    lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
+    container = start(lab, program, "web", "--net", "lan")
+
+    refusal = lab.ocinet("network", "rm", "lan", check=False)
+
+    assert refusal.status != 0
+    assert "web" in refusal.stderr
+    assert container.namespace.pings(OUTSIDE_V4)
+    stop(container)
+    lab.ocinet("network", "rm", "lan")
+    assert not [name for name in lab.links() if name.startswith("ocbr-")]
+    assert "10.9.0.0" not in lab.ruleset()
+
+
+@pytest.mark.parametrize("target", ["pid:999999999", "netns:/run/netns/none", "netns:/etc/passwd"])
+def test_attach_of_nothing_says_so_and_changes_nothing(lab: Lab, target: str) -> None:
+    """A process or file that is no sandbox is told."""
+    before = lab.snapshot()
+
+    result = lab.ocinet("attach", target, "--net", "bridge", check=False)
+
+    assert result.status != 0
+    assert result.stderr.startswith("ocinet: ")
+    assert "fault in ocinet" not in result.stderr
+    lab.assert_unchanged(before)
