@@ -168,6 +168,7 @@ class Attach:
             host_ifname=host_ifname(container.id, wish.ifname, self._sandbox.identity),
             process=container.process,
             boot_id=parts.boot_id,
+            name=container.name,
         )
         leases = parts.addresses.allocate(
             network.name,

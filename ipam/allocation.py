@@ -142,9 +142,10 @@ class Allocation:
             return _Gain(address, former=found)
         if found not in self._verdicts.living:
             raise Unjudged((str(address),))
+        who = found.holder.name or found.holder.container
         raise ConflictError(
             "",
-            f"{address} is held by container {found.holder.container} ({found.holder.ifname})",
+            f"{address} is held by {who} ({found.holder.ifname})",
             "choose another address, or stop that container",
         )
 
@@ -273,12 +274,8 @@ class Allocation:
             names = [str(lease.address) for lease in leases]
             self._leases.note(demand.holder, list(dict.fromkeys(names + before)))
             for gain, lease in zip(gains, leases, strict=True):
-                if gain.former:
-                    self._leases.swap(lease)
-                    self._tell(gain.former)
-                elif not gain.kept and not self._leases.create(lease):
-                    raise Unjudged((str(gain.address),))  # made by someone who heeds no lock
                 if not gain.kept:
+                    self._put(gain, lease)
                     made.append(str(gain.address))
             for gain in gains:
                 if gain.former and not self._is_own_note(gain.former.holder):
@@ -290,6 +287,14 @@ class Allocation:
             if gain.pool:
                 self._leases.note_last(gain.pool, gain.address)
         return tuple(leases)
+
+    def _put(self, gain: _Gain, lease: Lease) -> None:
+        """Write one lease, over a dead holder's if there is one."""
+        if gain.former:
+            self._leases.swap(lease)
+            self._tell(gain.former)
+        elif not self._leases.create(lease):
+            raise Unjudged((str(gain.address),))  # made by someone who heeds no lock
 
     def _is_own_note(self, former: Holder) -> bool:
         """Tell whether a former holder's addresses are noted where ours are."""

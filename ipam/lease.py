@@ -2,7 +2,7 @@
 
     {"network": "lan", "address": "10.9.0.5", "container": "6f…", "ifname": "eth0",
      "sandbox": "4:4026532281", "host_ifname": "oc0123456789abc", "pid": 812,
-     "start_time": 90113, "boot_id": "f3…", "time": "2024-05-01T12:00:00.000Z"}
+     "start_time": 90113, "boot_id": "f3…", "name": "web", "time": "2024-05-01T12:00:00.000Z"}
 
 A file that can't be read as one is no free address. It is copied aside and its
 name taken by a tombstone, until someone releases it on purpose:
@@ -22,7 +22,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_TEXTS = ("network", "address", "container", "ifname", "sandbox", "host_ifname", "boot_id", "time")
+_TEXTS = (
+    "network", "address", "container", "ifname", "sandbox", "host_ifname",
+    "boot_id", "time", "name",
+)  # fmt: skip
 _NEEDED = ("network", "address", "container", "ifname")
 
 
@@ -36,6 +39,7 @@ class Holder(Value):
         host_ifname: of the host's end.
         process: the container's first process; None if there is none to follow.
         boot_id: of the boot it was made in.
+        name: the container's, for people.
     """
 
     container: str
@@ -44,6 +48,7 @@ class Holder(Value):
     host_ifname: str
     process: Process | None
     boot_id: str
+    name: str = ""
 
     def same_endpoint(self, other: Holder) -> bool:
         """Tell whether both are one endpoint in one sandbox of one boot."""
@@ -84,6 +89,7 @@ class Lease(Value):
             "pid": process.pid if process else 0,
             "start_time": process.start_time if process else 0,
             "boot_id": holder.boot_id,
+            "name": holder.name,
             "time": self.time,
         })  # fmt: skip
 
@@ -102,9 +108,9 @@ class Lease(Value):
                 raise RequestError("", f"it has no {key}")
         if type(pid) is not int or type(start_time) is not int or pid < 0:
             raise RequestError("", "its pid or start_time is no number")
-        network, address, container, ifname, sandbox, host_ifname, boot_id, time = texts
+        network, address, container, ifname, sandbox, host_ifname, boot_id, time, name = texts
         process = Process(pid, start_time) if pid else None
-        holder = Holder(container, ifname, sandbox, host_ifname, process, boot_id)
+        holder = Holder(container, ifname, sandbox, host_ifname, process, boot_id, name)
         return cls(network, Address.parse(address), holder, time)
 
 

@@ -34,7 +34,7 @@ REFUSED = {
     ),
     "address taken": (
         keys(net="lan", ip="10.9.0.2"),
-        "cannot attach shop: 10.9.0.2 is held by container ",
+        "cannot attach shop: 10.9.0.2 is held by ",
     ),
     "pool empty": (
         keys(net="full"),

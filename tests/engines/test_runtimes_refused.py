@@ -53,7 +53,7 @@ WISHES = {
         (_TINY,), "--net tiny",
     ),
     "address held": Wish(
-        "--net tiny --ip 10.7.0.2", r"10\.7\.0\.2 is held by container first", (_TINY,),
+        "--net tiny --ip 10.7.0.2", r"10\.7\.0\.2 is held by first", (_TINY,),
         "--net tiny",
     ),
     "address of another subnet": Wish(

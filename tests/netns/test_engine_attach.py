@@ -11,6 +11,7 @@ import pytest
 
 from namespaces import in_namespaces, ip_json, link_json, run
 from netns.kit import (
+    PATHS,
     Address,
     Host,
     Pool,
@@ -20,6 +21,7 @@ from netns.kit import (
     on,
     open_sandbox,
     ping,
+    records,
     snapshot,
     tcp,
 )
@@ -31,7 +33,9 @@ from ocinet.base.errors import (
     RequestError,
     SystemFailure,
 )
-from ocinet.engine.model import Publish, Request
+from ocinet.engine.engine import Engine
+from ocinet.engine.model import Network, Publish, Request
+from ocinet.engine.networks import NetworkStore
 from ocinet.engine.steps import AddVeth, Step
 
 if TYPE_CHECKING:
@@ -351,8 +355,12 @@ def test_attach_killed_at_each_step_is_collected() -> None:
                 host.attach(web, EVERYTHING, kill)
                 os._exit(0)
             status = os.waitpid(child, 0)[1]
+            if number % 3 == 0:  # the runtime's next hook, for the same container
+                host.attach(web, EVERYTHING)
+                assert ping(host, "web", "10.9.0.1")
+                assert ping(host, "web", "10.8.0.1")
             host.sleepers.pop("web").end()
-            if number % 2:
+            if number % 3 == 1:
                 host.up("web", EVERYTHING)
                 assert ping(host, "web", "10.9.0.1")
                 host.stop("web")
@@ -365,6 +373,46 @@ def test_attach_killed_at_each_step_is_collected() -> None:
             number += 1
             assert number < 30
         assert number > 8
+
+
+@in_namespaces
+def test_attach_on_an_adopted_bridge_skips_the_hosts_own_addresses() -> None:
+    """An address that the bridge bears is never given to a container."""
+    run("ip link add br0 type bridge")
+    run("ip addr add 10.9.0.1/24 dev br0")
+    run("ip addr add 10.9.0.2/24 dev br0")
+    run("ip link set br0 up")
+    with Host() as host:
+        with host.engine() as engine:
+            engine.parts.networks.add(lan("own", managed=False, device="br0"))
+
+        host.up("web", on("own"))
+
+        assert eth0(host, "web") == ["10.9.0.3/24"]
+
+
+class Vanishing(NetworkStore):
+    """A store whose network is removed by somebody else while an attach is under way."""
+
+    def find(self, name: str) -> Network | None:
+        """Find it once; after that it is gone."""
+        found = super().find(name)
+        self.remove(name)
+        return found
+
+
+@in_namespaces
+def test_attach_to_a_network_that_is_being_removed_is_undone() -> None:
+    """A removal looks for records after the definition has gone; attach looks again."""
+    with Host() as host:
+        web = host.start("web")
+        with host.engine() as engine, open_sandbox(web) as sandbox:
+            racing = Engine(engine.parts.replace(networks=Vanishing(PATHS)))
+            with pytest.raises(NotFoundError, match="was just removed"):
+                racing.attach(web, on("dmz"), sandbox)
+
+        assert records() == []
+        assert [one["ifname"] for one in ip_json("link", host.sleepers["web"].pid)] == ["lo"]
 
 
 @in_namespaces

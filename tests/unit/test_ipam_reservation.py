@@ -213,7 +213,7 @@ def test_allocate_for_the_name_from_a_living_holder_is_refused(world: World) -> 
     world.reserve("10.9.0.4", "db")
     world.get("c0", POOL, name="db")
 
-    with pytest.raises(ConflictError, match="held by container c0"):
+    with pytest.raises(ConflictError, match="held by c0"):
         world.get("c1", POOL, name="db")
 
 

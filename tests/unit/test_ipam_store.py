@@ -299,7 +299,7 @@ def test_allocate_static_of_a_living_holder_names_it(world: World) -> None:
     """The error says which container has the address."""
     world.get("c0", WIDE)
 
-    with pytest.raises(ConflictError, match=r"10\.9\.0\.2 is held by container c0 \(eth0\)"):
+    with pytest.raises(ConflictError, match=r"10\.9\.0\.2 is held by c0 \(eth0\)"):
         world.get("c1", WIDE, wanted=("10.9.0.2",))
     assert world.held == {"10.9.0.2": "c0"}
 
