@@ -10,7 +10,7 @@ from __future__ import annotations
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.engine.journal import Journal
-from ocinet.engine.model import Attachment, Endpoint, Member
+from ocinet.engine.model import ATTACHED, ATTACHING, Attachment, Endpoint, Member
 from ocinet.engine.observe import observe
 from ocinet.engine.plan import (
     Grant,
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from ocinet.engine.plan import Observed
     from ocinet.engine.sandbox import Sandbox
     from ocinet.engine.steps import Step
-
-ATTACHING, ATTACHED = "attaching", "attached"
 
 
 class Attach:

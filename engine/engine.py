@@ -10,7 +10,6 @@ from __future__ import annotations
 from ocinet.base.clock import now
 from ocinet.base.errors import NotFoundError, OcinetError, RequestError
 from ocinet.engine.attach import (
-    ATTACHED,
     Attach,
     is_satisfied,
     refuse_other_life,
@@ -18,7 +17,7 @@ from ocinet.engine.attach import (
 )
 from ocinet.engine.detach import detach, is_of, lives, living_members, take_down
 from ocinet.engine.journal import go_through
-from ocinet.engine.model import Attachment, Request
+from ocinet.engine.model import ATTACHED, Attachment, Request
 from ocinet.engine.parts import make_parts
 from ocinet.engine.steps import CloseFirewall
 

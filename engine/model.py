@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_NETWORK = "bridge"
 PROTOCOLS = ("tcp", "udp", "sctp")
+ATTACHING, ATTACHED = "attaching", "attached"
 
 
 class Route(Value):

@@ -6,7 +6,7 @@ somebody flushed the ruleset. Reads every record, so never on a common path.
 
 from __future__ import annotations
 
-from ocinet.engine.model import NetworkRules
+from ocinet.engine.model import ATTACHED, NetworkRules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +29,14 @@ def rules_of(network: Network) -> NetworkRules:
 def everything(
     networks: NetworkStore, attachments: AttachmentStore, boot_id: str
 ) -> tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]]:
-    """Return the networks and ports of all records of this boot."""
+    """Return the networks and ports of all records of this boot.
+
+    Ports of one that is being attached are left to its own attach, which would
+    find them taken.
+    """
     records = [record for record in attachments.all() if record.boot_id == boot_id]
     used = {endpoint.network for record in records for endpoint in record.endpoints}
     return (
         tuple(rules_of(network) for network in networks.all() if network.name in used),
-        tuple(port for record in records for port in record.ports),
+        tuple(port for record in records if record.state == ATTACHED for port in record.ports),
     )

@@ -431,7 +431,11 @@ class OpenFirewall(Step):
     def apply(self, machine: Machine) -> bool:
         """Add the elements; all others' as well, if the table vanished just now."""
         if machine.firewall.open(self.networks, self.ports):
-            machine.firewall.rebuild(*machine.recorded())
+            networks, ports = machine.recorded()
+            machine.firewall.rebuild(
+                tuple(dict.fromkeys((*networks, *self.networks))),
+                tuple(dict.fromkeys((*ports, *self.ports))),
+            )
         return True
 
     def inverse(self) -> Step | None:

@@ -277,9 +277,7 @@ class Allocation:
                 if not gain.kept:
                     self._put(gain, lease)
                     made.append(str(gain.address))
-            for gain in gains:
-                if gain.former and not self._is_own_note(gain.former.holder):
-                    self._leases.strike(gain.former.holder, str(gain.address))
+            self._strike_former(gains)
         except BaseException:
             self._undo(made, before)
             raise
@@ -296,10 +294,13 @@ class Allocation:
         elif not self._leases.create(lease):
             raise Unjudged((str(gain.address),))  # made by someone who heeds no lock
 
-    def _is_own_note(self, former: Holder) -> bool:
-        """Tell whether a former holder's addresses are noted where ours are."""
+    def _strike_former(self, gains: list[_Gain]) -> None:
+        """Take what was taken over out of the notes of the dead."""
         mine = self._demand.holder
-        return (former.container, former.ifname) == (mine.container, mine.ifname)
+        for gain in gains:
+            holder = gain.former.holder if gain.former else mine
+            if (holder.container, holder.ifname) != (mine.container, mine.ifname):
+                self._leases.strike(holder, str(gain.address))
 
     def _undo(self, made: list[str], before: list[str]) -> None:
         try:

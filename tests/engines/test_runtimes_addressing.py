@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
 from runtime_world import both_runtimes, host_ends, refused, register, start, stop
+
 from lab.machine import LAB_V6, OUTSIDE_V4, OUTSIDE_V6
 
 if TYPE_CHECKING:

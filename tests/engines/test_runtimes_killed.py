@@ -8,18 +8,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-
-from lab.machine import LAB_V4, OUTSIDE_V4
-from lab.namespace import wait_until
 from runtime_world import (
     both_runtimes,
     events,
     host_ends,
-    in_sandbox,
     netns_names,
     register,
     start,
 )
+
+from lab.machine import LAB_V4, OUTSIDE_V4
+from lab.namespace import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -255,33 +254,6 @@ def test_kill_container_while_its_hook_waits_fails_the_start(lab: Lab, program: 
 
     assert "the process is gone" in events(lab)[-1]["error"]
     lab.assert_unchanged(before)
-
-
-@both_runtimes
-def test_start_in_dead_containers_namespace_number_is_wired(lab: Lab, program: str) -> None:
-    """The kernel gives a dead namespace's inode number to the next: it is not the old one."""
-    bundle = _bundle(lab)
-    container = lab.runtime(program).run(bundle)
-    former = container.namespace.sandbox
-    _lose(lab, container)
-    names = []
-    for number in range(100):
-        box = lab.make_netns(f"box{number}")
-        names.append(f"box{number}")
-        if box.sandbox == former:
-            break
-    else:
-        pytest.skip("another test has got the number")
-    in_sandbox(bundle, f"/run/netns/{names[-1]}")
-
-    again = lab.runtime(program).run(bundle)
-
-    assert again.namespace.sandbox == former
-    assert again.namespace.addresses("eth0") == ["10.72.0.9/24"]
-    assert again.namespace.pings(OUTSIDE_V4)
-    again.delete(force=True)
-    for name in names:
-        lab.run("ip", "netns", "delete", name)
 
 
 @both_runtimes

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
 from runtime_world import (
     FIRST_LOOK,
     RUNTIMES,
@@ -16,6 +15,7 @@ from runtime_world import (
     start,
     stop,
 )
+
 from lab.machine import LAB_V4, OUTSIDE_V4
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def test_start_on_bridge_entrypoint_finds_its_network_up(
         ["lo", "inet", "127.0.0.1/8"],
         ["eth0", "inet", "10.72.0.2/24"],
     ]
-    assert [line.split() for line in routes.splitlines()] == [
-        "default via 10.72.0.1 dev eth0".split(),
-        "10.72.0.0/24 dev eth0 scope link src 10.72.0.2".split(),
+    assert [" ".join(line.split()) for line in routes.splitlines()] == [
+        "default via 10.72.0.1 dev eth0",
+        "10.72.0.0/24 dev eth0 scope link src 10.72.0.2",
     ]
     assert '"server": "outside"' in answer
     assert int(flags, 16) & 1, "lo is down"

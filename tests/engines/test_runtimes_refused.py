@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from runtime_world import both_runtimes, events, host_ends, in_sandbox, refused, register, start
 
 from lab.machine import OUTSIDE_V4
-from runtime_world import both_runtimes, events, host_ends, in_sandbox, refused, register, start
 
 if TYPE_CHECKING:
     from lab import Lab
@@ -63,8 +63,8 @@ WISHES = {
     "gateway's address": Wish("--net lan --ip 10.9.0.1", r"10\.9\.0\.1 is .*gateway"),
     "port of a container": Wish(
         "--net lan -p 8080:80",
-        r"the host's port 127\.0\.0\.1:8080/tcp is taken: container first \(first\) has it", (_LAN,),
-        "--net lan -p 127.0.0.1:8080:80",
+        r"the host's port 127\.0\.0\.1:8080/tcp is taken: container first \(first\) has it",
+        (_LAN,), "--net lan -p 127.0.0.1:8080:80",
     ),
     "port of another address": Wish(
         f"--net lan -p {OUTSIDE_V4}:80:80", f"{OUTSIDE_V4} is no address of this host"
@@ -246,4 +246,5 @@ def test_refused_start_is_followed_by_good_one_under_the_same_id(lab: Lab, progr
 
     assert container.namespace.addresses("eth0") == ["10.9.0.2/24"]
     assert len(host_ends(lab)) == 1
-    assert [event["event"] for event in events(lab)] == ["attach failed", "attached"]
+    done = [event["event"] for event in events(lab) if event["event"] != "host changed"]
+    assert done == ["attach failed", "attached"]

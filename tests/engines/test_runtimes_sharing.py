@@ -14,6 +14,7 @@ from runtime_world import (
     start,
     stop,
 )
+
 from lab.machine import LAB_V4, OUTSIDE_V4
 from lab.namespace import wait_until
 

@@ -36,7 +36,7 @@ from ocinet.base.errors import (
 from ocinet.engine.engine import Engine
 from ocinet.engine.model import Network, Publish, Request
 from ocinet.engine.networks import NetworkStore
-from ocinet.engine.steps import AddVeth, Step
+from ocinet.engine.steps import AddVeth, MakeTable, OpenFirewall, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +82,9 @@ def test_attach_leaves_the_hosts_own_packets_alone() -> None:
     """A service at the bridge's address sees the host as that, not masqueraded on lo."""
     import socket
 
+    run("ip link add uplink type veth peer name outside")
+    run("ip addr add 198.51.100.1/24 dev uplink")
+    run("ip link set uplink up")
     with Host() as host, socket.create_server(("0.0.0.0", 9999)) as server:
         host.up("web")
         server.settimeout(5)
@@ -430,6 +433,25 @@ def test_attach_after_a_flushed_ruleset_restores_every_port() -> None:
 
 
 @in_namespaces
+def test_attach_while_the_ruleset_is_flushed_restores_every_port() -> None:
+    """Even a flush between looking and entering costs nobody a port."""
+    with Host() as host:
+        host.up("old", on("lan", publish=(PORT,)))
+        new = host.start("new")
+
+        def flush(step: Step) -> None:
+            if isinstance(step, OpenFirewall):
+                run("nft flush ruleset")
+
+        host.attach(new, on("lan", publish=(tcp(8081),)), flush)
+
+        published = run("nft list map inet ocinet publish4")
+        assert "tcp . 8080 : 10.9.0.2 . 80" in published
+        assert "tcp . 8081 : 10.9.0.3 . 80" in published
+        assert ping(host, "new", "10.9.0.2")
+
+
+@in_namespaces
 def test_attach_with_a_foreign_netns_name_leaves_it() -> None:
     """Somebody's own `ip netns add web` keeps the name; ours is oc-<12 hex>."""
     with Host() as host:
@@ -441,6 +463,37 @@ def test_attach_with_a_foreign_netns_name_leaves_it() -> None:
         host.stop("web")
         assert sorted(os.listdir("/run/netns")) == ["web"]
         run("ip netns del web")
+
+
+@in_namespaces
+def test_detach_leaves_a_netns_name_that_somebody_took() -> None:
+    """A name that is no longer our link is not removed."""
+    with Host() as host:
+        host.up("web")
+        Path("/run/netns/web").unlink()
+        run("ip netns add web")
+
+        host.stop("web")
+
+        assert os.listdir("/run/netns") == ["web"]
+        run("ip netns del web")
+
+
+@in_namespaces
+def test_attach_beside_another_on_a_fresh_host_keeps_its_ports() -> None:
+    """Two find no table; the one that makes it second does not empty the first one's."""
+    with Host() as host:
+        first, second = host.start("first"), host.start("second")
+
+        def overtake(step: Step) -> None:
+            if isinstance(step, MakeTable) and "second-id" not in str(records()):
+                host.attach(second, on("dmz", publish=(tcp(8081),)))
+
+        host.attach(first, on("lan", publish=(PORT,)), overtake)
+
+        published = run("nft list map inet ocinet publish4")
+        assert "tcp . 8080 : 10.9.0.2 . 80" in published
+        assert "tcp . 8081 : 10.8.0.2 . 80" in published
 
 
 @in_namespaces

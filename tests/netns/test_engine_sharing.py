@@ -94,9 +94,10 @@ def test_join_of_a_member_counts_for_the_owner() -> None:
         join(host, "side", "web")
         join(host, "third", "side")
 
-        host.stop("side")
         host.stop("web")
+        host.stop("side")
         assert ping(host, "third", "10.9.0.1")
+        assert os.readlink("/run/netns/web") == f"/proc/{host.sleepers['third'].pid}/ns/net"
         host.stop("third")
         assert snapshot()["names"] == []
 
