@@ -136,7 +136,7 @@ def test_publish_and_unpublish_live_open_and_close_the_port(lab: Lab, program: s
 
 
 @both_runtimes
-def test_unpublish_last_port_leaves_hairpin_off_and_port_to_others(lab: Lab, program: str) -> None:
+def test_unpublish_port_leaves_it_to_another_container(lab: Lab, program: str) -> None:
     """A port that was given back can be had by another container."""
     web = start(lab, program, "web", "-p", "8080:80")
     other = start(lab, program, "other")
