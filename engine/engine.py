@@ -67,8 +67,6 @@ class Engine:
         """Close the sockets."""
         self.parts.close()
 
-    # -- attach ---------------------------------------------------------------
-
     def attach(self, container: Container, request: Request, sandbox: Sandbox) -> Attachment:
         """Give a container what it asks for, in its sandbox.
 
@@ -105,14 +103,14 @@ class Engine:
         self._leave_former_sandbox(container, sandbox)
         if request.mode == "container":
             return self._join(container, request.target, sandbox)
-        container = self._owner_of(container, sandbox)
-        with self.parts.container_lock(container.id):
+        owner = self._owner_of(container, sandbox)
+        with self.parts.container_lock(owner.id):
             if container.process:
                 sandbox.check(container.process)
-            known = self._settle(container, sandbox)
+            known = self._settle(owner, sandbox)
             if known and is_satisfied(request, known):
                 return known
-            wiring = Attach(self.parts, container, sandbox, known)
+            wiring = Attach(self.parts, owner, sandbox, known)
             attachment = wiring.run(request)
             self.warnings += wiring.warnings
         self._log_attached(attachment)
@@ -159,8 +157,9 @@ class Engine:
             return None
         same = is_of(self.parts, known, sandbox.identity)
         if same and known.state == ATTACHED:
-            if known.container != container or known.left:
-                known = known.replace(container=container, left=False)
+            gone = bool(container.process and not container.process.alive)  # a member asks
+            if known.container != container or known.left != gone:
+                known = known.replace(container=container, left=gone)
                 self.parts.attachments.put(known)
             return known
         if not same and lives(self.parts, known):
@@ -238,8 +237,6 @@ class Engine:
         except OcinetError as error:
             raise error.within(f"cannot attach {container.name}") from error
 
-    # -- detach ---------------------------------------------------------------
-
     def detach(self, container_id: str, *, bundle: str | None = None, force: bool = False) -> bool:
         """Take a container's wiring down, from its record alone.
 
@@ -264,8 +261,6 @@ class Engine:
             told = error.within(f"cannot detach {container_id}")
             self.parts.log.append("detach failed", container=container_id, error=str(told))
             raise told from error
-
-    # -- published ports --------------------------------------------------------
 
     def publish(self, target: str, publishes: tuple[Publish, ...]) -> Attachment:
         """Publish ports of a container that runs.
@@ -331,8 +326,6 @@ class Engine:
             self.parts.ports.release(container_id, gone)
         self.parts.log.append("unpublished", container=container_id, ports=len(gone))
         return record
-
-    # -- the rest ---------------------------------------------------------------
 
     def gc(self, *, dry_run: bool = False) -> tuple[Finding, ...]:
         """Remove everything of ours that nobody holds; see `gc.collect`."""

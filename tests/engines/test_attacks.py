@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
+from lab import Unreachable
+from lab.machine import LAB_V4
 from topology import (
     EVERY,
     HOST_SERVICE,
@@ -19,9 +22,6 @@ from topology import (
     make_world,
     run_attached,
 )
-
-from lab import Unreachable
-from lab.machine import LAB_V4
 
 if TYPE_CHECKING:
     from lab import Lab

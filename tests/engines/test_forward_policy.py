@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+
 from topology import (
     EVERY,
     OUTSIDE_SERVICE,
@@ -27,10 +28,9 @@ from topology import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from topology import Family
-
     from lab import Lab
     from lab.engines import Docker
+    from topology import Family
 
 OUT = Question("web", "outside", OUTSIDE_SERVICE)
 SIBLING = Question("web", "sibling", SERVICE)

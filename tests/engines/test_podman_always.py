@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from podman_world import each_runtime, events, install, keys, make_lan, records
-
 from lab.engines import IMAGE
 from lab.machine import OUTSIDE_V4
+from podman_world import each_runtime, events, install, keys, make_lan, records
 
 if TYPE_CHECKING:
     from lab import Lab

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from podman_world import current, each_runtime, events, install, keys, make_lan, records, why_not
 
 from lab.engines import IMAGE
+from podman_world import current, each_runtime, events, install, keys, make_lan, records, why_not
 
 if TYPE_CHECKING:
     from lab import Lab

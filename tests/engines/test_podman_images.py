@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+
+from lab.machine import LAB_V4
 from podman_world import (
     UP_HOOK,
     build,
@@ -18,8 +20,6 @@ from podman_world import (
     run_image,
     why_not,
 )
-
-from lab.machine import LAB_V4
 
 if TYPE_CHECKING:
     from lab import Lab

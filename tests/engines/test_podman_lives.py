@@ -6,6 +6,9 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from lab.engines import IMAGE
+from lab.machine import LAB_V4
+from lab.namespace import wait_until
 from podman_world import (
     DROP_IN,
     HOOKS_DIR,
@@ -17,10 +20,6 @@ from podman_world import (
     records,
     wait_for_events,
 )
-
-from lab.engines import IMAGE
-from lab.machine import LAB_V4
-from lab.namespace import wait_until
 
 if TYPE_CHECKING:
     from lab import Lab

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from podman_world import each_runtime, install, keys, make_lan, records, why_not
-
 from lab.engines import IMAGE
 from lab.machine import LAB_V4, LAB_V6, OUTSIDE_V4
+from podman_world import each_runtime, install, keys, make_lan, records, why_not
 
 if TYPE_CHECKING:
     from lab import Lab

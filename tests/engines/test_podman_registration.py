@@ -6,6 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from lab import CommandFailed
+from lab.snapshot import files
 from podman_world import (
     DOWN_HOOK,
     DROP_IN,
@@ -16,9 +19,6 @@ from podman_world import (
     keys,
     records,
 )
-
-from lab import CommandFailed
-from lab.snapshot import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable

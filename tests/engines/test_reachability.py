@@ -9,6 +9,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+from lab import Unreachable
+from lab.machine import LAB_V4, OUTSIDE_V4
 from topology import (
     AT_UPLINK,
     EVERY,
@@ -29,14 +32,10 @@ from topology import (
     run_attached,
 )
 
-from lab import Unreachable
-from lab.machine import LAB_V4, OUTSIDE_V4
-
 if TYPE_CHECKING:
-    from topology import Family
-
     from lab import Lab
     from lab.namespace import Protocol
+    from topology import Family
 
 
 class Row(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from runtime_world import both_runtimes, host_ends, refused, register, start, stop
 
 from lab.machine import LAB_V6, OUTSIDE_V4, OUTSIDE_V6
+from runtime_world import both_runtimes, host_ends, refused, register, start, stop
 
 if TYPE_CHECKING:
     from lab import Lab

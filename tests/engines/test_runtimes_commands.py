@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from runtime_world import both_runtimes, host_ends, link_index, netns_names, register, start, stop
 
 from lab.machine import LAB_V4, OUTSIDE_V4
 from lab.namespace import wait_until
+from runtime_world import both_runtimes, host_ends, link_index, netns_names, register, start, stop
 
 if TYPE_CHECKING:
     from lab import Lab

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
 from runtime_world import events, host_ends, netns_names, register
 
 if TYPE_CHECKING:

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+
+from lab.machine import LAB_V4, OUTSIDE_V4
+from lab.namespace import wait_until
 from runtime_world import (
     both_runtimes,
     events,
@@ -16,9 +19,6 @@ from runtime_world import (
     register,
     start,
 )
-
-from lab.machine import LAB_V4, OUTSIDE_V4
-from lab.namespace import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

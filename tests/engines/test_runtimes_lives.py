@@ -6,6 +6,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+
+from lab import CommandFailed
+from lab.machine import OUTSIDE_V4
+from lab.namespace import wait_until
 from runtime_world import (
     both_runtimes,
     events,
@@ -20,10 +24,6 @@ from runtime_world import (
     stop,
     stopped_state,
 )
-
-from lab import CommandFailed
-from lab.machine import OUTSIDE_V4
-from lab.namespace import wait_until
 
 if TYPE_CHECKING:
     from lab import Lab

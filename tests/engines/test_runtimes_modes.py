@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
+from lab.machine import LAB_V4, OUTSIDE_V4
 from runtime_world import (
     FIRST_LOOK,
     RUNTIMES,
@@ -15,8 +17,6 @@ from runtime_world import (
     start,
     stop,
 )
-
-from lab.machine import LAB_V4, OUTSIDE_V4
 
 if TYPE_CHECKING:
     from lab import Lab

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from runtime_world import both_runtimes, events, host_ends, in_sandbox, refused, register, start
 
 from lab.machine import OUTSIDE_V4
+from runtime_world import both_runtimes, events, host_ends, in_sandbox, refused, register, start
 
 if TYPE_CHECKING:
     from lab import Lab

@@ -7,9 +7,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from runtime_world import both_runtimes, register, start, stop
 
 from lab.machine import LAB_V4
+from runtime_world import both_runtimes, register, start, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable

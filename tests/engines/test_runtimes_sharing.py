@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lab.machine import LAB_V4, OUTSIDE_V4
+from lab.namespace import wait_until
 from runtime_world import (
     both_runtimes,
     events,
@@ -14,9 +16,6 @@ from runtime_world import (
     start,
     stop,
 )
-
-from lab.machine import LAB_V4, OUTSIDE_V4
-from lab.namespace import wait_until
 
 if TYPE_CHECKING:
     from lab import Lab

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from topology import OUTSIDE_SERVICE, Question, World, detach_all, run_attached
-
 from lab.machine import OUTSIDE_V6, UPLINK
 from lab.namespace import wait_until
+from topology import OUTSIDE_SERVICE, Question, World, detach_all, run_attached
 
 if TYPE_CHECKING:
     from lab import Lab

@@ -147,6 +147,21 @@ def test_attach_of_a_member_wires_the_shared_sandbox() -> None:
 
 
 @in_namespaces
+def test_attach_of_a_member_whose_owner_has_gone_wires_what_it_lives_in() -> None:
+    """The sandbox stays the owner's by record, and goes with the last member."""
+    with Host() as host:
+        host.up("web")
+        side = join(host, "side", "web")
+        host.stop("web")
+
+        host.attach(side, on("dmz"))
+
+        assert eth0(host, "side", "eth1") == ["10.8.0.2/24"]
+        host.stop("side")
+        assert records() == []
+
+
+@in_namespaces
 def test_detach_by_hand_unwires_a_live_sandbox() -> None:
     """`ocinet detach` needs no dead process; members lose the network too."""
     with Host() as host:

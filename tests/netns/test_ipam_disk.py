@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from stores import World, make_pool
 
 from namespaces import in_namespaces, run
 from ocinet.base.errors import ConflictError, SystemFailure
+from stores import World, make_pool
 
 POOL = make_pool("10.9.0.0/24", "10.9.0.1")
 SIX = make_pool("fd00::/64", "fd00::1")

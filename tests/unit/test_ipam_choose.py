@@ -7,11 +7,11 @@ from itertools import islice
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stores import make_pool
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, RequestError
 from ocinet.ipam.choose import allocatable, bounds, check_static, following, gateways, spans
+from stores import make_pool
 
 
 @pytest.mark.parametrize(

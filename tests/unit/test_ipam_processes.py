@@ -8,10 +8,9 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stores import NETWORK, World, make_pool
-
 from ocinet.base.errors import ExhaustedError
 from ocinet.base.lock import Lock
+from stores import NETWORK, World, make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

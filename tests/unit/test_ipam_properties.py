@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from stores import NETWORK, World, make_pool
 
 from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, ExhaustedError
+from stores import NETWORK, World, make_pool
 
 POOL = make_pool("10.9.0.0/29", "10.9.0.1")
 RANGED = make_pool("10.9.1.0/24", "10.9.1.9", "10.9.1.8-10.9.1.9")  # one more address: .8

@@ -7,10 +7,10 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from stores import NETWORK, World, make_pool
 
 from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, ExhaustedError, SystemFailure
+from stores import NETWORK, World, make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

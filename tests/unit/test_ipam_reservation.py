@@ -7,11 +7,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from stores import NETWORK, World, make_pool
 
 from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, ExhaustedError, RequestError
 from ocinet.ipam.reservation import Reservation
+from stores import NETWORK, World, make_pool
 
 if TYPE_CHECKING:
     from pathlib import Path

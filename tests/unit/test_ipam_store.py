@@ -7,7 +7,6 @@ import resource
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stores import NETWORK, World, make_holder, make_pool
 
 from ocinet.base.address import Address
 from ocinet.base.clock import Deadline
@@ -20,6 +19,7 @@ from ocinet.base.errors import (
 )
 from ocinet.base.lock import Lock
 from ocinet.ipam.lease import Lease
+from stores import NETWORK, World, make_holder, make_pool
 
 if TYPE_CHECKING:
     from pathlib import Path
