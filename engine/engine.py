@@ -7,8 +7,16 @@ works under its owner's lock, never under two.
 
 from __future__ import annotations
 
+from errno import EEXIST
+
 from ocinet.base.clock import now
-from ocinet.base.errors import NotFoundError, OcinetError, RequestError
+from ocinet.base.errors import (
+    ConflictError,
+    KernelError,
+    NotFoundError,
+    OcinetError,
+    RequestError,
+)
 from ocinet.engine.attach import (
     Attach,
     is_satisfied,
@@ -80,7 +88,7 @@ class Engine:
         try:
             attachment = self._attach(container, request, sandbox)
         except OcinetError as error:
-            told = error.within(what)
+            told = self._explained(error, container, sandbox).within(what)
             self.parts.log.append(
                 "attach failed",
                 container=container.id,
@@ -90,6 +98,22 @@ class Engine:
             )
             raise told from error
         return attachment
+
+    def _explained(self, error: OcinetError, container: Container, sandbox: Sandbox) -> OcinetError:
+        """Say whose sandbox it is, where an interface is there because somebody else is."""
+        if not isinstance(error, KernelError) or error.errno != EEXIST:
+            return error
+        for record in self.parts.attachments.all():
+            other = record.container
+            if other.id == container.id or record.member_of:
+                continue
+            if is_of(self.parts, record, sandbox.identity):
+                return ConflictError(
+                    "",
+                    f"it shares the sandbox of {other.name}, which is wired already",
+                    f"ask for container:{other.name}, or for another interface with ifname=",
+                )
+        return error
 
     def _attach(self, container: Container, request: Request, sandbox: Sandbox) -> Attachment:
         if request.mode == "host":

@@ -27,23 +27,25 @@ from ocinet.engine.model import (
 )
 from ocinet.engine.restore import rules_of
 from ocinet.engine.settings import Settings
-from ocinet.engine.steps import (
+from ocinet.engine.shared_steps import (
     AcceptForward,
+    EnterNetwork,
+    MakeBridge,
+    MakeTable,
+    RouteLoopback,
+    SetSysctl,
+)
+from ocinet.engine.steps import (
     AddVeth,
     CloseFirewall,
     ConfigureInside,
     DeleteLinks,
-    EnterNetwork,
     Explain,
     ForgetFlows,
-    MakeBridge,
-    MakeTable,
     NameSandbox,
     OpenFirewall,
     RaiseLoopback,
-    RouteLoopback,
     SetHairpin,
-    SetSysctl,
     Step,
     UnnameSandbox,
 )

@@ -4,15 +4,13 @@ A step is a frozen value. It describes itself as the `ip`, `nft` or `sysctl`
 commands that do the same, applies itself to a `Machine`, and names its
 inverse. What to do is decided in `plan`; a step decides nothing.
 
-A *shared* step makes what other containers use too: a bridge, the nftables
-table, a sysctl. It holds the global lock, finds "already so" to be success,
-and is undone only while nobody else uses it.
+These are one container's own; what all share is made by `shared_steps`.
 """
 
 from __future__ import annotations
 
 from ocinet.base.value import Value
-from ocinet.engine import ruleset, sysctl
+from ocinet.engine import ruleset
 from ocinet.engine.kernel import LINK_GROUP, Inside, Veth
 
 TYPE_CHECKING = False
@@ -70,12 +68,13 @@ class Machine:
 _IPV6_SYSCTLS = ("accept_ra=0", "accept_dad=0", "ndisc_notify=1")
 
 
-def _born(interface: Interface) -> str:
+def ready_address(interface: Interface) -> str:
     """Spell an address as `ip addr add` takes it, ready for use at once."""
     return f"{interface} {'nodad' if interface.address.family == 6 else 'brd +'}"
 
 
-def _nft(text: str) -> str:
+def as_nft(text: str) -> str:
+    """Return the command that gives nft a text."""
     return f"nft -f - <<'END'\n{text.rstrip()}\nEND"
 
 
@@ -173,250 +172,6 @@ class UnnameSandbox(Step):
         return NameSandbox(self.name, self.processes[0])
 
 
-class _DeviceStep(Step):
-    """A shared step for one bridge, which only that bridge's endpoints use."""
-
-    shared = True
-    device: str
-
-    def used_by(self, record: Attachment) -> bool:
-        """Tell whether an attachment is on the bridge."""
-        return any(endpoint.device == self.device for endpoint in record.endpoints)
-
-
-class MakeBridge(_DeviceStep):
-    """Make a managed network's bridge, or mend what is missing of it."""
-
-    mac: str
-    mtu: int
-    addresses: tuple[Interface, ...]
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the commands that do the same."""
-        addresses = [f"ip addr add {_born(one)} dev {self.device}" for one in self.addresses]
-        return (
-            f"ip link add {self.device} address {self.mac} group {LINK_GROUP} type bridge",
-            f"ip link set {self.device} mtu {self.mtu}",
-            f"sysctl -w net.ipv6.conf.{self.device}.accept_ra=0",
-            f"sysctl -w net.ipv6.conf.{self.device}.accept_dad=0",
-            *addresses,
-            f"ip link set {self.device} up",
-        )
-
-    def apply(self, machine: Machine) -> bool:
-        """Make it; False if all of it was there."""
-        link = machine.kernel.link(self.device)
-        if link and link.up and set(self.addresses) <= set(machine.kernel.addresses(link.ifindex)):
-            return False
-        from ocinet.engine import bridge
-
-        return bridge.make_bridge(self.device, self.mac, self.mtu, self.addresses)
-
-    def inverse(self) -> Step:
-        """Return its removal."""
-        return RemoveBridge(self.device)
-
-
-class RemoveBridge(_DeviceStep):
-    """Remove a bridge of ours that has no ports."""
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the command that does the same."""
-        return (f"ip link del {self.device}",)
-
-    def apply(self, machine: Machine) -> bool:
-        """Remove it; False if it was not there or has ports."""
-        del machine
-        from ocinet.engine import bridge
-
-        return bridge.remove_bridge(self.device)
-
-    def inverse(self) -> Step | None:
-        """Return None: the next attach makes a bridge anew."""
-        return None
-
-
-class SetSysctl(Step):
-    """Set a kernel parameter of the host.
-
-    Attributes:
-        key: as a path below /proc/sys.
-        before: its value when the plan was made.
-    """
-
-    shared = True
-    key: str
-    value: str
-    before: str
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the command that does the same."""
-        return (f"sysctl -w {self.key.replace('/', '.')}={self.value}",)
-
-    def apply(self, machine: Machine) -> bool:
-        """Write it; False if it was so already."""
-        del machine
-        return sysctl.write(self.key, self.value)
-
-    def inverse(self) -> Step:
-        """Return the setting of the former value."""
-        return SetSysctl(self.key, self.before, self.value)
-
-
-class RouteLoopback(_DeviceStep):
-    """Let packets from 127.0.0.1 out to a bridge, as its published ports need, or not.
-
-    Attributes:
-        value: "1" or "0".
-    """
-
-    value: str
-
-    @property
-    def _sysctl(self) -> SetSysctl:
-        before = "0" if self.value == "1" else "1"
-        return SetSysctl(f"net/ipv4/conf/{self.device}/route_localnet", self.value, before)
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the command that does the same."""
-        return self._sysctl.describe()
-
-    def apply(self, machine: Machine) -> bool:
-        """Write it; False if it was so already."""
-        return self._sysctl.apply(machine)
-
-    def inverse(self) -> Step:
-        """Return the other value's step."""
-        return RouteLoopback(self.device, self._sysctl.before)
-
-    def used_by(self, record: Attachment) -> bool:
-        """Tell whether an attachment has ports that are published through the bridge."""
-        return bool(record.ports) and super().used_by(record)
-
-
-class MakeTable(Step):
-    """Make our nftables table, with what is recorded of others."""
-
-    shared = True
-    networks: tuple[NetworkRules, ...] = ()
-    ports: tuple[PortRule, ...] = ()
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the command that does the same."""
-        return (_nft(ruleset.table_text() + ruleset.open_text(self.networks, self.ports)),)
-
-    def apply(self, machine: Machine) -> bool:
-        """Make it; False if it is there."""
-        if machine.firewall.observe().table:
-            return False
-        machine.firewall.rebuild(self.networks, self.ports)
-        return True
-
-    def inverse(self) -> Step:
-        """Return its removal."""
-        return RemoveTable()
-
-
-class RemoveTable(Step):
-    """Remove our nftables table."""
-
-    shared = True
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the command that does the same."""
-        return ("nft delete table inet ocinet",)
-
-    def apply(self, machine: Machine) -> bool:
-        """Remove it; one that is not there is fine."""
-        machine.firewall.remove_table()
-        return True
-
-    def inverse(self) -> Step:
-        """Return its making."""
-        return MakeTable()
-
-
-class AcceptForward(_DeviceStep):
-    """Accept a bridge's traffic where another table drops what it does not know."""
-
-    managed: bool
-    docker_user: bool = False
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the commands that do the same."""
-        chain = ruleset.DOCKER_USER if self.docker_user else "FORWARD"
-        isolation = ruleset.DOCKER_ISOLATION if self.docker_user else ""
-        return ruleset.forward_accept_commands(
-            self.device, managed=self.managed, chain=chain, isolation=isolation
-        )
-
-    def apply(self, machine: Machine) -> bool:
-        """Add the rules; False if they are all there."""
-        return machine.firewall.add_forward_accept(self.device, managed=self.managed)
-
-    def inverse(self) -> Step:
-        """Return their removal."""
-        return UnacceptForward(self.device, self.managed, self.docker_user)
-
-
-class UnacceptForward(_DeviceStep):
-    """Remove a bridge's accept rules from the other tables."""
-
-    managed: bool
-    docker_user: bool = False
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the commands that do the same."""
-        accept = self.inverse().describe()
-        return tuple(command.replace(" -I ", " -D ") for command in accept)
-
-    def apply(self, machine: Machine) -> bool:
-        """Remove the rules."""
-        machine.firewall.remove_forward_accept(self.device)
-        return True
-
-    def inverse(self) -> Step:
-        """Return their adding."""
-        return AcceptForward(self.device, self.managed, self.docker_user)
-
-
-class EnterNetwork(_DeviceStep):
-    """Enter a network's rules into the firewall, before its first container."""
-
-    rules: NetworkRules
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the command that does the same."""
-        return (_nft(ruleset.open_text((self.rules,), ())),)
-
-    def apply(self, machine: Machine) -> bool:
-        """Add the elements."""
-        return OpenFirewall((self.rules,), ()).apply(machine)
-
-    def inverse(self) -> Step:
-        """Return their removal."""
-        return LeaveNetwork(self.device, self.rules)
-
-
-class LeaveNetwork(_DeviceStep):
-    """Take a network's rules out of the firewall."""
-
-    rules: NetworkRules
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the command that does the same."""
-        return (_nft(ruleset.remove_network_text(self.rules)),)
-
-    def apply(self, machine: Machine) -> bool:
-        """Delete the elements; missing ones are fine."""
-        machine.firewall.remove_network(self.rules)
-        return True
-
-    def inverse(self) -> Step:
-        """Return their entering."""
-        return EnterNetwork(self.device, self.rules)
-
-
 class OpenFirewall(Step):
     """Enter networks and published ports into the firewall, in one transaction."""
 
@@ -426,7 +181,7 @@ class OpenFirewall(Step):
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
         text = ruleset.open_text(self.networks, self.ports)
-        return (_nft(text),) if text else ()
+        return (as_nft(text),) if text else ()
 
     def apply(self, machine: Machine) -> bool:
         """Add the elements; all others' as well, if the table vanished just now."""
@@ -450,7 +205,7 @@ class CloseFirewall(Step):
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
-        return (_nft(ruleset.close_text(self.ports)),)
+        return (as_nft(ruleset.close_text(self.ports)),)
 
     def apply(self, machine: Machine) -> bool:
         """Delete the elements; missing ones are fine."""
@@ -543,7 +298,7 @@ class ConfigureInside(Step):
         dev = f"dev {inside.ifname}"
         conf = f"ip netns exec {self.netns} sysctl -w net.ipv6.conf.{inside.ifname}."
         ipv4 = f"ip netns exec {self.netns} sysctl -w net.ipv4.conf.{inside.ifname}."
-        addresses = [f"{ip} addr add {_born(one)} {dev}" for one in inside.addresses]
+        addresses = [f"{ip} addr add {ready_address(one)} {dev}" for one in inside.addresses]
         routes = []
         for route, onlink in inside.ordered_routes():
             family = f"{ip} -6" if route.destination.family == 6 else ip

@@ -36,7 +36,8 @@ from ocinet.base.errors import (
 from ocinet.engine.engine import Engine
 from ocinet.engine.model import Network, Publish, Request
 from ocinet.engine.networks import NetworkStore
-from ocinet.engine.steps import AddVeth, MakeTable, OpenFirewall, Step
+from ocinet.engine.shared_steps import MakeTable
+from ocinet.engine.steps import AddVeth, OpenFirewall, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable

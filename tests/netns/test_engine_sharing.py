@@ -132,6 +132,20 @@ def test_join_of_another_sandbox_is_refused() -> None:
 
 
 @in_namespaces
+def test_attach_in_a_sandbox_that_another_has_names_it() -> None:
+    """As the second container of a pod: the error says what to ask for instead."""
+    with Host() as host:
+        host.up("infra")
+        join(host, "first", "infra")
+        before = snapshot()
+        second = host.container("second", host.sleepers["first"].pid)
+
+        with pytest.raises(ConflictError, match="container:infra"):
+            host.attach(second, on("lan"))
+        assert snapshot() == before
+
+
+@in_namespaces
 def test_attach_of_a_member_wires_the_shared_sandbox() -> None:
     """A network that is asked for a member is the owner's record's."""
     with Host() as host:

@@ -36,23 +36,25 @@ from ocinet.engine.plan import (
     plan_detach,
 )
 from ocinet.engine.settings import Settings
-from ocinet.engine.steps import (
+from ocinet.engine.shared_steps import (
     AcceptForward,
+    EnterNetwork,
+    MakeBridge,
+    MakeTable,
+    RouteLoopback,
+    SetSysctl,
+)
+from ocinet.engine.steps import (
     AddVeth,
     CloseFirewall,
     ConfigureInside,
     DeleteLinks,
-    EnterNetwork,
     Explain,
     ForgetFlows,
-    MakeBridge,
-    MakeTable,
     NameSandbox,
     OpenFirewall,
     RaiseLoopback,
-    RouteLoopback,
     SetHairpin,
-    SetSysctl,
     UnnameSandbox,
 )
 from ocinet.ipam.pool import Pool
