@@ -89,6 +89,10 @@ class Deadline:
         """Seconds that are left; never negative."""
         return max(0.0, self._end - monotonic())
 
+    def extend(self, seconds: float) -> None:
+        """Allow `seconds` from now, if that is more than what is left: for undoing."""
+        self._end = max(self._end, monotonic() + seconds)
+
     def check(self, what: str) -> None:
         """Stop an operation that has run out of time.
 

@@ -67,6 +67,7 @@ class Attach:
         )
         self._machine = parts.machine(sandbox)
         self._journal = Journal(parts, self._machine, container.id)
+        self._networks: tuple[Network, ...] = ()
 
     def run(self, request: Request) -> Attachment:
         """Wire what the request has that is not there yet, and return the new record.
@@ -75,14 +76,11 @@ class Attach:
             OcinetError: it can't be done; everything is as it was.
         """
         try:
-            record, steps = self._prepare(request)
-            self._parts.attachments.put(record.replace(state=ATTACHING))
-            if self._known:
-                self._journal.push(self._parts.attachments.put, self._known)
-            else:
-                self._journal.push(self._parts.attachments.remove, self._container.id)
-            self._check_networks(record)
-            self._journal.apply(steps)
+            record, wanted = self._prepare(request)
+            self._record(record)
+            self._check_networks()
+            # Looked at once more, now that the record keeps others from undoing what it needs.
+            self._journal.apply(self._plan(wanted))
             record = self._with_ifindexes(record)
             self._parts.attachments.put(record)
         except (Exception, KeyboardInterrupt):  # not a StrandedError: see `sandbox`
@@ -103,12 +101,30 @@ class Attach:
             OcinetError: as `run` would before its first step.
         """
         try:
-            return self._prepare(request)[1]
+            return self._plan(self._prepare(request)[1])
         finally:
             self._journal.undo()
 
-    def _prepare(self, request: Request) -> tuple[Attachment, tuple[Step, ...]]:
-        """Validate, observe, allocate and claim; return the record and the plan."""
+    def _record(self, record: Attachment) -> None:
+        """Write the record as attaching, with how much of it was there before."""
+        self._parts.attachments.put(
+            record.replace(
+                state=ATTACHING,
+                done_endpoints=len(self._before.endpoints),
+                done_ports=len(self._before.ports),
+            )
+        )
+        if self._known:
+            self._journal.push(self._parts.attachments.put, self._known)
+        else:
+            self._journal.push(self._parts.attachments.remove, self._container.id)
+
+    def _plan(self, wanted: Wanted) -> tuple[Step, ...]:
+        observed = observe(self._parts, self._networks, publishing=bool(wanted.ports))
+        return plan_attach(wanted, observed, self._parts.settings)
+
+    def _prepare(self, request: Request) -> tuple[Attachment, Wanted]:
+        """Validate, observe, allocate and claim; return the record and what is wanted."""
         before = self._before
         wishes = assign_ifnames(
             _missing_endpoints(request, before), tuple(one.ifname for one in before.endpoints)
@@ -119,9 +135,8 @@ class Attach:
         others = tuple(
             self._parts.networks.get(one.network) for one in before.endpoints if publishes
         )
-        observed = observe(
-            self._parts, tuple(dict.fromkeys((*networks, *others))), publishing=bool(publishes)
-        )
+        self._networks = tuple(dict.fromkeys((*networks, *others)))
+        observed = observe(self._parts, self._networks, publishing=bool(publishes))
         endpoints = before.endpoints
         for wish, network in zip(wishes, networks, strict=True):
             endpoints = (*endpoints, self._endpoint(wish, network, endpoints, observed))
@@ -147,7 +162,8 @@ class Attach:
             ports=(*before.ports, *ports),
             netns_name=name,
         )
-        return record, plan_attach(wanted, observed, self._parts.settings)
+        plan_attach(wanted, observed, self._parts.settings)  # what can't be, before any record
+        return record, wanted
 
     def _endpoint(
         self,
@@ -225,18 +241,18 @@ class Attach:
                 "see: ip addr",
             )
 
-    def _check_networks(self, record: Attachment) -> None:
+    def _check_networks(self) -> None:
         """Refuse to go on if a network was removed while it was allocated from.
 
         The removal takes the definition away first and then looks for records,
         so one of the two sees the other.
         """
-        for endpoint in record.endpoints:
-            if not self._parts.networks.find(endpoint.network):
+        for network in self._networks:
+            if self._parts.networks.find(network.name) != network:
                 raise NotFoundError(
                     "",
-                    f"the network {endpoint.network} was just removed",
-                    f"ocinet network create {endpoint.network}",
+                    f"the network {network.name} was just removed",
+                    f"ocinet network create {network.name}",
                 )
 
     def _log_warnings(self) -> None:
@@ -266,12 +282,8 @@ def _missing_endpoints(request: Request, before: Attachment) -> tuple[EndpointRe
 
 def _missing_ports(request: Request, before: Attachment) -> tuple[Publish, ...]:
     """Return the publishes that no port of the record satisfies."""
-    there = {(one.protocol, one.host_address, one.host_port, one.port) for one in before.ports}
-    there |= {(protocol, host, 0, port) for protocol, host, _, port in there}
     return tuple(
-        one
-        for one in request.publish
-        if (one.protocol, one.host_address, one.host_port, one.container_port) not in there
+        wish for wish in request.publish if not any(port.serves(wish) for port in before.ports)
     )
 
 

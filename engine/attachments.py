@@ -148,6 +148,8 @@ def encode(attachment: Attachment) -> dict[str, Any]:
         ],
         "member_of": attachment.member_of,
         "left": attachment.left,
+        "done_endpoints": attachment.done_endpoints,
+        "done_ports": attachment.done_ports,
     }
 
 
@@ -221,6 +223,8 @@ def _decode_attachment(container_id: str, item: dict[str, Any]) -> Attachment:
         ),
         member_of=item["member_of"],
         left=item["left"],
+        done_endpoints=item["done_endpoints"],
+        done_ports=item["done_ports"],
     )
 
 

@@ -98,6 +98,8 @@ def take_down_dead(parts: Parts, container_id: str) -> bool:
     try:
         record = parts.attachments.get(container_id)
         owner_id = (record and record.member_of) or container_id
+        if parts.is_held(owner_id) and record is None:
+            return True  # our own container's, from a life that has no record
         with parts.container_lock(owner_id, wait=False):
             record = parts.attachments.get(container_id)
             if record is None:
@@ -135,11 +137,33 @@ def take_down(parts: Parts, record: Attachment, *, force: bool = False) -> None:
     for member in record.members:
         parts.attachments.remove(member.id)
     parts.attachments.remove(container_id)
-    parts.ports.release(container_id, record.ports)
+    _release(parts, record)
+    failures("", errors)
+
+
+def roll_back(parts: Parts, record: Attachment) -> Attachment:
+    """Undo what a killed attach began to add to a live container; needs its lock.
+
+    Returns:
+        The record of what is complete, and stays.
+
+    Raises:
+        OcinetError: what could not be removed; the record stays as it was.
+    """
+    undone, done = record.undone, record.done
+    held = parts.ports.held(record.container.id, undone.ports)
+    go_through(parts, parts.machine(), plan_detach(undone, held), "")
+    parts.attachments.put(done)
+    _release(parts, undone)
+    return done
+
+
+def _release(parts: Parts, record: Attachment) -> None:
+    """Give ports and addresses back."""
+    parts.ports.release(record.container.id, record.ports)
     for endpoint in record.endpoints:
         for interface in endpoint.addresses:
-            parts.addresses.release(endpoint.network, interface.address, container_id)
-    failures("", errors)
+            parts.addresses.release(endpoint.network, interface.address, record.container.id)
 
 
 def _is_poststop_of(parts: Parts, record: Attachment, bundle: str) -> bool:

@@ -23,11 +23,11 @@ from ocinet.engine.attach import (
     refuse_other_life,
     with_member,
 )
-from ocinet.engine.detach import detach, is_of, lives, living_members, take_down
+from ocinet.engine.detach import detach, is_of, lives, living_members, roll_back, take_down
 from ocinet.engine.journal import go_through
 from ocinet.engine.model import ATTACHED, Attachment, Request
 from ocinet.engine.parts import make_parts
-from ocinet.engine.steps import CloseFirewall
+from ocinet.engine.plan import close_ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,6 +186,8 @@ class Engine:
                 known = known.replace(container=container, left=gone)
                 self.parts.attachments.put(known)
             return known
+        if same and (known.done_endpoints or known.done_ports):
+            return roll_back(self.parts, known)
         if not same and lives(self.parts, known):
             raise refuse_other_life(known)
         stranded = living_members(self.parts, known)
@@ -214,6 +216,10 @@ class Engine:
             if current is None or current.left or current.boot_id != self.parts.boot_id:
                 raise NotFoundError(
                     "", f"the container {target} has stopped", f"start {target} first"
+                )
+            if current.state != ATTACHED:
+                raise NotFoundError(
+                    "", f"the container {target} is not attached yet", f"attach {target} first"
                 )
             if not is_of(self.parts, current, sandbox.identity):
                 raise RequestError(
@@ -251,10 +257,10 @@ class Engine:
         try:
             with self.parts.container_lock(container.id):
                 known = self.parts.attachments.get(container.id)
-                if known and known.state != ATTACHED:
-                    known = None  # `attach` would take it down first
                 if known and not is_of(self.parts, known, sandbox.identity):
                     known = None
+                if known:
+                    known = known.done
                 if request.mode == "container" or (known and is_satisfied(request, known)):
                     return ()
                 return Attach(self.parts, container, sandbox, known).plan(request)
@@ -330,10 +336,8 @@ class Engine:
                 matches = [
                     port
                     for port in record.ports
-                    if port.protocol == wish.protocol
-                    and port.port == wish.container_port
-                    and wish.host_port in (0, port.host_port)
-                    and wish.host_address in (None, port.host_address)
+                    if port.serves(wish)
+                    or (not wish.host_address and port.replace(host_address=None).serves(wish))
                 ]
                 if not matches:
                     raise NotFoundError(
@@ -344,7 +348,7 @@ class Engine:
                     )
                 going += matches
             gone = tuple(dict.fromkeys(going))
-            go_through(self.parts, self.parts.machine(), (CloseFirewall(gone),), "")
+            go_through(self.parts, self.parts.machine(), close_ports(gone), "")
             record = record.replace(ports=tuple(one for one in record.ports if one not in gone))
             self.parts.attachments.put(record)
             self.parts.ports.release(container_id, gone)

@@ -8,18 +8,19 @@ a lock that is held means that somebody is at work there.
 
 from __future__ import annotations
 
+from ocinet.base.address import Address
 from ocinet.base.errors import BusyError, OcinetError
 from ocinet.base.files import Directory
 from ocinet.base.value import Value
 from ocinet.engine.detach import is_dead, take_down_dead
 from ocinet.engine.kernel import LINK_GROUP
+from ocinet.engine.model import PortRule
 from ocinet.engine.parts import lease_lives
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.base.address import Address
     from ocinet.engine.kernel import Link
     from ocinet.engine.parts import Parts
     from ocinet.ipam.lease import Lease
@@ -113,9 +114,25 @@ class _Collector:
             if holder not in ids:
 
                 def release(holder: str = holder) -> bool:
-                    return self.alone(holder, lambda: self._parts.ports.release_all(holder))
+                    return self.alone(holder, lambda: self._give_up_ports(holder))
 
                 self.find("port", holder, "its container has no record", release)
+
+    def _give_up_ports(self, holder: str) -> None:
+        """Take a container's ports out of the firewall, then give up its claims."""
+        anywhere = {4: Address(4, 0), 6: Address(6, 0)}
+        rules = []
+        for claim in self._parts.ports.all():
+            address = claim.host_address
+            if claim.container == holder:
+                families = (address.family,) if address else (4, 6)
+                named = address if address and address.value else None
+                rules += [
+                    PortRule(claim.protocol, named, claim.host_port, anywhere[family], 0)
+                    for family in families
+                ]  # a port is known by its host's side: where it leads does not matter
+        self._parts.firewall.close(tuple(rules))
+        self._parts.ports.release_all(holder)
 
     def links(self) -> None:
         """Delete host ends that no record names, and bridges of no network."""
@@ -155,7 +172,12 @@ class _Collector:
     def _remove_bridge(self, link: Link) -> Callable[[], bool]:
         from ocinet.engine import bridge
 
-        return lambda: bridge.remove_bridge(link.ifname)
+        def remove() -> bool:
+            with self._parts.global_lock():
+                used = any(one.device == link.ifname for one in self._parts.networks.all())
+                return not used and bridge.remove_bridge(link.ifname)
+
+        return remove
 
 
 def collect(parts: Parts, *, dry_run: bool) -> tuple[Finding, ...]:

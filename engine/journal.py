@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ocinet.engine.steps import Machine, Step
 
 
+_UNDO_S = 5.0  # with the hook's own deadline still less than the registered one
+
+
 class Journal:
     """What an operation did so far, and how to undo it.
 
@@ -74,6 +77,7 @@ class Journal:
         What can't be taken back is told in the event log: the first error, the
         one that led here, is the one to raise.
         """
+        self._parts.deadline.extend(_UNDO_S)
         for take_back, args in reversed(self._undo):
             try:
                 take_back(*args)

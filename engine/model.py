@@ -181,6 +181,20 @@ class PortRule(Value):
     address: Address
     port: int
 
+    def serves(self, wish: Publish) -> bool:
+        """Tell whether this is what a wish for a port came to.
+
+        A host port of 0 in the wish means whichever was free; 0.0.0.0 and [::],
+        every address of that family.
+        """
+        address = wish.host_address
+        if address and not address.value:
+            same = self.host_address is None and self.address.family == address.family
+        else:
+            same = self.host_address == address
+        ports = wish.host_port in (0, self.host_port) and wish.container_port == self.port
+        return same and ports and wish.protocol == self.protocol
+
 
 class NetworkRules(Value):
     """What the firewall has to know of a network.
@@ -225,6 +239,8 @@ class Attachment(Value):
         members: the others in the sandbox.
         member_of: with mode container, the owner's id; all else is empty then.
         left: the owner is gone; the members keep the sandbox.
+        done_endpoints: while it is attaching, how many of the endpoints, from the
+            first, were there before; likewise `done_ports`.
     """
 
     container: Container
@@ -239,3 +255,26 @@ class Attachment(Value):
     members: tuple[Member, ...] = ()
     member_of: str = ""
     left: bool = False
+    done_endpoints: int = 0
+    done_ports: int = 0
+
+    @property
+    def done(self) -> Attachment:
+        """The part that is complete: all of it, unless it is attaching."""
+        if self.state == ATTACHED:
+            return self
+        return self.replace(
+            state=ATTACHED,
+            endpoints=self.endpoints[: self.done_endpoints],
+            ports=self.ports[: self.done_ports],
+        )
+
+    @property
+    def undone(self) -> Attachment:
+        """The part that is still being attached, or was when its attach was killed."""
+        return self.replace(
+            endpoints=self.endpoints[self.done_endpoints :],
+            ports=self.ports[self.done_ports :],
+            netns_name="",
+            members=(),
+        )

@@ -40,11 +40,46 @@ def _no_trace(step: Step) -> None:
     """Stand where a test may stop, fail or kill before a step."""
 
 
+def _lock_number(container_id: str) -> str:
+    return blake2s(container_id.encode(), digest_size=1).hexdigest()
+
+
+class ContainerLock:
+    """A container's lock, which one engine may take again while it has it.
+
+    Args:
+        lock: the lock itself.
+        held: the numbers that the engine holds; this one joins them.
+        number: of the lock.
+    """
+
+    def __init__(self, lock: Lock, held: set[str], number: str) -> None:
+        self._lock = lock
+        self._held = held
+        self._number = number
+        self._taken = False
+
+    def __enter__(self) -> ContainerLock:
+        """Take it, unless the engine has it."""
+        if self._number not in self._held:
+            self._lock.__enter__()
+            self._held.add(self._number)
+            self._taken = True
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Release it, if it was taken here."""
+        if self._taken:
+            self._held.discard(self._number)
+            self._lock.__exit__(*exception)
+
+
 class Parts(Value):
     """The objects that one engine works with.
 
     Attributes:
         deadline: of the whole operation, its waits for locks included.
+        held_locks: the numbers of the containers' locks that this engine holds.
         boot_id: of this boot.
         trace: called before each step of a plan.
     """
@@ -61,16 +96,26 @@ class Parts(Value):
     addresses: AddressStore
     ports: PortClaims
     attachments: AttachmentStore
+    held_locks: set[str]
     trace: Callable[[Step], None] = staticmethod(_no_trace)
 
     def lock(self, name: str, what: str, *, wait: bool = True) -> Lock:
         """Return the lock `RUN/locks/NAME`, to be had before the deadline or at once."""
         return Lock(f"{self.paths.run}/locks/{name}", what, self.deadline if wait else None)
 
-    def container_lock(self, container_id: str, *, wait: bool = True) -> Lock:
-        """Return the lock that a container's record is written under."""
-        number = blake2s(container_id.encode(), digest_size=1).hexdigest()
-        return self.lock(f"container-{number}", f"container {container_id[:12]}", wait=wait)
+    def container_lock(self, container_id: str, *, wait: bool = True) -> ContainerLock:
+        """Return the lock that a container's record is written under.
+
+        One of 256, by hash of the id. Where this engine has it already, for
+        another container with the same one, taking it again does nothing.
+        """
+        number = _lock_number(container_id)
+        lock = self.lock(f"container-{number}", f"container {container_id[:12]}", wait=wait)
+        return ContainerLock(lock, self.held_locks, number)
+
+    def is_held(self, container_id: str) -> bool:
+        """Tell whether this engine holds a container's lock."""
+        return _lock_number(container_id) in self.held_locks
 
     def global_lock(self) -> Lock:
         """Return the lock that what all share is made and removed under."""
@@ -120,13 +165,18 @@ def make_parts(paths: Paths, *, timeout_s: float) -> Parts:
     log = EventLog(paths.run)
     kernel = Kernel()
 
-    def lives(lease: Lease) -> bool:
-        return lease_lives(lease, kernel, boot)
-
-    def claim_stands(claim: PortClaim) -> bool:
+    def stands(container_id: str) -> bool:
+        """Tell whether a container still needs what it has, having taken it down if not."""
         from ocinet.engine.detach import take_down_dead  # it needs the parts
 
-        return not take_down_dead(parts, claim.container)
+        return not take_down_dead(parts, container_id)
+
+    def lives(lease: Lease) -> bool:
+        # With its address go its ports, which would lead to the next holder.
+        return lease_lives(lease, kernel, boot) or stands(lease.holder.container)
+
+    def claim_stands(claim: PortClaim) -> bool:
+        return stands(claim.container)
 
     parts = Parts(
         paths=paths,
@@ -141,5 +191,6 @@ def make_parts(paths: Paths, *, timeout_s: float) -> Parts:
         addresses=AddressStore(paths, deadline=deadline, holder_lives=lives, report=log.append),
         ports=PortClaims(paths, deadline=deadline, holder_lives=claim_stands, report=log.append),
         attachments=AttachmentStore(paths),
+        held_locks=set(),
     )
     return parts

@@ -462,6 +462,14 @@ def _plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> list[Step]:
     return [AddVeth(veth, wanted.netns), ConfigureInside(inside, wanted.netns)]
 
 
+def close_ports(ports: tuple[PortRule, ...]) -> tuple[Step, ...]:
+    """Return the steps that take published ports back."""
+    if not ports:
+        return ()
+    udp = tuple(port for port in ports if port.protocol == "udp")
+    return (CloseFirewall(ports), ForgetFlows(udp)) if udp else (CloseFirewall(ports),)
+
+
 def plan_detach(attachment: Attachment, ports: tuple[PortRule, ...]) -> tuple[Step, ...]:
     """Return the steps that take down what a record tells of.
 
@@ -469,12 +477,7 @@ def plan_detach(attachment: Attachment, ports: tuple[PortRule, ...]) -> tuple[St
         attachment: the record; nothing else is needed, no sandbox and no bundle.
         ports: those of the record that the container still holds.
     """
-    steps: list[Step] = []
-    if ports:
-        steps.append(CloseFirewall(ports))
-        udp = tuple(port for port in ports if port.protocol == "udp")
-        if udp:
-            steps.append(ForgetFlows(udp))
+    steps = list(close_ports(ports))
     if attachment.endpoints:
         steps.append(DeleteLinks(tuple(one.host_ifname for one in attachment.endpoints)))
     of_members = (member.process for member in attachment.members)

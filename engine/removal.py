@@ -43,10 +43,13 @@ def remove_network(parts: Parts, name: str) -> None:
             raise NotFoundError(
                 "", f"there is no network {name}", did_you_mean(name, parts.networks.names())
             )
-        parts.networks.remove(name)
         in_use = users(parts, name)
+        if not in_use:
+            parts.networks.remove(name)
+            in_use = users(parts, name)
+            if in_use:
+                parts.networks.add(network)
         if in_use:
-            parts.networks.add(network)
             are = "is" if len(in_use) == 1 else "are"
             raise ConflictError(
                 "",
@@ -64,6 +67,8 @@ def remove_network(parts: Parts, name: str) -> None:
     if network.managed:
         removals.append((_remove_bridge, network.device))
     with parts.global_lock():
+        if parts.networks.find(name):  # made anew by now: all of it is that one's
+            removals.clear()
         for remove, target in removals:
             try:
                 remove(target)

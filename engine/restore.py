@@ -6,7 +6,7 @@ somebody flushed the ruleset. Reads every record, so never on a common path.
 
 from __future__ import annotations
 
-from ocinet.engine.model import ATTACHED, NetworkRules
+from ocinet.engine.model import NetworkRules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,5 +38,5 @@ def everything(
     used = {endpoint.network for record in records for endpoint in record.endpoints}
     return (
         tuple(rules_of(network) for network in networks.all() if network.name in used),
-        tuple(port for record in records if record.state == ATTACHED for port in record.ports),
+        tuple(port for record in records for port in record.done.ports),
     )

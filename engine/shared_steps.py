@@ -7,6 +7,7 @@ nobody else uses it.
 
 from __future__ import annotations
 
+from ocinet.base.errors import OcinetError
 from ocinet.engine import ruleset, sysctl
 from ocinet.engine.kernel import LINK_GROUP
 from ocinet.engine.steps import OpenFirewall, Step, as_nft, ready_address
@@ -156,7 +157,7 @@ class MakeTable(Step):
         """Make it; False if it is there."""
         if machine.firewall.observe().table:
             return False
-        machine.firewall.rebuild(self.networks, self.ports)
+        machine.firewall.rebuild(*machine.recorded())  # as of now, not of when it was planned
         return True
 
     def inverse(self) -> Step:
@@ -199,7 +200,11 @@ class AcceptForward(_DeviceStep):
 
     def apply(self, machine: Machine) -> bool:
         """Add the rules; False if they are all there."""
-        return machine.firewall.add_forward_accept(self.device, managed=self.managed)
+        try:
+            return machine.firewall.add_forward_accept(self.device, managed=self.managed)
+        except OcinetError:
+            machine.firewall.remove_forward_accept(self.device)  # of the family that went well
+            raise
 
     def inverse(self) -> Step:
         """Return their removal."""

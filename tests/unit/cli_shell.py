@@ -146,6 +146,7 @@ def make_parts(paths: Paths) -> Parts:
         ),
         ports=PortClaims(paths, deadline=deadline),
         attachments=AttachmentStore(paths),
+        held_locks=set(),
     )
 
 

@@ -1,0 +1,345 @@
+"""What happens between the steps of two at once, and after a kill half-way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from _blake2 import blake2s
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from namespaces import in_namespaces, run
+from netns.kit import (
+    PATHS,
+    Address,
+    Host,
+    eth0,
+    lan,
+    on,
+    open_sandbox,
+    ping,
+    records,
+    tcp,
+)
+from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, SystemFailure
+from ocinet.base.lock import Lock
+from ocinet.engine.engine import Engine
+from ocinet.engine.model import Publish, Request
+from ocinet.engine.networks import NetworkStore
+from ocinet.engine.parts import make_parts
+from ocinet.engine.sandbox import Sandbox
+from ocinet.engine.shared_steps import MakeTable
+from ocinet.engine.steps import AddVeth, ConfigureInside, ForgetFlows, OpenFirewall, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocinet.engine.model import Container
+
+PORT = tcp(8080)
+TWO = on("lan", addresses=(Address.parse("10.9.0.2"),))
+
+
+def kill_before(host: Host, container: Container, request: Request, kind: type[Step]) -> None:
+    """Attach in a child that is killed before its first step of a kind."""
+    child = os.fork()
+    if not child:
+
+        def kill(step: Step) -> None:
+            if isinstance(step, kind):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        host.attach(container, request, kill)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+
+
+def published() -> str:
+    """Return the ports that the kernel leads to containers."""
+    return run("nft list map inet ocinet publish4")
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"),
+    [
+        (Request("bridge", publish=(tcp(8081),)), OpenFirewall),
+        (on("dmz"), ConfigureInside),
+    ],
+)
+@in_namespaces
+def test_attach_more_killed_half_way_leaves_what_was_there(more: Request, kind: type[Step]) -> None:
+    """The next try takes back what was begun, and the running container keeps the rest."""
+    with Host() as host:
+        host.up("web", on("lan", publish=(PORT,)))
+        web = host.container("web", host.sleepers["web"].pid)
+        kill_before(host, web, more, kind)
+        run("nft flush ruleset")
+        host.up("other")
+        assert "tcp . 8080 : 10.9.0.2 . 80" in published()
+
+        host.attach(web, more)
+
+        assert ping(host, "web", "10.9.0.1")
+        assert eth0(host, "web") == ["10.9.0.2/24"]
+        assert "tcp . 8080 : 10.9.0.2 . 80" in published()
+        host.stop("web")
+        host.stop("other")
+        assert records() == []
+
+
+@pytest.mark.parametrize("everywhere", [None, Address.parse("0.0.0.0")])
+@in_namespaces
+def test_attach_twice_with_a_port_on_every_address_changes_nothing(
+    everywhere: Address | None,
+) -> None:
+    """0.0.0.0 is how people write it, and it is the port that is there."""
+    request = on("lan", publish=(Publish("tcp", everywhere, 8080, 80),))
+    with Host() as host:
+        first = host.up("web", request)
+        web = host.container("web", host.sleepers["web"].pid)
+
+        assert host.attach(web, request) == first
+        assert "ports/tcp-8080" in records()
+        with host.engine() as engine:
+            engine.unpublish("web", request.publish)
+        assert "8080" not in published()
+
+
+@in_namespaces
+def test_attach_that_takes_a_dead_ones_address_takes_its_ports_down() -> None:
+    """A port never leads to whoever has the address next."""
+    with Host() as host:
+        host.up("web", on("lan", publish=(PORT,)))
+        host.sleepers.pop("web").end()
+        with host.engine() as engine:
+            while len(engine.parts.kernel.links()) > 1:  # until the bridge alone is left
+                continue
+
+        host.up("new", TWO)
+
+        assert eth0(host, "new") == ["10.9.0.2/24"]
+        assert "8080" not in published()
+
+
+@in_namespaces
+def test_attach_by_path_keeps_its_address_while_it_is_made() -> None:
+    """No process tells that it lives, but its lock is held."""
+    with Host() as host:
+        first = host.start("first").replace(process=None)
+        refused: list[str] = []
+
+        def overtake(step: Step) -> None:
+            if isinstance(step, AddVeth):
+                with pytest.raises(ConflictError) as told:
+                    host.up("second", TWO)
+                refused.append(str(told.value))
+
+        path = f"/proc/{host.sleepers['first'].pid}/ns/net"
+        with host.engine(overtake) as engine, Sandbox.open_path(path) as sandbox:
+            engine.attach(first, on("lan"), sandbox)
+
+        assert len(refused) == 1
+        assert eth0(host, "first") == ["10.9.0.2/24"]
+
+
+@in_namespaces
+def test_attach_takes_a_dead_ones_port_under_the_same_lock() -> None:
+    """256 locks for all containers: two that share one don't stand in each other's way."""
+
+    def number(name: str) -> bytes:
+        return blake2s(f"{name}-id".encode(), digest_size=1).digest()
+
+    other = next(f"c{at}" for at in range(10_000) if number(f"c{at}") == number("web"))
+    with Host() as host:
+        host.up("web", on("lan", publish=(PORT,)))
+        host.sleepers.pop("web").end()
+
+        host.up(other, on("lan", publish=(PORT,)))
+
+        assert "attachments/web-id.json" not in records()
+
+
+class Pausing:
+    """Names of sandboxes, where an attach stops between looking and recording."""
+
+    def __init__(self, names: Any, pause: Callable[[], object]) -> None:
+        self._names = names
+        self._pause = pause
+
+    def choose(self, *arguments: Any) -> str:
+        """Choose, once the pause is over."""
+        self._pause()
+        return str(self._names.choose(*arguments))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._names, name)
+
+
+@pytest.mark.parametrize("network", ["lan", "dmz"])
+@in_namespaces
+def test_attach_that_saw_what_another_undid_makes_it_itself(network: str) -> None:
+    """A bridge or a sysctl that was there, and went with somebody's failed attach."""
+    forward = Path("/proc/sys/net/ipv4/ip_forward")
+    forward.write_text("0")
+    with Host() as host:
+        failing, other = host.start("failing"), host.start("other")
+        observed, undone = threading.Event(), threading.Event()
+
+        def pause() -> None:
+            observed.set()
+            undone.wait(10)
+
+        def attach_other() -> None:
+            engine = host.engine()
+            parts = engine.parts.replace(names=Pausing(engine.parts.names, pause))
+            with Engine(parts) as paused, open_sandbox(other) as sandbox:
+                paused.attach(other, on(network), sandbox)
+
+        thread = threading.Thread(target=attach_other)
+
+        def fail(step: Step) -> None:
+            if isinstance(step, AddVeth):
+                thread.start()
+                observed.wait(10)
+                raise SystemFailure("", "a fault")
+
+        with pytest.raises(SystemFailure, match="a fault"):
+            host.attach(failing, on("lan"), fail)
+        undone.set()
+        thread.join()
+
+        assert len(eth0(host, "other")) == 1
+        assert forward.read_text() == "1\n"
+
+
+@in_namespaces
+def test_gc_without_a_record_closes_the_ports_too() -> None:
+    """What a lost record leaves in the firewall would lead to the address's next holder."""
+    with Host() as host:
+        host.up("web", on("lan", publish=(PORT, tcp(53, 53, "udp"))))
+        host.sleepers.pop("web").end()
+        Path(f"{PATHS.run}/attachments/web-id.json").unlink()
+
+        host.gc()
+
+        assert "8080" not in published()
+        host.up("new", on("lan", publish=(PORT,)))
+
+
+@in_namespaces
+def test_attach_making_the_table_leaves_out_who_has_just_gone() -> None:
+    """The table is filled from the records as they are, not as they were when planned."""
+    with Host() as host:
+        host.up("going", on("lan", publish=(PORT,)))
+        run("nft flush ruleset")
+
+        def stop(step: Step) -> None:
+            if isinstance(step, MakeTable):
+                host.stop("going")
+
+        host.attach(host.start("web"), on("lan"), stop)
+
+        assert "8080" not in published()
+
+
+class Killing(NetworkStore):
+    """A store that is killed as soon as a definition has gone."""
+
+    def remove(self, name: str) -> bool:
+        """Remove, and die."""
+        super().remove(name)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+
+@in_namespaces
+def test_remove_network_in_use_never_takes_the_definition_away() -> None:
+    """Not even for a moment, in which a kill would lose it."""
+    with Host() as host:
+        host.up("web")
+        child = os.fork()
+        if not child:
+            with host.engine() as engine:
+                racing = Engine(engine.parts.replace(networks=Killing(PATHS)))
+                with pytest.raises(ConflictError):
+                    racing.remove_network("lan")
+            os._exit(0)
+
+        assert os.waitpid(child, 0)[1] == 0
+        host.up("other")
+
+
+class Reborn(NetworkStore):
+    """A store whose network is made anew, and used, as soon as it was removed."""
+
+    machine: Host
+
+    def remove(self, name: str) -> bool:
+        """Remove, and let others define it again."""
+        removed = super().remove(name)
+        self.add(lan())
+        self.machine.up("web")
+        return removed
+
+
+@in_namespaces
+def test_remove_network_that_was_made_anew_leaves_the_new_one() -> None:
+    """The leases of the new network's containers are not the old one's."""
+    with Host() as host, host.engine() as engine:
+        store = Reborn(PATHS)
+        store.machine = host
+        racing = Engine(engine.parts.replace(networks=store))
+        with pytest.raises(OcinetError):
+            racing.remove_network("lan")
+
+        host.up("other")
+        assert eth0(host, "web") != eth0(host, "other")
+
+
+@in_namespaces
+def test_attach_out_of_time_still_undoes_everything() -> None:
+    """Undoing has a few seconds of its own."""
+    with Host() as host:
+        web = host.start("web")
+        parts = make_parts(PATHS, timeout_s=0.2)
+        busy = Lock(f"{PATHS.run}/ipam/lan/lock", "network lan", None)
+
+        def run_out(step: Step) -> None:
+            if isinstance(step, AddVeth):
+                busy.__enter__()
+                threading.Timer(0.5, busy.__exit__).start()
+                while parts.deadline.left_s:
+                    pass
+
+        engine = Engine(parts.replace(trace=run_out))
+        with pytest.raises(OcinetError, match="longer than"), engine, open_sandbox(web) as sandbox:
+            engine.attach(web, on("lan", publish=(PORT,)), sandbox)
+
+        assert records() == []
+
+
+@in_namespaces
+def test_join_of_a_half_made_owner_is_refused() -> None:
+    """A member of a sandbox without its network would start without a word."""
+    with Host() as host:
+        web = host.start("web")
+        kill_before(host, web, on("lan"), ConfigureInside)
+        member = host.container("side", host.sleepers["web"].pid)
+
+        with pytest.raises(NotFoundError, match="not attached yet"):
+            host.attach(member, Request("container", "web"))
+
+
+@in_namespaces
+def test_unpublish_of_a_udp_port_forgets_its_flows() -> None:
+    """A flow that goes on would still lead to the container."""
+    done: list[type[Step]] = []
+    with Host() as host:
+        host.up("web", on("lan", publish=(tcp(53, 53, "udp"),)))
+        with host.engine(lambda step: done.append(type(step))) as engine:
+            engine.unpublish("web", (Publish("udp", None, 53, 53),))
+
+    assert ForgetFlows in done
