@@ -117,4 +117,7 @@ def failures(what: str, errors: list[OcinetError]) -> None:
         why = "; ".join(
             f"{error.what}: {error.why}" if error.what else error.why for error in errors
         )
-        raise SystemFailure(what, why, hint) from errors[0]
+        together = SystemFailure(what, why, hint)
+        if len({error.exit_code for error in errors}) == 1:
+            together.exit_code = errors[0].exit_code
+        raise together from errors[0]

@@ -20,13 +20,15 @@ from ocinet.cli.parser import (
 )
 from ocinet.cli.targets import HELP, METAVAR, Target, find_record, open_target
 from ocinet.engine.attachments import encode
+from ocinet.engine.model import DEFAULT_NETWORK, EndpointRequest
 from ocinet.engine.publish import parse_publish
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
-    from ocinet.engine.model import Attachment, Publish
+    from ocinet.engine.model import Attachment, Publish, Request
+    from ocinet.engine.parts import Parts
     from ocinet.engine.steps import Step
 
 
@@ -56,6 +58,7 @@ def _attach(arguments: Namespace, console: Console) -> None:
             container_id=arguments.id or "",
             name=request.name,
         )
+        request = _beyond_what_is_there(request, engine.parts, target, arguments)
         with target.sandbox as sandbox:
             attachment = engine.attach(target.container, request, sandbox)
             for warning in engine.warnings:
@@ -67,6 +70,17 @@ def _attach(arguments: Namespace, console: Console) -> None:
     show(console, arguments, encode(attachment), table)
     if attachment.ports and arguments.format == "table":
         console.print(spell_ports(attachment.ports))
+
+
+def _beyond_what_is_there(
+    request: Request, parts: Parts, target: Target, arguments: Namespace
+) -> Request:
+    """Leave the default network out where a container has its networks, and none is asked for."""
+    known = parts.attachments.get(target.container.id)
+    default = (EndpointRequest(DEFAULT_NETWORK),)
+    if known and known.endpoints and not arguments.net and request.endpoints == default:
+        return request.replace(endpoints=())
+    return request
 
 
 def _configure_detach(parser: Parser) -> None:
@@ -116,6 +130,7 @@ def _plan(arguments: Namespace, console: Console) -> None:
                 container_id=arguments.id or "",
                 name=request.name,
             )
+        request = _beyond_what_is_there(request, engine.parts, target, arguments)
         with target.sandbox as sandbox:
             steps = engine.plan(target.container, request, sandbox)
     if arguments.format == "json":

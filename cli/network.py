@@ -291,7 +291,9 @@ def _prune(arguments: Namespace, console: Console) -> None:
         unused = [
             name
             for name in engine.parts.networks.names()
-            if name != DEFAULT_NETWORK and not users(engine.parts, name)
+            if name != DEFAULT_NETWORK
+            and not engine.parts.addresses.reserved(name)
+            and not users(engine.parts, name)
         ]
     if not unused:
         return

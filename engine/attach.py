@@ -130,6 +130,7 @@ class Attach:
             _missing_endpoints(request, before), tuple(one.ifname for one in before.endpoints)
         )
         publishes = _missing_ports(request, before)
+        _check_own_ports(publishes, before)
         networks = tuple(self._parts.networks.get(wish.network) for wish in wishes)
         check_request(request.replace(endpoints=wishes, publish=publishes), networks)
         others = tuple(
@@ -275,8 +276,22 @@ class Attach:
 
 
 def _missing_endpoints(request: Request, before: Attachment) -> tuple[EndpointRequest, ...]:
-    """Return the wishes for networks that the container is not on yet."""
-    there = {endpoint.network for endpoint in before.endpoints}
+    """Return the wishes for networks that the container is not on yet.
+
+    Raises:
+        ConflictError: it is on one of them, but not as it is asked for.
+    """
+    there = {endpoint.network: endpoint for endpoint in before.endpoints}
+    for wish in request.endpoints:
+        endpoint = there.get(wish.network)
+        if endpoint and not endpoint.serves(wish):
+            addresses = ", ".join(str(one.address) for one in endpoint.addresses)
+            raise ConflictError(
+                "",
+                f"it is on {wish.network} already, as {endpoint.ifname} with {addresses}, "
+                "and not as asked for",
+                "detach it first: what is wired is not changed",
+            )
     return tuple(wish for wish in request.endpoints if wish.network not in there)
 
 
@@ -285,6 +300,18 @@ def _missing_ports(request: Request, before: Attachment) -> tuple[Publish, ...]:
     return tuple(
         wish for wish in request.publish if not any(port.serves(wish) for port in before.ports)
     )
+
+
+def _check_own_ports(publishes: tuple[Publish, ...], before: Attachment) -> None:
+    """Refuse a host port that the container has already, and that leads elsewhere."""
+    for wish in publishes:
+        for port in before.ports:
+            if port.overlaps(wish):
+                raise ConflictError(
+                    "",
+                    f"port {port.host_port}/{port.protocol} leads to its port {port.port} already",
+                    "unpublish that first, or publish another host port",
+                )
 
 
 def _reached(ports: tuple[PortRule, ...], endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:

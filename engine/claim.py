@@ -41,6 +41,12 @@ class PortClaim(Value):
     name: str
     time: str
 
+    def is_element_of(self, other: PortClaim) -> bool:
+        """Tell whether both are one element of the firewall's, for a family of `other`'s."""
+        if self.host_address is None:
+            return other.host_address is None or not other.host_address.value
+        return self.host_address == other.host_address
+
     def overlaps(self, other: PortClaim) -> bool:
         """Tell whether a packet to that port may be meant for either."""
         one, two = self.host_address, other.host_address

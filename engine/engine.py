@@ -258,6 +258,8 @@ class Engine:
             with self.parts.container_lock(container.id):
                 known = self.parts.attachments.get(container.id)
                 if known and not is_of(self.parts, known, sandbox.identity):
+                    if lives(self.parts, known):
+                        raise refuse_other_life(known)
                     known = None
                 if known:
                     known = known.done
@@ -342,8 +344,8 @@ class Engine:
                 if not matches:
                     raise NotFoundError(
                         f"cannot unpublish ports of {record.container.name}",
-                        f"{wish.host_port or 'no port'}:{wish.container_port}/"
-                        f"{wish.protocol} is not published",
+                        f"{f'{wish.host_port}:' if wish.host_port else ''}"
+                        f"{wish.container_port}/{wish.protocol} is not published",
                         "see: ocinet ps",
                     )
                 going += matches

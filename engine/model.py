@@ -163,6 +163,18 @@ class Endpoint(Value):
     routes: tuple[Route, ...] = ()
     host_ifindex: int = 0
 
+    def serves(self, wish: EndpointRequest) -> bool:
+        """Tell whether this is what a wish for its network came to."""
+        gateways = [one.gateway for one in self.routes if not one.destination.prefixlen]
+        return (
+            {one.address for one in self.addresses}.issuperset(wish.addresses)
+            and wish.mac in ("", self.mac)
+            and wish.ifname in ("", self.ifname)
+            and wish.mtu in (0, self.mtu)
+            and (wish.gateway is None or not gateways or wish.gateway in gateways)
+            and set(self.routes).issuperset(wish.routes)
+        )
+
 
 class PortRule(Value):
     """One published port as it is in the firewall; for one family.
@@ -180,6 +192,12 @@ class PortRule(Value):
     host_port: int
     address: Address
     port: int
+
+    def overlaps(self, wish: Publish) -> bool:
+        """Tell whether a packet to that host port may be meant for either."""
+        one, two = self.host_address, wish.host_address
+        meets = one is None or two is None or not two.value or one == two
+        return meets and (wish.protocol, wish.host_port) == (self.protocol, self.host_port)
 
     def serves(self, wish: Publish) -> bool:
         """Tell whether this is what a wish for a port came to.

@@ -184,7 +184,9 @@ class PortClaims:
                     claims = read_claims(directory, mine.file)
                 except (RequestError, SystemFailure):
                     continue
-                if not any(one.container != container and one.overlaps(mine) for one in claims):
+                if not any(
+                    one.container != container and one.is_element_of(mine) for one in claims
+                ):
                     kept.append(port)
         return tuple(kept)
 

@@ -156,6 +156,10 @@ class AddressStore:
             finally:
                 self._tell(leases)
 
+    def reserved(self, network: str) -> dict[str, str]:
+        """Return what is reserved on a network: names by address."""
+        return self._reservations.names(network)
+
     def reserved_mac(self, network: str, name: str) -> str:
         """Return the MAC that is reserved for a container's name, or ""."""
         return next((one.mac for one in self._reservations.of(network, name) if one.mac), "")

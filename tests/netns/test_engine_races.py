@@ -108,6 +108,43 @@ def test_attach_twice_with_a_port_on_every_address_changes_nothing(
         assert "8080" not in published()
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        on("lan", addresses=(Address.parse("10.9.0.99"),)),
+        on("lan", mac="02:00:00:00:00:09"),
+        on("lan", ifname="foo"),
+        on("lan", mtu=1300),
+        on("lan", gateway=Address.parse("10.9.0.9")),
+        Request("bridge", publish=(tcp(8080, 81),)),
+    ],
+)
+@in_namespaces
+def test_attach_otherwise_than_it_is_wired_is_refused(other: Request) -> None:
+    """What is there is not changed, and that is said; its ports stay claimed."""
+    with Host() as host:
+        host.up("web", on("lan", publish=(PORT,)))
+        web = host.container("web", host.sleepers["web"].pid)
+
+        with pytest.raises(ConflictError, match="already"):
+            host.attach(web, other)
+        assert "ports/tcp-8080" in records()
+
+
+@in_namespaces
+def test_detach_beside_an_overlapping_claim_closes_its_own_port() -> None:
+    """127.0.0.1:8080 is another element than 8080, whoever has it."""
+    with Host() as host:
+        host.up("web", on("lan", publish=(PORT,)))
+        Path(f"{PATHS.run}/ports/tcp-8080").unlink()
+        local = Publish("tcp", Address.parse("127.0.0.1"), 8080, 80)
+        host.up("other", on("lan", publish=(local,)))
+
+        host.stop("web")
+
+        assert "8080" not in published()
+
+
 @in_namespaces
 def test_attach_that_takes_a_dead_ones_address_takes_its_ports_down() -> None:
     """A port never leads to whoever has the address next."""
