@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ocinet.base.errors import OcinetError
+from ocinet.base.errors import OcinetError, SystemFailure
 from ocinet.cli.commands import EVERYONES, Entry, help_text, resolve
 
 TYPE_CHECKING = False
@@ -48,6 +48,9 @@ def main(arguments: list[str] | None = None, console: Console | None = None) -> 
         # buffer must go somewhere, or the interpreter complains at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _BROKEN_PIPE
+    except OSError as error:
+        _tell(stderr, SystemFailure("cannot write the output", error.strerror or str(error)))
+        return SystemFailure.exit_code
     except Exception as error:  # the edge: a person gets a line, not a trace
         if os.environ.get("OCINET_DEBUG"):
             raise

@@ -11,15 +11,14 @@ import os
 from typing import TYPE_CHECKING
 
 from ocinet.base.clock import Process
-from ocinet.base.errors import ConflictError, NotFoundError, RequestError, SystemFailure
+from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
 from ocinet.engine.detach import is_of
 from ocinet.engine.model import Container
-from ocinet.engine.sandbox import Sandbox
+from ocinet.engine.sandbox import Sandbox, open_recorded
 
 if TYPE_CHECKING:
-    from ocinet.base.paths import Paths
     from ocinet.engine.model import Attachment
     from ocinet.engine.parts import Parts
 
@@ -93,31 +92,6 @@ def _check_same(known: Container, text: str, container_id: str, name: str) -> No
             f"{text} is the sandbox of {known.name} already",
             f"leave --id and --name out, or detach {known.name} first",
         )
-
-
-def open_recorded(record: Attachment, paths: Paths) -> Sandbox:
-    """Open the sandbox of a container that is known.
-
-    Raises:
-        NotFoundError: it is gone.
-    """
-    processes = [record.container.process, *(member.process for member in record.members)]
-    for process in processes:
-        if process and process.alive:
-            sandbox = Sandbox.open_process(process)
-            break
-    else:
-        if not record.netns_name:
-            raise NotFoundError("", f"no process of {record.container.name} is alive", "ocinet gc")
-        sandbox = Sandbox.open_path(f"{paths.netns}/{record.netns_name}")
-    if record.sandbox and sandbox.identity != record.sandbox:
-        sandbox.close()
-        raise SystemFailure(
-            "",
-            f"{record.container.name} is in another sandbox than recorded",
-            f"ocinet detach {record.container.name}",
-        )
-    return sandbox
 
 
 def find_record(parts: Parts, text: str) -> Attachment:

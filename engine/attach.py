@@ -64,6 +64,7 @@ class Attach:
             sandbox=sandbox.identity,
             boot_id=parts.boot_id,
             time=now(),
+            path="" if container.process else sandbox.path,
         )
         self._machine = parts.machine(sandbox)
         self._journal = Journal(parts, self._machine, container.id)

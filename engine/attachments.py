@@ -133,6 +133,7 @@ def encode(attachment: Attachment) -> dict[str, Any]:
         "process": _encode_process(container.process),
         "sandbox": attachment.sandbox,
         "netns_name": attachment.netns_name,
+        "path": attachment.path,
         "boot_id": attachment.boot_id,
         "time": attachment.time,
         "endpoints": [_encode_endpoint(endpoint) for endpoint in attachment.endpoints],
@@ -217,6 +218,7 @@ def _decode_attachment(container_id: str, item: dict[str, Any]) -> Attachment:
         endpoints=tuple(_decode_endpoint(one) for one in item["endpoints"]),
         ports=tuple(_decode_port(one) for one in item["ports"]),
         netns_name=item["netns_name"],
+        path=item["path"],
         members=tuple(
             Member(one["id"], one["name"], one["bundle"], _decode_process(one["process"]))
             for one in item["members"]

@@ -28,6 +28,7 @@ from ocinet.engine.journal import go_through
 from ocinet.engine.model import ATTACHED, Attachment, Request
 from ocinet.engine.parts import make_parts
 from ocinet.engine.plan import close_ports
+from ocinet.engine.sandbox import open_recorded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -304,17 +305,15 @@ class Engine:
         Raises:
             OcinetError: it can't be done; what was published stays so.
         """
-        from ocinet.engine.sandbox import Sandbox
-
         known = self.parts.attachments.find(target)
         container = known.container
-        if not container.process or not known.endpoints:
+        if not known.endpoints:
             raise RequestError(
                 f"cannot publish ports of {container.name}",
                 "it is on no network of ocinet's",
                 f"ocinet attach {container.name} --net bridge",
             )
-        with Sandbox.open_process(container.process) as sandbox:
+        with open_recorded(known, self.parts.paths) as sandbox:
             return self.attach(container, Request("bridge", publish=publishes), sandbox)
 
     def unpublish(self, target: str, publishes: tuple[Publish, ...]) -> Attachment:

@@ -259,6 +259,7 @@ class Attachment(Value):
         left: the owner is gone; the members keep the sandbox.
         done_endpoints: while it is attaching, how many of the endpoints, from the
             first, were there before; likewise `done_ports`.
+        path: of a sandbox that was given by its path, or "".
     """
 
     container: Container
@@ -275,6 +276,7 @@ class Attachment(Value):
     left: bool = False
     done_endpoints: int = 0
     done_ports: int = 0
+    path: str = ""
 
     @property
     def done(self) -> Attachment:

@@ -18,6 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ocinet.base.paths import Paths
+    from ocinet.engine.model import Attachment
+
 _OPEN = os.O_RDONLY | os.O_CLOEXEC
 _OWN = "/proc/thread-self/ns/net"  # of the thread: "self" is the main thread's
 _STATUS = "/proc/thread-self/status"
@@ -146,6 +149,32 @@ class Sandbox:
     def __exit__(self, *_exception: object) -> None:
         """Close the file."""
         self.close()
+
+
+def open_recorded(record: Attachment, paths: Paths) -> Sandbox:
+    """Open the sandbox of a container that is known.
+
+    Raises:
+        NotFoundError: it is gone.
+    """
+    processes = [record.container.process, *(member.process for member in record.members)]
+    for process in processes:
+        if process and process.alive:
+            sandbox = Sandbox.open_process(process)
+            break
+    else:
+        path = record.path or (record.netns_name and f"{paths.netns}/{record.netns_name}")
+        if not path:
+            raise NotFoundError("", f"no process of {record.container.name} is alive", "ocinet gc")
+        sandbox = Sandbox.open_path(path)
+    if record.sandbox and sandbox.identity != record.sandbox:
+        sandbox.close()
+        raise SystemFailure(
+            "",
+            f"{record.container.name} is in another sandbox than recorded",
+            f"ocinet detach {record.container.name}",
+        )
+    return sandbox
 
 
 def check_privilege() -> None:

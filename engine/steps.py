@@ -296,8 +296,10 @@ class ConfigureInside(Step):
         """Return the commands that do the same."""
         inside, ip = self.inside, f"ip -n {self.netns}"
         dev = f"dev {inside.ifname}"
-        conf = f"ip netns exec {self.netns} sysctl -w net.ipv6.conf.{inside.ifname}."
-        ipv4 = f"ip netns exec {self.netns} sysctl -w net.ipv4.conf.{inside.ifname}."
+        by_path = "/" in self.netns  # `ip -n` takes one, `ip netns exec` does not
+        enter = f"nsenter --net={self.netns}" if by_path else f"ip netns exec {self.netns}"
+        conf = f"{enter} sysctl -w net.ipv6.conf.{inside.ifname}."
+        ipv4 = f"{enter} sysctl -w net.ipv4.conf.{inside.ifname}."
         addresses = [f"{ip} addr add {ready_address(one)} {dev}" for one in inside.addresses]
         routes = []
         for route, onlink in inside.ordered_routes():

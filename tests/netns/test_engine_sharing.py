@@ -352,6 +352,9 @@ def test_attach_given_by_path_lives_as_long_as_its_namespace() -> None:
         with host.engine() as engine, Sandbox.open_path("/run/netns/x") as sandbox:
             engine.attach(Container("x", "x"), on("lan"), sandbox)
         assert "10.9.0.2" in run("ip netns exec x ip addr")
+        with host.engine() as engine:
+            engine.publish("x", (PORT,))
+        assert "tcp . 8080 : 10.9.0.2 . 80" in run("nft list map inet ocinet publish4")
         assert host.gc() == []
         assert host.poststop("x", "/some/bundle") is False
 
