@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lab.bundle import SLEEP
+from lab.command import CommandFailed
 from lab.namespace import Background, Namespace, wait_until
 from lab.requirements import require
 
@@ -62,6 +63,11 @@ class EngineContainer:
         self.engine.remove(self.id)
 
 
+# What runc says now and then where root lacks CAP_SYS_RESOURCE, as in many a
+# virtual machine: no fault of anybody here, and gone at the next try.
+_CRAMPED = "error setting rlimit"
+
+
 class Podman:
     """The podman command; call it with the words after its name.
 
@@ -87,7 +93,14 @@ class Podman:
         if words[0] in ("run", "create"):
             words = (words[0], f"--cgroup-parent={self.lab.cgroup}", *words[1:])
         argv = ("podman", "--runtime", self.runtime, *words)
-        return self.lab.run(*argv, check=check, timeout_s=timeout_s)
+        result = self.lab.run(*argv, check=False, timeout_s=timeout_s)
+        if words[0] in ("run", "start", "restart") and _CRAMPED in result.stderr:
+            if words[0] == "run":
+                self.lab.run("podman", "rm", "--force", "--latest")
+            result = self.lab.run(*argv, check=False, timeout_s=timeout_s)
+        if check and result.status:
+            raise CommandFailed(result, f"exit status {result.status}")
+        return result
 
     def run(
         self, *options: str, command: Sequence[str] = SLEEP, network: str = "none"
