@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from namespaces import in_namespaces
 from ocinet.cli.bundle import empty_sandbox
@@ -17,6 +18,9 @@ def test_empty_sandbox_is_new_and_leaves_the_caller_where_it_was() -> None:
         assert not sandbox.is_host
         assert [link.ifname for link in kernel.look_inside(sandbox)] == ["lo"]
     assert os.readlink("/proc/self/ns/net") == before
+    deadline = time.monotonic() + 5  # a thread that was joined is seen a moment longer
+    while len(os.listdir("/proc/self/task")) > 1 and time.monotonic() < deadline:
+        time.sleep(0.001)
     assert os.listdir("/proc/self/task") == [str(os.getpid())]
 
 
