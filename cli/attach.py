@@ -52,12 +52,7 @@ def _add_id(parser: Parser) -> None:
 def _attach(arguments: Namespace, console: Console) -> None:
     request = read_request(asked(arguments))
     with console.engine() as engine:
-        target = open_target(
-            engine.parts,
-            arguments.target,
-            container_id=arguments.id or "",
-            name=request.name,
-        )
+        target = _open(arguments, engine.parts, request)
         request = _beyond_what_is_there(request, engine.parts, target, arguments)
         with target.sandbox as sandbox:
             attachment = engine.attach(target.container, request, sandbox)
@@ -70,6 +65,11 @@ def _attach(arguments: Namespace, console: Console) -> None:
     show(console, arguments, encode(attachment), table)
     if attachment.ports and arguments.format == "table":
         console.print(spell_ports(attachment.ports))
+
+
+def _open(arguments: Namespace, parts: Parts, request: Request) -> Target:
+    """Open the target of a command that may give it an id and a name."""
+    return open_target(parts, arguments.target, container_id=arguments.id or "", name=request.name)
 
 
 def _beyond_what_is_there(
@@ -124,12 +124,7 @@ def _plan(arguments: Namespace, console: Console) -> None:
             target = Target(container, empty_sandbox(container.name))
         else:
             request = read_request(asked(arguments))
-            target = open_target(
-                engine.parts,
-                arguments.target,
-                container_id=arguments.id or "",
-                name=request.name,
-            )
+            target = _open(arguments, engine.parts, request)
         request = _beyond_what_is_there(request, engine.parts, target, arguments)
         with target.sandbox as sandbox:
             steps = engine.plan(target.container, request, sandbox)

@@ -98,8 +98,6 @@ def take_down_dead(parts: Parts, container_id: str) -> bool:
     try:
         record = parts.attachments.get(container_id)
         owner_id = (record and record.member_of) or container_id
-        if parts.is_held(owner_id) and record is None:
-            return True  # our own container's, from a life that has no record
         with parts.container_lock(owner_id, wait=False):
             record = parts.attachments.get(container_id)
             if record is None:

@@ -40,10 +40,6 @@ def _no_trace(step: Step) -> None:
     """Stand where a test may stop, fail or kill before a step."""
 
 
-def _lock_number(container_id: str) -> str:
-    return blake2s(container_id.encode(), digest_size=1).hexdigest()
-
-
 class ContainerLock:
     """A container's lock, which one engine may take again while it has it.
 
@@ -109,13 +105,9 @@ class Parts(Value):
         One of 256, by hash of the id. Where this engine has it already, for
         another container with the same one, taking it again does nothing.
         """
-        number = _lock_number(container_id)
+        number = blake2s(container_id.encode(), digest_size=1).hexdigest()
         lock = self.lock(f"container-{number}", f"container {container_id[:12]}", wait=wait)
         return ContainerLock(lock, self.held_locks, number)
-
-    def is_held(self, container_id: str) -> bool:
-        """Tell whether this engine holds a container's lock."""
-        return _lock_number(container_id) in self.held_locks
 
     def global_lock(self) -> Lock:
         """Return the lock that what all share is made and removed under."""
