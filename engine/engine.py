@@ -295,6 +295,51 @@ class Engine:
             self.parts.log.append("detach failed", container=container_id, error=str(told))
             raise told from error
 
+    def wired(self, container: Container, sandbox: Sandbox) -> bool:
+        """Tell whether a container's process is known, complete, in this very sandbox.
+
+        For who comes second, by whatever door the first one came.
+        """
+        known = self.parts.attachments.get(container.id)
+        return (
+            known is not None
+            and known.state == ATTACHED
+            and known.container.process == container.process
+            and is_of(self.parts, known, sandbox.identity)
+        )
+
+    def ended(self, container_id: str) -> bool:
+        """Detach a container of which it is said that it has ended; not if it lives.
+
+        Returns:
+            False if there was nothing to do.
+
+        Raises:
+            OcinetError: as `detach`.
+        """
+        return self.detach(container_id, bundle="")
+
+    def rename(self, container_id: str, name: str) -> bool:
+        """Know a container by another name from now on; its sandbox's name stays.
+
+        Returns:
+            False if it is not known.
+        """
+        known = self.parts.attachments.get(container_id)
+        if known is None:
+            return False
+        with self.parts.container_lock(known.member_of or container_id):
+            known = self.parts.attachments.get(container_id)
+            if known is None or known.container.name == name:
+                return False
+            renamed = known.container.replace(name=name)
+            self.parts.attachments.put(known.replace(container=renamed))
+            owner = self.parts.attachments.get(known.member_of) if known.member_of else None
+            if owner:
+                self.parts.attachments.put(with_member(owner, renamed))
+        self.parts.log.append("renamed", container=container_id, name=name)
+        return True
+
     def publish(self, target: str, publishes: tuple[Publish, ...]) -> Attachment:
         """Publish ports of a container that runs.
 

@@ -24,6 +24,7 @@ from ocinet.base.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Literal
 
     from ocinet.base.paths import Paths
@@ -34,6 +35,8 @@ COMPILED = "settings.json"
 _MAIN = "ocinet.toml"
 _DROP_INS = "ocinet.toml.d"
 _LONGEST_LOCK_TIMEOUT_S = 600
+_LONGEST_INTERVAL_S = 86_400
+_UNIX = "unix://"
 _TICK_NS = 20_000_000  # longer than the coarsest kernel clock's, 10 ms at HZ=100
 
 
@@ -58,6 +61,12 @@ class Settings(Value):
             network needs them; if not, it is explained instead.
         lock_timeout_s: seconds that a command waits for other processes' locks;
             the hook has a deadline of its own.
+        engines: paths of the sockets that the watcher listens on, as
+            `/run/docker.sock`; one that is not there is waited for.
+        early_attach: whether the watcher wires Docker's containers before their
+            entrypoint runs, and not only when Docker says that they run.
+        reconcile_interval_s: seconds after which the watcher compares all of
+            an engine's containers with what is wired, whatever it was told.
     """
 
     pools: tuple[Subnet, ...] = (Subnet(4, 10 << 24 | 72 << 16, 13),)
@@ -67,6 +76,9 @@ class Settings(Value):
     forward_accept: bool = True
     manage_sysctls: bool = True
     lock_timeout_s: float = 10.0
+    engines: tuple[str, ...] = ("/run/docker.sock", "/run/podman/podman.sock")
+    early_attach: bool = True
+    reconcile_interval_s: float = 300.0
 
 
 def load(paths: Paths) -> Settings:
@@ -202,10 +214,24 @@ def _selection(value: Any) -> str:
     return str(value)
 
 
-def _timeout_s(value: Any) -> float:
-    if isinstance(value, bool) or not 0 < value <= _LONGEST_LOCK_TIMEOUT_S:
-        raise ValueError
-    return float(value)
+def _seconds(longest: int) -> Callable[[Any], float]:
+    def convert(value: Any) -> float:
+        if isinstance(value, bool) or not 0 < value <= longest:
+            raise ValueError
+        return float(value)
+
+    return convert
+
+
+def _sockets(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise TypeError
+    paths = tuple(text.removeprefix(_UNIX) for text in value)
+    for path in paths:
+        if not path.startswith("/"):
+            raise RequestError("", f"{path!r} is no absolute path of a UNIX socket",
+                               "a container must be on this machine to be wired")  # fmt: skip
+    return tuple(dict.fromkeys(paths))
 
 
 def _pools(value: Any) -> tuple[Subnet, ...]:
@@ -231,5 +257,14 @@ _KINDS = {
     "trust_annotations": (_boolean, "true or false"),
     "forward_accept": (_boolean, "true or false"),
     "manage_sysctls": (_boolean, "true or false"),
-    "lock_timeout_s": (_timeout_s, f"seconds, above 0 and at most {_LONGEST_LOCK_TIMEOUT_S}"),
+    "lock_timeout_s": (
+        _seconds(_LONGEST_LOCK_TIMEOUT_S),
+        f"seconds, above 0 and at most {_LONGEST_LOCK_TIMEOUT_S}",
+    ),
+    "engines": (_sockets, "a list of sockets' paths"),
+    "early_attach": (_boolean, "true or false"),
+    "reconcile_interval_s": (
+        _seconds(_LONGEST_INTERVAL_S),
+        f"seconds, above 0 and at most {_LONGEST_INTERVAL_S}",
+    ),
 }

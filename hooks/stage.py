@@ -33,19 +33,12 @@ from ocinet.base.names import did_you_mean
 from ocinet.base.paths import Paths
 from ocinet.base.value import Value
 from ocinet.engine.model import Container
-from ocinet.engine.request import (
-    DEFAULT_REQUEST,
-    NET,
-    OPTIONS,
-    PREFIX,
-    SANDBOX,
-    needs_trust,
-    parse_annotations,
-)
+from ocinet.engine.request import DEFAULT_REQUEST, NET, OPTIONS, SANDBOX
 from ocinet.engine.sandbox import Sandbox
 from ocinet.engine.settings import load as load_settings
 from ocinet.hooks.image import Origin, look_up
 from ocinet.hooks.state import find_bundle, has_private_sandbox, parse_state, read_input
+from ocinet.hooks.wish import sort_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -241,39 +234,26 @@ def _decide(
     state: State, call: Call, origin: Origin, paths: Paths, log: EventLog
 ) -> Request | None:
     """Return what the container asks for, or what it gets unasked, or None."""
-    annotations, dropped = _honoured(state, origin)
-    if dropped:
+    wish = sort_out(state.annotations, origin.carried)
+    if wish.dropped:
         log.append("image's keys ignored", container=state.id, name=origin.name,
-                   keys=", ".join(dropped))  # fmt: skip
+                   keys=", ".join(wish.dropped))  # fmt: skip
     if call.from_hooks_dir:
-        _check_uncut(annotations)
-    request = parse_annotations(annotations)
-    if request is None:
-        return DEFAULT_REQUEST if _is_meant(state, call, paths) else None
-    asks = needs_trust(request) if origin.carried is None else ()
-    if asks and not _settings(paths).trust_annotations:
-        why = f"{' and '.join(asks)} may be the image's wish: its annotations can't be read"
-        raise RequestError("", why, "set trust_annotations = true in ocinet.toml")
+        _check_uncut(dict(wish.keys).get(NET, ""), state)
+    request = wish.request(lambda: _settings(paths).trust_annotations)
+    if request is None and _is_meant(state, call, paths):
+        return DEFAULT_REQUEST
     return request
 
 
-def _honoured(state: State, origin: Origin) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Part the annotations from those of our keys that the image carries with that value."""
-    carried = origin.carried or frozenset()
-    dropped = tuple(
-        key for key, text in state.annotations if key.startswith(PREFIX) and (key, text) in carried
-    )
-    return {key: text for key, text in state.annotations if key not in dropped}, dropped
-
-
-def _check_uncut(annotations: Mapping[str, str]) -> None:
+def _check_uncut(net: str, state: State) -> None:
     """Refuse a network list of which a piece is missing.
 
     podman 4 reads `--annotation` as CSV: what stands behind a comma becomes an
     annotation of its own, and the container would start with half of its networks.
     """
-    pieces = [key for key in OPTIONS if key in annotations]
-    if pieces and ":" in annotations.get(NET, ""):
+    pieces = [key for key, _ in state.annotations if key in OPTIONS]
+    if pieces and ":" in net:
         why = f"podman has cut it at a comma: {pieces[0]}= is an annotation of its own now"
         raise RequestError(NET, why, f"quote it twice: --annotation '\"{NET}=…\"'")
 

@@ -172,7 +172,7 @@ def test_start_of_undecidable_image_is_refused_what_it_could_have_asked(
 
     told = why_not(lab, refused, "runc")
     assert told == (
-        f"cannot attach shop: {asked} may be the image's wish: its annotations can't be read "
+        f"cannot attach shop: {asked} may be the image's wish: what it carries can't be read "
         "(hint: set trust_annotations = true in ocinet.toml)"
     )
     lab.assert_unchanged(before)
