@@ -69,6 +69,10 @@ ENTRIES = (
     Entry("hooks install", "hooks", "Register ocinet with podman or CRI-O"),
     Entry("hooks uninstall", "hooks", "Take that registration back"),
     Entry("hooks verify", "hooks", "Run the registered hook as a runtime would"),
+    Entry("runtime install", "runtime", "Make and register a runtime that gives containers networks"),
+    Entry("runtime uninstall", "runtime", "Take that runtime back"),
+    Entry("watch", "watch", "Be the watcher: wire Docker's and Podman's containers"),
+    Entry("wait", "wait", "Wait until containers are wired, or print what waits inside one"),
     Entry("hook", "hooks", "Be the hook: for runtimes, state JSON on stdin"),
     Entry("gc", "upkeep", "Remove what nobody holds any more"),
     Entry("events", "upkeep", "Show what was done, failed and repaired"),
@@ -80,6 +84,7 @@ GROUPS = {
     "ipam": "See which address is whose",
     "reservation": "Keep addresses for containers' names",
     "hooks": "Register ocinet with runtimes",
+    "runtime": "Have a runtime of Docker's give containers networks",
 }
 
 ALIASES = {
