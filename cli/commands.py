@@ -69,7 +69,7 @@ ENTRIES = (
     Entry("hooks install", "hooks", "Register ocinet with podman or CRI-O"),
     Entry("hooks uninstall", "hooks", "Take that registration back"),
     Entry("hooks verify", "hooks", "Run the registered hook as a runtime would"),
-    Entry("runtime install", "runtime", "Make and register a runtime that gives containers networks"),
+    Entry("runtime install", "runtime", "Make a runtime that networks containers, and register it"),
     Entry("runtime uninstall", "runtime", "Take that runtime back"),
     Entry("watch", "watch", "Be the watcher: wire Docker's and Podman's containers"),
     Entry("wait", "wait", "Wait until containers are wired, or print what waits inside one"),

@@ -7,6 +7,7 @@
     bundle.py        the busybox rootfs and OCI bundles
     runtimes.py      runc and crun
     engines.py       podman and dockerd
+    watcher.py       the watcher, as a service
     snapshot.py      what a machine looks like, for comparing before and after
     machine.py       the lab: all of the above, made and removed
 
@@ -23,6 +24,7 @@ from lab.namespace import Namespace, Reply, Server, Unreachable
 from lab.requirements import require
 from lab.runtimes import Container, Runtime
 from lab.snapshot import Snapshot
+from lab.watcher import Watcher
 
 __all__ = [
     "CommandFailed",
@@ -38,5 +40,6 @@ __all__ = [
     "Server",
     "Snapshot",
     "Unreachable",
+    "Watcher",
     "require",
 ]

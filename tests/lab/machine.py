@@ -32,6 +32,7 @@ from lab.namespace import Namespace, wait_until
 from lab.requirements import SEARCH_PATH, require
 from lab.runtimes import Container, Runtime
 from lab.snapshot import Snapshot
+from lab.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -206,7 +207,7 @@ class Lab(Namespace):
         timeout_s: float = 30,
     ) -> Result:
         """Run the `ocinet` command, as `lab.ocinet("ps", "--format", "json").json()`."""
-        argv = (str(_COMMAND), *words)
+        argv = (self.command, *words)
         return self.run(*argv, check=check, stdin=stdin, env=dict(env or {}), timeout_s=timeout_s)
 
     def events(self) -> list[dict[str, Any]]:
@@ -260,6 +261,15 @@ class Lab(Namespace):
     def docker(self, *options: str) -> Docker:
         """Return a dockerd to be started: `with lab.docker() as docker:`."""
         return Docker(self, options)
+
+    def watch(self, *options: str, env: Mapping[str, str] | None = None) -> Watcher:
+        """Return a watcher to be started: `with lab.watch() as watcher:`."""
+        return Watcher(self, options, dict(env or {}))
+
+    @property
+    def command(self) -> str:
+        """The path of the `ocinet` command."""
+        return str(_COMMAND)
 
     def remember(self, container: Container) -> None:
         """Note a container that `delete_containers` shall delete."""

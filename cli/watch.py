@@ -1,0 +1,42 @@
+"""watch: be the watcher."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocinet.cli.commands import Command
+from ocinet.cli.parser import Parser, add_text
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ocinet.cli.console import Console
+
+_LEVELS = ("debug", "info", "warning", "error")  # as in watcher.logs, which brings structlog along
+_FORMATS = ("auto", "console", "json")
+
+
+def _configure(parser: Parser) -> None:
+    says = "an engine's socket (default: the settings' engines, and DOCKER_HOST for Docker's)"
+    add_text(parser, "--engine", metavar="SOCKET", says=says, several=True)
+    says = f"the least that is logged: {', '.join(_LEVELS)} (default: info)"
+    parser.add_argument("--log-level", choices=_LEVELS, default="info", metavar="LEVEL", help=says)
+    says = "how it is logged: auto (console on a terminal, else json), console, json"
+    parser.add_argument("--log-format", choices=_FORMATS, default="auto", metavar="FORM", help=says)
+    parser.examples(
+        "ocinet watch",
+        "ocinet watch --engine /run/docker.sock --log-level debug",
+    )
+
+
+def _run(arguments: Namespace, console: Console) -> None:
+    from ocinet.engine.settings import socket_path
+    from ocinet.watcher.logs import make_log
+    from ocinet.watcher.service import Service
+
+    sockets = tuple(socket_path(text) for text in arguments.engine)
+    log = make_log(arguments.log_level, arguments.log_format, environment=console.environment)
+    Service(console.paths, log, sockets, console.environment).run()
+
+
+COMMANDS = {"watch": Command(_configure, _run)}

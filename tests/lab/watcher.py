@@ -1,0 +1,108 @@
+"""A watcher in a lab, as a service manager would run it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+from lab.namespace import Background, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from lab.machine import Lab
+
+LOG = "/run/lab/watcher.log"
+_READY_S = 30
+_END_S = 30
+
+
+class Watcher:
+    """`ocinet watch` beside the test; a context manager.
+
+    Args:
+        lab: where it runs; its settings are `/etc/ocinet/ocinet.toml` there.
+        options: more words for the command.
+        env: variables besides the lab's own.
+    """
+
+    def __init__(
+        self, lab: Lab, options: Sequence[str] = (), env: dict[str, str] | None = None
+    ) -> None:
+        self.lab = lab
+        self._options = tuple(options)
+        self._env = dict(env or {})
+        self._service: Background | None = None
+
+    def __enter__(self) -> Watcher:
+        """Start it, and wait until it says that it is ready."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop it; what it logged goes into the transcript of a failed test."""
+        try:
+            if self._service and self._service.process.poll() is None:
+                self.stop()
+        finally:
+            self.lab.transcript.add("watcher", self.lab.path(LOG).read_text()[-6000:])
+
+    def start(self) -> None:
+        """Start it, and wait until it says that it is ready."""
+        ready = len(self.said("watcher ready"))
+        words = ("ocinet", "watch", "--log-format=json", "--log-level=debug", *self._options)
+        self._service = self.lab.start(
+            "env", *(f"{name}={text}" for name, text in self._env.items()),
+            "sh", "-c", f'exec "$@" >> {LOG} 2>&1', "sh", self.lab.command, *words[1:],
+        )  # fmt: skip
+        process = self._service.process
+
+        def is_ready() -> bool:
+            assert process.poll() is None, f"it ended: {self.lab.path(LOG).read_text()[-3000:]}"
+            return len(self.said("watcher ready")) > ready
+
+        wait_until(is_ready, "the watcher's start", timeout_s=_READY_S)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._service is not None
+        return self._service.process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._service is not None
+        self._service.process.send_signal(number)
+
+    def stop(self) -> int:
+        """Ask it to end, as a service manager does; returns its exit status."""
+        self.signal(signal.SIGTERM)
+        assert self._service is not None
+        return self._service.process.wait(_END_S)
+
+    def kill(self) -> None:
+        """Kill it, in the midst of whatever it does."""
+        self.signal(signal.SIGKILL)
+        assert self._service is not None
+        self._service.process.wait(_END_S)
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return all that it logged, of every start."""
+        path = self.lab.path(LOG)
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def said(self, event: str, container: str = "") -> list[dict[str, Any]]:
+        """Return what it logged of one event, about one container or any."""
+        return [
+            one
+            for one in self.log()
+            if one["event"] == event and str(one.get("container", "")).startswith(container)
+        ]

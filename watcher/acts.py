@@ -1,0 +1,338 @@
+"""What is done about one engine's containers: on what it tells, and by its list.
+
+Events are hints. Each only says where to look; what is done follows from what
+the engine shows then, from the records, and from the kernel. So it does not
+matter if they are late, lost, repeated or out of order, and the whole list is
+looked through when there is reason to believe that some were lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from ocinet.base.errors import BusyError, OcinetError, RequestError
+from ocinet.watcher.policy import decide, needs_image
+from ocinet.watcher.shown import NONE, SHARED
+from ocinet.watcher.wiring import open_life
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from typing import Any
+
+    from ocinet.engine.model import Attachment, Request
+    from ocinet.engine.settings import Settings
+    from ocinet.watcher.cgroups import Life
+    from ocinet.watcher.lookout import Lookout
+    from ocinet.watcher.policy import Carried, Decision
+    from ocinet.watcher.shown import Event, Shown
+    from ocinet.watcher.workers import Workers
+
+RETRIES_S = (0.5, 2.0, 10.0)
+_MOST_IMAGES = 256
+
+
+class Asked(Protocol):
+    """What has to be asked of an engine."""
+
+    @property
+    def kind(self) -> str:
+        """What it is: docker or podman."""
+
+    def listed(self) -> tuple[Shown, ...]:
+        """List all containers."""
+
+    def list_one(self, container_id: str) -> Shown | None:
+        """Return what the list tells of one."""
+
+    def inspect(self, container_id: str) -> Shown | None:
+        """Return all about one."""
+
+    def carried(self, image: str) -> Carried:
+        """Return labels and annotations of an image."""
+
+
+class Wires(Protocol):
+    """What has to be done to a container."""
+
+    def attach(
+        self, shown: Shown, request: Request, life: Life, *, anew: bool
+    ) -> Attachment | None:
+        """Wire it, unless it is wired; anew: more of it may have to be."""
+
+    def is_known(self, container_id: str) -> bool:
+        """Tell whether it is wired and lives."""
+
+    def ended(self, container_id: str) -> bool:
+        """Take its wiring down, unless it lives."""
+
+    def rename(self, container_id: str, name: str) -> bool:
+        """Know it by another name."""
+
+
+class Acts:
+    """All that is done about one engine's containers.
+
+    Args:
+        asked: the engine.
+        wires: does it.
+        workers: where it is done.
+        lookout: finds sandboxes before the engine tells of them; None: no early
+            attach.
+        settings: returns those in force.
+        log: bound to the engine.
+    """
+
+    def __init__(
+        self,
+        asked: Asked,
+        wires: Wires,
+        workers: Workers,
+        lookout: Lookout | None,
+        settings: Callable[[], Settings],
+        log: Any,
+    ) -> None:
+        self._asked = asked
+        self._wires = wires
+        self._workers = workers
+        self._lookout = lookout
+        self._settings = settings
+        self._log = log
+        self._guard = threading.Lock()
+        self._shown: dict[str, Shown] = {}  # those that we may have to do with
+        self._said: dict[str, str] = {}  # the last thing said about one, not to be said again
+        self._carried: dict[str, Carried] = {}  # by image
+        self._partly: set[str] = set()  # wired by what a list tells: without ports
+
+    # What the stream's thread calls: it only queues.
+
+    def told(self, event: Event) -> None:
+        """Have done what an event gives reason to."""
+        act, container = event.act, event.container
+        if act == "create":
+            self._workers.submit(("look", container), "look", lambda: self._look(container))
+        elif act == "start":
+            self._settle(container)
+        elif act in ("die", "destroy"):
+            self._end(container, forget=act == "destroy")
+        elif act == "rename":
+            self._queue(container, f"rename {event.name}", lambda: self._rename(event))
+        elif act == "connect":
+            self._connecting(event)
+        elif act == "disconnect" and event.network == NONE:
+            self._end(container, forget=False)  # all that a create that fails tells
+
+    def _settle(self, container: str, attempt: int = 0) -> None:
+        delay_s = RETRIES_S[attempt - 1] if attempt else 0
+        self._queue(container, "settle", lambda: self._settled(container, attempt), delay_s)
+
+    def _end(self, container: str, *, forget: bool) -> None:
+        if self._lookout:
+            self._lookout.forget(container)
+        self._queue(container, f"end {forget}", lambda: self._ended(container, forget=forget))
+
+    def _connecting(self, event: Event) -> None:
+        """A container is about to be started, if its network is none."""
+        container = event.container
+        if event.network != NONE:
+            self._keep(container, None)  # by hand: it is no longer as it was shown
+        elif self._lookout and self._settings().early_attach:
+            self._lookout.expect(container, lambda life: self._found(container, life))
+
+    def _found(self, container: str, life: Life) -> None:
+        """Queue what has to be done with a sandbox; the lookout's thread calls this."""
+        name = f"early {life.sandbox.identity}"
+        if not self._queue(container, name, lambda: self._early(container, life)):
+            life.sandbox.close()
+
+    def _queue(
+        self, container: str, name: str, job: Callable[[], None], delay_s: float = 0
+    ) -> bool:
+        def guarded() -> None:
+            try:
+                job()
+            except OcinetError as error:
+                self._say_once(container, "container not served", str(error), level="error")
+
+        return self._workers.submit(self._key(container), name, guarded, delay_s=delay_s)
+
+    def _key(self, container: str) -> Hashable:
+        """Members of a sandbox take turns with its owner."""
+        with self._guard:
+            shown = self._shown.get(container)
+        return shown.target if shown and shown.mode == SHARED else container
+
+    # What is known of containers.
+
+    def _keep(self, container: str, shown: Shown | None) -> None:
+        """Remember what a container is like, if it may be for us; None: forget."""
+        with self._guard:
+            if shown and shown.mode in (NONE, SHARED):
+                self._shown[container] = shown
+            else:
+                self._shown.pop(container, None)
+
+    def _look(self, container: str) -> None:
+        """Inspect a container that was created, while that need not wait for its start."""
+        try:
+            self._keep(container, self._asked.inspect(container))
+        except OcinetError as error:
+            self._log.debug("container not inspected", container=container, error=str(error))
+
+    def _carried_by(self, shown: Shown) -> Carried:
+        """Return what a container's image carries, as far as that matters."""
+        if not needs_image(shown):
+            return frozenset()
+        with self._guard:
+            if shown.image in self._carried:
+                return self._carried[shown.image]
+        carried = self._asked.carried(shown.image) if shown.image else None
+        if carried is not None:  # not to know may be for now only
+            with self._guard:
+                while len(self._carried) >= _MOST_IMAGES:
+                    del self._carried[next(iter(self._carried))]
+                self._carried[shown.image] = carried
+        return carried
+
+    def _say_once(self, container: str, event: str, why: str, *, level: str = "warning") -> None:
+        """Log what is the matter with a container, but not what was just said."""
+        with self._guard:
+            if self._said.get(container) == why:
+                return
+            self._said[container] = why
+            shown = self._shown.get(container)
+        name = shown.name if shown else ""
+        getattr(self._log, level)(event, container=container, name=name, why=why)
+
+    # What the workers do.
+
+    def _early(self, container: str, life: Life) -> None:
+        """Wire a container that is being started."""
+        with life.sandbox:
+            with self._guard:
+                shown = self._shown.get(container)
+            if shown is None:  # created before anybody looked; a list never waits
+                shown = self._asked.list_one(container)
+            if shown is None or shown.mode != NONE:
+                return
+            try:
+                self._wire(shown, life, door="early")
+            except OcinetError as error:
+                # When it has started, it is tried once more, and said aloud.
+                self._log.debug("not attached early", container=container, error=str(error))
+
+    def _settled(self, container: str, attempt: int) -> None:
+        """Make a container's wiring what it should be, by what its engine shows now."""
+        try:
+            shown = self._asked.inspect(container)
+            self._keep(container, shown)
+            if shown is None or not shown.running:
+                self._ended(container, forget=shown is None)
+            elif shown.mode in (NONE, SHARED):
+                life = open_life(shown, lambda: self._asked.inspect(container))
+                if life:  # else it has just ended, and an event will say so
+                    with life.sandbox:
+                        self._wire(shown, life, door="start")
+        except OcinetError as error:
+            if type(error) is RequestError:
+                raise  # what is asked for does not change
+            self._retry(container, attempt, error)
+
+    def _retry(self, container: str, attempt: int, error: OcinetError) -> None:
+        """Try again in a while; when that was often enough, the error is said aloud."""
+        if attempt == len(RETRIES_S):
+            raise error
+        if attempt and not isinstance(error, BusyError):
+            self._say_once(container, "container not served yet", str(error))
+        self._settle(container, attempt + 1)
+
+    def _wire(self, shown: Shown, life: Life, *, door: str) -> None:
+        decision = self._decide(shown)
+        self._say_what_is_odd(shown, decision)
+        if decision.request is None or (decision.act == "join" and not self._is_ours(shown.target)):
+            return
+        began = monotonic()
+        with self._guard:
+            anew = shown.whole and shown.id in self._partly
+        attachment = self._wires.attach(shown, decision.request, life, anew=anew)
+        with self._guard:
+            if not shown.whole:
+                self._partly.add(shown.id)
+            elif anew:
+                self._partly.discard(shown.id)
+            if attachment:
+                self._said.pop(shown.id, None)
+        if attachment:
+            self._log.info(
+                "container attached",
+                container=shown.id,
+                name=shown.name,
+                mode=attachment.mode,
+                networks=[one.network for one in attachment.endpoints],
+                addresses=[str(one) for end in attachment.endpoints for one in end.addresses],
+                door=door,
+                duration_ms=round((monotonic() - began) * 1000, 1),
+            )
+
+    def _decide(self, shown: Shown) -> Decision:
+        return decide(shown, self._carried_by(shown), self._settings())
+
+    def _is_ours(self, owner: str) -> bool:
+        """Tell whether a sandbox that others share is wired by us, or is to be."""
+        if self._wires.is_known(owner):
+            return True
+        with self._guard:
+            shown = self._shown.get(owner)
+        return bool(shown and self._decide(shown).request)
+
+    def _say_what_is_odd(self, shown: Shown, decision: Decision) -> None:
+        if decision.dropped:
+            self._say_once(
+                shown.id, "image's keys ignored", f"the image carries {', '.join(decision.dropped)}"
+            )
+        if decision.why:
+            self._say_once(shown.id, "container left alone", decision.why)
+
+    def _ended(self, container: str, *, forget: bool) -> None:
+        if self._wires.ended(container):
+            self._log.info("container detached", container=container)
+        with self._guard:
+            self._partly.discard(container)
+            if forget:
+                self._shown.pop(container, None)
+                self._said.pop(container, None)
+
+    def _rename(self, event: Event) -> None:
+        self._wires.rename(event.container, event.name)
+        with self._guard:
+            self._shown.pop(event.container, None)
+        self._look(event.container)
+
+    # The whole list.
+
+    def reconcile(self) -> None:
+        """Compare all containers of the engine with what is wired.
+
+        Raises:
+            SystemFailure: the engine does not answer.
+        """
+        listed = {one.id: one for one in self._asked.listed()}
+        with self._guard:
+            for known in (self._shown, self._said):
+                for container in [one for one in known if one not in listed]:
+                    del known[container]
+            self._partly &= listed.keys()
+            looked_at = set(self._shown)
+        for shown in listed.values():
+            if shown.mode == SHARED:
+                self._keep(shown.id, shown)  # whose turn its member takes
+            elif shown.mode == NONE and shown.id not in looked_at:
+                self._look(shown.id)
+        for shown in listed.values():
+            if (
+                shown.running
+                and shown.mode in (NONE, SHARED)
+                and not self._wires.is_known(shown.id)
+            ):
+                self._settle(shown.id)

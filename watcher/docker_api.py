@@ -1,0 +1,286 @@
+"""What is asked of an engine's socket: the one module that talks with `docker`.
+
+Docker, and Podman, whose API is Docker's and one of its own beside it. Every
+request has a time limit; so has the silence of the event stream, for an engine
+that hangs says nothing at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
+
+from ocinet.base.address import Address
+from ocinet.base.errors import OcinetError, SystemFailure
+from ocinet.watcher.shown import Event, Shown, parse_event, parse_inspected, parse_listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TIMEOUT_S = 15.0
+_LIBPOD = "/v4.0.0/libpod"
+_ACTS = ("create", "start", "die", "died", "destroy", "remove", "rename", "connect", "disconnect")
+_BRIDGE_NAME = "com.docker.network.bridge.name"
+_DEFAULT_BRIDGE = "com.docker.network.bridge.default_bridge"
+_DOCKER0 = "docker0"
+
+
+class Client:
+    """One engine's socket; every thread has a connection of its own.
+
+    Args:
+        path: the socket's.
+        timeout_s: that one answer may take.
+    """
+
+    def __init__(self, path: str, timeout_s: float = _TIMEOUT_S) -> None:
+        self.path = path
+        self._timeout_s = timeout_s
+        self._local = threading.local()
+        self._version = ""
+        self._is_podman = False
+        self._generation = 0  # connections of an earlier one lead to an engine that is gone
+
+    @property
+    def kind(self) -> str:
+        """What answered last: docker or podman."""
+        return "podman" if self._is_podman else "docker"
+
+    def greet(self) -> None:
+        """Connect anew, and find out who answers.
+
+        Raises:
+            SystemFailure: nobody does.
+        """
+        with self._told("reach it"):
+            client = self._connect("auto")
+            components = client.version().get("Components") or [{}]
+            self._version = client.api_version
+            self._is_podman = components[0].get("Name") == "Podman Engine"
+            self._generation += 1
+            self._keep(client)
+
+    def listed(self) -> tuple[Shown, ...]:
+        """List all containers, those that do not run among them.
+
+        Raises:
+            SystemFailure: the engine does not answer, or nonsense.
+        """
+        with self._told("list its containers"):
+            return tuple(parse_listed(one) for one in self._client().containers(all=True))
+
+    def list_one(self, container_id: str) -> Shown | None:
+        """Return what the list tells of one container, or None if it is not there.
+
+        Unlike `inspect`, it does not wait for a start to be done.
+
+        Raises:
+            SystemFailure: the engine does not answer, or nonsense.
+        """
+        with self._told(f"list {container_id[:12]}"):
+            found = self._client().containers(all=True, filters={"id": [container_id]})
+            shown = (parse_listed(one) for one in found)
+            return next((one for one in shown if one.id == container_id), None)
+
+    def inspect(self, container_id: str) -> Shown | None:
+        """Return all about a container, or None if it is not there.
+
+        Raises:
+            SystemFailure: the engine does not answer, or nonsense.
+        """
+        with self._told(f"inspect {container_id[:12]}"):
+            try:
+                if self._is_podman:
+                    document = self._libpod(f"/containers/{container_id}/json")
+                else:
+                    document = self._client().inspect_container(container_id)
+            except NotFound:
+                return None
+            return None if document is None else parse_inspected(document)
+
+    def carried(self, image: str) -> frozenset[tuple[str, str]] | None:
+        """Return labels and annotations of an image; None if they can't be told."""
+        try:
+            with self._told(f"inspect the image {image[:19]}"):
+                if self._is_podman:
+                    document = self._libpod(f"/images/{image}/json")
+                else:
+                    document = self._client().inspect_image(image)
+        except OcinetError:
+            return None
+        if not isinstance(document, dict):
+            return None
+        config = document.get("Config") or {}
+        carried = (config.get("Labels"), document.get("Labels"), document.get("Annotations"))
+        return frozenset(pair for pairs in carried if pairs for pair in pairs.items())
+
+    def endpoints(self, device: str) -> frozenset[Address]:
+        """Return the addresses that the engine gave out on a bridge.
+
+        Raises:
+            SystemFailure: the engine does not answer, or nonsense.
+        """
+        with self._told(f"list the addresses on {device}"):
+            found: set[Address] = set()
+            for listed in self._client().networks(filters={"driver": "bridge"}):
+                options = listed.get("Options") or {}
+                default = _DOCKER0 if options.get(_DEFAULT_BRIDGE) == "true" else ""
+                bridge = options.get(_BRIDGE_NAME) or default or f"br-{listed['Id'][:12]}"
+                if bridge == device:
+                    found |= _addresses(self._client().inspect_network(listed["Id"]))
+            return frozenset(found)
+
+    def _client(self) -> Any:
+        """Return this thread's connection to the engine that was greeted last."""
+        if getattr(self._local, "generation", 0) != self._generation:
+            self.forget()
+        client = getattr(self._local, "client", None)
+        if client is None:
+            client = self._connect(self._version or "auto")
+            self._keep(client)
+        return client
+
+    def _connect(self, version: str) -> Any:
+        return docker.APIClient(
+            base_url=f"unix://{self.path}", version=version, timeout=self._timeout_s
+        )
+
+    def _keep(self, client: Any) -> None:
+        self.forget()
+        self._local.client = client
+        self._local.generation = self._generation
+
+    def _libpod(self, path: str) -> Any:
+        client = self._client()
+        response = client.get(f"{client.base_url}{_LIBPOD}{path}", timeout=self._timeout_s)
+        if response.status_code == 404:
+            return None
+        response.raise_for_status()
+        return response.json()
+
+    def forget(self) -> None:
+        """Drop this thread's connection, so that the next request makes one."""
+        client = self._local.__dict__.pop("client", None)
+        if client is not None:
+            client.close()
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Turn whatever the client raises into one clear error."""
+        try:
+            yield
+        except NotFound as error:
+            raise SystemFailure(self._cannot(what), "it is not there") from error
+        except (DockerException, RequestException, HTTPError, OSError, ValueError) as error:
+            self.forget()
+            raise SystemFailure(self._cannot(what), _reason(error)) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            why = f"its answer is not the Docker API's: {type(error).__name__}: {error}"
+            raise SystemFailure(self._cannot(what), why) from error
+
+    def _cannot(self, what: str) -> str:
+        return f"{self.path}: cannot {what}"
+
+    def stream(self, since: float, silence_s: float) -> Stream:
+        """Open the stream of events.
+
+        Args:
+            since: seconds since the epoch; what is older is not told.
+            silence_s: after that long without a byte the stream ends.
+
+        Raises:
+            SystemFailure: the engine does not answer.
+        """
+        with self._told("listen to its events"):
+            client = self._connect(self._version)
+            filters = json.dumps({"type": ["container", "network"], "event": list(_ACTS)})
+            response = client.get(
+                f"{client.base_url}/v{client.api_version}/events",
+                params={"since": f"{since:.9f}", "filters": filters},
+                stream=True,
+                timeout=(self._timeout_s, silence_s),
+            )
+            if response.status_code != 200:
+                client.close()
+                why = f"it answers {response.status_code}: {response.text[:200]}"
+                raise SystemFailure(self._cannot("listen to its events"), why)
+        return Stream(client, response)
+
+
+class Stream:
+    """Events as they come; to be closed.
+
+    Args:
+        client: whose connection it is.
+        response: of `GET /events`.
+    """
+
+    def __init__(self, client: Any, response: Any) -> None:
+        self._client = client
+        self._response = response
+        self._socket = _socket_of(response)
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield events until the stream ends, breaks, falls silent or is closed.
+
+        Lines that are no events are passed over.
+        """
+        try:
+            for line in self._response.iter_lines():
+                try:
+                    document = json.loads(line) if line else None
+                except (ValueError, RecursionError):
+                    continue
+                event = parse_event(document) if isinstance(document, dict) else None
+                if event:
+                    yield event
+        except (RequestException, HTTPError, OSError, ValueError, AttributeError):
+            return  # however it ends, the engine is asked anew for everything
+
+    def wake(self) -> None:
+        """End the stream, from another thread than the one that reads it."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it has ended by itself
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+        self._response.close()
+        self._client.close()
+
+
+def _socket_of(response: Any) -> socket.socket:
+    """Return a socket of our own for the response's connection."""
+    return socket.socket(fileno=os.dup(response.raw.fileno()))
+
+
+def _addresses(network: dict[str, Any]) -> set[Address]:
+    found = set()
+    for one in (network.get("Containers") or {}).values():
+        for key in ("IPv4Address", "IPv6Address"):
+            text = str(one.get(key) or "").partition("/")[0]
+            if text:
+                found.add(Address.parse(text))
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what went wrong at the bottom of a chain of errors."""
+    if isinstance(error, APIError):
+        return str(error.explanation or error)
+    cause: BaseException = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return " ".join(str(text).split())[:300]

@@ -1,0 +1,127 @@
+"""Early attach: looking out for the sandboxes of containers that are being started.
+
+Docker says that it connects a container to `none` some 150 ms before the
+container's first process runs. The namespace is there long before that, and
+shows in the container's cgroup. Waiting for it must keep nobody from working, so
+one thread looks for all of them, and only while there are any.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ocinet.watcher.cgroups import find_life
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocinet.watcher.cgroups import Cgroups, Life
+
+_INTERVAL_S = 0.001
+_SEARCH_INTERVAL_S = 0.05
+_PATIENCE_S = 30.0
+_SETTLED_S = 0.02
+
+
+class _Expected:
+    """A container that is being started.
+
+    Args:
+        found: called with its process and its open sandbox, which it owns then.
+    """
+
+    def __init__(self, found: Callable[[Life], None]) -> None:
+        self.found = found
+        self.since = monotonic()
+        self.searched = 0.0
+        self.seen = 0.0  # when its cgroup first had a process
+
+
+class Lookout:
+    """The thread that looks out; to be started once and stopped once.
+
+    Args:
+        cgroups: where processes are looked for.
+        failed: told of whatever it raises.
+    """
+
+    def __init__(self, cgroups: Cgroups, failed: Callable[[BaseException], None]) -> None:
+        self._cgroups = cgroups
+        self._failed = failed
+        self._changed = threading.Condition()
+        self._expected: dict[str, _Expected] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._look, name="lookout", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def expect(self, container_id: str, found: Callable[[Life], None]) -> None:
+        """Look for a container's sandbox until it is found, or for half a minute.
+
+        Args:
+            container_id: whole.
+            found: called in the lookout's thread, so it must not take long; what
+                it is given to close is its own.
+        """
+        with self._changed:
+            self._expected[container_id] = _Expected(found)
+            self._changed.notify()
+
+    def forget(self, container_id: str) -> None:
+        """Look no more for a container's sandbox."""
+        with self._changed:
+            self._expected.pop(container_id, None)
+
+    def _look(self) -> None:
+        while True:
+            with self._changed:
+                if not self._expected and not self._stopping:
+                    self._changed.wait()
+                if self._stopping:
+                    return
+                expected = list(self._expected.items())
+            for container_id, one in expected:
+                try:
+                    done = self._look_for(container_id, one)
+                except Exception as error:  # noqa: BLE001  # the thread's edge: the others are looked for
+                    self._failed(error)
+                    done = True
+                if done:
+                    self._drop(container_id, one)
+            with self._changed:
+                if not self._stopping:
+                    self._changed.wait(_INTERVAL_S)
+
+    def _drop(self, container_id: str, one: _Expected) -> None:
+        with self._changed:
+            if self._expected.get(container_id) is one:  # not if it is expected anew
+                del self._expected[container_id]
+
+    def _look_for(self, container_id: str, one: _Expected) -> bool:
+        """Look once; return whether that was the last time."""
+        now = monotonic()
+        if now - one.since > _PATIENCE_S:
+            return True
+        search = now - one.searched >= _SEARCH_INTERVAL_S
+        if search:
+            one.searched = now
+        pids = self._cgroups.processes(container_id, search=search)
+        if not pids:
+            return False
+        one.seen = one.seen or now
+        found = find_life(pids, settled=now - one.seen > _SETTLED_S)
+        if found is None:
+            return False
+        one.found(found)
+        return True

@@ -1,0 +1,232 @@
+"""The service: watches engines until it is told to stop, and changes nothing then.
+
+SIGTERM, SIGINT    stop; every network stays as it is
+SIGHUP             read the settings anew, and look through all lists
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from importlib import import_module
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ocinet.base.errors import BusyError, OcinetError, RequestError
+from ocinet.base.lock import Lock
+from ocinet.engine.sandbox import check_privilege
+from ocinet.engine.settings import load, socket_path
+from ocinet.watcher import notify
+from ocinet.watcher.acts import Acts
+from ocinet.watcher.cgroups import Cgroups
+from ocinet.watcher.docker_api import Client
+from ocinet.watcher.lookout import Lookout
+from ocinet.watcher.watch import Watch
+from ocinet.watcher.wiring import Wiring
+from ocinet.watcher.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from ocinet.base.paths import Paths
+    from ocinet.engine.settings import Settings
+
+WORKERS = 4
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_LONGEST_JOB_S = 90.0  # an engine's answer, and an attach with all its waits
+_SETTLE_S = 60.0
+_STOP_S = 25.0  # an operation's own deadline is 20 s
+# What the first attach of a boot needs besides: it would come too late for an early one.
+_RARE = ("ocinet.engine.bridge", "ocinet.engine.command", "ocinet.engine.define")
+_POLICY = {
+    "all": "every container with --net=none gets a network, unless it says ocinet.net=none",
+    "labelled": "containers with --net=none and an ocinet.* label get a network",
+}
+
+
+class Service:
+    """All engines, the workers that they share, and the signals.
+
+    Args:
+        paths: of the installation.
+        log: see `logs.make_log`.
+        sockets: paths of engines' sockets; empty: as the settings say.
+        environment: `DOCKER_HOST` takes the place of Docker's socket; a service
+            manager's variables are heeded.
+
+    Raises:
+        OcinetError: the settings can't be read.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        log: Any,
+        sockets: Sequence[str] = (),
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._paths = paths
+        self._log = log
+        self._sockets = tuple(sockets)
+        self._environment = environment
+        self._settings = load(paths)
+        self._notifier = notify.Notifier(environment)
+        self._workers = Workers(WORKERS, self._report)
+        self._lookout = Lookout(Cgroups(), self._report)
+        self._wiring = Wiring(paths)
+        self._watches: dict[str, Watch] = {}
+        self._next_collection = 0.0
+
+    def run(self) -> None:
+        """Be the service until a signal ends it.
+
+        Raises:
+            BusyError: another one runs already.
+            SystemFailure: this process may not change networks.
+        """
+        check_privilege()
+        try:
+            with Lock(f"{self._paths.run}/locks/watcher", "the watcher", None):
+                # The threads inherit this: signals are for the loop below alone.
+                signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+                self._serve()
+        except BusyError as error:
+            raise BusyError("cannot watch", f"{error.why}: one watcher serves all engines",
+                            "stop that one first") from error  # fmt: skip
+
+    def _serve(self) -> None:
+        self._log.info("watcher started", policy=_POLICY[self._settings.select])
+        for module in _RARE:
+            import_module(module)
+        self._workers.start()
+        self._lookout.start()
+        try:
+            self._adjust()
+            self._collect()
+            self._await_settled()
+            self._notifier.tell(notify.READY, self._status())
+            self._log.info("watcher ready", engines=list(self._watches))
+            self._loop()
+        finally:
+            self._notifier.tell(notify.STOPPING)
+            self._stop()
+
+    def _loop(self) -> None:
+        while True:
+            told = signal.sigtimedwait(_SIGNALS, self._pause_s())
+            if told is None:
+                self._keep_time()
+            elif told.si_signo == signal.SIGHUP:
+                self._reload()
+            else:
+                self._log.info("watcher stops", signal=signal.Signals(told.si_signo).name)
+                return
+
+    def _pause_s(self) -> float:
+        """Return the seconds until something is due."""
+        pause_s = max(0.0, self._next_collection - monotonic())
+        watchdog_s = self._notifier.watchdog_s
+        return min(pause_s, watchdog_s / 2) if watchdog_s else pause_s
+
+    def _keep_time(self) -> None:
+        if monotonic() >= self._next_collection:
+            self._collect()
+        if self._notifier.watchdog_s and self._is_well():
+            self._notifier.tell(notify.WATCHDOG)
+
+    def _is_well(self) -> bool:
+        """Tell whether everything that should run does; if not, the manager starts us anew."""
+        stuck_s = self._workers.longest_s()
+        ended = [watch.path for watch in self._watches.values() if not watch.alive]
+        if stuck_s > _LONGEST_JOB_S or ended:
+            self._log.error("watcher is not well", stuck_s=round(stuck_s), ended=ended)
+            return False
+        return True
+
+    def _reload(self) -> None:
+        self._notifier.tell_reloading()
+        try:
+            self._settings = load(self._paths)
+        except OcinetError as error:
+            self._log.error("settings not read, the former ones hold", error=str(error))
+        else:
+            self._adjust()
+            for watch in self._watches.values():
+                watch.reconcile()
+            self._log.info("settings read", policy=_POLICY[self._settings.select])
+        self._notifier.tell(notify.READY, self._status())
+
+    def _adjust(self) -> None:
+        """Watch the engines that the settings name, and no others."""
+        wanted = self._wanted()
+        for path in [path for path in self._watches if path not in wanted]:
+            watch = self._watches.pop(path)
+            watch.stop()
+            watch.join(_STOP_S)
+        for path in wanted:
+            if path not in self._watches:
+                self._watches[path] = self._watch(path)
+                self._watches[path].start()
+
+    def _wanted(self) -> tuple[str, ...]:
+        return self._sockets or engine_sockets(self._settings, self._environment)
+
+    def _watch(self, path: str) -> Watch:
+        log = self._log.bind(engine=path)
+        client = Client(path)
+        acts = Acts(client, self._wiring, self._workers, self._lookout, self._current, log)
+        return Watch(client, acts, self._workers, self._current, log)
+
+    def _current(self) -> Settings:
+        return self._settings
+
+    def _await_settled(self) -> None:
+        """Wait until all that ran before us is wired, as far as its engine answers."""
+        end = monotonic() + _SETTLE_S
+        for watch in self._watches.values():
+            watch.settled.wait(max(0.0, end - monotonic()))
+        self._workers.idle(max(0.0, end - monotonic()))
+
+    def _collect(self) -> None:
+        self._next_collection = monotonic() + self._settings.reconcile_interval_s
+        self._workers.submit("collect", "collect", self._collected)
+
+    def _collected(self) -> None:
+        try:
+            for finding in self._wiring.collect():
+                self._log.info("collected", kind=finding.kind, name=finding.name, why=finding.why)
+        except OcinetError as error:
+            self._log.warning("not collected", error=str(error))
+
+    def _status(self) -> str:
+        return f"STATUS=watching {', '.join(self._watches)}"
+
+    def _stop(self) -> None:
+        for watch in self._watches.values():
+            watch.stop()
+        self._lookout.stop()
+        if not self._workers.stop(_STOP_S):
+            self._log.warning("a job was left behind", longest_s=round(self._workers.longest_s()))
+        for watch in self._watches.values():
+            watch.join(1)
+
+    def _report(self, error: BaseException) -> None:
+        self._log.error("internal error", exc_info=error)
+
+
+def engine_sockets(settings: Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the sockets to watch; `DOCKER_HOST` takes the place of Docker's.
+
+    Raises:
+        RequestError: `DOCKER_HOST` is no socket of this machine.
+    """
+    host = environment.get("DOCKER_HOST", "")
+    if not host:
+        return settings.engines
+    try:
+        path = socket_path(host)
+    except RequestError as error:
+        raise error.within("cannot watch DOCKER_HOST") from error
+    others = [one for one in settings.engines if not one.endswith("/docker.sock")]
+    return tuple(dict.fromkeys((path, *others)))

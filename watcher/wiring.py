@@ -1,0 +1,128 @@
+"""What the watcher does to a container: each act with an engine of its own.
+
+The acts can be repeated and come in any order: the truth is what the records
+and the kernel say at the time, not what was said before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocinet.base.clock import Process, boot_id
+from ocinet.base.errors import NotFoundError
+from ocinet.engine.attachments import AttachmentStore
+from ocinet.engine.engine import Engine
+from ocinet.engine.model import ATTACHED, Container
+from ocinet.engine.sandbox import Sandbox
+from ocinet.watcher.cgroups import Life, is_listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocinet.base.paths import Paths
+    from ocinet.engine.gc import Finding
+    from ocinet.engine.model import Attachment, Request
+    from ocinet.watcher.shown import Shown
+
+DOOR = "watcher"
+
+
+class Wiring:
+    """Attaches and detaches by way of `ocinet.engine`; any thread may use it.
+
+    Args:
+        paths: of the installation.
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+
+    def attach(
+        self, shown: Shown, request: Request, life: Life, *, anew: bool
+    ) -> Attachment | None:
+        """Wire a container, unless it is wired, by whatever door.
+
+        Args:
+            shown: the container.
+            request: what it asks for.
+            life: its process and sandbox.
+            anew: whether it may have been wired by less than that request.
+
+        Returns:
+            The record, or None if there was nothing to do.
+
+        Raises:
+            OcinetError: it can't be done; all is as it was.
+        """
+        container = Container(shown.id, request.name or shown.name, "", life.process, DOOR)
+        with Engine.open(self._paths) as engine:
+            if not anew and engine.wired(container, life.sandbox):
+                return None
+            return engine.attach(container, request, life.sandbox)
+
+    def is_known(self, container_id: str) -> bool:
+        """Tell whether a container is wired, all of it, and its process lives."""
+        record = AttachmentStore(self._paths).get(container_id)
+        if record is None or record.state != ATTACHED or record.boot_id != boot_id():
+            return False
+        process = record.container.process
+        return bool(process and process.alive)
+
+    def ended(self, container_id: str) -> bool:
+        """Take a container's wiring down, unless it lives.
+
+        Returns:
+            Whether there was something to do.
+
+        Raises:
+            OcinetError: something of it can't be removed.
+        """
+        with Engine.open(self._paths) as engine:
+            return engine.ended(container_id)
+
+    def rename(self, container_id: str, name: str) -> bool:
+        """Know a container by another name; False if it is not known.
+
+        Raises:
+            OcinetError: its record can't be read or written.
+        """
+        with Engine.open(self._paths) as engine:
+            return engine.rename(container_id, name)
+
+    def collect(self) -> tuple[Finding, ...]:
+        """Remove everything of ours that nobody holds.
+
+        Raises:
+            OcinetError: something can't be read.
+        """
+        with Engine.open(self._paths) as engine:
+            return engine.gc(dry_run=False)
+
+
+def open_life(shown: Shown, shown_again: Callable[[], Shown | None]) -> Life | None:
+    """Open the sandbox of a container's first process.
+
+    Args:
+        shown: with a process id, which may be another one's by now.
+        shown_again: asks the engine once more, where the process's cgroup does
+            not bear the container's id.
+
+    Returns:
+        The process, and the sandbox, to be closed; None if it has ended.
+
+    Raises:
+        SystemFailure: the sandbox may not be opened.
+    """
+    process = Process.of(shown.pid) if shown.pid else None
+    if process is None:
+        return None
+    try:
+        sandbox = Sandbox.open_process(process)
+    except NotFoundError:
+        return None
+    if not is_listed(process.pid, shown.id):
+        now = shown_again()
+        if now is None or now.pid != process.pid:
+            sandbox.close()
+            return None
+    return Life(process, sandbox)
