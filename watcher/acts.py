@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ocinet.base.errors import BusyError, OcinetError, RequestError
 from ocinet.watcher.policy import decide, needs_image
-from ocinet.watcher.shown import NONE, SHARED
+from ocinet.watcher.shown import NONE, SHARED, UNTOLD
 from ocinet.watcher.wiring import open_life
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ocinet.watcher.shown import Event, Shown
     from ocinet.watcher.workers import Workers
 
-RETRIES_S = (0.5, 2.0, 10.0)
 _MOST_IMAGES = 256
 
 
@@ -82,7 +81,12 @@ class Acts:
             attach.
         settings: returns those in force.
         log: bound to the engine.
+
+    Attributes:
+        retries_s: seconds to wait before each further try.
     """
+
+    retries_s = (0.5, 2.0, 10.0)
 
     def __init__(
         self,
@@ -124,7 +128,7 @@ class Acts:
             self._end(container, forget=False)  # all that a create that fails tells
 
     def _settle(self, container: str, attempt: int = 0) -> None:
-        delay_s = RETRIES_S[attempt - 1] if attempt else 0
+        delay_s = self.retries_s[attempt - 1] if attempt else 0
         self._queue(container, "settle", lambda: self._settled(container, attempt), delay_s)
 
     def _end(self, container: str, *, forget: bool) -> None:
@@ -155,6 +159,7 @@ class Acts:
             except OcinetError as error:
                 self._say_once(container, "container not served", str(error), level="error")
 
+        name = f"{name} {container}"  # members share a key with their owner
         return self._workers.submit(self._key(container), name, guarded, delay_s=delay_s)
 
     def _key(self, container: str) -> Hashable:
@@ -241,7 +246,7 @@ class Acts:
 
     def _retry(self, container: str, attempt: int, error: OcinetError) -> None:
         """Try again in a while; when that was often enough, the error is said aloud."""
-        if attempt == len(RETRIES_S):
+        if attempt == len(self.retries_s):
             raise error
         if attempt and not isinstance(error, BusyError):
             self._say_once(container, "container not served yet", str(error))
@@ -330,9 +335,6 @@ class Acts:
             elif shown.mode == NONE and shown.id not in looked_at:
                 self._look(shown.id)
         for shown in listed.values():
-            if (
-                shown.running
-                and shown.mode in (NONE, SHARED)
-                and not self._wires.is_known(shown.id)
-            ):
+            may_be_ours = shown.running and shown.mode in (NONE, SHARED, UNTOLD)
+            if may_be_ours and not self._wires.is_known(shown.id):
                 self._settle(shown.id)

@@ -16,9 +16,9 @@ from ocinet.base.names import check_container
 
 NONE = "none"
 SHARED = "container"
+UNTOLD = ""
 _SHARED_PREFIX = "container:"
 _ALIASES = {"died": "die", "remove": "destroy"}  # Podman's words
-_BUILD_LOG = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Shown:
         id: whole.
         name: without Docker's slash; the id's first 12 characters where it is
             none that we could use.
-        mode: none, host, container, or a network of the engine's.
+        mode: none, host, container, or a network of the engine's; in Podman's
+            lists, untold.
         target: with mode container, whose sandbox it is: an id, or a name.
         networks: of the engine's that it is connected to.
         labels: and, of Podman, annotations.
@@ -82,7 +83,7 @@ def parse_listed(document: Mapping[str, Any]) -> Shown:
     """
     with _Reading("a list of containers"):
         container_id = check_container(document["Id"])
-        mode, target = _mode(document["HostConfig"]["NetworkMode"])
+        mode, target = _mode((document.get("HostConfig") or {}).get("NetworkMode", UNTOLD))
         names = document.get("Names") or [""]
         return Shown(
             id=container_id,
@@ -121,7 +122,7 @@ def parse_inspected(document: Mapping[str, Any]) -> Shown:
             exposed=tuple(exposed),
             pid=int(state.get("Pid") or 0),
             running=bool(state.get("Running") or state.get("Paused")),
-            build_step=_is_build_step(host, config),
+            build_step=_is_build_step(document),
         )
     raise AssertionError  # pragma: no cover  # the block returns or raises
 
@@ -193,11 +194,17 @@ def _pairs(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     return tuple((str(key), str(text)) for key, text in (given or {}).items())
 
 
-def _is_build_step(host: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
-    """Tell the steps of Docker's classic builder, which look like anybody's containers.
+def _is_build_step(document: Mapping[str, Any]) -> bool:
+    """Tell the steps of Docker's classic builder, which are containers like anybody's.
 
-    The builder names the image of the step before by its id and throws the
-    log away; BuildKit's steps are no containers of Docker's.
+    No mark alone would do, but nobody's container has all four: the builder
+    names the image of the step before by its id, keeps no log and no health
+    check, and says nothing of restarts. BuildKit's steps are no containers.
     """
-    log = (host.get("LogConfig") or {}).get("Type")
-    return log == _BUILD_LOG and str(config.get("Image", "")).startswith("sha256:")
+    host, config = document["HostConfig"], document["Config"]
+    return (
+        (host.get("LogConfig") or {}).get("Type") == "none"
+        and (config.get("Healthcheck") or {}).get("Test") == ["NONE"]
+        and (host.get("RestartPolicy") or {}).get("Name") == ""
+        and config.get("Image") == document.get("Image")
+    )

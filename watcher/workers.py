@@ -18,7 +18,7 @@ from ocinet.engine.sandbox import StrandedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    Job = Callable[[], None]
+    Job = Callable[[], object]
 
 
 class Workers:

@@ -1,0 +1,336 @@
+"""What follows from an event, from a list, and from what fails meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+
+from ocinet.base.clock import Process
+from ocinet.base.errors import BusyError, KernelError, NotFoundError, RequestError, SystemFailure
+from ocinet.engine.model import ATTACHED, Attachment, Container, Request
+from ocinet.engine.settings import Settings
+from ocinet.watcher.acts import Acts
+from ocinet.watcher.shown import UNTOLD, Event, Shown
+from ocinet.watcher.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableMapping
+
+    from ocinet.base.errors import OcinetError
+    from ocinet.watcher.cgroups import Life
+
+WEB, DB = "c0ffee" * 10, "feed" * 16
+_LONG_S = 10
+
+
+class Engine:
+    """An engine that shows what it is told to, and counts what it is asked."""
+
+    kind = "docker"
+
+    def __init__(self) -> None:
+        self.containers: dict[str, Shown] = {}
+        self.images: dict[str, frozenset[tuple[str, str]]] = {}
+        self.asked: Counter[str] = Counter()
+        self.failures: list[OcinetError] = []
+
+    def listed(self) -> tuple[Shown, ...]:
+        self.asked["list"] += 1
+        return tuple(self.containers.values())
+
+    def list_one(self, container_id: str) -> Shown | None:
+        self.asked["list one"] += 1
+        return self.containers.get(container_id)
+
+    def inspect(self, container_id: str) -> Shown | None:
+        self.asked["inspect"] += 1
+        if self.failures:
+            raise self.failures.pop()
+        return self.containers.get(container_id)
+
+    def carried(self, image: str) -> frozenset[tuple[str, str]] | None:
+        self.asked["image"] += 1
+        return self.images.get(image)
+
+
+class Wiring:
+    """Wires nothing, and remembers what it was to do; fails as it is told to."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Any, ...]] = []
+        self.known: set[str] = set()
+        self.failures: list[OcinetError] = []
+
+    def attach(
+        self, shown: Shown, request: Request, life: Life, *, anew: bool
+    ) -> Attachment | None:
+        if self.failures:
+            raise self.failures.pop()
+        if shown.id in self.known and not anew:
+            return None
+        self.known.add(shown.id)
+        self.done.append(("attach", shown.id, request))
+        container = Container(shown.id, shown.name, "", life.process, "watcher")
+        return Attachment(container, request.mode, ATTACHED, life.sandbox.identity, "boot", "now")
+
+    def is_known(self, container_id: str) -> bool:
+        return container_id in self.known
+
+    def ended(self, container_id: str) -> bool:
+        if container_id not in self.known:
+            return False
+        self.known.remove(container_id)
+        self.done.append(("end", container_id))
+        return True
+
+    def rename(self, container_id: str, name: str) -> bool:
+        self.done.append(("rename", container_id, name))
+        return True
+
+
+class Scene:
+    """One engine, what is done about it, and what is logged."""
+
+    def __init__(self, log: list[MutableMapping[str, Any]]) -> None:
+        self.engine, self.wiring, self.log = Engine(), Wiring(), log
+        self.failures: list[BaseException] = []
+        self.workers = Workers(2, self.failures.append)
+        self.settings = Settings()
+        self.acts = Acts(
+            self.engine, self.wiring, self.workers, None, lambda: self.settings,
+            structlog.get_logger(),
+        )  # fmt: skip
+        self.workers.start()
+
+    def show(self, container: str, mode: str = "none", **changes: Any) -> Shown:
+        """Have the engine show a container, running in this process's own namespace."""
+        fields = {"pid": os.getpid(), "running": True, **changes}
+        self.engine.containers[container] = Shown(container, container[:6], mode, **fields)
+        return self.engine.containers[container]
+
+    def tell(self, *events: Event) -> None:
+        """Tell events, and wait until all that follows at once is done."""
+        for event in events:
+            self.acts.told(event)
+        assert self.workers.idle(_LONG_S)
+        assert self.failures == []
+
+    def said(self, event: str) -> list[str]:
+        """Return the reasons that were logged with an event."""
+        return [str(one.get("why")) for one in self.log if one["event"] == event]
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    """A scene whose retries come at once."""
+    with structlog.testing.capture_logs() as log:
+        made = Scene(log)
+        made.acts.retries_s = (0.001, 0.001, 0.001)
+        yield made
+        assert made.workers.stop(_LONG_S)
+
+
+def eventually(scene: Scene, happened: Callable[[], bool]) -> None:
+    """Wait for what retries lead to."""
+    from lab.namespace import wait_until
+
+    wait_until(happened, "what retries lead to", timeout_s=_LONG_S)
+    assert scene.workers.idle(_LONG_S)
+
+
+def test_start_attaches_and_die_detaches(scene: Scene) -> None:
+    """The plain life of a container."""
+    scene.show(WEB)
+    scene.tell(Event("start", WEB), Event("die", WEB))
+    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB), ("end", WEB)]
+
+
+def test_start_of_what_does_not_run_detaches(scene: Scene) -> None:
+    """A late event: the engine's word of now counts."""
+    scene.show(WEB)
+    scene.wiring.known.add(WEB)
+    scene.show(WEB, running=False, pid=0)
+    scene.tell(Event("start", WEB))
+    assert scene.wiring.done == [("end", WEB)]
+
+
+def test_unknown_containers_are_nobodys_matter(scene: Scene) -> None:
+    """Gone before anybody looked."""
+    scene.tell(Event("start", WEB), Event("die", DB), Event("connect", DB, network="lan"))
+    assert scene.wiring.done == []
+    assert scene.log == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BusyError("", "locked"), KernelError("", "no", errno=16), SystemFailure("", "x"),
+        NotFoundError("", "no network"),
+    ],
+)  # fmt: skip
+def test_what_may_pass_is_tried_again(scene: Scene, error: OcinetError) -> None:
+    """A lock, a kernel, an engine that was slow, a network that is made later."""
+    scene.show(WEB)
+    scene.wiring.failures = [error, error]
+    scene.tell(Event("start", WEB))
+    eventually(scene, lambda: bool(scene.wiring.done))
+    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB)]
+    assert scene.said("container not served") == []
+
+
+def test_inspect_that_fails_is_tried_again(scene: Scene) -> None:
+    """So is what the engine did not answer."""
+    scene.show(WEB)
+    scene.engine.failures = [SystemFailure("", "500")]
+    scene.tell(Event("start", WEB))
+    eventually(scene, lambda: bool(scene.wiring.done))
+
+
+def test_what_does_not_pass_is_said_once(scene: Scene) -> None:
+    """After as many tries as there are; a later event with the same end says nothing new."""
+    scene.show(WEB)
+    scene.wiring.failures = [BusyError("", "locked") for _ in range(8)]
+    scene.tell(Event("start", WEB))
+    eventually(scene, lambda: bool(scene.said("container not served")))
+    scene.tell(Event("start", WEB))
+    eventually(scene, lambda: scene.wiring.failures == [])
+    assert scene.said("container not served") == ["locked"]
+    assert scene.wiring.done == []
+
+
+def test_wrong_wish_is_not_tried_again(scene: Scene) -> None:
+    """Labels do not change; the others go on."""
+    scene.show(WEB, labels=(("ocinet.nett", "lan"),))
+    scene.show(DB)
+    scene.tell(Event("start", WEB), Event("start", WEB), Event("start", DB))
+    assert [one[:2] for one in scene.wiring.done] == [("attach", DB)]
+    (why,) = scene.said("container not served")
+    assert "there is no such key" in why
+    assert scene.workers._later == []
+
+
+def test_refusal_is_said_anew_after_it_was_wired(scene: Scene) -> None:
+    """Once something else has happened, it is news."""
+    scene.show(WEB)
+    scene.wiring.failures = [RequestError("", "no")]
+    scene.tell(Event("start", WEB))
+    scene.tell(Event("start", WEB), Event("die", WEB))
+    scene.wiring.failures = [RequestError("", "no")]
+    scene.tell(Event("start", WEB))
+    assert scene.said("container not served") == ["no", "no"]
+
+
+def test_image_is_asked_for_once_and_only_for_keys(scene: Scene) -> None:
+    """What it carries never changes; whether it can be told may."""
+    scene.show(DB, image="plain")
+    scene.tell(Event("start", DB))
+    assert scene.engine.asked["image"] == 0
+    keys = (("ocinet.publish", "22:22"),)
+    scene.show(WEB, labels=keys, image="shop")
+    scene.tell(Event("start", WEB))
+    assert "may be the image's wish" in scene.said("container not served")[0]
+    scene.engine.images["shop"] = frozenset(keys)
+    scene.tell(Event("start", WEB), Event("die", WEB), Event("start", WEB))
+    attached = [one[2] for one in scene.wiring.done if one[:2] == ("attach", WEB)]
+    assert [request.publish for request in attached] == [(), ()]
+    assert scene.engine.asked["image"] == 2
+
+
+def test_member_waits_for_its_owner(scene: Scene) -> None:
+    """Its start may be told before the owner is wired."""
+    scene.show(WEB)
+    scene.show(DB, "container", target=WEB)
+    scene.acts.reconcile()
+    scene.workers.idle(_LONG_S)
+    assert {one[1] for one in scene.wiring.done} == {WEB, DB}
+    scene.wiring.known.clear()
+    scene.wiring.failures = [NotFoundError("", "not attached yet")]
+    scene.tell(Event("start", DB))
+    eventually(scene, lambda: DB in scene.wiring.known)
+
+
+def test_member_of_a_strangers_sandbox_is_left_alone(scene: Scene) -> None:
+    """Whether the owner is Docker's, or not selected."""
+    scene.show(WEB, "bridge")
+    scene.show(DB, "container", target=WEB)
+    scene.tell(Event("start", WEB), Event("start", DB))
+    scene.show(WEB)
+    scene.settings = Settings(select="labelled")
+    scene.tell(Event("start", WEB), Event("start", DB))
+    assert scene.wiring.done == []
+    assert scene.log == []
+
+
+def test_reconcile_wires_what_was_missed(scene: Scene) -> None:
+    """Whatever events told, or did not."""
+    scene.show(WEB)
+    scene.show(DB, running=False, pid=0)
+    scene.acts.reconcile()
+    assert scene.workers.idle(_LONG_S)
+    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB)]
+
+
+def test_reconcile_inspects_none_that_is_wired(scene: Scene) -> None:
+    """A thousand containers cost one list."""
+    scene.show(WEB)
+    scene.acts.reconcile()
+    assert scene.workers.idle(_LONG_S)
+    before = scene.engine.asked["inspect"]
+    scene.acts.reconcile()
+    assert scene.workers.idle(_LONG_S)
+    assert scene.engine.asked["inspect"] == before
+    assert scene.engine.asked["list"] == 2
+
+
+def test_reconcile_inspects_what_a_list_does_not_tell(scene: Scene) -> None:
+    """Podman's lists tell no network mode."""
+    scene.show(WEB)
+    scene.show(DB, "host")
+    told = tuple(replace(one, mode=UNTOLD) for one in scene.engine.listed())
+    scene.engine.listed = lambda: told  # type: ignore[method-assign]  # as Podman answers
+    scene.acts.reconcile()
+    assert scene.workers.idle(_LONG_S)
+    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB)]
+
+
+def test_nothing_is_remembered_of_what_is_gone(scene: Scene) -> None:
+    """Whether its end was told or not."""
+    for number in range(100):
+        container = f"{number:064x}"
+        scene.show(container, labels=(("ocinet.nett", "lan"),))
+        scene.tell(Event("create", container), Event("start", container))
+        del scene.engine.containers[container]
+        if number % 2:
+            scene.tell(Event("destroy", container))
+    assert len(scene.acts._shown) == 50
+    scene.acts.reconcile()
+    assert not scene.acts._shown
+    assert not scene.acts._said
+
+
+def test_rename_is_passed_on(scene: Scene) -> None:
+    """The id stays."""
+    scene.show(WEB)
+    scene.tell(Event("create", WEB), Event("rename", WEB, name="shop"))
+    assert scene.wiring.done == [("rename", WEB, "shop")]
+
+
+def test_disconnect_from_none_is_an_end(scene: Scene) -> None:
+    """All that a create that fails tells; of other networks it means nothing."""
+    scene.wiring.known.add(WEB)
+    scene.tell(Event("disconnect", WEB, network="lan"))
+    assert scene.wiring.done == []
+    scene.tell(Event("disconnect", WEB, network="none"))
+    assert scene.wiring.done == [("end", WEB)]
+
+
+def test_process_of_a_test_is_itself() -> None:
+    """The scenes above follow this very process."""
+    process = Process.of(os.getpid())
+    assert process
+    assert process.alive

@@ -1,0 +1,143 @@
+"""Which containers the watcher wires, and with what."""
+
+from __future__ import annotations
+
+import pytest
+
+from ocinet.base.address import Address
+from ocinet.base.errors import RequestError
+from ocinet.engine.model import EndpointRequest, Publish, Request
+from ocinet.engine.request import DEFAULT_REQUEST
+from ocinet.engine.settings import Settings
+from ocinet.watcher.policy import LEAVE, Decision, decide, needs_image
+from ocinet.watcher.shown import Shown
+
+ALL, LABELLED = Settings(), Settings(select="labelled")
+NOTHING: frozenset[tuple[str, str]] = frozenset()
+WEB = Shown("c0ffee" * 10, "web", "none", networks=("none",))
+
+
+def labelled(**labels: str) -> Shown:
+    """Return the container with `ocinet.*` labels."""
+    pairs = tuple((f"ocinet.{key}", text) for key, text in labels.items())
+    return Shown(WEB.id, WEB.name, WEB.mode, networks=WEB.networks, labels=pairs)
+
+
+def shown(mode: str, **changes: object) -> Shown:
+    """Return the container in another mode."""
+    return Shown(WEB.id, WEB.name, mode, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def test_none_container_gets_the_default_network() -> None:
+    """Every one does, unless the operator turned that round."""
+    assert decide(WEB, NOTHING, ALL) == Decision("wire", DEFAULT_REQUEST)
+    assert decide(WEB, NOTHING, LABELLED) == LEAVE
+
+
+def test_labels_say_what_it_gets() -> None:
+    """The keys are those of annotations."""
+    wanted = Request("bridge", "", (EndpointRequest("lan", (Address.parse("10.9.0.5"),)),))
+    assert decide(labelled(net="lan", ip="10.9.0.5"), NOTHING, LABELLED).request == wanted
+
+
+def test_container_that_says_none_is_recorded_and_left_with_its_loopback() -> None:
+    """`ocinet.net=none` is a wish like another."""
+    assert decide(labelled(net="none"), NOTHING, ALL) == Decision("wire", Request("none"))
+
+
+def test_kept_ports_are_published() -> None:
+    """Docker keeps `-p` of a none container; it adds to what the label publishes."""
+    web = Shown(
+        WEB.id, "web", "none", labels=(("ocinet.publish", "8443:443,8080:80"),),
+        bindings={
+            "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "127.0.0.1", "HostPort": ""}],
+            "53/udp": [{"HostIp": "fd00::5", "HostPort": "53"}],
+        },
+        exposed=("80/tcp", "90/tcp"),
+    )  # fmt: skip
+    request = decide(web, NOTHING, ALL).request
+    assert request is not None
+    assert request.publish == (
+        Publish("tcp", None, 8443, 443),
+        Publish("tcp", None, 8080, 80),
+        Publish("tcp", Address.parse("127.0.0.1"), 0, 80),
+        Publish("udp", Address.parse("fd00::5"), 53, 53),
+        Publish("tcp", None, 0, 90),
+    )
+
+
+def test_range_for_one_port_is_refused() -> None:
+    """Docker would take any of the range; which one, nobody could say."""
+    web = shown("none", bindings={"80/tcp": [{"HostIp": "", "HostPort": "8000-8010"}]})
+    with pytest.raises(RequestError, match="published ports"):
+        decide(web, NOTHING, ALL)
+
+
+def test_keys_of_the_image_count_for_nothing() -> None:
+    """The same key with another value is the user's own."""
+    carried = frozenset({("ocinet.publish", "22:22"), ("ocinet.net", "host")})
+    container = labelled(publish="22:22", net="lan")
+    decision = decide(container, carried, ALL)
+    assert decision.request == Request("bridge", "", (EndpointRequest("lan"),))
+    assert decision.dropped == ("ocinet.publish",)
+
+
+def test_image_that_alone_has_keys_selects_nothing() -> None:
+    """With `labelled`, an image can't have its containers wired."""
+    carried = frozenset({("ocinet.net", "lan")})
+    assert decide(labelled(net="lan"), carried, LABELLED) == Decision(
+        "leave", dropped=("ocinet.net",)
+    )
+
+
+@pytest.mark.parametrize(
+    "labels", [{"publish": "22:22"}, {"net": "host"}, {"ip": "10.72.0.9"}, {"name": "db"}]
+)
+def test_what_an_image_must_not_ask_is_refused_if_it_may_be_the_image(
+    labels: dict[str, str],
+) -> None:
+    """The image is gone: nobody can tell. The operator may trust it all the same."""
+    with pytest.raises(RequestError, match="may be the image's wish"):
+        decide(labelled(**labels), None, ALL)
+    assert decide(labelled(**labels), None, Settings(trust_annotations=True)).act == "wire"
+    assert decide(labelled(net="lan"), None, ALL).act == "wire"
+
+
+def test_typo_is_an_error() -> None:
+    """It must not mean the default network."""
+    with pytest.raises(RequestError, match=r"ocinet\.nett.*no such key"):
+        decide(labelled(nett="lan"), NOTHING, ALL)
+
+
+@pytest.mark.parametrize("mode", ["host", "bridge", "default", "web_net"])
+def test_containers_with_a_network_are_left_alone(mode: str) -> None:
+    """Silently, unless they bear keys that somebody will wonder about."""
+    assert decide(shown(mode), NOTHING, ALL) == LEAVE
+    decision = decide(shown(mode, labels=(("ocinet.net", "lan"),)), NOTHING, ALL)
+    assert decision.act == "leave"
+    assert decision.why == f"its network is {mode}, not none: its ocinet.* keys count for nothing"
+
+
+def test_members_of_a_sandbox_are_counted() -> None:
+    """Their own keys say nothing: the sandbox is another's."""
+    member = shown("container", target="feed", labels=(("ocinet.publish", "22:22"),))
+    assert decide(member, NOTHING, ALL) == Decision("join", Request("container", target="feed"))
+
+
+def test_container_connected_by_hand_is_left_alone_and_told() -> None:
+    """Docker would fail to make its own eth0 beside ours."""
+    decision = decide(shown("none", networks=("lan",)), NOTHING, ALL)
+    assert (decision.act, decision.request) == ("leave", None)
+    assert "connected to lan by hand" in decision.why
+    assert "docker network disconnect lan web" in decision.why
+
+
+def test_build_steps_are_left_alone() -> None:
+    """A build has the network that it was given."""
+    assert decide(shown("none", build_step=True), NOTHING, ALL) == LEAVE
+
+
+def test_image_matters_only_for_keys_of_ours() -> None:
+    """Most containers have none, and their images are not asked for."""
+    assert needs_image(labelled(net="lan"))
+    assert not needs_image(shown("none", labels=(("my-ocinet.net", "lan"),)))
