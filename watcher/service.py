@@ -36,6 +36,7 @@ WORKERS = 4
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LONGEST_JOB_S = 90.0  # an engine's answer, and an attach with all its waits
 _SETTLE_S = 60.0
+_SETTLE_INTERVAL_S = 0.02
 _STOP_S = 25.0  # an operation's own deadline is 20 s
 # What the first attach of a boot needs besides: it would come too late for an early one.
 _RARE = ("ocinet.engine.bridge", "ocinet.engine.command", "ocinet.engine.define")
@@ -77,6 +78,7 @@ class Service:
         self._wiring = Wiring(paths)
         self._watches: dict[str, Watch] = {}
         self._next_collection = 0.0
+        self._ready_by = 0.0  # until then others may wait for us; 0: they don't
 
     def run(self) -> None:
         """Be the service until a signal ends it.
@@ -104,9 +106,7 @@ class Service:
         try:
             self._adjust()
             self._collect()
-            self._await_settled()
-            self._notifier.tell(notify.READY, self._status())
-            self._log.info("watcher ready", engines=list(self._watches))
+            self._ready_by = monotonic() + _SETTLE_S
             self._loop()
         finally:
             self._notifier.tell(notify.STOPPING)
@@ -125,11 +125,17 @@ class Service:
 
     def _pause_s(self) -> float:
         """Return the seconds until something is due."""
+        if self._ready_by:
+            return _SETTLE_INTERVAL_S
         pause_s = max(0.0, self._next_collection - monotonic())
         watchdog_s = self._notifier.watchdog_s
         return min(pause_s, watchdog_s / 2) if watchdog_s else pause_s
 
     def _keep_time(self) -> None:
+        if self._ready_by and (self._is_settled() or monotonic() > self._ready_by):
+            self._ready_by = 0.0
+            self._notifier.tell(notify.READY, self._status())
+            self._log.info("watcher ready", engines=list(self._watches))
         if monotonic() >= self._next_collection:
             self._collect()
         if self._notifier.watchdog_s and self._is_well():
@@ -155,7 +161,8 @@ class Service:
             for watch in self._watches.values():
                 watch.reconcile()
             self._log.info("settings read", policy=_POLICY[self._settings.select])
-        self._notifier.tell(notify.READY, self._status())
+        if not self._ready_by:
+            self._notifier.tell(notify.READY, self._status())
 
     def _adjust(self) -> None:
         """Watch the engines that the settings name, and no others."""
@@ -181,12 +188,10 @@ class Service:
     def _current(self) -> Settings:
         return self._settings
 
-    def _await_settled(self) -> None:
-        """Wait until all that ran before us is wired, as far as its engine answers."""
-        end = monotonic() + _SETTLE_S
-        for watch in self._watches.values():
-            watch.settled.wait(max(0.0, end - monotonic()))
-        self._workers.idle(max(0.0, end - monotonic()))
+    def _is_settled(self) -> bool:
+        """Tell whether all that ran before us is wired, as far as its engine answers."""
+        listed = all(watch.settled.is_set() for watch in self._watches.values())
+        return listed and self._workers.idle(0)
 
     def _collect(self) -> None:
         self._next_collection = monotonic() + self._settings.reconcile_interval_s
