@@ -5,7 +5,7 @@ _ocinet() {
     local group=${COMP_WORDS[1]} command=${COMP_WORDS[2]} words=
     if [ "$COMP_CWORD" -eq 1 ]; then
         words="attach detach plan ps inspect exec publish unpublish network ipam reservation \
-            hooks gc events version help"
+            hooks runtime watch wait gc events version help"
     elif [ "$before" = --net ] || [ "$before" = --network ]; then
         words=$(ocinet network ls -q 2>/dev/null)
     elif [ "$COMP_CWORD" -eq 2 ] && [[ $word != -* ]]; then
@@ -14,7 +14,8 @@ _ocinet() {
         ipam) words="ls release" ;;
         reservation | reserve) words="add ls rm" ;;
         hooks) words="add remove install uninstall verify" ;;
-        attach | detach | plan | inspect | exec | publish | unpublish)
+        runtime) words="install uninstall" ;;
+        wait | attach | detach | plan | inspect | exec | publish | unpublish)
             words="$(ocinet ps --all --noheading 2>/dev/null | awk '{ print $2 }') pid: netns:" ;;
         esac
     elif [[ $word != -* ]]; then

@@ -1,0 +1,86 @@
+"""A container's cgroup is found on both versions, with both drivers, below any parent."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ocinet.watcher.cgroups import Cgroups, is_listed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WEB, DB = "c0ffee" * 10 + "0123", "feed" * 16
+V1, V2 = "pids/", ""
+CGROUPFS, SYSTEMD = "{}", "docker-{}.scope"
+
+
+def tree(root: Path, version: str) -> Cgroups:
+    """Make an empty tree of a version."""
+    if version == V2:
+        (root / "cgroup.controllers").write_text("cpu memory pids\n")
+    else:
+        for controller in ("cpu", "pids", "memory"):
+            (root / controller).mkdir()
+    return Cgroups(str(root))
+
+
+def add(root: Path, place: str, *pids: int) -> Path:
+    """Make a cgroup with processes in it."""
+    directory = root / place
+    directory.mkdir(parents=True)
+    (directory / "cgroup.procs").write_text("".join(f"{pid}\n" for pid in pids))
+    return directory
+
+
+@pytest.mark.parametrize("version", [V1, V2])
+@pytest.mark.parametrize(
+    ("parent", "name", "known"),
+    [
+        ("docker", CGROUPFS, True),
+        ("system.slice", SYSTEMD, True),
+        ("ci/jobs", CGROUPFS, False),
+        ("machine.slice/machine-x.slice", SYSTEMD, False),
+        ("odd{name}", CGROUPFS, False),
+    ],
+)
+def test_processes_are_found_below_any_parent(
+    tmp_path: Path, version: str, parent: str, name: str, known: bool
+) -> None:
+    """Docker's usual places at once; others by a search, and at once from then on."""
+    cgroups = tree(tmp_path, version)
+    add(tmp_path, f"{version}{parent}/{name.format(WEB)}", 7, 8)
+    assert cgroups.processes(WEB, search=False) == ((7, 8) if known else ())
+    assert cgroups.processes(WEB, search=True) == (7, 8)
+    add(tmp_path, f"{version}{parent}/{name.format(DB)}", 9)
+    assert cgroups.processes(DB, search=False) == (9,)
+
+
+def test_container_without_a_cgroup_has_no_processes(tmp_path: Path) -> None:
+    """It is not made yet, or gone; another one's is not taken for it."""
+    cgroups = tree(tmp_path, V1)
+    add(tmp_path, f"pids/elsewhere/{DB}", 9)
+    add(tmp_path, f"pids/docker/{WEB}x", 10)
+    assert cgroups.processes(WEB, search=True) == ()
+    add(tmp_path, f"pids/docker/{WEB}")
+    assert cgroups.processes(WEB, search=True) == ()
+
+
+def test_places_are_remembered_by_number(tmp_path: Path) -> None:
+    """Parents may be as many as containers; the last ones are worth knowing."""
+    cgroups = tree(tmp_path, V2)
+    for number in range(40):
+        add(tmp_path, f"jobs/{number}/{number:064x}", number + 1)
+        assert cgroups.processes(f"{number:064x}", search=True) == (number + 1,)
+    assert len(cgroups._places) <= 16
+
+
+def test_own_cgroup_does_not_name_a_container() -> None:
+    """What a process is in is read from its own file."""
+    assert not is_listed(os.getpid(), WEB)
+    with open("/proc/self/cgroup") as file:
+        own = file.readline().strip()
+    assert is_listed(os.getpid(), own[-8:] or "0::/")
+    assert not is_listed(1 << 22, WEB)
