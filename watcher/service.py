@@ -105,7 +105,6 @@ class Service:
         self._lookout.start()
         try:
             self._adjust()
-            self._collect()
             self._ready_by = monotonic() + _SETTLE_S
             self._loop()
         finally:
@@ -137,6 +136,7 @@ class Service:
             self._notifier.tell(notify.READY, self._status())
             self._log.info("watcher ready", engines=list(self._watches))
         if monotonic() >= self._next_collection:
+            self._next_collection = monotonic() + self._settings.reconcile_interval_s
             self._collect()
         if self._notifier.watchdog_s and self._is_well():
             self._notifier.tell(notify.WATCHDOG)
@@ -183,7 +183,7 @@ class Service:
         log = self._log.bind(engine=path)
         client = Client(path)
         acts = Acts(client, self._wiring, self._workers, self._lookout, self._current, log)
-        return Watch(client, acts, self._workers, self._current, log)
+        return Watch(client, acts, self._workers, self._current, log, self._collect)
 
     def _current(self) -> Settings:
         return self._settings
@@ -194,10 +194,10 @@ class Service:
         return listed and self._workers.idle(0)
 
     def _collect(self) -> None:
-        self._next_collection = monotonic() + self._settings.reconcile_interval_s
-        self._workers.submit("collect", "collect", self._collected)
+        """Have what nobody holds removed."""
+        self._workers.submit("collect", "collect", self._collect_now)
 
-    def _collected(self) -> None:
+    def _collect_now(self) -> None:
         try:
             for finding in self._wiring.collect():
                 self._log.info("collected", kind=finding.kind, name=finding.name, why=finding.why)

@@ -36,6 +36,8 @@ class Watch:
         workers: where its list is looked through.
         settings: returns those in force.
         log: bound to the engine.
+        collect: has what nobody holds removed: deaths that the engine slept
+            through are told by nobody.
 
     Attributes:
         settled: set when the list was looked through for the first time, or
@@ -49,6 +51,7 @@ class Watch:
         workers: Workers,
         settings: Callable[[], Settings],
         log: Any,
+        collect: Callable[[], None],
     ) -> None:
         self.settled = threading.Event()
         self._client = client
@@ -56,6 +59,8 @@ class Watch:
         self._workers = workers
         self._settings = settings
         self._log = log
+        self._collect = collect
+        self._complaint = ""  # the last one, not to be made again
         self._stopping = threading.Event()
         self._guard = threading.Lock()
         self._stream: Stream | None = None
@@ -90,26 +95,35 @@ class Watch:
 
     def _run(self) -> None:
         wait_s = _FIRST_WAIT_S
-        missing = False
         while not self._stopping.is_set():
-            if not os.path.exists(self.path):
-                if not missing:
-                    self._log.info("engine is not there yet")
-                missing = True
-                self.settled.set()
-            else:
-                missing = False
+            try:
                 if self._listen():
                     wait_s = _FIRST_WAIT_S
+            except Exception as error:  # noqa: BLE001  # the thread's edge: it must go on
+                self._log.error("internal error", exc_info=error)
             self._stopping.wait(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _complain(self, event: str, error: str = "") -> None:
+        """Say that the engine can't be listened to; once, until it can be."""
+        self.settled.set()
+        complaint = f"{event} {error}"
+        if complaint != self._complaint:
+            self._complaint = complaint
+            if error:
+                self._log.warning(event, error=error)
+            else:
+                self._log.info(event)
 
     def _listen(self) -> bool:
         """Connect, and read the stream to its end.
 
         Returns:
-            Whether the engine answered.
+            Whether that went well for a while: then the next try comes at once.
         """
+        if not os.path.exists(self.path):
+            self._complain("engine is not there yet")
+            return False
         silence_s = min(self._settings().reconcile_interval_s, _LONGEST_SILENCE_S)
         began = monotonic()
         try:
@@ -117,9 +131,9 @@ class Watch:
             # The answer may come before the subscription: some of the past is asked for.
             stream = self._client.stream(time() - _OVERLAP_S, silence_s)
         except OcinetError as error:
-            self._log.warning("engine does not answer", error=str(error))
-            self.settled.set()
+            self._complain("engine does not answer", error=str(error))
             return False
+        self._complaint = ""
         with self._guard:
             self._stream = stream
         try:
@@ -130,10 +144,10 @@ class Watch:
             with self._guard:
                 self._stream = None
             stream.close()
+        listened_s = monotonic() - began
         if not self._stopping.is_set():
-            listened_s = round(monotonic() - began, 1)
-            self._log.debug("event stream ended", listened_s=listened_s)
-        return True
+            self._log.debug("event stream ended", listened_s=round(listened_s, 1))
+        return listened_s > _LONGEST_WAIT_S
 
     def _read(self, stream: Stream) -> None:
         if self._stopping.is_set():
@@ -157,9 +171,11 @@ class Watch:
         try:
             self._acts.reconcile()
         except OcinetError as error:
-            self._log.warning("containers not listed", error=str(error))
+            self._complain("containers not listed", error=str(error))
             with self._guard:
                 if self._stream:
                     self._stream.wake()  # it is asked anew for everything
-        finally:
+        else:
             self.settled.set()
+        finally:
+            self._collect()
