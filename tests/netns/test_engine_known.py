@@ -1,0 +1,94 @@
+"""What a watcher asks of the engine: is it wired, has it ended, what is it called now."""
+
+from __future__ import annotations
+
+import os
+
+from namespaces import in_namespaces
+from netns.kit import Host, eth0, on, open_sandbox, records
+from netns.test_engine_sharing import join
+from ocinet.engine.steps import ConfigureInside
+
+
+def is_wired(host: Host, name: str, pid: int = 0) -> bool:
+    """Ask the engine about a container, as its process or another one's."""
+    container = host.container(name, pid or host.sleepers[name].pid)
+    with host.engine() as engine, open_sandbox(container) as sandbox:
+        return engine.wired(container, sandbox)
+
+
+def names(host: Host) -> dict[str, str]:
+    """Return the names in the records, members' among them, by id."""
+    with host.engine() as engine:
+        owners = engine.parts.attachments.all()
+    told = {one.container.id: one.container.name for one in owners}
+    for owner in owners:
+        for member in owner.members:
+            assert told[member.id] == member.name, "two records of one container differ"
+    return told
+
+
+@in_namespaces
+def test_container_is_wired_in_its_own_sandbox_alone() -> None:
+    """Another sandbox or another process under its id is not it."""
+    with Host() as host:
+        host.start("web")
+        assert not is_wired(host, "web")
+        host.attach(host.container("web", host.sleepers["web"].pid), on("lan"))
+        assert is_wired(host, "web")
+        other = host.start("other").process
+        assert other
+        assert not is_wired(host, "web", other.pid)
+
+
+@in_namespaces
+def test_half_made_container_is_not_wired() -> None:
+    """Who comes second finishes what the first one was killed at."""
+
+    def die(step: object) -> None:
+        if isinstance(step, ConfigureInside):
+            os._exit(9)
+
+    with Host() as host:
+        container = host.start("web")
+        pid = os.fork()
+        if pid == 0:
+            host.attach(container, on("lan"), die)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+        assert any("web" in one for one in records())
+        assert not is_wired(host, "web")
+        host.attach(container, on("lan"))
+        assert is_wired(host, "web")
+
+
+@in_namespaces
+def test_end_of_a_live_container_is_not_believed() -> None:
+    """A late or repeated event; of a dead one it is, once."""
+    with Host() as host:
+        host.up("web")
+        with host.engine() as engine:
+            assert not engine.ended("web-id")
+            assert not engine.ended("nobody")
+        assert len(eth0(host, "web")) == 1
+        host.sleepers.pop("web").end()
+        with host.engine() as engine:
+            assert engine.ended("web-id")
+            assert not engine.ended("web-id")
+        assert [one for one in records() if "web" in one] == []
+
+
+@in_namespaces
+def test_rename_is_known_wherever_the_name_stands() -> None:
+    """Of an owner, of a member in both records; to the same name it does nothing."""
+    with Host() as host:
+        host.up("web")
+        join(host, "side", "web")
+        with host.engine() as engine:
+            assert engine.rename("web-id", "shop")
+            assert engine.rename("side-id", "till")
+            assert not engine.rename("side-id", "till")
+            assert not engine.rename("nobody", "x")
+        assert names(host) == {"web-id": "shop", "side-id": "till"}
+        with host.engine() as engine:
+            assert engine.parts.attachments.find("shop").container.id == "web-id"
