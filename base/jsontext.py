@@ -51,18 +51,19 @@ def _nesting(value: Any, room: int) -> bool:
     return True
 
 
-def loads(data: bytes, what: str) -> Any:
+def loads(data: bytes, what: str, longest: int = MAX_BYTES) -> Any:
     """Parse one JSON document.
 
     Args:
-        data: UTF-8 text, at most `MAX_BYTES` long and `MAX_NESTING` deep.
+        data: UTF-8 text, at most `MAX_NESTING` deep.
         what: names the document in an error, as "cannot read the state".
+        longest: bytes that it may have.
 
     Raises:
         RequestError: it is too long, too deep, not UTF-8 or not JSON.
     """
-    if len(data) > MAX_BYTES:
-        raise RequestError(what, f"it is longer than {MAX_BYTES} bytes")
+    if len(data) > longest:
+        raise RequestError(what, f"it is longer than {longest} bytes")
     try:
         text = data.decode()
         start = len(text) - len(text.lstrip(_BLANK))

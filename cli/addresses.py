@@ -9,7 +9,7 @@ from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, RequestError, failures
 from ocinet.base.names import check_container, did_you_mean
 from ocinet.cli.commands import Command
-from ocinet.cli.output import SHORT_ID, Table, age, show
+from ocinet.cli.output import SHORT_ID, Table, age, show, tell_unreadable
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
 from ocinet.engine.grammar import read_mac
 from ocinet.ipam.choose import check_static
@@ -33,7 +33,9 @@ def _configure_ls(parser: Parser) -> None:
 def _ls(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         store = engine.parts.networks
-        networks = (store.get(arguments.network),) if arguments.network else store.all()
+        networks = (store.get(arguments.network),) if arguments.network else store.readable()
+        if not arguments.network:
+            tell_unreadable(store, console)
         shown = [_encode(engine, network) for network in networks]
         names = {one.container.id: one.container.name for one in engine.parts.attachments.all()}
     if arguments.network:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 def _open_engine(paths: Paths) -> AbstractContextManager[Engine]:
     from ocinet.engine.engine import Engine
-    from ocinet.engine.settings import load
+    from ocinet.engine.settings import load_or_defaults
 
-    return Engine.open(paths, timeout_s=load(paths).lock_timeout_s)
+    settings, _ = load_or_defaults(paths)
+    return Engine.open(paths, timeout_s=settings.lock_timeout_s)
 
 
 class Streams(Value):
@@ -68,6 +69,7 @@ class Console:
         self.stderr = streams.stderr
         self.execute = execute
         self._open_engine = open_engine
+        self._warned = False
         self._is_root = os.geteuid() == 0 if is_root is None else is_root
 
     @cached_property
@@ -87,7 +89,17 @@ class Console:
             )
 
     def engine(self) -> AbstractContextManager[Engine]:
-        """Return the engine, to be used in a `with` block."""
+        """Return the engine, to be used in a `with` block.
+
+        It looks and takes down even where the settings can't be read, which is
+        told once.
+        """
+        from ocinet.engine.settings import load_or_defaults
+
+        flaw = load_or_defaults(self.paths)[1]
+        if flaw and not self._warned:
+            self.say(f"ocinet: nothing can be attached now: {flaw}")
+            self._warned = True
         return self._open_engine(self.paths)
 
     def print(self, text: str) -> None:

@@ -9,7 +9,7 @@ from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import NotFoundError, OcinetError, RequestError, failures
 from ocinet.base.names import check_ifname, did_you_mean
 from ocinet.cli.commands import Command
-from ocinet.cli.output import Table, show, show_json
+from ocinet.cli.output import Table, show, show_json, tell_unreadable
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
 from ocinet.engine.define import NetworkOptions, create, with_driver_option
 from ocinet.engine.detach import take_down_dead
@@ -138,10 +138,11 @@ def _ls(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         chosen = [
             network
-            for network in engine.parts.networks.all()
+            for network in engine.parts.networks.readable()
             if all(_matches(network, text) for text in arguments.filter)
         ]
         on_them = {network.name: users(engine.parts, network.name) for network in chosen}
+        tell_unreadable(engine.parts.networks, console)
     if arguments.quiet:
         for network in chosen:
             console.print(network.name)

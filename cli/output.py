@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ocinet.cli.console import Console
     from ocinet.engine.model import PortRule
+    from ocinet.engine.networks import NetworkStore
 
 SHORT_ID = 12
 _GAP = "   "
@@ -64,6 +65,12 @@ def show(console: Console, arguments: Namespace, value: Any, table: Table) -> No
 def show_json(console: Console, value: Any) -> None:
     """Print a JSON value over several lines."""
     console.print(json.dumps(value, indent=4))
+
+
+def tell_unreadable(store: NetworkStore, console: Console) -> None:
+    """Say which networks are left out, because their file can't be read."""
+    for name, why in store.unreadable():
+        console.say(f"ocinet: the network {name} is left out, for it can't be read: {why}")
 
 
 def age(time: str, now: datetime | None = None) -> str:

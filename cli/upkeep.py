@@ -28,7 +28,8 @@ def _gc(arguments: Namespace, console: Console) -> int:
         findings = engine.gc(dry_run=arguments.dry_run)
     table = Table("KIND", "NAME", "WHY", "REMOVED")
     for one in findings:
-        removed = "would be" if arguments.dry_run else "yes" if one.removed else "no"
+        would_be = arguments.dry_run and one.kind != "network"  # that, a person has to mend
+        removed = "would be" if would_be else "yes" if one.removed else "no"
         table.add(one.kind, one.name, one.why, removed)
     shown = [
         {"kind": one.kind, "name": one.name, "why": one.why, "removed": one.removed}

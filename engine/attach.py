@@ -26,6 +26,10 @@ from ocinet.ipam.lease import Holder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocinet.base.address import Address
+    from ocinet.engine.adopted import Adopted
     from ocinet.engine.model import (
         Container,
         EndpointRequest,
@@ -35,9 +39,10 @@ if TYPE_CHECKING:
         Request,
     )
     from ocinet.engine.parts import Parts
-    from ocinet.engine.plan import Observed
+    from ocinet.engine.plan import DeviceState, Observed
     from ocinet.engine.sandbox import Sandbox
     from ocinet.engine.steps import Step
+    from ocinet.ipam.lease import Lease
 
 
 class Attach:
@@ -69,6 +74,7 @@ class Attach:
         self._machine = parts.machine(sandbox)
         self._journal = Journal(parts, self._machine, container.id)
         self._networks: tuple[Network, ...] = ()
+        self._adopted: list[Adopted] = []
 
     def run(self, request: Request) -> Attachment:
         """Wire what the request has that is not there yet, and return the new record.
@@ -87,6 +93,8 @@ class Attach:
         except (Exception, KeyboardInterrupt):  # not a StrandedError: see `sandbox`
             self._journal.undo()
             raise
+        finally:
+            self._close()
         self._log_warnings()
         return record
 
@@ -105,6 +113,7 @@ class Attach:
             return self._plan(self._prepare(request)[1])
         finally:
             self._journal.undo()
+            self._close()
 
     def _record(self, record: Attachment) -> None:
         """Write the record as attaching, with how much of it was there before."""
@@ -186,15 +195,7 @@ class Attach:
             boot_id=parts.boot_id,
             name=container.name,
         )
-        leases = parts.addresses.allocate(
-            network.name,
-            network.pools,
-            wish.addresses,
-            holder,
-            container.name,
-            frozenset(one.address for one in state.addresses),
-        )
-        self._journal.push(parts.addresses.give_back, network.name, network.pools, leases)
+        leases = self._lease(wish, network, holder, state)
         routed = {
             route.destination.family
             for endpoint in earlier
@@ -210,6 +211,31 @@ class Attach:
             default_for=tuple(family for family in (4, 6) if family not in routed),
         )
         return make_endpoint(wish, network, grant)
+
+    def _lease(
+        self, wish: EndpointRequest, network: Network, holder: Holder, state: DeviceState
+    ) -> tuple[Lease, ...]:
+        """Allocate a wish's addresses; on an adopted bridge, none that others use."""
+        store, pools = self._parts.addresses, network.pools
+
+        def allocate(taken: Mapping[Address, str]) -> tuple[Lease, ...]:
+            name = self._container.name
+            leases = store.allocate(network.name, pools, wish.addresses, holder, name, taken)
+            self._journal.push(store.give_back, network.name, pools, leases)
+            return leases
+
+        own = {one.address: "the host's own address" for one in state.addresses}
+        if network.managed:
+            return allocate(own)
+        from ocinet.engine.adopted import Adopted
+
+        adopted = Adopted(self._parts, network, state)
+        self._adopted.append(adopted)
+        return adopted.allocate(own, allocate)
+
+    def _close(self) -> None:
+        for one in self._adopted:
+            one.close()
 
     def _claim(
         self,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DEFAULT_DEVICE = "ocinet0"
 _AUTOMATIC_PREFIXLEN = {4: 24, 6: 64}
 _LONGEST_PREFIXLEN = {4: 31, 6: 127}
+_HALVED_SIZE = 8  # half of less could be the gateway alone
 _SMALLEST_MTU = {4: 68, 6: 1280}  # RFC 791, RFC 8200
 _LARGEST_MTU = 65535
 _UNUSABLE = tuple(
@@ -45,13 +46,14 @@ class NetworkOptions(Value):
     Attributes:
         subnets: of either family, several of one are fine; none means automatic.
         gateways: at most one per subnet; the others' is their first address.
-        ranges: where free addresses come from; each within one subnet.
+        ranges: where free addresses come from; each within one subnet. A subnet
+            without one gives all of it, or of an adopted bridge's the upper half.
         internal: no way out.
         ipv6: an automatic IPv6 subnet too, if none is given.
         device: the bridge's name; "" means one made of the network's name.
         unmanaged: adopt the device as it is.
         mtu: bytes; 0 means the uplink's.
-        masquerade: None means: if the host is the gateway.
+        masquerade: None means yes, but on an adopted bridge, where it is not for us.
         labels: for people and filters.
     """
 
@@ -199,18 +201,20 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
         subnets = _subnets(options, surroundings)
         gateways = _gateways(subnets, options.gateways)
     ranges = _ranges(subnets, options.ranges)
+    if options.unmanaged:
+        ranges = {one: given or _upper_half(one) for one, given in ranges.items()}
     pools = tuple(Pool(one, gateways.get(one), ranges[one]) for one in subnets)
     _check_mtu(options.mtu, pools)
-    masquerade = options.masquerade
-    if masquerade is None:
-        masquerade = not options.unmanaged or _host_is_gateway(pools, surroundings)
+    if options.unmanaged and options.masquerade:
+        raise RequestError("", f"what leaves {device} is its owner's to masquerade, not ocinet's",
+                           "leave that option out")  # fmt: skip
     return Network(
         name=name,
         device=device,
         pools=pools,
         managed=not options.unmanaged,
         internal=options.internal,
-        masquerade=masquerade,
+        masquerade=not options.unmanaged and options.masquerade is not False,
         mtu=options.mtu,
         labels=options.labels,
     )
@@ -344,6 +348,19 @@ def _ranges(
     return ranges
 
 
+def _upper_half(subnet: Subnet) -> tuple[Range, ...]:
+    """Return what is given out of an adopted bridge's subnet where no range is wished.
+
+    Whoever runs the bridge gives out from the bottom: Docker always takes the
+    lowest free address (libnetwork's allocator; tried), and a MAC of its own for
+    the host part in IPv6, which begins with 02. As a bridge has 1023 ports at
+    most, it stays in the lower half of a /21 and of all that is wider.
+    """
+    if subnet.size < _HALVED_SIZE:
+        return ()
+    return (Range(subnet.first + subnet.size // 2, subnet.last),)
+
+
 def _adopt(
     device: str, options: NetworkOptions, surroundings: Surroundings
 ) -> tuple[tuple[Subnet, ...], dict[Subnet, Address | None]]:
@@ -382,11 +399,6 @@ def _own_addresses(options: NetworkOptions, surroundings: Surroundings) -> tuple
     if first and not (options.ipv6 or surroundings.ipv6 or options.subnets):
         return tuple(first)
     return tuple(usable)
-
-
-def _host_is_gateway(pools: tuple[Pool, ...], surroundings: Surroundings) -> bool:
-    own = surroundings.device.addresses if surroundings.device else ()
-    return any(pool.gateway == one.address for pool in pools for one in own)
 
 
 def _check_mtu(mtu: int, pools: tuple[Pool, ...]) -> None:

@@ -113,6 +113,23 @@ def take_down_dead(parts: Parts, container_id: str) -> bool:
     return True
 
 
+def leave_to_members(parts: Parts, record: Attachment) -> None:
+    """Note that an owner has gone if nobody told of its end, without waiting for a lock."""
+    if not _has_gone_untold(parts, record):
+        return
+    try:
+        with parts.container_lock(record.container.id, wait=False):
+            now = parts.attachments.get(record.container.id)
+            if now and _has_gone_untold(parts, now):
+                _end_owner(parts, now, asked=False, force=False)
+    except BusyError:
+        return
+
+
+def _has_gone_untold(parts: Parts, record: Attachment) -> bool:
+    return not (record.left or record.member_of or lives(parts, record))
+
+
 def take_down(parts: Parts, record: Attachment, *, force: bool = False) -> None:
     """Undo all that a record tells of, then forget it; needs the container's lock.
 
@@ -185,7 +202,7 @@ def _count_out(parts: Parts, record: Attachment) -> None:
     if owner:
         remaining = tuple(one for one in owner.members if one.id != record.container.id)
         living = living_members(parts, owner.replace(members=remaining))
-        if owner.left and not living:
+        if not living and not lives(parts, owner):  # whether or not anybody told of its end
             take_down(parts, owner)  # the one that goes among its members: it may have the name
         else:
             owner = owner.replace(members=remaining)

@@ -24,10 +24,11 @@ from ocinet.engine.attach import (
     with_member,
 )
 from ocinet.engine.detach import detach, is_of, lives, living_members, roll_back, take_down
-from ocinet.engine.journal import go_through
+from ocinet.engine.journal import Journal, go_through
 from ocinet.engine.model import ATTACHED, Attachment, Request
+from ocinet.engine.observe import observe
 from ocinet.engine.parts import make_parts
-from ocinet.engine.plan import close_ports
+from ocinet.engine.plan import close_ports, plan_networks
 from ocinet.engine.sandbox import open_recorded
 
 TYPE_CHECKING = False
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.engine.gc import Finding
     from ocinet.engine.model import Container, Publish
-    from ocinet.engine.parts import Parts
+    from ocinet.engine.parts import Neighbours, Parts
     from ocinet.engine.sandbox import Sandbox
+    from ocinet.engine.settings import Settings
     from ocinet.engine.steps import Step
 
 DEFAULT_TIMEOUT_S = 20.0
@@ -59,14 +61,23 @@ class Engine:
         self.warnings: list[str] = []
 
     @classmethod
-    def open(cls, paths: Paths, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Engine:
+    def open(
+        cls,
+        paths: Paths,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        neighbours: Neighbours | None = None,
+        settings: Settings | None = None,
+    ) -> Engine:
         """Build an engine on the real machine.
 
         Args:
             paths: of the installation.
             timeout_s: seconds that one operation may take.
+            neighbours: see `parts.Neighbours`.
+            settings: those in force; None: whatever the files say now.
         """
-        return cls(make_parts(paths, timeout_s=timeout_s))
+        return cls(make_parts(paths, timeout_s=timeout_s, neighbours=neighbours, settings=settings))
 
     def __enter__(self) -> Engine:
         """Return itself; closed at the end of the block."""
@@ -117,6 +128,7 @@ class Engine:
         return error
 
     def _attach(self, container: Container, request: Request, sandbox: Sandbox) -> Attachment:
+        self.parts.check_settings()
         if request.mode == "host":
             return self._confirm_host(container, sandbox)
         if sandbox.is_host:
@@ -184,6 +196,9 @@ class Engine:
         if same and known.state == ATTACHED:
             gone = bool(container.process and not container.process.alive)  # a member asks
             if known.container != container or known.left != gone:
+                before = known.container.process
+                if known.netns_name and before and container.process and not gone:
+                    self.parts.names.move(known.netns_name, before, container.process)
                 known = known.replace(container=container, left=gone)
                 self.parts.attachments.put(known)
             return known
@@ -231,6 +246,9 @@ class Engine:
                 )
             if owner_id == container.id:
                 raise RequestError("", "it can't share its own sandbox")
+            known = self.parts.attachments.get(container.id)
+            if known and known.member_of == owner_id and known.container == container:
+                return known
             member = Attachment(
                 container=container,
                 mode="container",
@@ -256,6 +274,7 @@ class Engine:
         if request.mode == "host" or sandbox.is_host:
             return ()
         try:
+            self.parts.check_settings()
             with self.parts.container_lock(container.id):
                 known = self.parts.attachments.get(container.id)
                 if known and not is_of(self.parts, known, sandbox.identity):
@@ -289,11 +308,14 @@ class Engine:
                 stays, for a second try.
         """
         try:
-            return detach(self.parts, container_id, bundle=bundle, force=force)
+            done = detach(self.parts, container_id, bundle=bundle, force=force)
         except OcinetError as error:
             told = error.within(f"cannot detach {container_id}")
             self.parts.log.append("detach failed", container=container_id, error=str(told))
             raise told from error
+        if done:
+            self._tell_flaw()
+        return done
 
     def wired(self, container: Container, sandbox: Sandbox) -> bool:
         """Tell whether a container's process is known, complete, in this very sandbox.
@@ -318,6 +340,37 @@ class Engine:
             OcinetError: as `detach`.
         """
         return self.detach(container_id, bundle="")
+
+    def prepare(self, network: str) -> bool:
+        """Make a network ready for its first container, and whole again after a flush.
+
+        Each attach does it as well, but a first one takes many times as long.
+
+        Args:
+            network: its name; the default one is defined by it, if it is not yet.
+
+        Returns:
+            False if there was nothing to do.
+
+        Raises:
+            OcinetError: it can't be done; what was done of it stays for the
+                first attach to go on with.
+
+        Effects:
+            The bridge, forwarding, our firewall table and what is in it.
+        """
+        self.parts.check_settings()
+        what = f"cannot prepare the network {network}"
+        try:
+            wanted = (self.parts.networks.get(network),)
+            observed = observe(self.parts, wanted, publishing=False)
+            if observed.firewall.table and all(one.link for one in observed.devices):
+                return False
+            steps = plan_networks(wanted, (), observed, self.parts.settings)
+            Journal(self.parts, self.parts.machine(), "").apply(steps)
+        except OcinetError as error:
+            raise error.within(what) from error
+        return True
 
     def rename(self, container_id: str, name: str) -> bool:
         """Know a container by another name from now on; its sandbox's name stays.
@@ -405,13 +458,21 @@ class Engine:
         """Remove everything of ours that nobody holds; see `gc.collect`."""
         from ocinet.engine.gc import collect
 
-        return collect(self.parts, dry_run=dry_run)
+        findings = collect(self.parts, dry_run=dry_run)
+        if any(one.removed for one in findings):
+            self._tell_flaw()
+        return findings
 
     def remove_network(self, name: str) -> None:
         """Remove a network that no container is on; see `removal.remove_network`."""
         from ocinet.engine.removal import remove_network
 
         remove_network(self.parts, name)
+
+    def _tell_flaw(self) -> None:
+        """Leave an event where something is taken down without the operator's settings."""
+        if self.parts.settings_flaw:
+            self.parts.log.append("settings ignored", error=str(self.parts.settings_flaw))
 
     def _log_attached(self, attachment: Attachment) -> None:
         self.parts.log.append(

@@ -12,7 +12,7 @@ from ocinet.base.address import Address
 from ocinet.base.errors import BusyError, OcinetError
 from ocinet.base.files import Directory
 from ocinet.base.value import Value
-from ocinet.engine.detach import is_dead, take_down_dead
+from ocinet.engine.detach import is_dead, leave_to_members, take_down_dead
 from ocinet.engine.kernel import LINK_GROUP
 from ocinet.engine.model import PortRule
 from ocinet.engine.parts import lease_lives
@@ -30,7 +30,8 @@ class Finding(Value):
     """One thing that nobody holds.
 
     Attributes:
-        kind: attachment, record, lease, port, link or bridge.
+        kind: attachment, record, lease, port, link or bridge; network, where its
+            file can't be read: that is for a person to mend.
         name: which.
         why: how it was judged.
         removed: False in a dry run, or if it could not be had.
@@ -82,6 +83,8 @@ class _Collector:
                 why = "it is of an earlier boot" if old else "no process of it is alive"
                 container_id = record.container.id
                 self.find("attachment", container_id, why, self._take_down(container_id))
+            elif not self._dry_run:
+                leave_to_members(self._parts, record)
 
     def _set_aside(self, container_id: str) -> Callable[[], object]:
         return lambda: self._parts.attachments.set_aside(container_id)
@@ -144,12 +147,17 @@ class _Collector:
             for lease in self._parts.addresses.leases(network)
             if self._is_held(lease)
         }
-        devices = {network.device for network in self._parts.networks.all()}
+        devices = {network.device for network in self._parts.networks.readable()}
+        unreadable = self._parts.networks.unreadable()
+        for name, why in unreadable:
+            self.find("network", name, f"it can't be read: {why}", lambda: False)
         ours = self._parts.kernel.links(LINK_GROUP)
         for link in sorted(ours, key=lambda one: one.kind == "bridge"):  # ports before bridges
-            if link.kind == "bridge" and link.ifname not in devices:
-                self.find("bridge", link.ifname, "no network has it", self._remove_bridge(link))
-            elif link.kind != "bridge" and link.ifname not in recorded | leased:
+            if link.kind == "bridge":
+                # It may be that of a network that can't be read.
+                if link.ifname not in devices and not unreadable:
+                    self.find("bridge", link.ifname, "no network has it", self._remove_bridge(link))
+            elif link.ifname not in recorded | leased:
                 self.find("link", link.ifname, "no record names it", self._remove_link(link))
 
     def _is_held(self, lease: Lease) -> bool:
@@ -174,8 +182,10 @@ class _Collector:
 
         def remove() -> bool:
             with self._parts.global_lock():
-                used = any(one.device == link.ifname for one in self._parts.networks.all())
-                return not used and bridge.remove_bridge(link.ifname)
+                networks = self._parts.networks
+                used = any(one.device == link.ifname for one in networks.readable())
+                may_be_used = used or bool(networks.unreadable())
+                return not may_be_used and bridge.remove_bridge(link.ifname)
 
         return remove
 
@@ -207,9 +217,10 @@ def _sweep(parts: Parts) -> None:
     """
     with Directory(f"{parts.paths.run}/attachments") as directory:
         directory.sweep()
-    for network in parts.networks.all():  # also where no lease is left
+    defined = (network.name for network in parts.networks.readable())  # also without a lease
+    for name in dict.fromkeys((*parts.addresses.networks(), *defined)):
         try:
-            parts.addresses.sweep(network.name)
+            parts.addresses.sweep(name)
         except BusyError:
             continue
     try:

@@ -148,6 +148,14 @@ class Kernel:
             if one.group == group or (ours and is_ours(one.group))
         )
 
+    def ports(self, bridge: Link) -> tuple[Link, ...]:
+        """Return the ports of a bridge of the host.
+
+        Raises:
+            KernelError: the kernel would not say.
+        """
+        return tuple(_links(self._socket, bridge.ifindex))
+
     def add_veth(self, veth: Veth, sandbox: Sandbox) -> int:
         """Make a veth pair: a port of the bridge here, an interface in the sandbox.
 
@@ -356,8 +364,8 @@ def _link(socket: NetlinkSocket, ifname: str) -> Link | None:
     return rtnl.link(answers[0].body) if answers else None
 
 
-def _links(socket: NetlinkSocket) -> list[Link]:
-    return [rtnl.link(body) for body in socket.dump(rtnl.dump_links(1))]
+def _links(socket: NetlinkSocket, master: int = 0) -> list[Link]:
+    return [rtnl.link(body) for body in socket.dump(rtnl.dump_links(1, master))]
 
 
 def _addresses(socket: NetlinkSocket, ifindex: int) -> list[tuple[int, Interface]]:

@@ -125,6 +125,32 @@ class NetworkStore:
         networks = [self.find(name) for name in self.names()]
         return tuple(network for network in networks if network is not None)
 
+    def readable(self) -> tuple[Network, ...]:
+        """Return every network whose file can be read, by name.
+
+        For who shows networks, or looks for what is left of one. Who makes
+        something needs `all`.
+        """
+        found = []
+        for name in self.names():
+            try:
+                network = self.find(name)
+            except OcinetError:
+                continue  # `unreadable` tells of it
+            if network is not None:
+                found.append(network)
+        return tuple(found)
+
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """List the networks whose file can't be read, each with the reason."""
+        found = []
+        for name in self.names():
+            try:
+                self.find(name)
+            except OcinetError as error:
+                found.append((name, error.why))
+        return tuple(found)
+
     def add(self, network: Network) -> None:
         """Keep a new definition.
 

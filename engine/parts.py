@@ -25,19 +25,38 @@ from ocinet.ipam.store import AddressStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Protocol
 
+    from ocinet.base.address import Address
+    from ocinet.base.errors import OcinetError
     from ocinet.base.paths import Paths
     from ocinet.engine.claim import PortClaim
-    from ocinet.engine.model import NetworkRules, PortRule
+    from ocinet.engine.model import Network, NetworkRules, PortRule
     from ocinet.engine.sandbox import Sandbox
     from ocinet.engine.settings import Settings
     from ocinet.engine.steps import Step
     from ocinet.ipam.lease import Lease
 
+    class Neighbours(Protocol):
+        """Knows what another allocator has given out on an adopted bridge."""
+
+        def __call__(self, network: Network) -> Mapping[Address, str]:
+            """Return its addresses, each with who has it, as "Docker's container db".
+
+            Asked at each attach to a network that is not managed, under the
+            container's lock and no other. It raises nothing and waits briefly:
+            whom it does not know of, the probe finds.
+            """
+
 
 def _no_trace(step: Step) -> None:
     """Stand where a test may stop, fail or kill before a step."""
+
+
+def _no_neighbours(network: Network) -> Mapping[Address, str]:  # noqa: ARG001  the form asked for
+    """Stand where nobody can be asked, as in a hook that its engine waits for."""
+    return {}
 
 
 class ContainerLock:
@@ -78,6 +97,9 @@ class Parts(Value):
         held_locks: the numbers of the containers' locks that this engine holds.
         boot_id: of this boot.
         trace: called before each step of a plan.
+        neighbours: who else has which address of an adopted bridge.
+        settings_flaw: why the settings can't be read; those above are the
+            defaults then, by which nothing may be made.
     """
 
     paths: Paths
@@ -94,6 +116,17 @@ class Parts(Value):
     attachments: AttachmentStore
     held_locks: set[str]
     trace: Callable[[Step], None] = staticmethod(_no_trace)
+    neighbours: Neighbours = staticmethod(_no_neighbours)
+    settings_flaw: OcinetError | None = None
+
+    def check_settings(self) -> None:
+        """Refuse to make anything by settings that are not the operator's.
+
+        Raises:
+            OcinetError: they can't be read.
+        """
+        if self.settings_flaw:
+            raise self.settings_flaw
 
     def lock(self, name: str, what: str, *, wait: bool = True) -> Lock:
         """Return the lock `RUN/locks/NAME`, to be had before the deadline or at once."""
@@ -141,18 +174,28 @@ def lease_lives(lease: Lease, kernel: Kernel, boot: str) -> bool:
     return kernel.link(holder.host_ifname) is not None
 
 
-def make_parts(paths: Paths, *, timeout_s: float) -> Parts:
+def make_parts(
+    paths: Paths,
+    *,
+    timeout_s: float,
+    neighbours: Neighbours | None = None,
+    settings: Settings | None = None,
+) -> Parts:
     """Build the real parts.
 
     Args:
         paths: of the installation.
         timeout_s: seconds that the whole operation may take.
+        neighbours: see `Neighbours`; without, the probe alone tells.
+        settings: those in force; None: whatever the files say now.
 
     Raises:
-        OcinetError: the settings or a state directory can't be read.
+        OcinetError: a state directory can't be read.
     """
     deadline = Deadline(timeout_s)
-    settings = settings_module.load(paths)
+    flaw = None
+    if settings is None:
+        settings, flaw = settings_module.load_or_defaults(paths)
     boot = boot_id()
     log = EventLog(paths.run)
     kernel = Kernel()
@@ -179,10 +222,12 @@ def make_parts(paths: Paths, *, timeout_s: float) -> Parts:
         kernel=kernel,
         firewall=Firewall(),
         names=NetnsNames(paths),
-        networks=NetworkStore(paths, settings, deadline),
+        networks=NetworkStore(paths, None if flaw else settings, deadline),
         addresses=AddressStore(paths, deadline=deadline, holder_lives=lives, report=log.append),
         ports=PortClaims(paths, deadline=deadline, holder_lives=claim_stands, report=log.append),
         attachments=AttachmentStore(paths),
         held_locks=set(),
+        neighbours=neighbours or _no_neighbours,
+        settings_flaw=flaw,
     )
     return parts

@@ -28,6 +28,7 @@ from ocinet.engine.model import (
 from ocinet.engine.restore import rules_of
 from ocinet.engine.settings import Settings
 from ocinet.engine.shared_steps import (
+    LOOPBACK_ROUTED,
     AcceptForward,
     EnterNetwork,
     MakeBridge,
@@ -327,10 +328,8 @@ def plan_attach(wanted: Wanted, observed: Observed, settings: Settings) -> tuple
     steps: list[Step] = []
     if wanted.name_sandbox and wanted.container.process:
         steps.append(NameSandbox(wanted.netns, wanted.container.process))
-    steps += _plan_devices(wanted, observed)
+    steps += plan_networks(wanted.networks, wanted.ports, observed, settings)
     if wanted.networks or wanted.ports:
-        steps += _sysctls(_plan_forwarding(wanted, observed), settings)
-        steps += _plan_firewall(wanted, observed, settings)
         # After the table, never before it: its raw prerouting chain is what keeps
         # others from the host's 127.0.0.1 services while this is on.
         steps += _sysctls(_plan_loopback(wanted, observed), settings)
@@ -343,9 +342,34 @@ def plan_attach(wanted: Wanted, observed: Observed, settings: Settings) -> tuple
     return (*steps, ForgetFlows(udp)) if udp else tuple(steps)
 
 
-def _plan_devices(wanted: Wanted, observed: Observed) -> list[Step]:
+def plan_networks(
+    networks: tuple[Network, ...],
+    ports: tuple[PortRule, ...],
+    observed: Observed,
+    settings: Settings,
+) -> tuple[Step, ...]:
+    """Return the steps that make networks ready: all that their containers share.
+
+    Args:
+        networks: each once.
+        ports: to open on the way.
+        observed: of these networks' devices.
+        settings: the operator's.
+
+    Raises:
+        NotFoundError: an adopted bridge is not there.
+        ConflictError: a link that is no bridge has a bridge's name.
+    """
+    steps = _plan_devices(networks, observed)
+    if networks or ports:
+        steps += _sysctls(_plan_forwarding(networks, ports, observed), settings)
+        steps += _plan_firewall(networks, ports, observed, settings)
+    return tuple(steps)
+
+
+def _plan_devices(networks: tuple[Network, ...], observed: Observed) -> list[Step]:
     steps: list[Step] = []
-    for network in wanted.networks:
+    for network in networks:
         state = observed.device(network.device)
         if state.link and state.link.kind != "bridge":
             raise ConflictError(
@@ -382,11 +406,13 @@ def _sysctls(steps: list[Step], settings: Settings) -> list[Step]:
     ]
 
 
-def _plan_forwarding(wanted: Wanted, observed: Observed) -> list[Step]:
+def _plan_forwarding(
+    networks: tuple[Network, ...], ports: tuple[PortRule, ...], observed: Observed
+) -> list[Step]:
     steps: list[Step] = []
-    routed = [one for one in wanted.networks if one.managed and not one.internal]
+    routed = [one for one in networks if one.managed and not one.internal]
     families = {family for one in routed for family in one.families}
-    families |= {port.address.family for port in wanted.ports}
+    families |= {port.address.family for port in ports}
     if 4 in families and observed.ip_forward == "0":
         steps.append(SetSysctl(FORWARD_IPV4, "1", "0"))
     if 6 in families and observed.ipv6_forward == "0":
@@ -400,11 +426,16 @@ def _plan_forwarding(wanted: Wanted, observed: Observed) -> list[Step]:
     return steps
 
 
-def _plan_firewall(wanted: Wanted, observed: Observed, settings: Settings) -> list[Step]:
+def _plan_firewall(
+    networks: tuple[Network, ...],
+    ports: tuple[PortRule, ...],
+    observed: Observed,
+    settings: Settings,
+) -> list[Step]:
     firewall = observed.firewall
     steps: list[Step] = [] if firewall.table else [MakeTable(*observed.recorded)]
     known = []
-    for network in wanted.networks:
+    for network in networks:
         state = observed.device(network.device)
         if state.link:
             known.append(rules_of(network))  # enter it all the same: a flush is mended so
@@ -419,8 +450,8 @@ def _plan_firewall(wanted: Wanted, observed: Observed, settings: Settings) -> li
                 foreign += firewall.forward_drop
         if foreign:
             steps.append(Explain(explain_forward_drop(foreign, network.device)))
-    if known or wanted.ports:
-        steps.append(OpenFirewall(tuple(known), wanted.ports))
+    if known or ports:
+        steps.append(OpenFirewall(tuple(known), ports))
     return steps
 
 
@@ -436,9 +467,9 @@ def _plan_loopback(wanted: Wanted, observed: Observed) -> list[Step]:
         if any(one.address in by_loopback for one in endpoint.addresses)
     }
     return [
-        RouteLoopback(state.device, "1")
+        RouteLoopback(state.device, LOOPBACK_ROUTED)
         for state in observed.devices
-        if state.device in devices and state.route_localnet != "1"
+        if state.device in devices and state.route_localnet in ("", "0")
     ]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, failures
 from ocinet.base.names import did_you_mean
+from ocinet.engine import sysctl
 from ocinet.engine.detach import take_down_dead
 from ocinet.engine.restore import rules_of
+from ocinet.engine.shared_steps import LOOPBACK_ROUTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +66,7 @@ def remove_network(parts: Parts, name: str) -> None:
         (parts.firewall.remove_forward_accept, network.device),
         (parts.addresses.remove_network, name),
     ]
-    if network.managed:
-        removals.append((_remove_bridge, network.device))
+    removals.append((_remove_bridge if network.managed else _unroute_loopback, network.device))
     with parts.global_lock():
         if parts.networks.find(name):  # made anew by now: all of it is that one's
             removals.clear()
@@ -76,6 +77,13 @@ def remove_network(parts: Parts, name: str) -> None:
                 errors.append(error)
     parts.log.append("network removed", network=name, device=network.device)
     failures(what, errors)
+
+
+def _unroute_loopback(device: str) -> None:
+    """Take back what published ports needed of an adopted bridge, if it was us who set it."""
+    key = f"net/ipv4/conf/{device}/route_localnet"
+    if sysctl.read(key) == LOOPBACK_ROUTED:
+        sysctl.write(key, "0")
 
 
 def _remove_bridge(device: str) -> None:

@@ -37,6 +37,6 @@ def everything(
     records = [record for record in attachments.all() if record.boot_id == boot_id]
     used = {endpoint.network for record in records for endpoint in record.endpoints}
     return (
-        tuple(rules_of(network) for network in networks.all() if network.name in used),
+        tuple(rules_of(network) for network in networks.readable() if network.name in used),
         tuple(port for record in records for port in record.done.ports),
     )

@@ -200,9 +200,10 @@ def get_link_at(sequence: int, ifindex: int) -> bytes:
     return _link(RTM_GETLINK, 0, sequence, ifindex=ifindex)
 
 
-def dump_links(sequence: int) -> bytes:
-    """Encode the question for all links."""
-    return message(RTM_GETLINK, NLM_F_DUMP, sequence, _IFINFO.pack(AF_UNSPEC, 0, 0, 0, 0))
+def dump_links(sequence: int, master: int = 0) -> bytes:
+    """Encode the question for all links, or for the ports of a bridge, by its index."""
+    body = _IFINFO.pack(AF_UNSPEC, 0, 0, 0, 0) + (_u32(_IFLA_MASTER, master) if master else b"")
+    return message(RTM_GETLINK, NLM_F_DUMP, sequence, body)
 
 
 def new_veth(sequence: int, veth: Veth, *, netns_fd: int, master: int, group: int) -> bytes:

@@ -107,6 +107,18 @@ def load(paths: Paths) -> Settings:
     return settings
 
 
+def load_or_defaults(paths: Paths) -> tuple[Settings, OcinetError | None]:
+    """Return the settings in force, or the defaults and why the others can't be read.
+
+    For who looks, or takes down what is recorded: a typo must not keep a
+    container's address and ports from being given back.
+    """
+    try:
+        return load(paths), None
+    except OcinetError as error:
+        return Settings(), error
+
+
 def _identify(path: str) -> Source:
     """Return what tells one state of a file or directory from another."""
     try:
@@ -223,15 +235,23 @@ def _seconds(longest: int) -> Callable[[Any], float]:
     return convert
 
 
+def socket_path(text: str) -> str:
+    """Return the path of an engine's socket, given as it is or as `unix://PATH`.
+
+    Raises:
+        RequestError: it is no absolute path.
+    """
+    path = text.removeprefix(_UNIX)
+    if not path.startswith("/"):
+        raise RequestError("", f"{text!r} is no absolute path of a UNIX socket",
+                           "a container must be on this machine to be wired")  # fmt: skip
+    return path
+
+
 def _sockets(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise TypeError
-    paths = tuple(text.removeprefix(_UNIX) for text in value)
-    for path in paths:
-        if not path.startswith("/"):
-            raise RequestError("", f"{path!r} is no absolute path of a UNIX socket",
-                               "a container must be on this machine to be wired")  # fmt: skip
-    return tuple(dict.fromkeys(paths))
+    return tuple(dict.fromkeys(socket_path(text) for text in value))
 
 
 def _pools(value: Any) -> tuple[Subnet, ...]:

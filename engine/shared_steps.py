@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ocinet.engine.steps import Machine
 
 
+# Any number but 0 means yes. Docker and people write 1, so this one is ours to take back.
+LOOPBACK_ROUTED = "2"
+
+
 class _DeviceStep(Step):
     """A shared step for one bridge, which only that bridge's endpoints use."""
 
@@ -115,14 +119,14 @@ class RouteLoopback(_DeviceStep):
     """Let packets from 127.0.0.1 out to a bridge, as its published ports need, or not.
 
     Attributes:
-        value: "1" or "0".
+        value: `LOOPBACK_ROUTED` or "0".
     """
 
     value: str
 
     @property
     def _sysctl(self) -> SetSysctl:
-        before = "0" if self.value == "1" else "1"
+        before = LOOPBACK_ROUTED if self.value == "0" else "0"
         return SetSysctl(f"net/ipv4/conf/{self.device}/route_localnet", self.value, before)
 
     def describe(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ocinet.ipam.lease import Lease, Tombstone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ocinet.ipam.lease import Holder
     from ocinet.ipam.leases import NetworkLeases
@@ -29,6 +29,7 @@ class Demand(Value):
     """What is asked of the store; as the parameters of `AddressStore.allocate`.
 
     Attributes:
+        taken: what each address is that the store must not give.
         reserved: whose name each reserved address of the network is kept for.
     """
 
@@ -37,7 +38,7 @@ class Demand(Value):
     wanted: tuple[Address, ...]
     holder: Holder
     name: str
-    taken: frozenset[Address]
+    taken: Mapping[Address, str]
     reserved: dict[str, str]
 
 
@@ -125,7 +126,8 @@ class Allocation:
                 return _Gain(address, kept=lease)
         check_static(self._demand.pools, address)
         if address in self._demand.taken:
-            raise ConflictError("", f"{address} is the host's own address")
+            raise ConflictError("", f"{address} is {self._demand.taken[address]}",
+                                "choose another address")  # fmt: skip
         owner = self._demand.reserved.get(str(address), self._demand.name)
         if owner != self._demand.name:
             raise ConflictError("", f"{address} is reserved for {owner}",
@@ -190,7 +192,7 @@ class Allocation:
         ) and other.ifname != mine.ifname  # fmt: skip
 
     def _excluded(self, family: int) -> set[int]:
-        """Return what next-fit never gives: gateways, the host's addresses, reservations."""
+        """Return what next-fit never gives: gateways, what is taken, reservations."""
         if family not in self._taken_by_number:
             excluded = gateways(self._demand.pools, family)
             excluded.update(a.value for a in self._demand.taken if a.family == family)
@@ -252,7 +254,8 @@ class Allocation:
             give = allocatable(pool, never)
             told.append(
                 f"{pool.subnet} has {give} to give, {give - allocatable(pool, held | never)} are"
-                f" held and {give - allocatable(pool, kept | never)} reserved or the host's own"
+                f" held and {give - allocatable(pool, kept | never)} reserved, the host's own or"
+                " others'"
             )
         return ExhaustedError(
             "",

@@ -21,7 +21,7 @@ from ocinet.ipam.reservation import ReservationStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from ocinet.base.address import Address, Subnet
     from ocinet.base.clock import Deadline
@@ -62,7 +62,7 @@ class AddressStore:
         wanted: tuple[Address, ...],
         holder: Holder,
         name: str,
-        taken: frozenset[Address] = frozenset(),
+        taken: Mapping[Address, str] | None = None,
     ) -> tuple[Lease, ...]:
         """Give an endpoint its addresses: all of them, or none.
 
@@ -73,7 +73,8 @@ class AddressStore:
             holder: who asks. The same endpoint in the same sandbox gets the
                 leases back that it has.
             name: the container's; what is reserved for it comes first.
-            taken: the host's own addresses, never given.
+            taken: addresses that are not the store's to give, each with what it
+                is, as "the host's own address": read after "10.9.0.9 is".
 
         Returns:
             One lease per wanted address, then one for each family of the pools
@@ -83,7 +84,7 @@ class AddressStore:
             RequestError: a name is illegal, or a wanted address is none of the
                 network's, or a pool has none to give.
             ConflictError: a wanted or reserved address is held by a living
-                container, kept for another name, or the host's own.
+                container, kept for another name, or taken.
             ExhaustedError: a pool is full of the living.
             BusyError: the lock was not had, or the holders of a full pool not
                 judged, in time.
@@ -95,7 +96,7 @@ class AddressStore:
         """
         demand = Demand(
             check_network(network), pools, tuple(dict.fromkeys(wanted)), holder,
-            check_container(name, "container name"), taken, self._reservations.names(network),
+            check_container(name, "container name"), taken or {}, self._reservations.names(network),
         )  # fmt: skip
         check_container(holder.container)
         check_ifname(holder.ifname)

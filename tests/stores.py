@@ -87,7 +87,7 @@ class World:
             tuple(Address.parse(text) for text in wanted),
             make_holder(container, ifname, sandbox),
             name or container,
-            frozenset(Address.parse(text) for text in taken),
+            {Address.parse(text): "the host's own address" for text in taken},
         )
         return [str(lease.address) for lease in leases]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,6 @@ PORT = tcp(8080)
 
 def join(host: Host, name: str, owner: str) -> Container:
     """Start a process in another container's sandbox, and count it as a member."""
-    import subprocess
-
     pid = host.sleepers[owner].pid
     child = subprocess.Popen(["nsenter", "-n", "-t", str(pid), "sleep", "100"])
     while Path(f"/proc/{child.pid}/comm").read_text().strip() != "sleep":
@@ -51,6 +50,49 @@ def events() -> list[str]:
     """Return the phrases of the event log."""
     lines = Path(f"{PATHS.run}/events.jsonl").read_text().splitlines()
     return [json.loads(line)["event"] for line in lines]
+
+
+@in_namespaces
+def test_attach_by_another_process_of_the_sandbox_takes_the_name_along() -> None:
+    """The first may have been a passing one: the name must not show it, nor outlive the second."""
+    with Host() as host:
+        host.up("web")
+        first = host.sleepers.pop("web")
+        host.sleepers["passing"] = first
+        second = subprocess.Popen(["nsenter", "-n", "-t", str(first.pid), "sleep", "100"])
+        while Path(f"/proc/{second.pid}/comm").read_text().strip() != "sleep":
+            pass
+
+        host.attach(host.container("web", second.pid), on("lan"))
+
+        assert os.readlink("/run/netns/web") == f"/proc/{second.pid}/ns/net"
+        first.end()
+        second.kill()
+        second.wait()
+        assert host.poststop("web")
+        assert os.listdir("/run/netns") == []
+        assert records() == []
+
+
+@in_namespaces
+@pytest.mark.parametrize("collected", [True, False])
+def test_owner_whose_end_nobody_told_is_counted_out_with_its_last_member(collected: bool) -> None:
+    """Killed without a poststop: collecting leaves the name to the member, whose end ends all."""
+    with Host() as host:
+        host.up("web", on("lan", publish=(PORT,)))
+        join(host, "side", "web")
+        host.sleepers.pop("web").end()
+        if collected:
+            assert host.gc(dry_run=True) == []
+            assert os.readlink("/run/netns/web") != f"/proc/{host.sleepers['side'].pid}/ns/net"
+            assert host.gc() == []
+            assert os.readlink("/run/netns/web") == f"/proc/{host.sleepers['side'].pid}/ns/net"
+        assert ping(host, "side", "10.9.0.1")
+
+        assert host.stop("side")
+
+        assert records() == []
+        assert os.listdir("/run/netns") == []
 
 
 @in_namespaces

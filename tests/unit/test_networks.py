@@ -265,6 +265,26 @@ def test_all_with_a_damaged_file_fails(store: NetworkStore, paths: Paths) -> Non
         create(store, "other", NetworkOptions())
 
 
+def test_readable_and_unreadable_part_the_networks(store: NetworkStore, paths: Paths) -> None:
+    """One damaged file hides no other; it is told, and nothing writes over it."""
+    store.add(LAN)
+    path = f"{paths.config}/networks/dmz.json"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("{}")
+    os.symlink(path, f"{paths.config}/networks/link.json")
+    assert store.readable() == (LAN,)
+    [(first, why), (second, _)] = store.unreadable()
+    assert (first, second) == ("dmz", "link")
+    assert path in why
+    for act in (store.get, store.find):
+        with pytest.raises(SystemFailure, match=r"dmz\.json"):
+            act("dmz")
+    with pytest.raises(ConflictError):
+        store.add(LAN.replace(name="dmz"))
+    with open(path, encoding="utf-8") as file:
+        assert file.read() == "{}"
+
+
 def test_encode_is_the_documented_example() -> None:
     """The JSON form is a promise: keys and values as the docstring shows them."""
     text = (encode.__doc__ or "").partition("::")[2]

@@ -272,9 +272,32 @@ def test_define_unmanaged_reads_subnet_and_gateway_from_the_bridge() -> None:
     options = NetworkOptions(device="docker0", unmanaged=True)
     around = Surroundings(device=DOCKER0, occupied=subnets("172.17.0.0/16"))
     network = define("dock", options, around)
-    assert network.pools == (Pool(Subnet.parse("172.17.0.0/16"), Address.parse("172.17.0.1")),)
+    (pool,) = network.pools
+    assert (pool.subnet, pool.gateway) == (
+        Subnet.parse("172.17.0.0/16"), Address.parse("172.17.0.1"),
+    )  # fmt: skip
     assert not network.managed
-    assert network.masquerade
+
+
+@pytest.mark.parametrize(
+    ("subnet", "ranges"),
+    [
+        ("172.17.0.0/16", (span("172.17.128.0", "172.17.255.255"),)),
+        ("172.30.0.0/27", (span("172.30.0.16", "172.30.0.31"),)),
+        ("10.1.0.0/29", (span("10.1.0.4", "10.1.0.7"),)),
+        ("10.1.0.0/30", ()),
+        ("10.1.0.0/31", ()),
+        ("fd00:1::/64", (span("fd00:1:0:0:8000::", "fd00:1::ffff:ffff:ffff:ffff"),)),
+        ("fd00:1::/126", ()),
+    ],
+)
+def test_define_unmanaged_gives_out_the_upper_half(subnet: str, ranges: tuple[Range, ...]) -> None:
+    """Whoever runs the bridge gives out from the bottom; what is tiny is not halved."""
+    options = NetworkOptions(device="br0", unmanaged=True, subnets=subnets(subnet))
+    (pool,) = define("site", options, Surroundings(device=BARE)).pools
+    assert pool.ranges == ranges
+    (managed,) = define("lan", NetworkOptions(subnets=subnets(subnet)), Surroundings()).pools
+    assert managed.ranges == ()
 
 
 def test_define_unmanaged_with_a_range_gives_out_that_alone() -> None:
@@ -286,17 +309,32 @@ def test_define_unmanaged_with_a_range_gives_out_that_alone() -> None:
     assert pool.ranges == (span("172.17.200.0", "172.17.200.255"),)
 
 
-def test_define_unmanaged_with_a_gateway_elsewhere_does_not_masquerade() -> None:
-    """What leaves through another router leaves as it is."""
+def test_define_unmanaged_with_a_range_halves_the_other_subnet() -> None:
+    """A range of one subnet says nothing of another's."""
+    options = NetworkOptions(
+        device="br0", unmanaged=True, subnets=subnets("10.1.0.0/24", "fd00:1::/64"),
+        ranges=(span("10.1.0.0", "10.1.0.255"),),
+    )  # fmt: skip
+    first, second = define("site", options, Surroundings(device=BARE)).pools
+    assert first.ranges == options.ranges
+    assert second.ranges == (span("fd00:1:0:0:8000::", "fd00:1::ffff:ffff:ffff:ffff"),)
+
+
+def test_define_unmanaged_takes_the_gateway_that_is_given() -> None:
+    """It may be another router than the host."""
     options = NetworkOptions(
         device="br0", unmanaged=True, subnets=subnets("10.1.0.0/24"),
         gateways=addresses("10.1.0.254"),
     )  # fmt: skip
-    network = define("site", options, Surroundings(device=BARE))
-    assert network.pools == (Pool(Subnet.parse("10.1.0.0/24"), Address.parse("10.1.0.254")),)
-    assert not network.masquerade
-    wished = define("site", options.replace(masquerade=True), Surroundings(device=BARE))
-    assert wished.masquerade
+    (pool,) = define("site", options, Surroundings(device=BARE)).pools
+    assert pool.gateway == Address.parse("10.1.0.254")
+
+
+@pytest.mark.parametrize("wished", [None, False])
+def test_define_unmanaged_masquerades_nothing(wished: bool | None) -> None:
+    """Docker hides what leaves docker0, or does not, and that holds for ours as well."""
+    options = NetworkOptions(device="docker0", unmanaged=True, masquerade=wished)
+    assert not define("dock", options, Surroundings(device=DOCKER0)).masquerade
 
 
 def test_define_unmanaged_without_any_gateway_has_none() -> None:
@@ -344,6 +382,8 @@ def test_define_unmanaged_on_an_ipv6_only_bridge_needs_no_flag() -> None:
          DOCKER0, RequestError, "the gateway 10.1.1.1 is not in 172.17.0.0/16"),
         (NetworkOptions(unmanaged=True, device="br0", subnets=subnets("10.9.0.0/16")), BARE,
          ConflictError, "10.9.0.0/16 overlaps 10.9.0.0/24 of lan"),
+        (NetworkOptions(unmanaged=True, device="docker0", masquerade=True), DOCKER0,
+         RequestError, "what leaves docker0 is its owner's to masquerade"),
     ],
 )  # fmt: skip
 def test_define_unmanaged_refuses(

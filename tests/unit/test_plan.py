@@ -37,6 +37,7 @@ from ocinet.engine.plan import (
 )
 from ocinet.engine.settings import Settings
 from ocinet.engine.shared_steps import (
+    LOOPBACK_ROUTED,
     AcceptForward,
     EnterNetwork,
     MakeBridge,
@@ -196,7 +197,7 @@ def test_plan_attach_with_ports_opens_loopback_only_after_the_table() -> None:
 
     steps = plan_attach(wanted(ports=(PORT,), reached=(endpoint(),)), host, Settings())
 
-    localnet = RouteLoopback("br-lan", "1")
+    localnet = RouteLoopback("br-lan", LOOPBACK_ROUTED)
     assert steps.index(localnet) > kinds(steps).index(MakeTable)
     assert steps.index(localnet) > kinds(steps).index(OpenFirewall)
     assert steps[-1] == SetHairpin(endpoint().host_ifname)
@@ -248,7 +249,7 @@ def test_plan_attach_without_manage_sysctls_writes_none() -> None:
 
     assert not {SetSysctl, RouteLoopback} & set(kinds(steps))
     told = [step.text for step in steps if isinstance(step, Explain)]
-    assert ["net.ipv4.ip_forward=1" in told[0], "route_localnet=1" in told[1]] == [True, True]
+    assert ["net.ipv4.ip_forward=1" in told[0], "route_localnet=2" in told[1]] == [True, True]
 
 
 def test_plan_attach_behind_a_dropping_forward_chain_accepts_once() -> None:

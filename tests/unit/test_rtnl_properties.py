@@ -240,10 +240,11 @@ def test_new_route_any_value_reads_back(
 
 @given(sequence=SEQUENCES, ifindex=st.just(0) | INDEXES)
 def test_dumps_any_value_read_back(sequence: int, ifindex: int) -> None:
-    """A dump asks for all; one for addresses can name a link."""
+    """A dump asks for all; one for links can name a bridge, one for addresses a link."""
     flags = REQUEST | NLM_F_DUMP
-    links = decoded(ifinfmsg, rtnl.dump_links(sequence))
-    assert (*head(links), links["index"], attributes(links)) == (18, flags, sequence, 0, [])
+    links = decoded(ifinfmsg, rtnl.dump_links(sequence, ifindex))
+    of_bridge = [("IFLA_MASTER", ifindex)] if ifindex else []
+    assert (*head(links), links["index"], attributes(links)) == (18, flags, sequence, 0, of_bridge)
     addresses = decoded(ifaddrmsg, rtnl.dump_addresses(sequence, ifindex))
     assert (*head(addresses), addresses["index"]) == (22, flags, sequence, ifindex)
     routes = decoded(rtmsg, rtnl.dump_routes(sequence))

@@ -14,7 +14,7 @@ import pytest
 from ocinet.base.address import Subnet
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.paths import Paths
-from ocinet.engine.settings import COMPILED, Settings, load
+from ocinet.engine.settings import COMPILED, Settings, load, load_or_defaults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -251,6 +251,18 @@ def test_load_of_an_unreadable_file_fails(paths: Paths) -> None:
     os.symlink("ocinet.toml", f"{paths.config}/ocinet.toml")  # a loop
     with pytest.raises(SystemFailure, match=r"cannot read .*/ocinet\.toml"):
         load(paths)
+
+
+def test_load_or_defaults_of_a_broken_file_gives_both(paths: Paths) -> None:
+    """The defaults to take down by, and the error for who would make something."""
+    assert load_or_defaults(paths) == (Settings(), None)
+    path = write(paths, "lock_timeout_s = 3\nipv = true")
+    settings, flaw = load_or_defaults(paths)
+    assert settings == Settings()
+    assert isinstance(flaw, RequestError)
+    assert flaw.what == f"cannot read {path}"
+    write(paths, "lock_timeout_s = 3")
+    assert load_or_defaults(paths) == (Settings(lock_timeout_s=3.0), None)
 
 
 def test_load_of_compiled_settings_imports_no_toml(paths: Paths) -> None:

@@ -1,0 +1,174 @@
+"""Settings or a network's file that can't be read: what was made is taken down all the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import CommandFailed
+from runtime_world import both_runtimes, events, failures, register, start, stop
+
+if TYPE_CHECKING:
+    from lab import Lab
+
+TYPO = "/etc/ocinet/ocinet.toml: unknown key 'ipv7'"
+DAMAGED = "/etc/ocinet/networks/dmz.json"
+
+
+def break_settings(lab: Lab) -> None:
+    """Put a typo into the settings."""
+    lab.run("tee", "/etc/ocinet/ocinet.toml", stdin="ipv7 = true\n")
+
+
+def make_networks(lab: Lab) -> None:
+    """Define two networks."""
+    lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
+    lab.ocinet("network", "create", "--subnet", "10.8.0.0/24", "dmz")
+
+
+@both_runtimes
+def test_container_that_ends_while_the_settings_are_broken_leaves_nothing(
+    lab: Lab, program: str
+) -> None:
+    """Its poststop needs none of them; the next one is not started with the defaults."""
+    container = start(lab, program, "web", "--net", "bridge", "-p", "8080:80")
+    break_settings(lab)
+
+    stop(container)
+
+    lab.assert_no_container_left()
+    assert lab.ocinet("ps", "--all", "--quiet").stdout == ""
+    [ignored] = [one for one in events(lab) if one["event"] == "settings ignored"]
+    assert TYPO in ignored["error"]
+    with pytest.raises(CommandFailed):
+        start(lab, program, "web", "--net", "bridge")
+    assert failures(lab)[-1] == (
+        f"cannot attach web: cannot read {TYPO} (hint: did you mean ipv6?)"
+    )
+    lab.assert_no_container_left()
+
+
+def test_commands_that_look_or_take_down_go_on_with_broken_settings(lab: Lab) -> None:
+    """ps, detach and gc work and warn; attach, plan and network create refuse."""
+    make_networks(lab)
+    web = start(lab, "runc", "web", "--net", "lan")
+    db = start(lab, "runc", "db", "--net", "lan")
+    dead = start(lab, "runc", "dead", "--net", "lan")
+    dead.kill()
+    break_settings(lab)
+
+    shown = lab.ocinet("ps", "--quiet")
+    lab.ocinet("detach", "db")
+    collected = lab.ocinet("gc", "--json")
+
+    assert shown.stdout.split() == ["web", "db"]
+    assert shown.stderr.startswith(f"ocinet: nothing can be attached now: cannot read {TYPO}")
+    assert shown.stderr.count("\n") == 1
+    assert list(db.namespace.links()) == ["lo"]
+    assert [one["name"] for one in collected.json()] == ["dead"]
+    assert lab.ocinet("network", "ls", "--quiet").stdout.split() == ["dmz", "lan"]
+    pid = f"pid:{db.pid}"
+    for words in (
+        ("attach", pid, "--id=db", "--net=lan"), ("plan", pid, "--net=lan"),
+        ("publish", "web", "8080:80"), ("network", "create", "more"),
+    ):  # fmt: skip
+        refused = lab.ocinet(*words, check=False)
+        assert refused.status == 2, words
+        assert refused.stderr.splitlines()[-2].endswith(f"cannot read {TYPO}"), words
+    lab.ocinet("unpublish", "web", "8080", check=False)
+    for container in (web, db, dead):
+        container.delete()
+
+
+def test_one_damaged_network_stops_neither_the_others_nor_gc(lab: Lab) -> None:
+    """It is told of and passed over; what may be its own stays; to name it stays an error."""
+    make_networks(lab)
+    lost = start(lab, "runc", "lost", "--net", "dmz")
+    dead = start(lab, "runc", "dead", "--net", "lan")
+    dead.kill()
+    bridges = {name for name in lab.links() if name.startswith("ocbr-")}
+    lab.run("tee", DAMAGED, stdin="{}")
+
+    collected = lab.ocinet("gc", "--json", check=False)
+    listed = lab.ocinet("network", "ls", "--quiet")
+    usage = lab.ocinet("ipam", "ls", "--json")
+
+    assert listed.stdout.split() == ["lan"]
+    for told in (listed.stderr, usage.stderr):
+        assert f"ocinet: the network dmz is left out, for it can't be read: {DAMAGED}" in told
+    assert [one["network"] for one in usage.json()] == ["lan"]
+    assert collected.status == 1
+    found = [(one["kind"], one["name"], one["removed"]) for one in collected.json()]
+    assert found == [("attachment", "dead", True), ("network", "dmz", False)]
+    assert bridges <= set(lab.links())
+    web = start(lab, "runc", "web", "--net", "lan")
+    with pytest.raises(CommandFailed):
+        start(lab, "runc", "shop", "--net", "dmz")
+    assert f"cannot read the network dmz: {DAMAGED}" in failures(lab)[-1]
+    for words in (("create", "dmz"), ("create", "more"), ("rm", "dmz"), ("inspect", "dmz")):
+        refused = lab.ocinet("network", *words, check=False)
+        assert refused.status == 1, words
+        assert DAMAGED in refused.stderr
+    assert lab.path(DAMAGED).read_text() == "{}"
+    lost.delete()
+    web.delete()
+    dead.delete()
+    lab.run("rm", DAMAGED)
+    lab.ocinet("gc")
+
+
+def test_flushed_ruleset_comes_back_beside_a_damaged_network(lab: Lab) -> None:
+    """Whoever is attached next restores what is recorded, as far as it can be read."""
+    make_networks(lab)
+    web = start(lab, "runc", "web", "--net", "lan", "-p", "8080:80")
+    lost = start(lab, "runc", "lost", "--net", "dmz")
+    lab.run("tee", DAMAGED, stdin="{}")
+    lab.run("nft", "flush", "ruleset")
+
+    other = start(lab, "runc", "other", "--net", "lan", "-p", "8081:80")
+
+    with web.namespace.serve("tcp", 80, name="web"):
+        assert lab.outside.ask("tcp", "198.51.100.1", 8080).server == "web"
+    for container in (web, lost, other):
+        stop(container)
+    lab.run("rm", DAMAGED)
+    lab.ocinet("gc")
+
+
+def test_hooks_add_of_a_network_that_is_not_there_warns(lab: Lab) -> None:
+    """It may come later, so it is no error; a typo is told at once, by whatever way it came."""
+    make_networks(lab)
+    asks = {"--net": ("--net", "lann"), "": ()}
+    for flag, words in asks.items():
+        bundle = lab.bundle("web", annotations={"ocinet.net": "dmzz"})
+
+        told = lab.ocinet("hooks", "add", str(bundle.path), *words)
+
+        name, meant = ("lann", "lan") if flag else ("dmzz", "dmz")
+        assert told.stderr.strip() == (
+            f"ocinet: it asks for the network {name}, which is not there "
+            f"(hint: did you mean {meant}?)"
+        )
+        checked = lab.ocinet("hooks", "verify", str(bundle.path), check=False)
+        assert checked.status == 1
+        assert f"BAD   it asks for the network {name}, which is not there" in checked.stdout
+    lab.ocinet("network", "create", "dmzz")
+    assert lab.ocinet("hooks", "verify", str(bundle.path)).status == 0
+    assert lab.ocinet("hooks", "add", str(bundle.path), "--net", "lan", "--net=dmz").stderr == ""
+    assert lab.runc.run(bundle).namespace.addresses("eth1") != []
+
+
+def test_hooks_verify_of_a_bundle_whose_target_has_gone_says_so(lab: Lab) -> None:
+    """The trial shows that the hook works, not that what the bundle joins is there."""
+    web = start(lab, "runc", "web", "--net", "bridge")
+    bundle = register(lab, "log", "--net", "container:web")
+    assert lab.ocinet("hooks", "verify", str(bundle.path)).status == 0
+    stop(web)
+    gone = lab.ocinet("hooks", "verify", str(bundle.path), check=False)
+    start(lab, "runc", "web", "--net", "bridge")
+    other = lab.ocinet("hooks", "verify", str(bundle.path), check=False)
+
+    assert gone.status == other.status == 1
+    assert "BAD   what it asks for: no container web is known" in gone.stdout
+    assert "BAD   its sandbox is not that of web any more" in other.stdout

@@ -1,0 +1,60 @@
+"""A bridge of somebody else's, and who is on it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from namespaces import Sleeper, link_json, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAC = "02:42:ac:11:00:02"
+_READY_S = 5
+
+
+def make_bridge(*options: str, ifname: str = "br0", address: str = "") -> None:
+    """Make a bridge, up."""
+    run(" ".join((f"ip link add {ifname} type bridge", *options)))
+    if address:
+        run(f"ip addr add {address} dev {ifname}")
+    run(f"ip link set {ifname} up")
+
+
+@contextmanager
+def neighbour(*addresses: str, bridge: str = "br0", ifname: str = "v0") -> Iterator[int]:
+    """Connect a namespace to a bridge, with these addresses; yield the pid of its process.
+
+    Args:
+        addresses: with prefix lengths.
+        bridge: that is there.
+        ifname: of the bridge's port; the neighbour's end is `eth0`, with `MAC`.
+    """
+    with Sleeper() as sleeper:
+        run(f"ip link add {ifname} type veth peer name eth0 address {MAC} netns {sleeper.pid}")
+        run(f"ip link set {ifname} master {bridge} up")
+        for address in addresses:
+            nodad = " nodad" if ":" in address else ""
+            inside(sleeper.pid, f"ip addr add {address} dev eth0{nodad}")
+        inside(sleeper.pid, "ip link set eth0 up")
+        _wait_for_port(ifname)
+        yield sleeper.pid
+
+
+def _wait_for_port(ifname: str) -> None:
+    """Wait until the bridge sends to a port."""
+    end = time.monotonic() + _READY_S
+    while True:
+        link = link_json(ifname)
+        assert link is not None
+        if link["linkinfo"]["info_slave_data"]["state"] == "forwarding":
+            return
+        assert time.monotonic() < end, link
+        time.sleep(0.005)
+
+
+def inside(pid: int, command: str) -> str:
+    """Run a command in a neighbour."""
+    return run(f"nsenter -n -t {pid} {command}")
