@@ -11,8 +11,8 @@ PACKAGES := $(wildcard base ipam engine hooks watcher cli)
 SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name 'py.typed'))
 CHECKED := $(PACKAGES) $(wildcard tests bench demo)
 
-DEMO_NEEDS := python3-venv iproute2 nftables busybox-static runc curl
-TEST_NEEDS := $(DEMO_NEEDS) crun podman docker.io iptables conntrack
+DEMO_NEEDS := python3-venv iproute2 nftables busybox-static runc crun podman docker.io curl
+TEST_NEEDS := $(DEMO_NEEDS) iptables conntrack strace systemd
 
 # Prints one list of pyproject.toml, so that it stands there only.
 PICK = $(PYTHON) -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \

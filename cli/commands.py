@@ -105,7 +105,7 @@ EXIT_CODES = (
     (3, "a container, network or the like is not there"),
     (4, "an address, port or name is another one's"),
     (5, "no address or port is left"),
-    (6, "a lock was not had in time"),
+    (6, "a lock, or what was waited for, was not had in time"),
     (130, "interrupted"),
     (141, "the reader of the output went away"),
 )

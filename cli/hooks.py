@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
-    from ocinet.hooks.hooksd import Installed
+    from ocinet.hooks.placing import Installed
+    from ocinet.hooks.verify import Finding
 
+_CDI = "/etc/cdi"
 _STAGES = ("createRuntime", "prestart")
 
 
@@ -59,6 +61,7 @@ def _configure_add(parser: Parser) -> None:
 def _add(arguments: Namespace, console: Console) -> None:
     from ocinet.hooks.bundle import add
     from ocinet.hooks.registration import resolve
+    from ocinet.hooks.verify import wish_flaws
 
     given = asked(arguments)
     request = read_request(given) if given else None
@@ -73,6 +76,9 @@ def _add(arguments: Namespace, console: Console) -> None:
         )
     if not changed:
         console.say(f"{arguments.bundle} is like that already")
+    # No error: what it asks for may come before the container does.
+    for flaw in wish_flaws(arguments.bundle, console.paths):
+        console.say(f"ocinet: {flaw.what} (hint: {flaw.hint})")
 
 
 def _configure_remove(parser: Parser) -> None:
@@ -88,9 +94,11 @@ def _remove(arguments: Namespace, console: Console) -> None:
 
 
 def _configure_place(parser: Parser) -> None:
-    add_switch(parser, "--podman", says="register with podman")
-    says = "hooks directory, absolute (default: podman's for administrators)"
+    add_switch(parser, "--podman", says="podman's hooks, and that podman reads them")
+    says = "hooks directory, absolute (default: with --podman, /etc/containers/oci/hooks.d)"
     add_text(parser, "--hooks-dir", metavar="DIR", says=says)
+    says = "devices for --device ocinet.dev/net=NETWORK, in that directory (default: /etc/cdi)"
+    parser.add_argument("--cdi", metavar="DIR", nargs="?", const=_CDI, help=says)
 
 
 def _configure_install(parser: Parser) -> None:
@@ -101,6 +109,7 @@ def _configure_install(parser: Parser) -> None:
     parser.examples(
         "ocinet hooks install --podman",
         "ocinet hooks install --hooks-dir /usr/share/containers/oci/hooks.d",
+        "ocinet hooks install --cdi",
     )
 
 
@@ -108,33 +117,57 @@ def _directory(arguments: Namespace) -> str:
     """Return the hooks directory that is meant.
 
     Raises:
-        RequestError: none is.
+        RequestError: none is, or CDI is, too.
     """
     from ocinet.hooks.hooksd import HOOKS_DIR
 
-    if arguments.hooks_dir is None and not arguments.podman:
-        raise RequestError("", "where to is not said", "say --podman or --hooks-dir DIR")
+    hooks = arguments.podman or arguments.hooks_dir is not None
+    if hooks and arguments.cdi is not None:
+        raise RequestError("", "hooks and devices are two registrations", "name one at a time")
+    if not hooks and arguments.cdi is None:
+        raise RequestError("", "where to is not said", "say --podman, --hooks-dir DIR or --cdi")
     return HOOKS_DIR if arguments.hooks_dir is None else str(arguments.hooks_dir)
 
 
+def _networks(console: Console) -> set[str]:
+    """Return the networks that get a device: the default one is there when it is asked for."""
+    from ocinet.engine.model import DEFAULT_NETWORK
+    from ocinet.engine.networks import NetworkStore
+
+    return {DEFAULT_NETWORK, *NetworkStore(console.paths).names()}
+
+
 def _install(arguments: Namespace, console: Console) -> None:
-    from ocinet.hooks.hooksd import install
+    from ocinet.hooks import cdi, hooksd
     from ocinet.hooks.registration import resolve
 
-    installed = install(
-        resolve(console.environment),
-        directory=_directory(arguments),
-        always=arguments.always,
-        stage=arguments.stage,
-        environment=console.environment,
-    )
+    directory = _directory(arguments)
+    registration = resolve(console.environment)
+    if arguments.cdi is None:
+        installed = hooksd.install(
+            registration,
+            directory=directory,
+            always=arguments.always,
+            stage=arguments.stage,
+            environment=console.environment if arguments.podman else None,
+        )
+    elif arguments.always:
+        raise RequestError("", "--always does not go with --cdi", "a device is asked for by name")
+    else:
+        installed = cdi.install(
+            registration, _networks(console), directory=arguments.cdi, stage=arguments.stage
+        )
     _report(installed, console)
 
 
 def _uninstall(arguments: Namespace, console: Console) -> None:
-    from ocinet.hooks.hooksd import uninstall
+    from ocinet.hooks import cdi, hooksd
 
-    _report(uninstall(directory=_directory(arguments)), console)
+    directory = _directory(arguments)
+    if arguments.cdi is None:
+        _report(hooksd.uninstall(directory=directory), console)
+    else:
+        _report(cdi.uninstall(directory=arguments.cdi), console)
 
 
 def _report(installed: Installed, console: Console) -> None:
@@ -146,21 +179,28 @@ def _report(installed: Installed, console: Console) -> None:
 
 
 def _configure_verify(parser: Parser) -> None:
-    says = "the directory of a bundle that was added (default: what --podman names)"
+    says = "the directory of a bundle that was added (default: what the flags name)"
     parser.add_argument("bundle", metavar="BUNDLE", nargs="?", help=says)
     _configure_place(parser)
     add_format(parser)
 
 
-def _verify(arguments: Namespace, console: Console) -> int:
-    from ocinet.hooks.verify import verify_bundle, verify_podman
+def _findings(arguments: Namespace, console: Console) -> tuple[Finding, ...]:
+    from ocinet.hooks.verify import verify_bundle, verify_cdi, verify_directory
 
+    environment = console.environment
     if arguments.bundle is None:
-        findings = verify_podman(_directory(arguments), console.environment)
-    elif arguments.podman or arguments.hooks_dir is not None:
-        raise RequestError("", "a bundle and a hooks directory are two things", "verify them apart")
-    else:
-        findings = verify_bundle(arguments.bundle, console.environment)
+        directory = _directory(arguments)
+        if arguments.cdi is not None:
+            return verify_cdi(arguments.cdi, _networks(console), environment)
+        return verify_directory(directory, environment, podman=arguments.podman)
+    if arguments.podman or arguments.hooks_dir is not None or arguments.cdi is not None:
+        raise RequestError("", "a bundle and a directory are two things", "verify them apart")
+    return verify_bundle(arguments.bundle, environment)
+
+
+def _verify(arguments: Namespace, console: Console) -> int:
+    findings = _findings(arguments, console)
     if arguments.format == "json":
         show_json(console, [{"ok": one.ok, "what": one.what, "hint": one.hint} for one in findings])
     else:

@@ -2,7 +2,7 @@
 
     DIR/50-ocinet-createRuntime.json       one file per stage, oci-hooks(5) 1.0.0
     DIR/50-ocinet-poststop.json
-    /etc/containers/containers.conf.d/50-ocinet.conf
+    /etc/containers/containers.conf.d/50-ocinet.conf       for podman alone
 
 podman 4 reads `/etc/containers/oci/hooks.d` only where containers.conf names
 it, and only from there does it know the directory again when it restarts a
@@ -14,10 +14,17 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError, SystemFailure
+from ocinet.hooks.placing import (
+    Installed,
+    make_directory,
+    put,
+    read_json,
+    remove_directories,
+    take,
+)
 from ocinet.hooks.registration import DOWN_STAGE, UP_STAGES, is_ours, write_flaws
 from ocinet.hooks.stage import ALWAYS, FROM_HOOKS_DIR
 
@@ -38,19 +45,6 @@ _DROP_IN_DIR = os.path.dirname(DROP_IN)
 _OURS = "# Written by `ocinet hooks install`, removed by `ocinet hooks uninstall`."
 
 
-@dataclass(frozen=True)
-class Installed:
-    """What an installation did.
-
-    Attributes:
-        changed: files that were written or removed.
-        warnings: what still stands in the way, each with what to do.
-    """
-
-    changed: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
-
-
 def install(
     registration: Registration,
     *,
@@ -58,7 +52,7 @@ def install(
     always: bool = False,
     stage: str = UP_STAGES[0],
     root: str = "",
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = os.environ,
 ) -> Installed:
     """Register the hook in a hooks directory, and the directory with podman.
 
@@ -70,7 +64,8 @@ def install(
         always: for containers without any of our keys, too.
         stage: createRuntime, or prestart for runtimes older than spec 1.0.2.
         root: put before every path, for building packages and for tests.
-        environment: where podman may have been told of another configuration.
+        environment: podman's, which may name another configuration; None means
+            that the directory is another engine's, and podman is told nothing.
 
     Raises:
         RequestError: the directory is one that others can write to, or a
@@ -85,27 +80,37 @@ def install(
     other = next(name for name in UP_STAGES if name != stage)
     files = {hook_file(directory, name): _render(registration, name, always=always)
              for name in (stage, DOWN_STAGE)}  # fmt: skip
-    content = _render_drop_in(directory, root)
-    if content:
-        files[DROP_IN] = content
-    for folder in {os.path.dirname(path) for path in files}:
-        _make_directory(root + folder)
+    drop_in = "" if environment is None else _render_drop_in(directory, root)
+    if drop_in:
+        files[DROP_IN] = drop_in
+    for folder in dict.fromkeys(os.path.dirname(path) for path in files):
+        make_directory(root + folder, marked=not root)
         for flaw in () if root else write_flaws(folder):
             raise RequestError(what, flaw, "register it where only root can write")
-    changed = [path for path, text in files.items() if _write(root + path, text)]
-    if _remove(root + hook_file(directory, other)):
+    changed = [path for path, text in files.items() if put(root + path, text)]
+    if take(root + hook_file(directory, other), _is_our_hook):
         changed.append(hook_file(directory, other))
-    return Installed(tuple(changed), tuple(missing_directories(directory, root, environment)))
+    missing = missing_directories(directory, root, environment or {})
+    if missing and environment is None:
+        missing = [f"podman does not read {directory}; if it shall, say --podman, too"]
+    return Installed(tuple(changed), tuple(missing))
 
 
 def uninstall(*, directory: str = HOOKS_DIR, root: str = "") -> Installed:
     """Take the registration back; files that are not ours stay.
 
+    The drop-in goes with the directory that it was written for.
+
     Raises:
-        SystemFailure: a file can't be removed.
+        SystemFailure: a file or directory can't be removed.
     """
-    paths = [*(hook_file(directory, stage) for stage in (*UP_STAGES, DOWN_STAGE)), DROP_IN]
-    return Installed(tuple(path for path in paths if _remove(root + path)))
+    paths = [hook_file(directory, stage) for stage in (*UP_STAGES, DOWN_STAGE)]
+    changed = [path for path in paths if take(root + path, _is_our_hook)]
+    if take(root + DROP_IN, lambda text: _is_our_drop_in(text, directory)):
+        changed.append(DROP_IN)
+    if not root:
+        remove_directories((directory, _DROP_IN_DIR))
+    return Installed(tuple(changed))
 
 
 def hook_file(directory: str, stage: str) -> str:
@@ -120,16 +125,9 @@ def read_hook(path: str) -> dict[str, Any]:
         RequestError: it is not a registration of ours.
         SystemFailure: it can't be read.
     """
-    what = f"cannot read {path}"
-    try:
-        with open(path, "rb") as file:
-            document = json.load(file)
-    except ValueError as error:
-        raise RequestError(what, f"it is not JSON: {error}") from error
-    except OSError as error:
-        raise SystemFailure(what, error.strerror or str(error)) from error
+    document = read_json(path)
     if not isinstance(document, dict) or not is_ours(document.get("hook")):
-        raise RequestError(what, "it is not ocinet's")
+        raise RequestError(f"cannot read {path}", "it is not ocinet's")
     return document
 
 
@@ -199,7 +197,7 @@ def _render_drop_in(directory: str, root: str) -> str:
     directories, source = effective_directories(root, without_ours=True)
     if directory in directories:
         return ""
-    named = "".join(f"  {json.dumps(one)},\n" for one in [*directories, directory])
+    named = "".join(_listed(one) for one in [*directories, directory])
     reason = f"# {source} names the others." if source else "# The first is podman's default."
     return f"{_OURS}\n{reason}\n[engine]\nhooks_dir = [\n{named}]\n"
 
@@ -225,55 +223,16 @@ def _read_toml(path: str) -> dict[str, Any]:
         raise SystemFailure(f"cannot read {path}", error.strerror or str(error)) from error
 
 
-def _write(path: str, text: str) -> bool:
-    """Put a file in place at once; False if it is like that already."""
-    temporary = f"{path}.tmp-{os.getpid()}"  # ends in neither .json nor .conf: nobody reads it
-    try:
-        if _read_text(path) == text:
-            return False
-        with open(temporary, "x", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except OSError as error:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        raise SystemFailure(f"cannot write {path}", error.strerror or str(error)) from error
-    return True
+def _is_our_hook(text: str) -> bool:
+    document = json.loads(text)
+    return isinstance(document, dict) and is_ours(document.get("hook"))
 
 
-def _make_directory(path: str) -> None:
-    try:
-        os.makedirs(path, 0o755, exist_ok=True)
-    except OSError as error:
-        raise SystemFailure(f"cannot make {path}", error.strerror or str(error)) from error
+def _is_our_drop_in(text: str, directory: str) -> bool:
+    """Tell whether a drop-in is the one that `install` wrote for a directory."""
+    return text.startswith(_OURS) and _listed(directory) in text
 
 
-def _read_text(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-
-
-def _remove(path: str) -> bool:
-    """Remove a file of ours; False if it is not there, or somebody else's."""
-    try:
-        text = _read_text(path)
-        if text is None:
-            return False
-        if not path.endswith(".json"):
-            ours = text.startswith(_OURS)
-        else:
-            document = json.loads(text)
-            ours = isinstance(document, dict) and is_ours(document.get("hook"))
-        if ours:
-            os.unlink(path)
-    except ValueError:
-        return False
-    except OSError as error:
-        raise SystemFailure(f"cannot remove {path}", error.strerror or str(error)) from error
-    return ours
+def _listed(directory: str) -> str:
+    """Return a directory's line in our drop-in's list."""
+    return f"  {json.dumps(directory)},\n"

@@ -9,7 +9,9 @@ The registration says through whose hands the annotations went. A bundle's own
 entry, from `ocinet hooks add`, is as good as the bundle. One in a hooks
 directory serves every container of an engine, and the annotations may be the
 image's: those count for nothing (`--hooks-dir`). `--always` there stands for
-containers without any of our keys, too.
+containers without any of our keys, too. One of a CDI device names the network
+that the container has asked for by it (`--device=NETWORK`), and its annotations
+may be the image's as well.
 
 Failures are one line on stderr. crun and podman throw that away, so it is in
 the event log as well. stdout stays empty.
@@ -29,13 +31,14 @@ from _signal import (  # type: ignore[import-not-found]  # `signal` imports enum
 from ocinet.base.clock import Process
 from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.events import EventLog
-from ocinet.base.names import did_you_mean
+from ocinet.base.names import check_network, did_you_mean
 from ocinet.base.paths import Paths
 from ocinet.base.value import Value
 from ocinet.engine.model import Container
 from ocinet.engine.request import DEFAULT_REQUEST, NET, OPTIONS, SANDBOX
 from ocinet.engine.sandbox import Sandbox
 from ocinet.engine.settings import load as load_settings
+from ocinet.hooks.device import DEVICE, devices_of, request_by_devices
 from ocinet.hooks.image import Origin, look_up
 from ocinet.hooks.state import find_bundle, has_private_sandbox, parse_state, read_input
 from ocinet.hooks.wish import sort_out
@@ -69,11 +72,10 @@ STAGES = {"createRuntime": "up", "prestart": "up", "poststop": "down"}
 FROM_HOOKS_DIR = "--hooks-dir"
 ALWAYS = "--always"
 TIMEOUT_S = 20.0  # well under the registration's, so that there is time to undo
-REGISTERED_TIMEOUT_S = 30
 
 _BY_STATUS = {"creating": "up", "created": "up", "stopped": "down"}
 _BUILD_PREFIX = "buildah-"
-_USAGE = f"use: hook.py {'|'.join(STAGES)} [{FROM_HOOKS_DIR} [{ALWAYS}]]"
+_USAGE = f"use: hook.py {'|'.join(STAGES)} [{FROM_HOOKS_DIR} [{ALWAYS}] | {DEVICE}NETWORK]"
 
 
 class Call(Value):
@@ -83,11 +85,13 @@ class Call(Value):
         act: up or down; "" if the state is to tell.
         from_hooks_dir: the annotations may be an image's.
         always: containers without any of our keys are meant, too.
+        device: the network of a CDI device; "" if it is none's entry.
     """
 
     act: str = ""
     from_hooks_dir: bool = False
     always: bool = False
+    device: str = ""
 
 
 def _open_engine(paths: Paths) -> Wiring:
@@ -131,9 +135,9 @@ def main(
         elif not _is_build_step(state):
             take_down(state, paths, log, open_engine)
     except OcinetError as error:
-        _say(str(error))
+        say(str(error))
     except Exception as error:  # noqa: BLE001  # the edge: a runtime shows one line, no traceback
-        _say(f"internal error: {type(error).__name__}: {error}{_place(error)}")
+        say(f"internal error: {type(error).__name__}: {error}{place(error)}")
     else:
         return 0
     return 0 if act == "down" else 1
@@ -145,16 +149,19 @@ def parse_call(arguments: Sequence[str]) -> Call:
     Raises:
         RequestError: a stage or flag is not known.
     """
-    act, flags = "", set()
+    act, device, flags = "", "", set()
     for argument in arguments:
         if argument in STAGES and not act:
             act = STAGES[argument]
         elif argument in (FROM_HOOKS_DIR, ALWAYS):
             flags.add(argument)
+        elif argument.startswith(DEVICE) and not device:
+            device = check_network(argument[len(DEVICE) :])
         else:
             hint = did_you_mean(argument, (*STAGES, FROM_HOOKS_DIR, ALWAYS))
             raise RequestError("cannot run the hook", f"{argument!r} is no stage", hint or _USAGE)
-    return Call(act, FROM_HOOKS_DIR in flags, ALWAYS in flags)
+    from_hooks_dir = FROM_HOOKS_DIR in flags or bool(device)
+    return Call(act, from_hooks_dir, ALWAYS in flags, device)
 
 
 def bring_up(
@@ -173,7 +180,7 @@ def bring_up(
     origin = look_up(state) if call.from_hooks_dir else Origin(carried=frozenset())
     name = origin.name or state.id[:12]
     try:
-        request = _decide(state, call, origin, paths, log)
+        request = decide(state, call, origin, paths, log)
         if request is None:
             return
         name = request.name or name
@@ -230,18 +237,48 @@ def _act_of(state: State) -> str:
     return act
 
 
-def _decide(
-    state: State, call: Call, origin: Origin, paths: Paths, log: EventLog
+def decide(
+    state: State,
+    call: Call,
+    origin: Origin,
+    paths: Paths,
+    log: EventLog,
+    *,
+    private: bool | None = None,
 ) -> Request | None:
-    """Return what the container asks for, or what it gets unasked, or None."""
+    """Return what the container asks for, or what it gets unasked, or None.
+
+    Args:
+        state: of a container whose bundle is there.
+        call: through whose hands the annotations went.
+        origin: where the container comes from.
+        paths: of the installation.
+        log: is told of keys that count for nothing.
+        private: whether the runtime makes a sandbox for it; None: the bundle tells.
+
+    Raises:
+        RequestError: it asks for what is not legal, or may not be asked for.
+    """
+
+    def trusts() -> bool:
+        return _settings(paths).trust_annotations
+
     wish = sort_out(state.annotations, origin.carried)
     if wish.dropped:
         log.append("image's keys ignored", container=state.id, name=origin.name,
                    keys=", ".join(wish.dropped))  # fmt: skip
     if call.from_hooks_dir:
         _check_uncut(dict(wish.keys).get(NET, ""), state)
-    request = wish.request(lambda: _settings(paths).trust_annotations)
-    if request is None and _is_meant(state, call, paths):
+        devices = devices_of(state.bundle)
+        if call.device:
+            if _is_build_step(state):
+                return None
+            asked = devices if call.device in devices else (*devices, call.device)
+            return request_by_devices(asked, wish, trusts)
+        if devices:
+            return None  # that is the matter of the devices' own hooks
+    request = wish.request(trusts)
+    if request is None and _is_meant(state, call, paths, private=private):
         return DEFAULT_REQUEST
     return request
 
@@ -258,7 +295,7 @@ def _check_uncut(net: str, state: State) -> None:
         raise RequestError(NET, why, f"quote it twice: --annotation '\"{NET}=…\"'")
 
 
-def _is_meant(state: State, call: Call, paths: Paths) -> bool:
+def _is_meant(state: State, call: Call, paths: Paths, *, private: bool | None) -> bool:
     """Tell whether a container without our keys gets the default network.
 
     A bundle that has our entry does; a hooks directory's entry says it with
@@ -270,7 +307,7 @@ def _is_meant(state: State, call: Call, paths: Paths) -> bool:
             return False
         if _settings(paths).select == "labelled":
             return False
-    return has_private_sandbox(state.bundle)
+    return has_private_sandbox(state.bundle) if private is None else private
 
 
 def _is_build_step(state: State) -> bool:
@@ -329,7 +366,7 @@ def _logged(error: OcinetError, log: EventLog, what: str, container: str) -> Oci
     return told
 
 
-def _place(error: BaseException) -> str:
+def place(error: BaseException) -> str:
     """Say where an error was raised, as the traceback's last line would."""
     trace = error.__traceback__
     while trace and trace.tb_next:
@@ -339,7 +376,7 @@ def _place(error: BaseException) -> str:
     return f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     """Write one line to stderr, if there is one."""
     shown = " ".join(line.splitlines())
     try:

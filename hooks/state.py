@@ -19,6 +19,7 @@ from ocinet.base.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 CONFIG = "config.json"
@@ -140,6 +141,23 @@ def find_bundle(state: State) -> str:
     return state.bundle
 
 
+def read_config(bundle: str) -> bytes:
+    """Return a bundle's `config.json`, or one byte more of it than we would parse.
+
+    Raises:
+        SystemFailure: it can't be read.
+    """
+    path = f"{bundle}/{CONFIG}"
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise SystemFailure(f"cannot read {path}", error.strerror or str(error)) from error
+    try:
+        return read_input(fd)
+    finally:
+        os.close(fd)
+
+
 def has_private_sandbox(bundle: str) -> bool:
     """Tell whether a bundle asks the runtime for a network namespace of its own.
 
@@ -147,19 +165,22 @@ def has_private_sandbox(bundle: str) -> bool:
         RequestError: `config.json` is not JSON, or too long.
         SystemFailure: it can't be read.
     """
-    path = f"{bundle}/{CONFIG}"
-    what = f"cannot read {path}"
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise SystemFailure(what, error.strerror or str(error)) from error
-    try:
-        config = loads(read_input(fd), what)
-    finally:
-        os.close(fd)
+    return is_private(loads(read_config(bundle), f"cannot read {bundle}/{CONFIG}"))
+
+
+def is_private(config: Any) -> bool:
+    """Tell whether a `config.json` asks for a network namespace of its own."""
     try:
         namespaces = config["linux"]["namespaces"]
         paths = [one.get("path", "") for one in namespaces if one["type"] == "network"]
     except (KeyError, TypeError, AttributeError):
         return False
     return paths == [""]
+
+
+def hooks_of(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield every hook entry with its stage; what is no list of them is passed over."""
+    hooks = config.get("hooks")
+    for stage, listed in hooks.items() if isinstance(hooks, dict) else ():
+        for entry in listed if isinstance(listed, list) else ():
+            yield stage, entry

@@ -13,19 +13,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import OcinetError
-from ocinet.base.paths import VARIABLES
-from ocinet.hooks import hooksd
+from ocinet.base.names import did_you_mean
+from ocinet.base.paths import VARIABLES, Paths
+from ocinet.engine.attachments import AttachmentStore
+from ocinet.engine.model import DEFAULT_NETWORK
+from ocinet.engine.networks import NetworkStore
+from ocinet.engine.request import SANDBOX, parse_annotations
+from ocinet.hooks import cdi, hooksd
+from ocinet.hooks.device import DEVICE, KIND
 from ocinet.hooks.registration import DOWN_STAGE, UP_STAGES, is_ours, write_flaws
 from ocinet.hooks.stage import FROM_HOOKS_DIR, TIMEOUT_S
 from ocinet.hooks.state import CONFIG
 from ocinet.hooks.trial import try_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     Json = dict[str, Any]
 
-_REINSTALL = "register it again: ocinet hooks install --podman"
+_REINSTALL = "register it again: ocinet hooks install"
+_INSTALL_CDI = "register them again: ocinet hooks install --cdi"
 _ADD_AGAIN = "register it again: ocinet hooks add BUNDLE"
 _SAMPLE_KEYS = ("ocinet.net", "ocinet.publish", "ocinet.tpyo")
 
@@ -68,13 +75,46 @@ def verify_bundle(
         }
     except (OSError, ValueError, AttributeError, TypeError) as error:
         return (Finding(f"{path} can't be read: {error}", "runc spec makes one"),)
-    return _verify(entries, path, _ADD_AGAIN, environment, trial)
+    wishes = wish_flaws(bundle, Paths.from_environment(environment))
+    return (*wishes, *_verify(entries, path, _ADD_AGAIN, environment, trial))
 
 
-def verify_podman(
+def wish_flaws(bundle: str, paths: Paths) -> Iterator[Finding]:
+    """Tell what a bundle asks for in vain, as things stand; a trial does not show it.
+
+    Args:
+        bundle: its directory; nothing is said of one that can't be read.
+        paths: where networks and records are.
+    """
+    try:
+        with open(f"{bundle}/{CONFIG}", "rb") as file:
+            annotations = dict(json.load(file).get("annotations") or {})
+    except (OSError, ValueError, AttributeError, TypeError):
+        return
+    try:
+        request = parse_annotations(annotations)
+        if request is None:
+            return
+        store = NetworkStore(paths)
+        for name in [endpoint.network for endpoint in request.endpoints]:
+            if name != DEFAULT_NETWORK and not store.find(name):
+                near = did_you_mean(name, (*store.names(), DEFAULT_NETWORK))
+                hint = near or f"make it with: ocinet network create {name}"
+                yield Finding(f"it asks for the network {name}, which is not there", hint)
+        if request.mode == "container":
+            record = AttachmentStore(paths).find(request.target)
+            if annotations.get(SANDBOX) != record.sandbox:
+                yield Finding(f"its sandbox is not that of {request.target} any more", _ADD_AGAIN)
+    except OcinetError as error:
+        yield Finding(str(error.within("what it asks for")))
+
+
+def verify_directory(
     directory: str = hooksd.HOOKS_DIR,
     environment: Mapping[str, str] = os.environ,
     trial: Callable[[Json, Json], list[str]] = try_out,
+    *,
+    podman: bool = True,
 ) -> tuple[Finding, ...]:
     """Check the registration in a hooks directory and try it out.
 
@@ -82,7 +122,9 @@ def verify_podman(
         directory: where `hooks install` put it.
         environment: of the operator, whose directories the hook should use.
         trial: runs up and down; see `trial.try_out`.
+        podman: whether it must be one that podman reads.
     """
+    hint = _REINSTALL + (" --podman" if podman else f" --hooks-dir {directory}")
     findings, entries = [], {}
     insecure: dict[str, None] = {}
     for stage in (*UP_STAGES, DOWN_STAGE):
@@ -92,20 +134,62 @@ def verify_podman(
             try:
                 document = hooksd.read_hook(path)
             except OcinetError as error:
-                findings.append(Finding(str(error), _REINSTALL))
+                findings.append(Finding(str(error), hint))
             else:
                 entries[stage] = [document["hook"]]
                 findings += [
-                    Finding(f"{path}: {flaw}", _REINSTALL)
-                    for flaw in _document_flaws(document, stage)
+                    Finding(f"{path}: {flaw}", hint) for flaw in _document_flaws(document, stage)
                 ]
     findings += [Finding(flaw, "what root runs, only root may write") for flaw in insecure]
     try:
-        for warning in hooksd.missing_directories(directory, "", environment):
+        for warning in hooksd.missing_directories(directory, "", environment) if podman else ():
             findings.append(Finding(warning))
     except OcinetError as error:
         findings.append(Finding(str(error), error.hint))
-    return (*findings, *_verify(entries, directory, _REINSTALL, environment, trial))
+    return (*findings, *_verify(entries, directory, hint, environment, trial))
+
+
+def verify_cdi(
+    directory: str,
+    networks: Iterable[str],
+    environment: Mapping[str, str] = os.environ,
+    trial: Callable[[Json, Json], list[str]] = try_out,
+) -> tuple[Finding, ...]:
+    """Check the CDI devices of all networks, and try the default network's out.
+
+    Args:
+        directory: where `hooks install --cdi` put them.
+        networks: those that are defined.
+        environment: of the operator, whose directories the hook should use.
+        trial: runs up and down; see `trial.try_out`.
+    """
+    path = cdi.spec_file(directory)
+    try:
+        devices = cdi.read_devices(directory)
+    except OcinetError as error:
+        return (Finding(str(error), _INSTALL_CDI),)
+    findings = [Finding(flaw, "what root runs, only root may write") for flaw in write_flaws(path)]
+    findings += [Finding(warning) for warning in cdi.unread(directory)]
+    known = {DEFAULT_NETWORK, *filter(cdi.is_device_name, networks)}
+    findings += [
+        Finding(f"{path} has no device for the network {name}", _INSTALL_CDI)
+        for name in sorted(known - set(devices))
+    ]
+    for name, entries in devices.items():
+        where = f"the device {KIND}={name}"
+        if name not in known:
+            findings.append(Finding(f"{where} is of a network that is not there", _INSTALL_CDI))
+        findings += [
+            Finding(f"{where} gives another network", _INSTALL_CDI)
+            for listed in entries.values()
+            for entry in listed
+            if f"{DEVICE}{name}" not in entry["args"][5:]
+        ]
+        if name == DEFAULT_NETWORK:  # the only one that a scratch host can have
+            findings += _verify(entries, where, _INSTALL_CDI, environment, trial)
+        else:
+            findings += _look(entries, where, _INSTALL_CDI, environment)
+    return tuple(dict.fromkeys(findings))  # what is wrong with one is wrong with all of them
 
 
 def entry_flaws(entry: Json, stage: str, environment: Mapping[str, str]) -> Iterator[str]:
@@ -138,6 +222,21 @@ def _verify(
     trial: Callable[[Json, Json], list[str]],
 ) -> tuple[Finding, ...]:
     """Check the entries of all stages, and try the first of each kind out."""
+    findings = _look(entries, where, hint, environment)
+    up_stage = next((stage for stage in UP_STAGES if entries.get(stage)), "")
+    if not up_stage or not entries.get(DOWN_STAGE):
+        return findings
+    try:
+        told = trial(entries[up_stage][0], entries[DOWN_STAGE][0])
+    except OcinetError as error:
+        return (*findings, Finding(f"{error.what}: {error.why}", error.hint))
+    return (*findings, *(Finding(line, ok=True) for line in told))
+
+
+def _look(
+    entries: Mapping[str, list[Json]], where: str, hint: str, environment: Mapping[str, str]
+) -> tuple[Finding, ...]:
+    """Check the entries of all stages without running them."""
     found = {stage: listed for stage, listed in entries.items() if listed}
     up_stage = next((stage for stage in UP_STAGES if stage in found), "")
     if not up_stage or DOWN_STAGE not in found:
@@ -151,11 +250,7 @@ def _verify(
         findings += [
             Finding(f"{stage}: {flaw}", hint) for flaw in entry_flaws(listed[0], stage, environment)
         ]
-    try:
-        told = trial(found[up_stage][0], found[DOWN_STAGE][0])
-    except OcinetError as error:
-        return (*findings, Finding(f"{error.what}: {error.why}", error.hint))
-    return (*findings, *(Finding(line, ok=True) for line in told))
+    return tuple(findings)
 
 
 def _document_flaws(document: Json, stage: str) -> Iterator[str]:

@@ -255,6 +255,22 @@ def test_uninstall_leaves_the_tree_as_it_was(lab: Lab) -> None:
     assert lab.ocinet("hooks", "uninstall", "--podman").stdout == ""
 
 
+def test_uninstall_removes_the_directories_that_install_made(lab: Lab) -> None:
+    """Also those of the drop-in; with them goes all that told of us."""
+    lab.podman("crun")
+    lab.run("rm", "-rf", "/etc/containers/oci")
+    lab.run("sh", "-c", "rm /etc/containers/containers.conf.d/* && "
+            "rmdir /etc/containers/containers.conf.d")  # fmt: skip
+    before = lab.run("find", "/etc/containers").stdout
+
+    lab.ocinet("hooks", "install", "--podman")
+    installed = lab.run("find", "/etc/containers").stdout
+    lab.ocinet("hooks", "uninstall", "--podman")
+
+    assert UP_HOOK in installed
+    assert lab.run("find", "/etc/containers").stdout == before
+
+
 def test_uninstall_with_container_running_still_gives_all_back(lab: Lab) -> None:
     """podman keeps a container's poststop hooks from its start."""
     podman = install(lab, "crun")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from unit.cli_shell import Shell
 
-if TYPE_CHECKING:
-    from pathlib import Path
+STAGES = ("createRuntime", "poststop")
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def test_hooks_without_a_place_ask_where(shell: Shell, command: str) -> None:
     """Nothing is guessed."""
     outcome = shell.run("hooks", command)
     assert outcome.code == 2
-    assert "say --podman or --hooks-dir DIR" in outcome.err
+    assert "say --podman, --hooks-dir DIR or --cdi" in outcome.err
 
 
 def test_hooks_verify_of_two_places_is_refused(shell: Shell, bundle: Path) -> None:
@@ -113,3 +112,95 @@ def test_hooks_uninstall_of_nothing_prints_nothing(shell: Shell, tmp_path: Path)
         pytest.skip("ocinet is registered with podman on this machine")
     outcome = shell.run("hooks", "uninstall", "--hooks-dir", str(tmp_path))
     assert (outcome.code, outcome.out) == (0, "")
+
+
+def test_hooks_add_of_an_unknown_network_warns_with_the_nearest(shell: Shell, bundle: Path) -> None:
+    """It may be made before the container is: a word, and no error."""
+    shell.run("network", "create", "--subnet", "10.9.0.0/24", "lan")
+    assert shell.run("hooks", "add", str(bundle), "--net", "lan").err == ""
+    outcome = shell.run("hooks", "add", str(bundle), "--net", "lann;other")
+    assert outcome.code == 0
+    assert outcome.err.splitlines() == [
+        "ocinet: it asks for the network lann, which is not there (hint: did you mean lan?)",
+        "ocinet: it asks for the network other, which is not there "
+        "(hint: make it with: ocinet network create other)",
+    ]
+    assert asks(bundle)["ocinet.net"] == "lann;other"
+    Path(shell.paths.config, "networks/lan.json").write_text("{}")
+    outcome = shell.run("hooks", "add", str(bundle), "--net", "lan")
+    assert "what it asks for: cannot read the network lan" in outcome.err
+
+
+def test_hooks_install_for_another_engine_tells_podman_nothing(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """A hooks directory alone gets its files; that podman does not read it is said."""
+    directory = tmp_path / "made/hooks.d"
+    outcome = shell.run("hooks", "install", "--hooks-dir", str(directory))
+    if "others than" in outcome.err or "can be written by" in outcome.err:
+        pytest.skip("the tree is writable by others than root")
+    assert outcome.lines == [f"{directory}/50-ocinet-{stage}.json" for stage in STAGES]
+    assert outcome.err == (
+        f"ocinet: podman does not read {directory}; if it shall, say --podman, too\n"
+    )
+    (directory / "10-site.json").write_text("{}")
+    gone = shell.run("hooks", "uninstall", "--hooks-dir", str(directory))
+    assert gone.lines == outcome.lines
+    assert [path.name for path in directory.iterdir()] == ["10-site.json"]
+
+
+@pytest.mark.parametrize("flag", ["--hooks-dir", "--cdi"])
+def test_hooks_uninstall_removes_the_directories_that_install_made(
+    shell: Shell, tmp_path: Path, flag: str
+) -> None:
+    """The tree is as it was; a directory that was there before stays, empty or not."""
+    (tmp_path / "there").mkdir()
+    for directory in ("made/by/us", "there/made", "there"):
+        outcome = shell.run("hooks", "install", flag, f"{tmp_path}/{directory}")
+        if "can be written by" in outcome.err:
+            pytest.skip("the tree is writable by others than root")
+        shell.run("hooks", "uninstall", flag, f"{tmp_path}/{directory}")
+        assert not (tmp_path / "made").exists()
+        assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_hooks_install_cdi_gives_every_network_a_device(shell: Shell, tmp_path: Path) -> None:
+    """Those that are defined, and the default one."""
+    shell.run("network", "create", "--subnet", "10.9.0.0/24", "lan")
+    outcome = shell.run("hooks", "install", "--cdi", f"{tmp_path}/cdi", "--stage", "prestart")
+    if "can be written by" in outcome.err:
+        pytest.skip("the tree is writable by others than root")
+    spec = json.loads((tmp_path / "cdi/ocinet.json").read_text())
+    assert [device["name"] for device in spec["devices"]] == ["bridge", "lan"]
+    stages = [one["hookName"] for one in spec["devices"][0]["containerEdits"]["hooks"]]
+    assert stages == ["prestart", "poststop"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("install", "--cdi", "--podman"), "hooks and devices are two registrations"),
+        (("uninstall", "--cdi", "/x", "--hooks-dir", "/y"), "hooks and devices are two"),
+        (("verify", "--cdi", "--podman"), "hooks and devices are two"),
+        (("verify", "/bundle", "--cdi"), "a bundle and a directory are two things"),
+        (("install", "--cdi", "/nonexistent", "--always"), "--always does not go with --cdi"),
+    ],
+)
+def test_hooks_of_two_places_are_refused(shell: Shell, words: tuple[str, ...], said: str) -> None:
+    """One registration at a time; nothing is written."""
+    outcome = shell.run("hooks", *words)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert outcome.out == ""
+
+
+def test_commands_with_broken_settings_warn_once(shell: Shell) -> None:
+    """What looks or takes down goes on with the defaults; the file and the key are named."""
+    shell.run("network", "create", "--subnet", "10.9.0.0/24", "lan")
+    Path(shell.paths.config, "ocinet.toml").write_text("ipv7 = true\n")
+    outcome = shell.run("network", "prune", "--force")  # which opens the engine twice
+    assert (outcome.code, outcome.lines) == (0, ["lan"])
+    assert outcome.err == (
+        f"ocinet: nothing can be attached now: cannot read {shell.paths.config}/ocinet.toml: "
+        "unknown key 'ipv7' (hint: did you mean ipv6?)\n"
+    )

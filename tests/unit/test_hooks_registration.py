@@ -12,6 +12,7 @@ import pytest
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.hooks import hooksd
+from ocinet.hooks.placing import Installed
 from ocinet.hooks.registration import Registration, is_ours, resolve, write_flaws
 
 REGISTRATION = Registration("/usr/bin/python3.11", "/usr/lib/ocinet/hooks/hook.py")
@@ -90,7 +91,7 @@ def _read(root: Path, path: str) -> str:
     return Path(f"{root}{path}").read_text()
 
 
-def _install(root: Path, **options: object) -> hooksd.Installed:
+def _install(root: Path, **options: object) -> Installed:
     return hooksd.install(REGISTRATION, root=str(root), **({"environment": {}} | options))  # type: ignore[arg-type]  # of the tests below
 
 
@@ -194,6 +195,21 @@ def test_uninstall_removes_ours_alone(tmp_path: Path) -> None:
         assert hooksd.uninstall(root=str(tmp_path)).changed == ()
     Path(f"{tmp_path}{hooksd.DROP_IN}").write_text("[engine]\n")
     assert hooksd.uninstall(root=str(tmp_path)).changed == ()
+
+
+def test_install_for_another_engine_leaves_podman_alone(tmp_path: Path) -> None:
+    """No drop-in is written, and none of another directory is removed with ours."""
+    done = _install(tmp_path, directory="/srv/crio/hooks.d", environment=None)
+    assert [os.path.dirname(path) for path in done.changed] == ["/srv/crio/hooks.d"] * 2
+    (warning,) = done.warnings
+    assert warning.startswith("podman does not read /srv/crio/hooks.d")
+    assert _install(tmp_path, directory=hooksd.VENDOR_DIR, environment=None).warnings == ()
+    assert not Path(f"{tmp_path}{hooksd.DROP_IN}").exists()
+    _install(tmp_path)
+    gone = hooksd.uninstall(directory="/srv/crio/hooks.d", root=str(tmp_path))
+    assert gone.changed == done.changed
+    assert Path(f"{tmp_path}{hooksd.DROP_IN}").exists()
+    assert hooksd.DROP_IN in hooksd.uninstall(root=str(tmp_path)).changed
 
 
 def test_install_in_wrong_place_is_refused(tmp_path: Path) -> None:

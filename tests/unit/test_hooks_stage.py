@@ -15,7 +15,8 @@ from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, RequestError, SystemFailure
 from ocinet.base.paths import Paths
 from ocinet.engine.model import Attachment, Container, EndpointRequest, Request
-from ocinet.hooks.stage import REGISTERED_TIMEOUT_S, TIMEOUT_S, Call, main, parse_call
+from ocinet.hooks.registration import REGISTERED_TIMEOUT_S
+from ocinet.hooks.stage import TIMEOUT_S, Call, main, parse_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -225,6 +226,93 @@ def test_up_always_leaves_builds_joined_and_unlabelled_alone(hook: Hook) -> None
     assert hook.opened == 1
 
 
+def _device_hooks(hook: Hook, *networks: str) -> None:
+    """Write a config.json with the hooks of some devices, as an engine puts them there."""
+    script = "/usr/lib/ocinet/hooks/hook.py"
+    entries = [
+        {"path": "/usr/bin/python3",
+         "args": ["python3", "-I", "-S", script, "createRuntime", f"--device={network}"]}
+        for network in networks
+    ]  # fmt: skip
+    config = {"linux": {"namespaces": [{"type": "network"}]}, "hooks": {"createRuntime": entries}}
+    (hook.bundle / "config.json").write_text(json.dumps(config))
+
+
+def test_up_by_device_needs_no_key_and_no_selection(hook: Hook) -> None:
+    """The device is the wish; the first of several asks for all of them, in their order."""
+    hook.settings('select = "labelled"\n')
+    _device_hooks(hook, "lan", "dmz")
+    assert hook.call("createRuntime", "--device=lan") == 0
+    assert hook.call("createRuntime", "--device=dmz") == 0
+    wanted = Request("bridge", "", (EndpointRequest("lan"), EndpointRequest("dmz")))
+    assert [request for _, request in hook.engine.attached] == [wanted, wanted]
+
+
+def test_up_by_device_of_a_bundle_that_does_not_show_it_gives_that_one(hook: Hook) -> None:
+    """Some runtimes name the wrong bundle: the hook's own argument counts."""
+    assert hook.call("createRuntime", "--device=lan", bundle="/nonexistent") == 0
+    _device_hooks(hook, "dmz")
+    assert hook.call("createRuntime", "--device=lan") == 0
+    asked = [[one.network for one in request.endpoints] for _, request in hook.engine.attached]
+    assert asked == [["lan"], ["dmz", "lan"]]
+
+
+def test_up_by_device_takes_annotations_as_a_hooks_directory_does(
+    hook: Hook, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They may be the image's: its own count for nothing, unknown ones need trust."""
+    state = _podman(hook, {"ocinet.publish": "22:22"})
+    annotations = {"ocinet.publish": "22:22", "ocinet.mtu": "1400"}
+    assert hook.call("createRuntime", "--device=lan", annotations=annotations, **state) == 0
+    [(container, request)] = hook.engine.attached
+    assert container.name == "shop"
+    assert request == Request("bridge", "", (EndpointRequest("lan", mtu=1400),))
+    assert [event["event"] for event in hook.events()] == ["image's keys ignored"]
+    asks = {"ocinet.publish": "22:22"}
+    assert hook.call("createRuntime", "--device=lan", annotations=asks) == 1
+    assert "ocinet.publish may be the image's wish" in capfd.readouterr().err
+    cut = {"ocinet.net": "lan:ip=10.9.0.5", "mtu": "1400"}
+    assert hook.call("createRuntime", "--device=lan", annotations=cut) == 1
+    assert "podman has cut it at a comma" in capfd.readouterr().err
+
+
+def test_up_by_device_that_an_annotation_contradicts_is_one_line(
+    hook: Hook, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is wired, and the event says the same."""
+    _device_hooks(hook, "lan")
+    annotations = {"ocinet.net": "dmz"}
+    assert hook.call("createRuntime", "--device=lan", annotations=annotations) == 1
+    err = capfd.readouterr().err
+    assert err == (
+        "ocinet: cannot attach web: ocinet.net: 'dmz' contradicts the device ocinet.dev/net=lan "
+        "(hint: leave one of the two out)\n"
+    )
+    assert [event["error"] for event in hook.events()] == [err.removeprefix("ocinet: ").strip()]
+    assert hook.opened == 0
+
+
+def test_up_by_device_leaves_build_steps_alone(hook: Hook) -> None:
+    """A step of a build gets no network, nor is one taken down."""
+    step = f"buildah-{hook.bundle.name}"
+    _device_hooks(hook, "lan")
+    assert hook.call("createRuntime", "--device=lan", id=step) == 0
+    assert hook.call("poststop", "--device=lan", id=step) == 0
+    assert hook.opened == 0
+
+
+def test_up_from_hooks_dir_leaves_devices_to_their_own_hooks(hook: Hook) -> None:
+    """Both doors at once: keys and `--always` are no second wish."""
+    _device_hooks(hook, "lan")
+    for flags in ((), ("--always",)):
+        for asks in ({}, {"ocinet.mtu": "1400"}, {"ocinet.net": "dmz"}):
+            words = ("createRuntime", "--hooks-dir", *flags)
+            assert hook.call(*words, annotations=asks) == 0
+    assert hook.opened == 0
+    assert hook.call("poststop", "--device=lan") == 0
+    assert hook.engine.detached == [("web", str(hook.bundle))]
+
+
 def _podman(hook: Hook, image: dict[str, str] | None) -> dict[str, Any]:
     """Lay out podman's storage, and return what its state would have."""
     root = hook.directory / "storage"
@@ -376,6 +464,9 @@ def test_wrong_call_is_told(hook: Hook, capfd: pytest.CaptureFixture[str]) -> No
     assert hook.call("createRuntime", "poststop") == 0
     assert hook.call("--help") == 1
     assert "use: hook.py createRuntime|prestart|poststop" in capfd.readouterr().err
+    for wrong in (("--device=LAN",), ("--device=",), ("--device=lan", "--device=dmz")):
+        assert hook.call("createRuntime", *wrong) == 1
+    assert "'LAN' is no network name" in capfd.readouterr().err
     assert hook.call(status="running") == 1
     assert "the status 'running' tells none" in capfd.readouterr().err
 
@@ -403,6 +494,9 @@ def test_parse_call_reads_stage_and_flags() -> None:
     assert parse_call(["poststop"]) == Call("down")
     assert parse_call(["prestart", "--always", "--hooks-dir"]) == Call(
         "up", from_hooks_dir=True, always=True
+    )
+    assert parse_call(["poststop", "--device=lan"]) == Call(
+        "down", from_hooks_dir=True, device="lan"
     )
 
 

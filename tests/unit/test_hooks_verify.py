@@ -14,7 +14,7 @@ from ocinet.base.errors import RequestError
 from ocinet.hooks import hooksd
 from ocinet.hooks.bundle import add
 from ocinet.hooks.registration import Registration, resolve
-from ocinet.hooks.verify import Finding, verify_bundle, verify_podman
+from ocinet.hooks.verify import Finding, verify_bundle, verify_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,10 +143,10 @@ def test_verify_podman_finds_files_condition_and_directory(
         path = Path(hooksd.hook_file(directory, stage))
         path.parent.mkdir(exist_ok=True)
         path.write_text(hooksd._render(registration, stage, always=False))
-    flaws = [one for one in verify_podman(directory, {}, _works) if not one.ok]
+    flaws = [one for one in verify_directory(directory, {}, _works) if not one.ok]
     assert [f"add {json.dumps(directory)} to hooks_dir" in flaw.what for flaw in flaws] == [True]
     conf = {"CONTAINERS_CONF": "/etc/x.conf"}
-    assert "CONTAINERS_CONF=/etc/x.conf" in verify_podman(directory, conf, _works)[0].what
+    assert "CONTAINERS_CONF=/etc/x.conf" in verify_directory(directory, conf, _works)[0].what
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,13 @@ def test_verify_podman_of_wrong_document_says_what_is_wrong(
         if stage == "createRuntime":
             change(document)
         Path(hooksd.hook_file(str(tmp_path), stage)).write_text(json.dumps(document))
-    flaws = [one for one in verify_podman(str(tmp_path), {}, _works) if not one.ok]
+    flaws = [one for one in verify_directory(str(tmp_path), {}, _works) if not one.ok]
     assert any(said in flaw.what and flaw.hint == _PODMAN_HINT for flaw in flaws)
 
 
 def test_verify_podman_of_foreign_file_is_told(tmp_path: Path) -> None:
     """A file in our place that is not ours masks the hook."""
     Path(hooksd.hook_file(str(tmp_path), "createRuntime")).write_text("{}")
-    flaws = [one.what for one in verify_podman(str(tmp_path), {}, _works)]
+    flaws = [one.what for one in verify_directory(str(tmp_path), {}, _works)]
     assert "it is not ocinet's" in flaws[0]
     assert "has no hook of ocinet for createRuntime and poststop" in flaws[-1]

@@ -1,0 +1,94 @@
+"""Networks that a container asks for by a CDI device: `--device ocinet.dev/net=lan`.
+
+Whoever may give a container a device is its user: an image can't, and no engine
+takes one for a label or an annotation. So a device alone is a wish, and what is
+asked besides goes by the rules of a hooks directory: it may be the image's.
+
+Each device has a hook of its own (`hooks.cdi` writes them). All of them find the
+same list in the bundle and ask for all of it, so the first one wires everything
+or nothing, and the others find it done.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.errors import OcinetError, RequestError
+from ocinet.base.jsontext import loads
+from ocinet.engine.model import EndpointRequest
+from ocinet.engine.request import NET, parse_annotations
+from ocinet.hooks.state import CONFIG, hooks_of, read_config
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocinet.engine.model import Request
+    from ocinet.hooks.wish import Wish
+
+KIND = "ocinet.dev/net"  # of the devices: vendor and class
+DEVICE = "--device="  # what a hook's arguments name the network by
+_MARK = f'"{DEVICE}'.encode()
+
+
+def devices_of(bundle: str) -> tuple[str, ...]:
+    """Return the networks whose devices a bundle's hooks are of, in their order.
+
+    Empty where there are none, and where the bundle can't be read.
+    """
+    try:
+        data = read_config(bundle)
+        if _MARK not in data:  # a look costs a hundredth of parsing
+            return ()
+        config = loads(data, CONFIG)
+    except OcinetError:
+        return ()
+    from ocinet.hooks.registration import UP_STAGES, is_ours  # where there is a device
+
+    given = [
+        str(argument)[len(DEVICE) :]
+        for stage, entry in (hooks_of(config) if isinstance(config, dict) else ())
+        if stage in UP_STAGES and is_ours(entry)
+        for argument in entry["args"]
+        if str(argument).startswith(DEVICE)
+    ]
+    return tuple(dict.fromkeys(given))
+
+
+def request_by_devices(
+    networks: tuple[str, ...], wish: Wish, trusts: Callable[[], bool]
+) -> Request:
+    """Return what devices and a container's own keys ask for together.
+
+    The keys add to the devices' networks; without `ocinet.net` they are for the
+    first one. They can't choose others.
+
+    Args:
+        networks: of the devices, in their order.
+        wish: what is left of the container's keys.
+        trusts: as for `Wish.request`.
+
+    Raises:
+        RequestError: the keys ask for another network or mode, or as `Wish.request`.
+    """
+    given = dict(wish.keys)
+    if NET in given:
+        _check_agreement(networks, given)
+    else:
+        given[NET] = ";".join(networks)
+    request = wish.replace(keys=tuple(given.items())).request(trusts)
+    assert request is not None  # noqa: S101  # there is always a network
+    there = [endpoint.network for endpoint in request.endpoints]
+    more = tuple(EndpointRequest(network) for network in networks if network not in there)
+    return request.replace(endpoints=request.endpoints + more)
+
+
+def _check_agreement(networks: tuple[str, ...], given: dict[str, str]) -> None:
+    """Refuse an `ocinet.net` that is not about the devices' networks.
+
+    Before it is asked who said it: that it contradicts is true for all.
+    """
+    request = parse_annotations(given)
+    asked = [endpoint.network for endpoint in request.endpoints] if request else []
+    if not asked or not set(asked) <= set(networks):
+        devices = " and ".join(f"{KIND}={network}" for network in networks)
+        why = f"{given[NET][:60]!r} contradicts the device {devices}"
+        raise RequestError(NET, why, "leave one of the two out")

@@ -1,0 +1,159 @@
+"""Files that other programs read from directories of theirs: put there, and taken away.
+
+Whole or not at all, for podman refuses every start while one of them is half
+there. A directory that had to be made has a file in it that says so, by which
+it is known and removed again when the last of our files goes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ocinet.base.errors import RequestError, SystemFailure
+from ocinet.base.files import remove_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MADE = ".made-by-ocinet"
+_MADE_TEXT = "`ocinet hooks install` made this directory; uninstall removes it when it is empty.\n"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What an installation did.
+
+    Attributes:
+        changed: files that were written or removed.
+        warnings: what still stands in the way, each with what to do.
+    """
+
+    changed: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def put(path: str, text: str) -> bool:
+    """Put a file in place at once, for all to read; False if it is like that already.
+
+    Raises:
+        SystemFailure: it can't be written; what was there is there still.
+    """
+    temporary = f"{path}.tmp-{os.getpid()}"  # ends in neither .json nor .conf: nobody reads it
+    try:
+        if _read_text(path) == text:
+            return False
+        with open(temporary, "x", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except OSError as error:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise SystemFailure(f"cannot write {path}", error.strerror or str(error)) from error
+    return True
+
+
+def take(path: str, is_ours: Callable[[str], bool]) -> bool:
+    """Remove a file of ours; False if it is not there, or somebody else's.
+
+    Args:
+        path: of the file.
+        is_ours: tells it by the text; a ValueError means no.
+
+    Raises:
+        SystemFailure: it can't be removed.
+    """
+    try:
+        text = _read_text(path)
+        if text is None or not is_ours(text):
+            return False
+        os.unlink(path)
+    except ValueError:
+        return False
+    except OSError as error:
+        raise SystemFailure(f"cannot remove {path}", error.strerror or str(error)) from error
+    return True
+
+
+def read_json(path: str) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        RequestError: it is not JSON.
+        SystemFailure: it can't be read.
+    """
+    what = f"cannot read {path}"
+    try:
+        with open(path, "rb") as file:
+            return json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(what, f"it is not JSON: {error}") from error
+    except OSError as error:
+        raise SystemFailure(what, error.strerror or str(error)) from error
+
+
+def make_directory(path: str, *, marked: bool = True) -> None:
+    """Make a directory and its missing parents, for all to read.
+
+    Args:
+        path: absolute.
+        marked: whether `remove_directories` shall know them again.
+
+    Raises:
+        SystemFailure: it can't be made.
+    """
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError as error:
+        if not os.path.isdir(path):
+            raise SystemFailure(f"cannot make {path}", "a file is in the way") from error
+        return
+    except FileNotFoundError:
+        make_directory(os.path.dirname(path), marked=marked)
+        make_directory(path, marked=marked)
+        return
+    except OSError as error:
+        raise SystemFailure(f"cannot make {path}", error.strerror or str(error)) from error
+    os.chmod(path, 0o755)  # noqa: S103  # whatever the umask says: podman's users read it, too
+    if marked:
+        put(f"{path}/{MADE}", _MADE_TEXT)
+
+
+def remove_directories(paths: Iterable[str]) -> None:
+    """Remove the directories, and their parents, that were made for files that have gone.
+
+    What somebody else has put something into stays, and is theirs from then on.
+
+    Raises:
+        SystemFailure: one can't be removed.
+    """
+    parts: set[str] = set()
+    for path in paths:
+        part = path
+        while part not in parts and part != os.path.dirname(part):
+            parts.add(part)
+            part = os.path.dirname(part)
+    for part in sorted(parts, key=len, reverse=True):  # what lies in another one goes before it
+        try:
+            listed = os.listdir(part)
+            holds_made = any(os.path.lexists(f"{part}/{name}/{MADE}") for name in listed)
+            if MADE in listed and not holds_made:
+                os.unlink(f"{part}/{MADE}")
+                remove_directory(part)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise SystemFailure(f"cannot remove {part}", error.strerror or str(error)) from error
+
+
+def _read_text(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None

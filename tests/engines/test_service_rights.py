@@ -1,0 +1,156 @@
+"""The watcher with no more rights than its systemd unit leaves it.
+
+There is no systemd in a lab: what the unit says is done here by hand, with the
+unit's own words. Its capabilities by setpriv, its mounts by mount, and its
+system calls by looking at those that were made.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.namespace import wait_until
+from lab.requirements import SEARCH_PATH, missing
+
+if TYPE_CHECKING:
+    from lab import Lab
+    from lab.namespace import Background
+
+UNIT = Path(__file__).parents[2] / "packaging/systemd/ocinet-watcher.service"
+LOG = "/run/lab/confined.log"
+CALLS = "/run/lab/confined.calls"
+# What ProtectSystem=strict, PrivateTmp and PrivateDevices come to.
+_CONFINE = r"""
+set -e
+log=$1 calls=$2 capabilities=$3 writable=$4; shift 4
+mount --make-rslave /
+mkdir -p $writable
+for path in $writable; do
+    mountpoint -q $path || mount --bind $path $path
+done
+while read -r _ _ _ _ path _; do
+    case $path in
+    /proc | /proc/* | /sys | /sys/* | /dev | /dev/* | /run | /run/*) continue ;;
+    esac
+    for kept in $writable; do
+        case $path in $kept | $kept/*) continue 2 ;; esac
+    done
+    mount -o remount,ro,bind "$path"
+done < /proc/self/mountinfo
+mount -t tmpfs private /tmp
+exec strace -D -f -qq -o "$calls" -e 'signal=none' setpriv --no-new-privs \
+    --inh-caps=-all --bounding-set="-all,$capabilities" "$@" >> "$log" 2>&1
+"""
+
+_LISTEN = """\
+import socket
+listener = socket.create_server(("", 8080))
+print("ready", flush=True)
+listener.accept()
+"""
+
+
+def said(key: str) -> list[str]:
+    """Return the words that the unit gives a setting, of all its lines."""
+    lines = re.findall(rf"^{key}=(.*)$", UNIT.read_text(), re.MULTILINE)
+    return [word for line in lines for word in line.split()]
+
+
+def call_set(name: str) -> set[str]:
+    """Return the system calls of one of systemd's sets, those of the sets in it, too."""
+    shown = subprocess.run(
+        ["systemd-analyze", "syscall-filter", name], check=True, capture_output=True, text=True
+    )
+    words = [line.split()[0] for line in shown.stdout.splitlines()[1:] if line.strip()]
+    calls = {word for word in words if word[0] not in "@#"}
+    return calls.union(*(call_set(word) for word in words if word[0] == "@"))
+
+
+def calls_made(lab: Lab) -> dict[str, set[str]]:
+    """Return the system calls of the confined process and its children, with arguments' texts."""
+    made: dict[str, set[str]] = {}
+    confined = False
+    for line in lab.path(CALLS).read_text(errors="replace").splitlines():
+        call = re.match(r"\d+ +([a-z_0-9]+)\((.*)", line)
+        if call and confined:
+            made.setdefault(call[1], set()).add(call[2])
+        confined = confined or f'execve("{lab.command}"' in line
+    return made
+
+
+def start_confined(lab: Lab, *words: str) -> Background:
+    """Run the command with the rights of the unit."""
+    for tool in ("strace", "setpriv", "systemd-analyze"):
+        if shutil.which(tool, path=SEARCH_PATH) is None:
+            missing(f"{tool} is not installed")
+    capabilities = ",".join(
+        f"+{name.removeprefix('CAP_').lower()}" for name in said("CapabilityBoundingSet")
+    )
+    writable = {*said("ReadWritePaths"), *(f"/var/lib/{name}" for name in said("StateDirectory"))}
+    return lab.start(
+        "unshare", "--mount", "--propagation=unchanged", "sh", "-c", _CONFINE, "sh",
+        LOG, CALLS, capabilities, " ".join(sorted(writable)), lab.command, *words,
+    )  # fmt: skip
+
+
+def test_watcher_with_the_units_rights_wires_and_unwires(lab: Lab) -> None:
+    """Docker's containers, one of another user; its own bridge, IPv6, ports, Docker's bridge."""
+    with lab.docker() as docker:
+        service = start_confined(lab, "watch", "--log-format=json")
+
+        def is_ready() -> bool:
+            log = lab.path(LOG)
+            assert service.process.poll() is None, log.read_text()[-2000:]
+            return log.exists() and "watcher ready" in log.read_text()
+
+        wait_until(is_ready, "the watcher's start", timeout_s=30, interval_s=0.1)
+        lab.ocinet("network", "create", "--ipv6", "dual")
+        lab.ocinet(
+            "network", "create", "--bridge=docker0", "--unmanaged",
+            "--ip-range=172.17.200.0/24", "dock",
+        )  # fmt: skip
+        web = docker.run("--user=1000", "-p=8080:80")
+        dual = docker.run("--label=ocinet.net=dual", "-p=8081:80")
+        dock = docker.run("--label=ocinet.net=dock")
+        lab.ocinet("wait", web.id, dual.id, dock.id, "--timeout=20")
+
+        for container, port in ((web, 8080), (dual, 8081)):
+            with container.namespace.serve("tcp", 80, name="it"):
+                assert lab.outside.ask("tcp", "198.51.100.1", port).server == "it"
+        assert dock.namespace.pings("172.17.0.1")
+        docker.remove(web.id, dual.id, dock.id)
+        wait_until(lambda: lab.ocinet("ps", "-aq").stdout == "", "the end of all records")
+        service.process.terminate()
+        assert service.process.wait(30) == 0
+        log = lab.path(LOG).read_text()
+    assert not re.search(r'"level": *"(warning|error)"', log), log
+    failed = [event for event in lab.events() if "error" in event or "warning" in event]
+    assert failed == []
+    wait_until(lambda: "exit_group" in calls_made(lab), "the last of the system calls")
+    made = calls_made(lab)
+    allowed = call_set("@system-service") - call_set("@privileged") - call_set("@resources")
+    assert {"setns", "sendto", "clone3"} & made.keys()
+    assert made.keys() <= allowed, sorted(made.keys() - allowed)
+    families = {re.match(r"AF_\w+", arguments) for arguments in made["socket"]}
+    assert {one[0] for one in families if one} <= set(said("RestrictAddressFamilies"))
+    entered = {arguments.partition(", ")[2].partition(")")[0] for arguments in made["setns"]}
+    assert entered == {"CLONE_NEWNET"}  # RestrictNamespaces=net refuses others, and 0
+
+
+def test_refusal_with_the_units_rights_still_names_the_holder_of_a_port(lab: Lab) -> None:
+    """To look into other users' processes takes capabilities that the unit keeps."""
+    words = ("setpriv", "--reuid=65534", "--clear-groups", "python3", "-c", _LISTEN)
+    listener = lab.start(*words)
+    assert listener.line() == "ready"
+    container = lab.runc.run(lab.bundle("web"))
+
+    refused = start_confined(lab, "attach", f"pid:{container.pid}", "--id=web", "-p=8080:80")
+
+    assert refused.process.wait(20) == 4
+    assert f"process {listener.pid} (python3)" in lab.path(LOG).read_text()
+    container.delete()
+    lab.run("rm", "/run/ocinet/events.jsonl")
