@@ -12,7 +12,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from ocinet.base.errors import BusyError, OcinetError, RequestError
+from ocinet.base.errors import ExhaustedError, OcinetError, RequestError
 from ocinet.watcher.policy import decide, needs_image
 from ocinet.watcher.shown import NONE, SHARED, UNTOLD
 from ocinet.watcher.wiring import open_life
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ocinet.watcher.shown import Event, Shown
     from ocinet.watcher.workers import Workers
 
+NOT_SERVED = "container not served"
 _MOST_IMAGES = 256
 
 
@@ -42,8 +43,11 @@ class Asked(Protocol):
     def listed(self) -> tuple[Shown, ...]:
         """List all containers."""
 
-    def list_one(self, container_id: str) -> Shown | None:
-        """Return what the list tells of one."""
+    def look(self, container_id: str) -> Shown | None:
+        """Return what one is to be like."""
+
+    def glance(self, container_id: str) -> Shown | None:
+        """Return what is known of one without waiting."""
 
     def inspect(self, container_id: str) -> Shown | None:
         """Return all about one."""
@@ -62,6 +66,9 @@ class Wires(Protocol):
 
     def is_known(self, container_id: str) -> bool:
         """Tell whether it is wired and lives."""
+
+    def name_of(self, container_id: str) -> str:
+        """Return the name that it is known by, or ""."""
 
     def ended(self, container_id: str) -> bool:
         """Take its wiring down, unless it lives."""
@@ -105,7 +112,7 @@ class Acts:
         self._log = log
         self._guard = threading.Lock()
         self._shown: dict[str, Shown] = {}  # those that we may have to do with
-        self._said: dict[str, str] = {}  # the last thing said about one, not to be said again
+        self._said: dict[str, dict[str, str]] = {}  # by event, the last why: not to be said again
         self._carried: dict[str, Carried] = {}  # by image
         self._partly: set[str] = set()  # wired by what a list tells: without ports
 
@@ -115,13 +122,14 @@ class Acts:
         """Have done what an event gives reason to."""
         act, container = event.act, event.container
         if act == "create":
-            self._workers.submit(("look", container), "look", lambda: self._look(container))
+            # An answer may wait for a start that has overtaken it: one worker may, not all.
+            self._workers.submit("look", f"look {container}", lambda: self._look(container))
         elif act == "start":
             self._settle(container)
         elif act in ("die", "destroy"):
             self._end(container, forget=act == "destroy")
         elif act == "rename":
-            self._queue(container, f"rename {event.name}", lambda: self._rename(event))
+            self._rename(container)
         elif act == "connect":
             self._connecting(event)
         elif act == "disconnect" and event.network == NONE:
@@ -130,6 +138,9 @@ class Acts:
     def _settle(self, container: str, attempt: int = 0) -> None:
         delay_s = self.retries_s[attempt - 1] if attempt else 0
         self._queue(container, "settle", lambda: self._settled(container, attempt), delay_s)
+
+    def _rename(self, container: str) -> None:
+        self._queue(container, "rename", lambda: self._renamed(container))
 
     def _end(self, container: str, *, forget: bool) -> None:
         if self._lookout:
@@ -157,7 +168,7 @@ class Acts:
             try:
                 job()
             except OcinetError as error:
-                self._say_once(container, "container not served", str(error), level="error")
+                self._say_once(container, NOT_SERVED, str(error), level="error")
 
         name = f"{name} {container}"  # members share a key with their owner
         return self._workers.submit(self._key(container), name, guarded, delay_s=delay_s)
@@ -179,9 +190,9 @@ class Acts:
                 self._shown.pop(container, None)
 
     def _look(self, container: str) -> None:
-        """Inspect a container that was created, while that need not wait for its start."""
+        """See what a container that was created is to be like."""
         try:
-            self._keep(container, self._asked.inspect(container))
+            self._keep(container, self._asked.look(container))
         except OcinetError as error:
             self._log.debug("container not inspected", container=container, error=str(error))
 
@@ -203,9 +214,10 @@ class Acts:
     def _say_once(self, container: str, event: str, why: str, *, level: str = "warning") -> None:
         """Log what is the matter with a container, but not what was just said."""
         with self._guard:
-            if self._said.get(container) == why:
+            said = self._said.setdefault(container, {})
+            if said.get(event) == why:
                 return
-            self._said[container] = why
+            said[event] = why
             shown = self._shown.get(container)
         name = shown.name if shown else ""
         getattr(self._log, level)(event, container=container, name=name, why=why)
@@ -217,8 +229,8 @@ class Acts:
         with life.sandbox:
             with self._guard:
                 shown = self._shown.get(container)
-            if shown is None:  # created before anybody looked; a list never waits
-                shown = self._asked.list_one(container)
+            if shown is None:  # it is being started before anybody looked
+                shown = self._asked.glance(container)
             if shown is None or shown.mode != NONE:
                 return
             try:
@@ -239,6 +251,10 @@ class Acts:
                 if life:  # else it has just ended, and an event will say so
                     with life.sandbox:
                         self._wire(shown, life, door="start")
+            else:
+                self._say_what_is_odd(shown, self._decide(shown))
+            if shown:
+                self._log.debug("container looked at", container=container, mode=shown.mode)
         except OcinetError as error:
             if type(error) is RequestError:
                 raise  # what is asked for does not change
@@ -248,8 +264,9 @@ class Acts:
         """Try again in a while; when that was often enough, the error is said aloud."""
         if attempt == len(self.retries_s):
             raise error
-        if attempt and not isinstance(error, BusyError):
-            self._say_once(container, "container not served yet", str(error))
+        if attempt and isinstance(error, RequestError | ExhaustedError):
+            # Somebody has to do something; whatever else fails may pass by itself.
+            self._say_once(container, NOT_SERVED, str(error), level="error")
         self._settle(container, attempt + 1)
 
     def _wire(self, shown: Shown, life: Life, *, door: str) -> None:
@@ -267,7 +284,7 @@ class Acts:
             elif anew:
                 self._partly.discard(shown.id)
             if attachment:
-                self._said.pop(shown.id, None)
+                self._said.get(shown.id, {}).pop(NOT_SERVED, None)
         if attachment:
             self._log.info(
                 "container attached",
@@ -289,7 +306,10 @@ class Acts:
             return True
         with self._guard:
             shown = self._shown.get(owner)
-        return bool(shown and self._decide(shown).request)
+        try:
+            return bool(shown and self._decide(shown).request)
+        except RequestError:
+            return False  # the owner's matter
 
     def _say_what_is_odd(self, shown: Shown, decision: Decision) -> None:
         if decision.dropped:
@@ -308,11 +328,13 @@ class Acts:
                 self._shown.pop(container, None)
                 self._said.pop(container, None)
 
-    def _rename(self, event: Event) -> None:
-        self._wires.rename(event.container, event.name)
-        with self._guard:
-            self._shown.pop(event.container, None)
-        self._look(event.container)
+    def _renamed(self, container: str) -> None:
+        """Know a container by the name that it has now."""
+        shown = self._asked.inspect(container)
+        self._keep(container, shown)
+        if shown and shown.mode in (NONE, SHARED):
+            asked = self._decide(shown).request
+            self._wires.rename(container, (asked and asked.name) or shown.name)
 
     # The whole list.
 
@@ -338,3 +360,5 @@ class Acts:
             may_be_ours = shown.running and shown.mode in (NONE, SHARED, UNTOLD)
             if may_be_ours and not self._wires.is_known(shown.id):
                 self._settle(shown.id)
+            elif may_be_ours and self._wires.name_of(shown.id) != shown.name:
+                self._rename(shown.id)

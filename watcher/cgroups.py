@@ -27,6 +27,7 @@ _NAMES = ("{}", "docker-{}.scope")
 _DEEPEST = 8
 _MOST_DIRECTORIES = 20_000
 _MOST_PLACES = 16
+_PASSING = (b"runc:[0:PARENT]", b"runc:[1:CHILD]")  # as its nsexec.c calls them
 
 
 class Cgroups:
@@ -123,13 +124,13 @@ def find_life(pids: tuple[int, ...], *, settled: bool) -> Life | None:
     Args:
         pids: of the container's cgroup.
         settled: whether to take a process that is the first of no pid
-            namespace, as with `--pid=host`.
+            namespace, as with `--pid=host`; runc's passing ones never are taken.
 
     Returns:
         The process, and its sandbox to be closed; None if there is none yet.
     """
     for pid in pids:
-        if not (settled or _is_first(pid)):
+        if not (_is_first(pid) or (settled and not _is_passing(pid))):
             continue
         process = Process.of(pid)
         if process is None:
@@ -152,6 +153,15 @@ def _is_first(pid: int) -> bool:
     except OSError:
         return False
     return len(ids) > 1 and ids[-1] == b"1"
+
+
+def _is_passing(pid: int) -> bool:
+    """Tell whether a process is one of runc's that end before the container starts."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb", buffering=0) as file:
+            return file.readall().strip() in _PASSING
+    except OSError:
+        return True
 
 
 def is_listed(pid: int, container_id: str) -> bool:

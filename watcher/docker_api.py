@@ -15,13 +15,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import docker
+from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from ocinet.base.address import Address
 from ocinet.base.errors import OcinetError, SystemFailure
-from ocinet.watcher.shown import Event, Shown, parse_event, parse_inspected, parse_listed
+from ocinet.hooks.docker_files import read_docker
+from ocinet.watcher.shown import (
+    Event,
+    Shown,
+    parse_event,
+    parse_inspected,
+    parse_listed,
+    show_kept,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +39,6 @@ _TIMEOUT_S = 15.0
 _LIBPOD = "/v4.0.0/libpod"
 _ACTS = ("create", "start", "die", "died", "destroy", "remove", "rename", "connect", "disconnect")
 _BRIDGE_NAME = "com.docker.network.bridge.name"
-_DEFAULT_BRIDGE = "com.docker.network.bridge.default_bridge"
-_DOCKER0 = "docker0"
 
 
 class Client:
@@ -48,6 +55,7 @@ class Client:
         self._local = threading.local()
         self._version = ""
         self._is_podman = False
+        self._root = ""  # Docker's data directory
         self._generation = 0  # connections of an earlier one lead to an engine that is gone
 
     @property
@@ -62,12 +70,15 @@ class Client:
             SystemFailure: nobody does.
         """
         with self._told("reach it"):
-            client = self._connect("auto")
-            components = client.version().get("Components") or [{}]
-            self._version = client.api_version
-            self._is_podman = components[0].get("Name") == "Podman Engine"
+            # Not by /version: Podman asks the system's package manager for that, for a second.
+            with self._connect(DEFAULT_DOCKER_API_VERSION) as client:
+                response = client.get(f"{client.base_url}/_ping", timeout=self._timeout_s)
+                response.raise_for_status()
+            self._version = response.headers["Api-Version"]
+            self._is_podman = "Libpod-Api-Version" in response.headers
             self._generation += 1
-            self._keep(client)
+            self._keep(self._connect(self._version))
+            self._root = "" if self._is_podman else self._client().info().get("DockerRootDir", "")
 
     def listed(self) -> tuple[Shown, ...]:
         """List all containers, those that do not run among them.
@@ -78,10 +89,33 @@ class Client:
         with self._told("list its containers"):
             return tuple(parse_listed(one) for one in self._client().containers(all=True))
 
-    def list_one(self, container_id: str) -> Shown | None:
-        """Return what the list tells of one container, or None if it is not there.
+    def look(self, container_id: str) -> Shown | None:
+        """Return what a container is to be like, or None if it is not there.
 
-        Unlike `inspect`, it does not wait for a start to be done.
+        From Docker's files, for an answer that a start has overtaken waits for
+        that start.
+
+        Raises:
+            SystemFailure: the engine does not answer, or nonsense.
+        """
+        return self._kept(container_id) or self.inspect(container_id)
+
+    def glance(self, container_id: str) -> Shown | None:
+        """Return what is known of a container without waiting for its start.
+
+        From Docker's files, else from the list, which does not tell all.
+
+        Raises:
+            SystemFailure: the engine does not answer, or nonsense.
+        """
+        return self._kept(container_id) or self._list_one(container_id)
+
+    def _kept(self, container_id: str) -> Shown | None:
+        kept = read_docker(self._root, container_id) if self._root else None
+        return show_kept(container_id, kept) if kept else None
+
+    def _list_one(self, container_id: str) -> Shown | None:
+        """Return what the list tells of one container, or None if it is not there.
 
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
@@ -123,29 +157,29 @@ class Client:
         carried = (config.get("Labels"), document.get("Labels"), document.get("Annotations"))
         return frozenset(pair for pairs in carried if pairs for pair in pairs.items())
 
-    def endpoints(self, device: str) -> frozenset[Address]:
-        """Return the addresses that the engine gave out on a bridge.
+    def endpoints(self, device: str) -> dict[Address, str]:
+        """Return the addresses that the engine gave out on a bridge, each with who has it.
 
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
         with self._told(f"list the addresses on {device}"):
-            found: set[Address] = set()
+            found: dict[Address, str] = {}
             for listed in self._client().networks(filters={"driver": "bridge"}):
                 options = listed.get("Options") or {}
-                default = _DOCKER0 if options.get(_DEFAULT_BRIDGE) == "true" else ""
-                bridge = options.get(_BRIDGE_NAME) or default or f"br-{listed['Id'][:12]}"
-                if bridge == device:
-                    found |= _addresses(self._client().inspect_network(listed["Id"]))
-            return frozenset(found)
+                if (options.get(_BRIDGE_NAME) or f"br-{listed['Id'][:12]}") == device:
+                    found |= _endpoints(self._client().inspect_network(listed["Id"]), self.kind)
+            return found
 
     def _client(self) -> Any:
         """Return this thread's connection to the engine that was greeted last."""
+        if not self._version:
+            self.greet()
         if getattr(self._local, "generation", 0) != self._generation:
             self.forget()
         client = getattr(self._local, "client", None)
         if client is None:
-            client = self._connect(self._version or "auto")
+            client = self._connect(self._version)
             self._keep(client)
         return client
 
@@ -265,13 +299,14 @@ def _socket_of(response: Any) -> socket.socket:
     return socket.socket(fileno=os.dup(response.raw.fileno()))
 
 
-def _addresses(network: dict[str, Any]) -> set[Address]:
-    found = set()
+def _endpoints(network: dict[str, Any], kind: str) -> dict[Address, str]:
+    found = {}
     for one in (network.get("Containers") or {}).values():
         for key in ("IPv4Address", "IPv6Address"):
             text = str(one.get(key) or "").partition("/")[0]
             if text:
-                found.add(Address.parse(text))
+                who = f"{kind.capitalize()}'s container {one.get('Name', '')}"
+                found[Address.parse(text)] = who
     return found
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ocinet.engine.model import Request
 from ocinet.engine.request import DEFAULT_REQUEST, PREFIX
+from ocinet.hooks.device import KIND
 from ocinet.hooks.wish import parse_bindings, sort_out, with_publishes
 from ocinet.watcher.shown import NONE, SHARED
 
@@ -62,6 +63,8 @@ def decide(shown: Shown, carried: Carried, settings: Settings) -> Decision:
     """
     if shown.mode == SHARED:
         return Decision("join", Request("container", target=shown.target))
+    if any(device.startswith(f"{KIND}=") for device in shown.devices):
+        return LEAVE  # a device of ours brings its hook along, which wires it
     wish = sort_out(shown.labels, carried)
     if shown.mode != NONE:
         why = f"its network is {shown.mode}, not none: its ocinet.* keys count for nothing"

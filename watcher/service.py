@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from ocinet.base.address import Address
     from ocinet.base.paths import Paths
+    from ocinet.engine.model import Network
     from ocinet.engine.settings import Settings
 
 WORKERS = 4
@@ -37,6 +39,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LONGEST_JOB_S = 90.0  # an engine's answer, and an attach with all its waits
 _SETTLE_S = 60.0
 _SETTLE_INTERVAL_S = 0.02
+_IN_PASSING_S = 2.0
 _STOP_S = 25.0  # an operation's own deadline is 20 s
 # What the first attach of a boot needs besides: it would come too late for an early one.
 _RARE = ("ocinet.engine.bridge", "ocinet.engine.command", "ocinet.engine.define")
@@ -75,8 +78,9 @@ class Service:
         self._notifier = notify.Notifier(environment)
         self._workers = Workers(WORKERS, self._report)
         self._lookout = Lookout(Cgroups(), self._report)
-        self._wiring = Wiring(paths)
+        self._wiring = Wiring(paths, self._neighbours, self._current)
         self._watches: dict[str, Watch] = {}
+        self._askers: dict[str, Client] = {}  # for what an attach asks in passing
         self._next_collection = 0.0
         self._ready_by = 0.0  # until then others may wait for us; 0: they don't
 
@@ -113,14 +117,26 @@ class Service:
 
     def _loop(self) -> None:
         while True:
-            told = signal.sigtimedwait(_SIGNALS, self._pause_s())
+            told = self._wait_for_signal()
             if told is None:
                 self._keep_time()
-            elif told.si_signo == signal.SIGHUP:
+            elif told == signal.SIGHUP:
                 self._reload()
             else:
-                self._log.info("watcher stops", signal=signal.Signals(told.si_signo).name)
+                self._log.info("watcher stops", signal=told.name)
                 return
+
+    def _wait_for_signal(self) -> signal.Signals | None:
+        """Wait for one of ours, but no longer than until something is due.
+
+        Where the wait is interrupted, as by a suspension, and its time is over,
+        Python returns whatever happens to stand in memory: at worst a SIGHUP of
+        earlier on, which does no harm.
+        """
+        told = signal.sigtimedwait(_SIGNALS, self._pause_s())
+        if told is None or told.si_signo not in _SIGNALS:
+            return None
+        return signal.Signals(told.si_signo)
 
     def _pause_s(self) -> float:
         """Return the seconds until something is due."""
@@ -137,7 +153,7 @@ class Service:
             self._log.info("watcher ready", engines=list(self._watches))
         if monotonic() >= self._next_collection:
             self._next_collection = monotonic() + self._settings.reconcile_interval_s
-            self._collect()
+            self._put_right()
         if self._notifier.watchdog_s and self._is_well():
             self._notifier.tell(notify.WATCHDOG)
 
@@ -169,10 +185,12 @@ class Service:
         wanted = self._wanted()
         for path in [path for path in self._watches if path not in wanted]:
             watch = self._watches.pop(path)
+            del self._askers[path]
             watch.stop()
             watch.join(_STOP_S)
         for path in wanted:
             if path not in self._watches:
+                self._askers[path] = Client(path, _IN_PASSING_S)
                 self._watches[path] = self._watch(path)
                 self._watches[path].start()
 
@@ -183,21 +201,41 @@ class Service:
         log = self._log.bind(engine=path)
         client = Client(path)
         acts = Acts(client, self._wiring, self._workers, self._lookout, self._current, log)
-        return Watch(client, acts, self._workers, self._current, log, self._collect)
+        return Watch(client, acts, self._workers, self._current, log, self._put_right)
 
     def _current(self) -> Settings:
         return self._settings
+
+    def _neighbours(self, network: Network) -> dict[Address, str]:
+        """Return the addresses that engines gave out on a bridge; see `parts.Neighbours`."""
+        found: dict[Address, str] = {}
+        for path, asker in list(self._askers.items()):
+            if not os.path.exists(path):
+                continue
+            try:
+                found |= asker.endpoints(network.device)
+            except OcinetError as error:
+                self._log.debug("endpoints not listed", engine=path, error=str(error))
+        return found
 
     def _is_settled(self) -> bool:
         """Tell whether all that ran before us is wired, as far as its engine answers."""
         listed = all(watch.settled.is_set() for watch in self._watches.values())
         return listed and self._workers.idle(0)
 
-    def _collect(self) -> None:
-        """Have what nobody holds removed."""
-        self._workers.submit("collect", "collect", self._collect_now)
+    def _put_right(self) -> None:
+        """Have put right what is not about one container of an engine's."""
+        self._workers.submit("put right", "put right", self._put_right_now)
 
-    def _collect_now(self) -> None:
+    def _put_right_now(self) -> None:
+        try:
+            # The first container of a boot would come too late for an early attach.
+            # It restores what somebody flushed as well.
+            is_awaited = any(os.path.exists(path) for path in self._watches)
+            if is_awaited and self._settings.select == "all" and self._wiring.prepare():
+                self._log.info("default network made ready")
+        except OcinetError as error:
+            self._log.warning("default network not ready", error=str(error))
         try:
             for finding in self._wiring.collect():
                 self._log.info("collected", kind=finding.kind, name=finding.name, why=finding.why)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.names import check_container
+from ocinet.hooks.docker_files import DockerContainer, cdi_devices, is_build_step
 
 NONE = "none"
 SHARED = "container"
@@ -37,8 +38,9 @@ class Shown:
         image: the image's id.
         bindings: `HostConfig.PortBindings`.
         exposed: ports that are to be published although nothing binds them (-P).
+        devices: CDI devices that it asks for.
         pid: of its first process; 0 if it does not run.
-        build_step: whether it is a step of an image's build.
+        build_step: whether it is a step of an image's build; or may be, if a list tells.
         whole: False if it comes from a list, which tells no bindings and no pid.
     """
 
@@ -51,6 +53,7 @@ class Shown:
     image: str = ""
     bindings: Mapping[str, Any] = field(default_factory=dict)
     exposed: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
     pid: int = 0
     running: bool = False
     build_step: bool = False
@@ -65,13 +68,11 @@ class Event:
         act: create, start, die, destroy, rename, connect, disconnect, or another
             word of the engine's.
         container: the whole id.
-        name: with rename, the new one.
         network: with connect and disconnect, the network's name.
     """
 
     act: str
     container: str
-    name: str = ""
     network: str = ""
 
 
@@ -94,6 +95,9 @@ def parse_listed(document: Mapping[str, Any]) -> Shown:
             labels=_pairs(document.get("Labels")),
             image=document.get("ImageID") or "",
             running=document.get("State") in ("running", "paused"),
+            # As the builder does; whoever else names an image by its whole id is
+            # wired when it has been inspected.
+            build_step=str(document.get("Image")).startswith("sha256:"),
             whole=False,
         )
     raise AssertionError  # pragma: no cover  # the block returns or raises
@@ -120,11 +124,30 @@ def parse_inspected(document: Mapping[str, Any]) -> Shown:
             image=document.get("Image") or "",
             bindings=host.get("PortBindings") or {},
             exposed=tuple(exposed),
+            devices=cdi_devices(host),
             pid=int(state.get("Pid") or 0),
             running=bool(state.get("Running") or state.get("Paused")),
-            build_step=_is_build_step(document),
+            build_step=is_build_step(host, config, document.get("Image") or ""),
         )
     raise AssertionError  # pragma: no cover  # the block returns or raises
+
+
+def show_kept(container_id: str, kept: DockerContainer) -> Shown:
+    """Return a container as Docker's files have it; whether it runs, they don't say."""
+    mode, target = _mode(kept.mode)
+    return Shown(
+        id=container_id,
+        name=kept.name or container_id[:12],
+        mode=mode,
+        target=target,
+        networks=kept.networks,
+        labels=kept.keys,
+        image=kept.image,
+        bindings=kept.bindings,
+        exposed=kept.exposed,
+        devices=kept.devices,
+        build_step=kept.build_step,
+    )
 
 
 def parse_event(document: Mapping[str, Any]) -> Event | None:
@@ -152,8 +175,7 @@ def parse_event(document: Mapping[str, Any]) -> Event | None:
         check_container(container if isinstance(container, str) else "")
     except RequestError:
         return None
-    name = _name(str(attributes.get("name", "")), str(container)) if kind == "container" else ""
-    return Event(act, str(container), name, network)
+    return Event(act, str(container), network)
 
 
 class _Reading:
@@ -192,19 +214,3 @@ def _networks(document: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _pairs(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     return tuple((str(key), str(text)) for key, text in (given or {}).items())
-
-
-def _is_build_step(document: Mapping[str, Any]) -> bool:
-    """Tell the steps of Docker's classic builder, which are containers like anybody's.
-
-    No mark alone would do, but nobody's container has all four: the builder
-    names the image of the step before by its id, keeps no log and no health
-    check, and says nothing of restarts. BuildKit's steps are no containers.
-    """
-    host, config = document["HostConfig"], document["Config"]
-    return (
-        (host.get("LogConfig") or {}).get("Type") == "none"
-        and (config.get("Healthcheck") or {}).get("Test") == ["NONE"]
-        and (host.get("RestartPolicy") or {}).get("Name") == ""
-        and config.get("Image") == document.get("Image")
-    )

@@ -36,8 +36,8 @@ class Watch:
         workers: where its list is looked through.
         settings: returns those in force.
         log: bound to the engine.
-        collect: has what nobody holds removed: deaths that the engine slept
-            through are told by nobody.
+        put_right: has all else put right: deaths that the engine slept through
+            are told by nobody.
 
     Attributes:
         settled: set when the list was looked through for the first time, or
@@ -51,7 +51,7 @@ class Watch:
         workers: Workers,
         settings: Callable[[], Settings],
         log: Any,
-        collect: Callable[[], None],
+        put_right: Callable[[], None],
     ) -> None:
         self.settled = threading.Event()
         self._client = client
@@ -59,7 +59,7 @@ class Watch:
         self._workers = workers
         self._settings = settings
         self._log = log
-        self._collect = collect
+        self._put_right = put_right
         self._complaint = ""  # the last one, not to be made again
         self._stopping = threading.Event()
         self._guard = threading.Lock()
@@ -160,8 +160,11 @@ class Watch:
                 self._reconcile()
 
     def reconcile(self) -> None:
-        """Have the engine's whole list looked through."""
-        self._reconcile()
+        """Have the engine's whole list looked through, unless that awaits a connection anyway."""
+        with self._guard:
+            connected = self._stream is not None
+        if connected:
+            self._reconcile()
 
     def _reconcile(self) -> None:
         self._reconciled = monotonic()
@@ -178,4 +181,4 @@ class Watch:
         else:
             self.settled.set()
         finally:
-            self._collect()
+            self._put_right()

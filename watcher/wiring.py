@@ -12,7 +12,7 @@ from ocinet.base.clock import Process, boot_id
 from ocinet.base.errors import NotFoundError
 from ocinet.engine.attachments import AttachmentStore
 from ocinet.engine.engine import Engine
-from ocinet.engine.model import ATTACHED, Container
+from ocinet.engine.model import ATTACHED, DEFAULT_NETWORK, Container
 from ocinet.engine.sandbox import Sandbox
 from ocinet.watcher.cgroups import Life, is_listed
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.engine.gc import Finding
     from ocinet.engine.model import Attachment, Request
+    from ocinet.engine.parts import Neighbours
+    from ocinet.engine.settings import Settings
     from ocinet.watcher.shown import Shown
 
 DOOR = "watcher"
@@ -32,10 +34,16 @@ class Wiring:
 
     Args:
         paths: of the installation.
+        neighbours: knows what the engines have given out on bridges of theirs.
+        settings: returns those in force, whatever the files say meanwhile.
     """
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(
+        self, paths: Paths, neighbours: Neighbours, settings: Callable[[], Settings]
+    ) -> None:
         self._paths = paths
+        self._neighbours = neighbours
+        self._settings = settings
 
     def attach(
         self, shown: Shown, request: Request, life: Life, *, anew: bool
@@ -55,10 +63,16 @@ class Wiring:
             OcinetError: it can't be done; all is as it was.
         """
         container = Container(shown.id, request.name or shown.name, "", life.process, DOOR)
-        with Engine.open(self._paths) as engine:
+        with self._engine() as engine:
             if not anew and engine.wired(container, life.sandbox):
                 return None
-            return engine.attach(container, request, life.sandbox)
+            before = engine.parts.attachments.get(shown.id) if anew else None
+            after = engine.attach(container, request, life.sandbox)
+            same = before and (before.endpoints, before.ports) == (after.endpoints, after.ports)
+            return None if same else after
+
+    def _engine(self) -> Engine:
+        return Engine.open(self._paths, neighbours=self._neighbours, settings=self._settings())
 
     def is_known(self, container_id: str) -> bool:
         """Tell whether a container is wired, all of it, and its process lives."""
@@ -67,6 +81,11 @@ class Wiring:
             return False
         process = record.container.process
         return bool(process and process.alive)
+
+    def name_of(self, container_id: str) -> str:
+        """Return the name that a container is recorded under, or ""."""
+        record = AttachmentStore(self._paths).get(container_id)
+        return record.container.name if record else ""
 
     def ended(self, container_id: str) -> bool:
         """Take a container's wiring down, unless it lives.
@@ -77,7 +96,7 @@ class Wiring:
         Raises:
             OcinetError: something of it can't be removed.
         """
-        with Engine.open(self._paths) as engine:
+        with self._engine() as engine:
             return engine.ended(container_id)
 
     def rename(self, container_id: str, name: str) -> bool:
@@ -86,8 +105,17 @@ class Wiring:
         Raises:
             OcinetError: its record can't be read or written.
         """
-        with Engine.open(self._paths) as engine:
+        with self._engine() as engine:
             return engine.rename(container_id, name)
+
+    def prepare(self) -> bool:
+        """Make the default network ready for its first container; False if it is.
+
+        Raises:
+            OcinetError: it can't be made ready.
+        """
+        with Engine.open(self._paths) as engine:
+            return engine.prepare(DEFAULT_NETWORK)
 
     def collect(self) -> tuple[Finding, ...]:
         """Remove everything of ours that nobody holds.
@@ -95,7 +123,7 @@ class Wiring:
         Raises:
             OcinetError: something can't be read.
         """
-        with Engine.open(self._paths) as engine:
+        with self._engine() as engine:
             return engine.gc(dry_run=False)
 
 

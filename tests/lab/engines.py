@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -29,6 +30,16 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
 _DOCKER_READY_S = 30
+_CONTAINERD = """\
+version = 2
+root = "/run/{name}-containerd/data"
+state = "/run/{name}-containerd"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "/run/lab/{name}-containerd.sock"
+"""
+_STOP = "--stop-signal=KILL"  # the first process of a container hears no SIGTERM
+PODMAN_SOCKET = "/run/podman/podman.sock"
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,27 @@ class EngineContainer:
     def namespace(self) -> Namespace:
         """The container's sandbox, to look, listen and connect in."""
         return self.engine.lab.enter(self.id[:12], self.pid)
+
+    @property
+    def current(self) -> EngineContainer:
+        """The container as it is since its latest start: with that one's process."""
+        return EngineContainer(self.id, self.engine)
+
+    def address(self, ifname: str = "eth0", *, timeout_s: float = 10) -> str:
+        """Wait until it has an address, as a watcher gives it some time after its start.
+
+        Returns:
+            The first one, without its prefix length.
+        """
+        found: list[str] = []
+
+        def has_address() -> bool:
+            if ifname in self.namespace.links():
+                found[:] = self.namespace.addresses(ifname)
+            return bool(found)
+
+        wait_until(has_address, f"{ifname} of {self.id[:12]}", timeout_s=timeout_s)
+        return found[0].partition("/")[0]
 
     def exec(self, *argv: str, check: bool = True) -> Result:
         """Run a command inside, with the container's files."""
@@ -113,9 +145,26 @@ class Podman:
         words = ("run", "--detach", f"--network={network}", *options, IMAGE, *command)
         return EngineContainer(self(*words).stdout.strip(), self)
 
+    def serve(self) -> Background:
+        """Start podman's API service at its usual socket; it goes on until it is stopped."""
+        self.lab.run("mkdir", "-p", "/run/podman")
+        service = self.lab.start(
+            "sh", "-c", 'exec "$@" >> /run/lab/podman.log 2>&1', "sh",
+            "podman", "--runtime", self.runtime, "system", "service", "--time=0",
+            f"unix://{PODMAN_SOCKET}",
+        )  # fmt: skip
+        ask = ("curl", "--silent", "--fail", "--unix-socket", PODMAN_SOCKET, "http://d/_ping")
+        wait_until(lambda: not self.lab.run(*ask, check=False).status, "podman's service")
+        return service
+
     def remove(self, *containers: str) -> None:
         """Kill and remove containers."""
         self("rm", "--force", "--time=0", *containers)
+
+    def remove_all(self) -> None:
+        """Kill and remove every container and pod."""
+        self("pod", "rm", "--force", "--all")
+        self("rm", "--force", "--time=0", "--depend", "--all")
 
 
 class Docker:
@@ -127,30 +176,41 @@ class Docker:
     Args:
         lab: where it runs.
         options: more words for dockerd.
+        name: of one beside the usual one: it has a socket and directories of its
+            own. Only one of a lab's may have `docker0`.
+
+    Attributes:
+        socket: where it listens.
     """
 
-    def __init__(self, lab: Lab, options: Sequence[str] = ()) -> None:
+    def __init__(self, lab: Lab, options: Sequence[str] = (), name: str = "") -> None:
         require("dockerd", "docker", "iptables")
         self.lab = lab
+        self._name = f"docker{name and '-'}{name}"
+        self.socket = f"/run/{self._name}.sock"
+        self._log = f"/run/lab/{self._name}.log"
         self._options = tuple(options)
+        if name:
+            self._options += (
+                f"--host=unix://{self.socket}", f"--pidfile=/run/{self._name}.pid",
+                f"--exec-root=/run/{self._name}", f"--data-root=/run/{self._name}/data",
+            )  # fmt: skip
+        self._containerd: Background | None = None
         self._daemon: Background | None = None
 
     def __enter__(self) -> Docker:
         """Start dockerd and import the image; the lab's baseline is taken anew."""
-        self._daemon = self.lab.start(
-            "sh", "-c", 'exec "$@" > /run/lab/dockerd.log 2>&1', "sh",
-            "dockerd", "--storage-driver=overlay2", f"--cgroup-parent={self.lab.cgroup}",
-            "--exec-opt=native.cgroupdriver=cgroupfs", *self._options,
-        )  # fmt: skip
         try:
-            wait_until(self._ready, "dockerd's start", timeout_s=_DOCKER_READY_S, interval_s=0.1)
+            self._start_containerd()
+            self.start()
             self("import", str(self.lab.rootfs.with_suffix(".tar")), IMAGE)
         except BaseException:
-            self._stop()
+            self._end()
             raise
         # Its rules are there already; docker0's addresses come and go with containers.
         self.lab.baseline = self.lab.snapshot()
         self.lab.ignored += ("docker0", "containerd")
+        self.lab.engines.append(self)
         return self
 
     def __exit__(
@@ -160,43 +220,117 @@ class Docker:
         trace: TracebackType | None,
     ) -> None:
         """Remove every container and stop dockerd."""
+        self.lab.engines.remove(self)
         try:
-            containers = self("ps", "--all", "--quiet").stdout.split()
-            if containers:
-                self.remove(*containers)
+            if self._runs:
+                self.signal(signal.SIGCONT)
+                self.remove_all()
+                self.stop()
         finally:
-            self._stop()
+            self._end()
 
-    def _ready(self) -> bool:
-        daemon = self._daemon
-        assert daemon is not None
-        if daemon.process.poll() is not None:
-            log = self.lab.path("/run/lab/dockerd.log").read_text()
-            raise AssertionError(f"dockerd ended:\n{log[-3000:]}")
-        return self("version", check=False).status == 0
+    def _start_containerd(self) -> None:
+        """Start containerd beside dockerd, as distributions do: it outlives a killed dockerd."""
+        self.lab.run("tee", self._place("toml"), stdin=_CONTAINERD.format(name=self._name))
+        self._containerd = self.lab.start(
+            "sh", "-c", f'exec "$@" >> {self._log} 2>&1', "sh",
+            "containerd", f"--config={self._place('toml')}",
+        )  # fmt: skip
+        socket = self.lab.path(self._place("sock"))
+        wait_until(socket.exists, "containerd's start", timeout_s=_DOCKER_READY_S)
 
-    def _stop(self) -> None:
-        assert self._daemon is not None
-        self._daemon.process.terminate()
-        self._daemon.process.wait(_DOCKER_READY_S)
-        log = self.lab.path("/run/lab/dockerd.log").read_text()
+    def _place(self, kind: str) -> str:
+        return f"/run/lab/{self._name}-containerd.{kind}"
+
+    def _end(self) -> None:
+        """Kill whatever of it still runs."""
+        self.kill()
+        if self._containerd:
+            self._containerd.process.terminate()
+            self._containerd.process.wait(_DOCKER_READY_S)
+        log = self.lab.path(self._log).read_text()
         self.lab.transcript.add("dockerd", log[-3000:])
 
-    def __call__(self, *words: str, check: bool = True, timeout_s: float = 60) -> Result:
+    def launch(self) -> None:
+        """Start dockerd, without waiting until it answers."""
+        self._daemon = self.lab.start(
+            "sh", "-c", f'exec "$@" >> {self._log} 2>&1', "sh",
+            "dockerd", "--storage-driver=overlay2", f"--cgroup-parent={self.lab.cgroup}",
+            "--exec-opt=native.cgroupdriver=cgroupfs", "--shutdown-timeout=1",
+            f"--containerd={self._place('sock')}",
+            *self._options,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start dockerd, and wait until it answers."""
+        self.launch()
+        wait_until(self._ready, "dockerd's start", timeout_s=_DOCKER_READY_S, interval_s=0.1)
+
+    def stop(self) -> None:
+        """Ask dockerd to end, as a service manager does, and wait until it has."""
+        self.signal(signal.SIGTERM)
+        assert self._daemon is not None
+        self._daemon.process.wait(_DOCKER_READY_S)
+
+    def kill(self) -> None:
+        """Kill dockerd, in the midst of whatever it does, unless it has ended."""
+        if self._runs:
+            self.signal(signal.SIGKILL)
+            assert self._daemon is not None
+            self._daemon.process.wait(_DOCKER_READY_S)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send dockerd a signal."""
+        assert self._daemon is not None
+        self._daemon.process.send_signal(number)
+
+    @property
+    def _runs(self) -> bool:
+        return self._daemon is not None and self._daemon.process.poll() is None
+
+    def _ready(self) -> bool:
+        log = self.lab.path(self._log)
+        assert self._runs, f"dockerd ended:\n{log.read_text()[-3000:]}"
+        return self("version", check=False).status == 0
+
+    def __call__(
+        self, *words: str, check: bool = True, env: dict[str, str] | None = None,
+        timeout_s: float = 60,
+    ) -> Result:  # fmt: skip
         """Run the docker command, as `docker("ps")`."""
-        return self.lab.run("docker", *words, check=check, timeout_s=timeout_s)
+        argv = ("docker", f"--host=unix://{self.socket}", *words)
+        return self.lab.run(*argv, check=check, env=env, timeout_s=timeout_s)
 
     def run(
-        self, *options: str, command: Sequence[str] = SLEEP, network: str = "none"
+        self,
+        *options: str,
+        command: Sequence[str] = SLEEP,
+        network: str = "none",
+        image: str = IMAGE,
     ) -> EngineContainer:
         """Start a container that goes on beside the test.
 
         Raises:
             CommandFailed: docker refused; its stderr is in `.result`.
         """
-        words = ("run", "--detach", f"--network={network}", *options, IMAGE, *command)
+        words = ("run", "--detach", _STOP, f"--network={network}", *options, image, *command)
+        return EngineContainer(self(*words).stdout.strip(), self)
+
+    def container(self, name: str) -> EngineContainer:
+        """Return a container by its name."""
+        return EngineContainer(self("inspect", "--format", "{{.Id}}", name).stdout.strip(), self)
+
+    def create(self, *options: str, network: str = "none") -> EngineContainer:
+        """Make a container that is not started."""
+        words = ("create", _STOP, f"--network={network}", *options, IMAGE, *SLEEP)
         return EngineContainer(self(*words).stdout.strip(), self)
 
     def remove(self, *containers: str) -> None:
         """Kill and remove containers."""
         self("rm", "--force", *containers)
+
+    def remove_all(self) -> None:
+        """Kill and remove every container."""
+        containers = self("ps", "--all", "--quiet").stdout.split()
+        if containers:
+            self.remove(*containers)

@@ -53,6 +53,7 @@ _MAKE_LAB = """\
 set -e
 ip link set lo up
 mount -t tmpfs -o mode=755 lab /run
+mount -t tmpfs -o mode=1777 lab /dev/shm
 mkdir -p /run/lock /run/netns /run/user /run/lab/home
 umount /sys/fs/cgroup/unified 2>/dev/null || true
 for place in /etc /var/lib /usr/share/containers; do
@@ -105,6 +106,7 @@ class Lab(Namespace):
         cgroup: parent of every container's cgroup, as `/ocinet-lab-1a2b3c4d`.
         baseline: what the lab looked like when it was new.
         ignored: lines of snapshots with one of these words don't count.
+        engines: that run in it now.
     """
 
     def __init__(self, directory: Path, rootfs: Path, config: Config) -> None:
@@ -113,6 +115,7 @@ class Lab(Namespace):
         self.rootfs = rootfs
         self.cgroup = f"/ocinet-lab-{uuid.uuid4().hex[:8]}"
         self.ignored: tuple[str, ...] = ()
+        self.engines: list[Docker | Podman] = []
         self._config = config
         self._containers: list[Container] = []
         self._entered: list[Namespace] = []
@@ -256,11 +259,18 @@ class Lab(Namespace):
 
     def podman(self, runtime: str = "runc") -> Podman:
         """Return podman on one of the runtimes, with the busybox image in place."""
-        return Podman(self, runtime)
+        podman = Podman(self, runtime)
+        self.engines.append(podman)
+        return podman
 
-    def docker(self, *options: str) -> Docker:
-        """Return a dockerd to be started: `with lab.docker() as docker:`."""
-        return Docker(self, options)
+    def docker(self, *options: str, name: str = "") -> Docker:
+        """Return a dockerd to be started: `with lab.docker() as docker:`.
+
+        Args:
+            options: more words for dockerd.
+            name: of one beside the usual one.
+        """
+        return Docker(self, options, name)
 
     def watch(self, *options: str, env: Mapping[str, str] | None = None) -> Watcher:
         """Return a watcher to be started: `with lab.watch() as watcher:`."""

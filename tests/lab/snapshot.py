@@ -85,7 +85,10 @@ class Snapshot:
             for facet, lines in self.facets.items()
         }
         kept["rules"] = frozenset(
-            line for line in kept.get("rules", ()) if _TABLE not in line or "port-element" in line
+            line
+            for line in kept.get("rules", ())
+            if "port-element" in line
+            or not (_TABLE in line or any(f'"{name}"' in line for name in bridges))
         )
         kept["files"] = frozenset(
             line for line in kept.get("files", ()) if line.startswith(_RECORDS)

@@ -17,10 +17,21 @@ if TYPE_CHECKING:
 LOG = "/run/lab/watcher.log"
 _READY_S = 30
 _END_S = 30
+_SETTLE_S = 10  # the watcher is told of an end some time later, by podman a second
+_NOT_READ = "settings not read, the former ones hold"
+
+
+def write_settings(lab: Lab, settings: str) -> None:
+    """Write the lab's `ocinet.toml`."""
+    lab.path("/etc/ocinet").mkdir(mode=0o700, exist_ok=True)
+    lab.path("/etc/ocinet/ocinet.toml").write_text(settings)
 
 
 class Watcher:
     """`ocinet watch` beside the test; a context manager.
+
+    At the end of the block all containers of the lab's engines are removed, and
+    it must have taken down what it made for them.
 
     Args:
         lab: where it runs; its settings are `/etc/ocinet/ocinet.toml` there.
@@ -49,7 +60,11 @@ class Watcher:
     ) -> None:
         """Stop it; what it logged goes into the transcript of a failed test."""
         try:
-            if self._service and self._service.process.poll() is None:
+            if error is None and self.runs:
+                for engine in self.lab.engines:
+                    engine.remove_all()
+                self.lab.assert_no_container_left(settle_s=_SETTLE_S)
+            if self.runs:
                 self.stop()
         finally:
             self.lab.transcript.add("watcher", self.lab.path(LOG).read_text()[-6000:])
@@ -57,18 +72,25 @@ class Watcher:
     def start(self) -> None:
         """Start it, and wait until it says that it is ready."""
         ready = len(self.said("watcher ready"))
-        words = ("ocinet", "watch", "--log-format=json", "--log-level=debug", *self._options)
-        self._service = self.lab.start(
-            "env", *(f"{name}={text}" for name, text in self._env.items()),
-            "sh", "-c", f'exec "$@" >> {LOG} 2>&1', "sh", self.lab.command, *words[1:],
-        )  # fmt: skip
-        process = self._service.process
+        self.launch()
 
         def is_ready() -> bool:
-            assert process.poll() is None, f"it ended: {self.lab.path(LOG).read_text()[-3000:]}"
+            assert self.runs, f"it ended: {self.lab.path(LOG).read_text()[-3000:]}"
             return len(self.said("watcher ready")) > ready
 
         wait_until(is_ready, "the watcher's start", timeout_s=_READY_S)
+
+    def launch(self) -> None:
+        """Start it, without waiting."""
+        words = ("watch", "--log-format=json", "--log-level=debug", *self._options)
+        self._service = self.lab.start(
+            "sh", "-c", f'exec "$@" >> {LOG} 2>&1', "sh", self.lab.command, *words, env=self._env
+        )
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._service is not None and self._service.process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -99,10 +121,37 @@ class Watcher:
         lines = path.read_text().splitlines() if path.exists() else []
         return [json.loads(line) for line in lines if line.startswith("{")]
 
+    def configure(self, settings: str) -> None:
+        """Write `ocinet.toml`; it reads that when it is started or reloaded."""
+        write_settings(self.lab, settings)
+
+    def reload(self) -> None:
+        """Have it read the settings anew, and wait until it has, or says that it can't."""
+        told = [self.said("settings read"), self.said(_NOT_READ)]
+        self.signal(signal.SIGHUP)
+        wait_until(lambda: [self.said("settings read"), self.said(_NOT_READ)] != told, "the reload")
+
+    def wait_until_said(
+        self, event: str, container: str = "", *, timeout_s: float = 10
+    ) -> dict[str, Any]:
+        """Wait until it logs an event, about one container or any; returns the first."""
+        what = f"{event!r} in the watcher's log"
+        wait_until(lambda: self.said(event, container), what, timeout_s=timeout_s)
+        return self.said(event, container)[0]
+
     def said(self, event: str, container: str = "") -> list[dict[str, Any]]:
         """Return what it logged of one event, about one container or any."""
         return [
             one
             for one in self.log()
             if one["event"] == event and str(one.get("container", "")).startswith(container)
+        ]
+
+    def complaints(self, container: str = "") -> list[dict[str, Any]]:
+        """Return what it logged as a warning or an error, about one container or any."""
+        return [
+            one
+            for one in self.log()
+            if one["level"] in ("warning", "error")
+            and str(one.get("container", "")).startswith(container)
         ]

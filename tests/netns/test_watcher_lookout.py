@@ -100,6 +100,23 @@ def test_process_of_the_hosts_pids_is_taken_when_nothing_else_comes() -> None:
 
 
 @in_namespaces
+def test_passing_process_of_runc_is_never_taken() -> None:
+    """On a busy machine its first stage stays for longer than one waits with --pid=host."""
+    pose = "printf 'runc:[1:CHILD]' > /proc/$$/comm; echo; read forever"
+    words = ("unshare", "--net", "sh", "-c", pose)
+    stage = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with stage, Sleeper() as first:
+        assert stage.stdout
+        stage.stdout.readline()
+        assert find_life((stage.pid,), settled=True) is None
+        life = find_life((stage.pid, first.pid), settled=True)
+        stage.kill()
+        assert life is not None
+        life.sandbox.close()
+        assert life.process.pid == first.pid
+
+
+@in_namespaces
 def test_processes_in_the_hosts_network_are_no_sandbox() -> None:
     """The runtime itself, and whoever has gone meanwhile."""
     with Sleeper() as sleeper:

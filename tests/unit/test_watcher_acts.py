@@ -43,8 +43,11 @@ class Engine:
         self.asked["list"] += 1
         return tuple(self.containers.values())
 
-    def list_one(self, container_id: str) -> Shown | None:
-        self.asked["list one"] += 1
+    def look(self, container_id: str) -> Shown | None:
+        return self.inspect(container_id)
+
+    def glance(self, container_id: str) -> Shown | None:
+        self.asked["glance"] += 1
         return self.containers.get(container_id)
 
     def inspect(self, container_id: str) -> Shown | None:
@@ -64,6 +67,7 @@ class Wiring:
     def __init__(self) -> None:
         self.done: list[tuple[Any, ...]] = []
         self.known: set[str] = set()
+        self.names: dict[str, str] = {}
         self.failures: list[OcinetError] = []
 
     def attach(
@@ -80,6 +84,9 @@ class Wiring:
 
     def is_known(self, container_id: str) -> bool:
         return container_id in self.known
+
+    def name_of(self, container_id: str) -> str:
+        return self.names.get(container_id, container_id[:6])
 
     def ended(self, container_id: str) -> bool:
         if container_id not in self.known:
@@ -109,8 +116,8 @@ class Scene:
 
     def show(self, container: str, mode: str = "none", **changes: Any) -> Shown:
         """Have the engine show a container, running in this process's own namespace."""
-        fields = {"pid": os.getpid(), "running": True, **changes}
-        self.engine.containers[container] = Shown(container, container[:6], mode, **fields)
+        fields = {"name": container[:6], "pid": os.getpid(), "running": True, **changes}
+        self.engine.containers[container] = Shown(container, mode=mode, **fields)
         return self.engine.containers[container]
 
     def tell(self, *events: Event) -> None:
@@ -180,7 +187,9 @@ def test_what_may_pass_is_tried_again(scene: Scene, error: OcinetError) -> None:
     scene.tell(Event("start", WEB))
     eventually(scene, lambda: bool(scene.wiring.done))
     assert [one[:2] for one in scene.wiring.done] == [("attach", WEB)]
-    assert scene.said("container not served") == []
+    # Where somebody has to do something, it is said before the last try.
+    told = ["no network"] if isinstance(error, RequestError) else []
+    assert scene.said("container not served") == told
 
 
 def test_inspect_that_fails_is_tried_again(scene: Scene) -> None:
@@ -263,7 +272,30 @@ def test_member_of_a_strangers_sandbox_is_left_alone(scene: Scene) -> None:
     scene.settings = Settings(select="labelled")
     scene.tell(Event("start", WEB), Event("start", DB))
     assert scene.wiring.done == []
-    assert scene.log == []
+    assert {one["event"] for one in scene.log} == {"container looked at"}
+
+
+def test_keys_of_a_container_on_another_network_are_said_to_count_for_nothing(
+    scene: Scene,
+) -> None:
+    """Its user may wonder; one without keys is nobody's matter."""
+    scene.show(WEB, "bridge", labels=(("ocinet.net", "lan"),))
+    scene.show(DB, "bridge")
+    scene.tell(Event("start", WEB), Event("start", WEB), Event("start", DB))
+    assert scene.said("container left alone") == [
+        "its network is bridge, not none: its ocinet.* keys count for nothing"
+    ]
+    assert scene.wiring.done == []
+
+
+def test_member_of_a_refused_owner_is_no_error_of_its_own(scene: Scene) -> None:
+    """The owner's bad label is said of the owner alone."""
+    scene.show(WEB, labels=(("ocinet.nett", "lan"),))
+    scene.show(DB, "container", target=WEB)
+    scene.tell(Event("start", WEB), Event("start", DB))
+    refused = [one["container"] for one in scene.log if one["event"] == "container not served"]
+    assert refused == [WEB]
+    assert scene.wiring.done == []
 
 
 def test_reconcile_wires_what_was_missed(scene: Scene) -> None:
@@ -314,10 +346,26 @@ def test_nothing_is_remembered_of_what_is_gone(scene: Scene) -> None:
 
 
 def test_rename_is_passed_on(scene: Scene) -> None:
-    """The id stays."""
-    scene.show(WEB)
-    scene.tell(Event("create", WEB), Event("rename", WEB, name="shop"))
+    """The id stays; a name that it asked for stays, too."""
+    scene.show(WEB, name="shop")
+    scene.show(DB, name="store", labels=(("ocinet.name", "db"),), image="plain")
+    scene.engine.images["plain"] = frozenset()
+    scene.tell(Event("rename", WEB), Event("rename", DB))
+    assert scene.wiring.done == [("rename", WEB, "shop"), ("rename", DB, "db")]
+
+
+def test_reconcile_renames_what_nobody_told(scene: Scene) -> None:
+    """Whose name is as it was is not even looked at."""
+    scene.show(WEB, name="shop")
+    scene.show(DB)
+    scene.acts.reconcile()
+    assert scene.workers.idle(_LONG_S)
+    scene.wiring.done.clear()
+    before = scene.engine.asked["inspect"]
+    scene.acts.reconcile()
+    assert scene.workers.idle(_LONG_S)
     assert scene.wiring.done == [("rename", WEB, "shop")]
+    assert scene.engine.asked["inspect"] == before + 1
 
 
 def test_disconnect_from_none_is_an_end(scene: Scene) -> None:

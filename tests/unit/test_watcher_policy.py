@@ -132,6 +132,12 @@ def test_container_connected_by_hand_is_left_alone_and_told() -> None:
     assert "docker network disconnect lan web" in decision.why
 
 
+def test_container_with_a_device_of_ours_is_left_to_its_hook() -> None:
+    """It asks for a network by that device; the default one besides would be one too many."""
+    assert decide(shown("none", devices=("ocinet.dev/net=lan",)), NOTHING, ALL) == LEAVE
+    assert decide(shown("none", devices=("vendor.com/gpu=0",)), NOTHING, ALL).act == "wire"
+
+
 def test_build_steps_are_left_alone() -> None:
     """A build has the network that it was given."""
     assert decide(shown("none", build_step=True), NOTHING, ALL) == LEAVE

@@ -100,7 +100,7 @@ def test_delayed_jobs_come_in_the_order_of_their_times(pool: Pool) -> None:
         done.append("late")
         ended.set()
 
-    pool.workers.submit("a", "late", late, delay_s=0.05)
+    pool.workers.submit("a", "late", late, delay_s=0.5)
     pool.workers.submit("b", "soon", lambda: done.append("soon"), delay_s=0.001)
     pool.workers.submit("c", "now", lambda: done.append("now"))
     assert ended.wait(_LONG_S)

@@ -1,0 +1,124 @@
+"""Docker's container:X beside the watcher: members are counted, and share to the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.machine import LAB_V4
+from lab.namespace import wait_until
+from lab.watcher import write_settings
+from podman_world import events, records
+
+if TYPE_CHECKING:
+    from lab import Lab
+
+SETTLE_S = 10
+
+
+def members(lab: Lab, owner: str) -> list[str]:
+    """Return the names of those that share a container's sandbox."""
+    shown = records(lab)
+    return sorted(name for name in shown if shown[name].get("member_of") == shown[owner]["id"])
+
+
+def test_owner_that_stops_first_leaves_its_network_to_the_member(lab: Lab) -> None:
+    """Address and port stay while the member runs; with its end all is gone."""
+    with lab.docker() as docker, lab.watch():
+        shop = docker.run("--name=shop", "--publish=8080:80")
+        address = shop.address()
+        log = docker.run("--name=log", network="container:shop")
+        assert log.namespace.sandbox == shop.namespace.sandbox
+        wait_until(lambda: members(lab, "shop") == ["log"], "the member's record")
+
+        docker("stop", "--time=0", "shop")
+
+        wait_until(lambda: records(lab)["shop"]["left"], "the owner's end")
+        with log.namespace.serve("tcp", 80):
+            assert lab.outside.ask("tcp", LAB_V4, 8080).local == (address, 80)
+        assert lab.pings(address)
+        docker("stop", "--time=0", "log")
+        lab.assert_no_container_left(settle_s=SETTLE_S)
+
+
+def test_member_that_stops_first_takes_nothing_along(lab: Lab) -> None:
+    """The owner goes on as it was, and another member can come."""
+    with lab.docker() as docker, lab.watch():
+        shop = docker.run("--name=shop")
+        address = shop.address()
+        docker.run("--name=log", network="container:shop")
+        wait_until(lambda: members(lab, "shop") == ["log"], "the member's record")
+
+        docker.remove("log")
+
+        wait_until(lambda: list(records(lab)) == ["shop"], "the member's end")
+        assert lab.pings(address)
+        docker.run("--name=second", network="container:shop")
+        wait_until(lambda: members(lab, "shop") == ["second"], "the next member's record")
+        shop.remove()
+        wait_until(lambda: records(lab)["shop"]["left"], "the owner's end")
+        assert lab.pings(address)
+
+
+def test_owner_that_restarts_takes_its_network_along(lab: Lab) -> None:
+    """As with Docker, the member stays in the old sandbox without one, until it restarts, too."""
+    with lab.docker() as docker, lab.watch():
+        shop = docker.run("--name=shop", "--publish=8080:80")
+        shop.address()
+        first = shop.namespace.sandbox
+        log = docker.run("--name=log", network="container:shop")
+        wait_until(lambda: members(lab, "shop") == ["log"], "the member's record")
+
+        docker("restart", "--time=0", "shop")
+
+        again = shop.current
+        address = again.address()
+        assert again.namespace.sandbox != first
+        with again.namespace.serve("tcp", 80):
+            wait_until(lambda: lab.outside.reaches("tcp", LAB_V4, 8080), "the port")
+            assert lab.outside.ask("tcp", LAB_V4, 8080).local == (address, 80)
+        wait_until(lambda: list(log.namespace.links()) == ["lo"], "the end of the old network")
+        (told,) = events(lab, "members lost their network")
+        assert (told["members"], told["hint"]) == ("log", "restart log")
+
+        docker("restart", "--time=0", "log")
+
+        assert log.current.namespace.sandbox == again.namespace.sandbox
+        wait_until(lambda: members(lab, "shop") == ["log"], "the member's record")
+
+
+def test_member_of_an_unwired_owner_is_left_alone_until_it_is_wired(lab: Lab) -> None:
+    """Nobody is counted in what is none of ours; once it is, the member is found."""
+    write_settings(lab, 'select = "labelled"\n')
+    with lab.docker() as docker, lab.watch() as watcher:
+        docker.run("--name=shop")
+        log = docker.run("--name=log", network="container:shop")
+        strange = docker.run("--name=strange", network="bridge")
+        other = docker.run("--name=other", network="container:strange")
+        refused = docker.run("--name=refused", "--label=ocinet.nett=lan")
+        third = docker.run("--name=third", network="container:refused")
+        for one in (log, other, third):
+            watcher.wait_until_said("container looked at", one.id)
+        assert records(lab) == {}
+        assert list(strange.namespace.links()) == ["lo", "eth0"]
+        assert [one["container"] for one in watcher.complaints()] == [refused.id]
+
+        watcher.configure('select = "all"\n')
+        watcher.reload()
+
+        wait_until(lambda: sorted(records(lab)) == ["log", "shop"], "both records")
+        assert members(lab, "shop") == ["log"]
+        assert log.address()
+
+
+def test_members_that_the_watcher_finds_at_its_start_are_counted(lab: Lab) -> None:
+    """Owner and members ran before it did."""
+    with lab.docker() as docker:
+        shop = docker.run("--name=shop")
+        docker.run("--name=log", network="container:shop")
+        docker.run("--name=web", network="container:log")
+        with lab.watch():
+            address = shop.address()
+            wait_until(lambda: members(lab, "shop") == ["log", "web"], "the members' records")
+            docker.remove("shop", "log")
+            wait_until(lambda: sorted(records(lab)) == ["shop", "web"], "their end")
+            assert lab.pings(address)

@@ -1,0 +1,48 @@
+"""Fake container engines on a UNIX socket, to be driven and broken by tests.
+
+    with FakeDocker("/tmp/x/docker.sock") as docker:
+        web = docker.create("web", labels={"ocinet.net": "lan"})
+        web.start()
+        docker.faults.cut()
+        web.kill()
+
+`FakeDocker` speaks what `docker.APIClient` and the watcher ask of Docker's Engine
+API 1.41, as dockerd 20.10 answers it; `FakePodman` what podman 4.3's `system
+service` answers, its own API included. What they answer and tell, and in which
+order, is held to the real ones by one suite, `tests/engines/contract`.
+
+They run as threads of the test's process. A container's life is the test's to
+call: `create`, `start`, `die`, `kill`, `stop`, `restart`, `rename`, `pause`, `oom`,
+`remove`, `connect`, `disconnect`, `fail_to_start`. Its first process is supplied by
+the test too: a number that is nobody's (the default), or a process in a network
+namespace, and a cgroup, of its own (`Sandboxes`).
+
+Faults are switched at any moment: those of the stream and of the answers by
+`engine.faults` (see `faults.Faults`), those of the whole engine by `engine.quit`,
+`engine.crash` and `engine.boot`.
+"""
+
+from __future__ import annotations
+
+from fake_engine.docker import FakeDocker
+from fake_engine.engine import FakeEngine
+from fake_engine.faults import ODD, Answer, Faults
+from fake_engine.inits import Init, Numbers, Sandboxes
+from fake_engine.model import FakeContainer, Image, Network, Refused
+from fake_engine.podman import FakePodman
+
+__all__ = [
+    "ODD",
+    "Answer",
+    "FakeContainer",
+    "FakeDocker",
+    "FakeEngine",
+    "FakePodman",
+    "Faults",
+    "Image",
+    "Init",
+    "Network",
+    "Numbers",
+    "Refused",
+    "Sandboxes",
+]

@@ -1,0 +1,103 @@
+"""What an engine that keeps its answers back may hold up, and what it may not."""
+
+# ruff: noqa: ARG002  # fakes are given what they have no use for
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+
+from lab.namespace import wait_until
+from ocinet.engine.model import ATTACHED, Attachment, Container, Request
+from ocinet.engine.settings import Settings
+from ocinet.watcher.acts import Acts
+from ocinet.watcher.shown import Event, Shown
+from ocinet.watcher.workers import Workers
+
+if TYPE_CHECKING:
+    from ocinet.watcher.cgroups import Life
+
+WEB = "c0ffee" * 10
+_CROWD = [f"{number:064x}" for number in range(20)]
+_LONG_S = 10
+
+
+class BusyEngine:
+    """Docker, starting a crowd: whoever inspects one of it waits for its start's end."""
+
+    kind = "docker"
+
+    def __init__(self) -> None:
+        self.started = threading.Event()
+        self.waiting = 0
+
+    def listed(self) -> tuple[Shown, ...]:
+        return ()
+
+    def look(self, container_id: str) -> Shown | None:
+        return self.inspect(container_id)
+
+    def glance(self, container_id: str) -> Shown | None:
+        return None
+
+    def inspect(self, container_id: str) -> Shown | None:
+        if container_id in _CROWD:
+            self.waiting += 1
+            self.started.wait(_LONG_S)
+        return Shown(container_id, container_id[:6], "none", pid=os.getpid(), running=True)
+
+    def carried(self, image: str) -> frozenset[tuple[str, str]] | None:
+        return None
+
+
+class Wiring:
+    """Wires nothing, and remembers whom it was to wire."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def attach(
+        self, shown: Shown, request: Request, life: Life, *, anew: bool
+    ) -> Attachment | None:
+        self.done.append(shown.id)
+        container = Container(shown.id, shown.name, "", life.process, "watcher")
+        return Attachment(container, request.mode, ATTACHED, life.sandbox.identity, "boot", "now")
+
+    def is_known(self, container_id: str) -> bool:
+        return container_id in self.done
+
+    def name_of(self, container_id: str) -> str:
+        return ""
+
+    def ended(self, container_id: str) -> bool:
+        return False
+
+    def rename(self, container_id: str, name: str) -> bool:
+        return False
+
+
+def test_looks_that_wait_for_starts_hold_no_other_container_up() -> None:
+    """A crowd is created and at once started: another container is wired all the same."""
+    engine, wiring = BusyEngine(), Wiring()
+    failures: list[BaseException] = []
+    workers = Workers(4, failures.append)
+    acts = Acts(engine, wiring, workers, None, Settings, structlog.get_logger())
+    workers.start()
+    try:
+        for container in _CROWD:
+            acts.told(Event("create", container))
+        wait_until(lambda: engine.waiting > 0, "the first look", timeout_s=_LONG_S)
+        acts.told(Event("start", WEB))
+
+        wait_until(lambda: wiring.done == [WEB], "the attach", timeout_s=_LONG_S / 4)
+
+        assert not engine.started.is_set()
+        engine.started.set()
+        assert workers.idle(_LONG_S)
+        assert engine.waiting == len(_CROWD)
+        assert failures == []
+    finally:
+        engine.started.set()
+        assert workers.stop(_LONG_S)
