@@ -1,10 +1,14 @@
 #!/bin/bash
-# Shows what ocinet does, with real runc containers in namespaces of its own:
-# the machine's network, firewall and files stay as they are.
+# Shows what ocinet does, with real containers of runc, Docker and podman in
+# namespaces of its own: the machine's network, firewall, files and processes
+# stay as they are.
+#
+#     demo/demo.sh [runc] [docker] [podman]     all three, if none is named
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 ocinet=$PWD/.venv/bin/ocinet
+parts=$PWD/demo
 
 if [ "${1:-}" != inside ]; then
     if [ "$(id -u)" -ne 0 ]; then
@@ -12,16 +16,37 @@ if [ "${1:-}" != inside ]; then
         exit 1
     fi
     place=$(mktemp -d)
+    cgroup=ocinet-demo-$$
+    demo=
+    # shellcheck disable=SC2317  # a trap is its way here
+    finish() {
+        if [ "$demo" ]; then
+            { kill -KILL "$demo" && wait "$demo"; } 2> /dev/null || true
+        fi
+        for _ in $(seq 50); do # a cgroup is busy until its last process is quite gone
+            find /sys/fs/cgroup -depth -type d \
+                \( -path "*/$cgroup" -o -path "*/$cgroup/*" \) -exec rmdir {} + 2> /dev/null && break
+            sleep 0.1
+        done
+        rm -rf "$place"
+    }
+    trap finish EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    # Everything in there ends with the first process, and that one with this shell.
+    setpriv --pdeathsig KILL -- \
+        unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc -- \
+        "demo/$(basename "$0")" inside "$place" "/$cgroup" "$@" &
+    demo=$!
     status=0
-    unshare --net --mount --propagation private -- "demo/$(basename "$0")" inside "$place" ||
-        status=$?
-    rm -rf "$place"
+    wait "$demo" || status=$?
+    demo=
     exit "$status"
 fi
 
-place=$2
-cgroup=/ocinet-demo-$$
-containers=()
+place=$2 cgroup=$3
+shift 3
 bold='' cyan='' plain=''
 if [ -t 1 ]; then
     bold=$'\033[1m' cyan=$'\033[36m' plain=$'\033[0m'
@@ -33,12 +58,28 @@ say() {
 
 # Prints a command as a user would type it.
 echo_command() {
-    printf '%s$ %s%s\n' "$cyan" "$*" "$plain"
+    local word line=
+    for word; do
+        case $word in
+        *[!a-zA-Z0-9_.:/=,@+\&-]*) line+=" '$word'" ;;
+        *) line+=" $word" ;;
+        esac
+    done
+    printf '%s$%s%s\n' "$cyan" "$line" "$plain"
 }
 
 show() {
     echo_command "$@"
     "$@"
+}
+
+# expect WORDS COMMAND...: shows the command; its output must have these words.
+expect() {
+    local words=$1
+    shift
+    echo_command "$@"
+    "$@" | tee "$place/output"
+    grep -q -e "$words" "$place/output" || fail "there is no '$words' in that"
 }
 
 ocinet() {
@@ -47,7 +88,26 @@ ocinet() {
 
 fail() {
     echo "demo: $*" >&2
+    tail -n 5 "$place"/*.log >&2 2> /dev/null || true
     exit 1
+}
+
+# wait_until WHAT COMMAND...: until the command succeeds, without a word of it.
+wait_until() {
+    local what=$1 end=$((SECONDS + 30))
+    shift
+    until "$@" > /dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || fail "$what: not after 30 s"
+        sleep 0.05
+    done
+}
+
+# serve NAME COMMAND...: goes on beside the demo; what it says is in a file.
+serve() {
+    local name=$1
+    shift
+    echo_command "$@" \&
+    "$@" < /dev/null > "$place/$name.log" 2>&1 &
 }
 
 expect_nothing() {
@@ -58,18 +118,44 @@ expect_nothing() {
     echo "no $what left"
 }
 
-# A machine of its own: an empty /run, private copies of /etc and /var/lib.
+is_unwired() {
+    [ -z "$(ocinet ps --all --quiet)" ]
+}
+
+expect_nothing_left() {
+    wait_until "the end of the wiring" is_unwired # Docker tells of an end some time later
+    show ocinet ps --all
+    expect_nothing "links" ip -oneline link show type veth
+    expect_nothing "names of namespaces" ip netns
+    expect_nothing "addresses, ports and records" find /run/ocinet/ipam /run/ocinet/ports \
+        /run/ocinet/attachments -type f -not -name 'lock' -not -name '.*'
+}
+
+# A machine of its own: an empty /run, private copies of what engines write to.
 make_machine() {
     mount -t tmpfs -o mode=755 demo /run
     mkdir -p /run/lock /run/netns
+    mount -t tmpfs demo /dev/shm
+    # Where dockerd finds AppArmor, it leaves a profile in the kernel.
+    [ ! -d /sys/kernel/security ] || mount -t tmpfs demo /sys/kernel/security
+    umount /sys/fs/cgroup/unified 2> /dev/null || true # crun refuses a hybrid tree
     local copied
-    for copied in /etc /var/lib; do
+    for copied in /etc /var/lib /usr/share/containers; do
+        [ -d "$copied" ] || continue
         mkdir -p "/run/demo/upper$copied" "/run/demo/work$copied"
         mount -t overlay demo "$copied" \
             -o "lowerdir=$copied,upperdir=/run/demo/upper$copied,workdir=/run/demo/work$copied"
     done
-    rm -rf /etc/ocinet /var/lib/ocinet
+    rm -rf /etc/ocinet /var/lib/ocinet /etc/docker/daemon.json
+    # No engine can lay an overlay over an overlay.
+    for copied in /var/lib/docker /var/lib/containers; do
+        mkdir -p "$copied"
+        mount -t tmpfs demo "$copied"
+    done
     ip link set lo up
+    unset DOCKER_HOST DOCKER_CONTEXT CONTAINER_HOST CONTAINERS_CONF
+    unset OCINET_CONFIG_DIR OCINET_STATE_DIR OCINET_RUN_DIR
+    export HOME=$place
 }
 
 make_rootfs() {
@@ -80,110 +166,17 @@ make_rootfs() {
         [ "$applet" = busybox ] || ln -s busybox "$rootfs/bin/$applet"
     done
     echo "hello from web" > "$rootfs/www/index.html"
-}
-
-# make_bundle NAME COMMAND...: what `runc spec` writes, with another command.
-make_bundle() {
-    local name=$1
-    shift
-    mkdir "$name"
-    (cd "$name" && runc spec)
-    /usr/bin/python3 - "$name" "$place/rootfs" "$cgroup/$name" "$@" <<'PYTHON'
-import json
-import sys
-
-name, rootfs, cgroup, *command = sys.argv[1:]
-with open(f"{name}/config.json") as stream:
-    config = json.load(stream)
-config["process"].update(terminal=False, args=command)
-config["root"] = {"path": rootfs, "readonly": True}
-config["mounts"] = [each for each in config["mounts"] if each["type"] != "cgroup"]
-config["linux"]["cgroupsPath"] = cgroup
-with open(f"{name}/config.json", "w") as stream:
-    json.dump(config, stream, indent=4)
-PYTHON
-}
-
-start() {
-    containers+=("$1")
-    local command=(runc run --detach --bundle "$1" "$1")
-    echo_command "${command[@]}"
-    # The container keeps what it gets here: our own output would never end.
-    "${command[@]}" < /dev/null > "$1/output" 2>&1 || fail "$(cat "$1/output")"
-}
-
-stop() {
-    show runc delete --force "$1"
-}
-
-finish() {
-    local name
-    for name in "${containers[@]}"; do
-        runc delete --force "$name" > /dev/null 2>&1 || true
-    done
-    find /sys/fs/cgroup -depth -type d -path "*$cgroup*" -exec rmdir {} + 2> /dev/null || true
-}
-
-address_of() {
-    ip netns exec "$1" ip -json -4 address show dev eth0 |
-        /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["addr_info"][0]["local"])'
+    tar -C "$rootfs" -c -f "$place/rootfs.tar" .
 }
 
 make_machine
-trap finish EXIT
 make_rootfs
 cd "$place"
-make_bundle web httpd -f -p 80 -h /www
-make_bundle client sleep 1000
-make_bundle side sleep 1000
+[ $# -gt 0 ] || set -- runc docker podman
 started=$SECONDS
-
-say "A machine with nothing but a loopback, and three plain runc bundles"
-show ip -brief address
-show ls
-
-say "Two containers that have no network of their own get one"
-show ocinet hooks add web --net bridge --publish 8080:80 --name web
-show ocinet hooks add client --net bridge --name client
-start web
-start client
-
-say "Each has an address and a default route, up before its first instruction"
-show runc exec web ip address show dev eth0
-show runc exec web ip route
-show ocinet ps
-
-say "They reach each other"
-web=$(address_of web)
-show ocinet exec client -- busybox ping -c 2 "$web"
-show runc exec client wget -q -O - "http://$web/"
-
-say "The published port answers on the host"
-show curl --silent --show-error --fail --max-time 5 http://127.0.0.1:8080/
-
-say "A container that shares web's network: their 127.0.0.1 is one"
-show ocinet hooks add side --net container:web --name side
-start side
-show runc exec side wget -q -O - http://127.0.0.1/
-
-say "Their namespaces have names"
-show ip netns
-show ip netns exec web ip -brief address
-
-say "What the kernel has: one bridge, one link per endpoint, ports as set elements"
-show ocinet network ls
-show ip -brief link
-show nft list table inet ocinet
-
-say "Stopped as runc stops them, they leave nothing"
-stop side
-stop client
-stop web
-containers=()
-show ocinet ps
-expect_nothing "links" ip -oneline link show type veth
-expect_nothing "names of namespaces" ip netns
-expect_nothing "addresses, ports and records" find /run/ocinet/ipam /run/ocinet/ports \
-    /run/ocinet/attachments -type f -not -name 'lock' -not -name '.*'
-
+for part; do
+    [ -e "$parts/$part.sh" ] || fail "there is no part $part"
+    # shellcheck source=/dev/null
+    . "$parts/$part.sh"
+done
 printf '\nDone in %s s.\n' "$((SECONDS - started))"
