@@ -78,7 +78,7 @@ class Service:
         self._notifier = notify.Notifier(environment)
         self._workers = Workers(WORKERS, self._report)
         self._lookout = Lookout(Cgroups(), self._report)
-        self._wiring = Wiring(paths, self._neighbours, self._current)
+        self._wiring = Wiring(paths, self._neighbours, self._current, self._warn)
         self._watches: dict[str, Watch] = {}
         self._askers: dict[str, Client] = {}  # for what an attach asks in passing
         self._next_collection = 0.0
@@ -253,6 +253,9 @@ class Service:
             self._log.warning("a job was left behind", longest_s=round(self._workers.longest_s()))
         for watch in self._watches.values():
             watch.join(1)
+
+    def _warn(self, container: str, warning: str) -> None:
+        self._log.warning("attached with a warning", container=container, warning=warning)
 
     def _report(self, error: BaseException) -> None:
         self._log.error("internal error", exc_info=error)

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 DOOR = "watcher"
 
 
+def _say_nothing(container_id: str, warning: str) -> None:
+    """Stand where nobody listens."""
+
+
 class Wiring:
     """Attaches and detaches by way of `ocinet.engine`; any thread may use it.
 
@@ -36,14 +40,21 @@ class Wiring:
         paths: of the installation.
         neighbours: knows what the engines have given out on bridges of theirs.
         settings: returns those in force, whatever the files say meanwhile.
+        warn: told of a container's id, and what could not be done for it but
+            need not; without, the event log alone is.
     """
 
     def __init__(
-        self, paths: Paths, neighbours: Neighbours, settings: Callable[[], Settings]
+        self,
+        paths: Paths,
+        neighbours: Neighbours,
+        settings: Callable[[], Settings],
+        warn: Callable[[str, str], None] = _say_nothing,
     ) -> None:
         self._paths = paths
         self._neighbours = neighbours
         self._settings = settings
+        self._warn = warn
 
     def attach(
         self, shown: Shown, request: Request, life: Life, *, anew: bool
@@ -68,6 +79,8 @@ class Wiring:
                 return None
             before = engine.parts.attachments.get(shown.id) if anew else None
             after = engine.attach(container, request, life.sandbox)
+            for warning in engine.warnings:
+                self._warn(shown.id, warning)
             same = before and (before.endpoints, before.ports) == (after.endpoints, after.ports)
             return None if same else after
 

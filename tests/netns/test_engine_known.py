@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from namespaces import in_namespaces
-from netns.kit import Host, eth0, on, open_sandbox, records
+from namespaces import addresses_json, in_namespaces, link_json, run
+from netns.kit import Host, eth0, on, open_sandbox, records, snapshot, tcp
 from netns.test_engine_sharing import join
 from ocinet.engine.steps import ConfigureInside
 
@@ -92,3 +92,33 @@ def test_rename_is_known_wherever_the_name_stands() -> None:
         assert names(host) == {"web-id": "shop", "side-id": "till"}
         with host.engine() as engine:
             assert engine.parts.attachments.find("shop").container.id == "web-id"
+
+
+@in_namespaces
+def test_prepared_network_is_there_before_its_first_container() -> None:
+    """Bridge, address and rules; a second time there is nothing to do."""
+    with Host() as host:
+        with host.engine() as engine:
+            assert engine.prepare("lan")
+            assert not engine.prepare("lan")
+        bridge = link_json("br-lan")
+        assert bridge
+        assert "UP" in bridge["flags"]
+        assert [one["local"] for one in addresses_json("br-lan")] == ["10.9.0.1"]
+        before = snapshot()
+        host.up("web")
+        host.stop("web")
+        assert snapshot() == before
+
+
+@in_namespaces
+def test_prepare_restores_what_was_flushed() -> None:
+    """Ports of containers that run are among it."""
+    with Host() as host:
+        host.up("web", on("lan", publish=(tcp(8080),)))
+        rules = snapshot()["rules"]
+        run("nft flush ruleset")
+        with host.engine() as engine:
+            assert engine.prepare("lan")
+        assert snapshot()["rules"] == rules
+        assert "8080" in str(rules)
