@@ -63,7 +63,7 @@ def _configure_create(parser: Parser) -> None:
         "ocinet network create lan",
         "ocinet network create --subnet 10.9.0.0/24 --ip-range 10.9.0.128/25 lan",
         "ocinet network create --subnet 10.9.0.0/24 --subnet fd00:9::/64 dual",
-        "ocinet network create --bridge docker0 --unmanaged --ip-range 172.17.200.0/24 dock",
+        "ocinet network create --bridge docker0 --unmanaged dock",
     )
 
 
