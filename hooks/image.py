@@ -89,7 +89,7 @@ def _find_record(directory: str, container_id: str) -> dict[str, Any]:
     start = f'{{"id":"{container_id}"'.encode()
     for name in _LISTS:
         try:
-            data = _read(f"{directory}/{name}", _LONGEST_LIST)
+            data = read_file(f"{directory}/{name}", _LONGEST_LIST)
         except FileNotFoundError:
             continue
         begin = data.find(start)
@@ -113,7 +113,7 @@ def _carried(images: str, image: str) -> frozenset[tuple[str, str]]:
     if "manifest" not in manifests:
         raise RequestError("", f"image {image} has no manifest")
     for name in manifests:
-        _collect_pairs(_read(f"{images}/{image}/{name}", MAX_BYTES), found)
+        collect_pairs(read_file(f"{images}/{image}/{name}", MAX_BYTES), found)
     return frozenset(found)
 
 
@@ -126,7 +126,7 @@ def _is_manifest(name: str) -> bool:
     return name.startswith("manifest")
 
 
-def _collect_pairs(data: bytes, found: set[tuple[str, str]]) -> None:
+def collect_pairs(data: bytes, found: set[tuple[str, str]]) -> None:
     """Add every pair of texts anywhere in a document, whatever object it is in.
 
     podman's parser takes `annotations` in any case and joins repeated ones, so
@@ -157,7 +157,13 @@ def _collect_pairs(data: bytes, found: set[tuple[str, str]]) -> None:
         raise RequestError("", "a manifest is not JSON")
 
 
-def _read(path: str, longest: int) -> bytes:
+def read_file(path: str, longest: int) -> bytes:
+    """Return the whole of a file.
+
+    Raises:
+        RequestError: it is longer than that many bytes.
+        OSError: it can't be read.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         if os.fstat(fd).st_size > longest:

@@ -16,27 +16,27 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.paths import VARIABLES
-from ocinet.hooks.stage import REGISTERED_TIMEOUT_S
+from ocinet.base.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Any
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 UP_STAGES = ("createRuntime", "prestart")
 DOWN_STAGE = "poststop"
+REGISTERED_TIMEOUT_S = 30  # the hook's own deadline leaves time to undo before that
 _FLAGS = ("-I", "-S")
 _SCRIPT_TAIL = "/ocinet/hooks/hook.py"
 _ELF = b"\x7fELF"
 _WHAT = "cannot register the hook"
 
 
-@dataclass(frozen=True)
-class Registration:
+class Registration(Value):
     """What every entry of one registration has in common.
 
     Attributes:

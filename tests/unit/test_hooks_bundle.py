@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ocinet.base.errors import NotFoundError, RequestError
 from ocinet.engine.model import Attachment, Container, EndpointRequest, Request
 from ocinet.engine.request import parse_annotations
-from ocinet.hooks.bundle import add, apply, remove, restore
+from ocinet.hooks.bundle import add, remove
+from ocinet.hooks.edit import apply, restore
 from ocinet.hooks.registration import Registration, is_ours
 
 if TYPE_CHECKING:
@@ -292,6 +293,14 @@ def test_add_without_request_refuses_wrong_annotations(tmp_path: Path) -> None:
         add(bundle, None, REGISTRATION, _find)
 
 
+def test_apply_takes_out_keys_that_are_not_in_the_request() -> None:
+    """What an image has brought is not there for the hook to find; others' keys are."""
+    config = {**CONFIG, "annotations": {"ocinet.publish": "22:22", "ocinet.evil": "1", "a": "b"}}
+    edited = apply(config, "bridge", {"ocinet.net": "lan"}, {}, by="wrapper")
+    assert edited["annotations"].pop("ocinet.bundle")
+    assert edited["annotations"] == {"ocinet.net": "lan", "a": "b"}
+
+
 def test_add_at_unknown_stage_is_refused(tmp_path: Path) -> None:
     """Only the stages that run outside the container can wire it."""
     with pytest.raises(RequestError, match="use createRuntime or prestart"):
@@ -328,8 +337,8 @@ _configs: st.SearchStrategy[Json] = st.fixed_dictionaries(
 @_patient
 @given(
     _configs,
-    st.sampled_from(["bridge", "none", "host", "container"]),
-    st.sampled_from(["bridge", "none", "host", "container"]),
+    st.sampled_from(["bridge", "none", "host", "container", ""]),
+    st.sampled_from(["bridge", "none", "host", "container", ""]),
     st.sampled_from(["createRuntime", "prestart"]),
 )
 def test_restore_of_applied_config_is_the_config(
@@ -345,3 +354,5 @@ def test_restore_of_applied_config_is_the_config(
     assert restore(again) == config
     assert restore(config) == config
     assert json.loads(json.dumps(edited)) == edited
+    if not mode:
+        assert edited["linux"] == before["linux"]

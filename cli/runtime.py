@@ -1,0 +1,94 @@
+"""runtime install, uninstall: a runtime for engines that gives containers networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocinet.base.errors import RequestError
+from ocinet.cli.commands import Command
+from ocinet.cli.parser import Parser, add_switch, add_text
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ocinet.cli.console import Console
+    from ocinet.hooks.placing import Installed
+
+_DAEMON_JSON = "/etc/docker/daemon.json"
+_NAME = "ocinet"
+_RUNTIME = "runc"
+_RELOAD = "to make dockerd take it: systemctl reload docker, or kill -HUP of its process"
+_RESTART = "dockerd knows the runtime until it is restarted: systemctl restart docker"
+
+
+def _configure_place(parser: Parser) -> None:
+    says = f"name that engines know the runtime by (default: {_NAME})"
+    parser.add_argument("--name", metavar="NAME", default=_NAME, help=says)
+    says = "absolute path of the launcher (default: /usr/local/sbin/NAME-runtime)"
+    add_text(parser, "--launcher", metavar="PATH", says=says)
+
+
+def _configure_install(parser: Parser) -> None:
+    says = f"runtime that does the work: runc, crun or an absolute path (default: {_RUNTIME})"
+    parser.add_argument("--runtime", metavar="RUNTIME", default=_RUNTIME, help=says)
+    _configure_place(parser)
+    says = f"name it in Docker's daemon.json (default without FILE: {_DAEMON_JSON})"
+    parser.add_argument("--docker", metavar="FILE", nargs="?", const=_DAEMON_JSON, help=says)
+    says = "with --docker: for containers that name no runtime, too"
+    add_switch(parser, "--default", says=says)
+    parser.examples(
+        "ocinet runtime install --docker && systemctl reload docker",
+        "ocinet runtime install --runtime crun --name ocinet-crun --docker",
+        "podman --runtime /usr/local/sbin/ocinet-runtime run --network=none …",
+    )
+
+
+def _install(arguments: Namespace, console: Console) -> None:
+    from ocinet.hooks.launcher import Wanted, install
+    from ocinet.hooks.registration import resolve
+
+    if arguments.default and arguments.docker is None:
+        raise RequestError("", "--default is about Docker", "say --docker, too")
+    wanted = Wanted(
+        runtime=arguments.runtime,
+        name=arguments.name,
+        path=arguments.launcher or "",
+        docker=arguments.docker or "",
+        default=arguments.default,
+    )
+    done = install(wanted, resolve(console.environment))
+    _report(done, console)
+    if wanted.docker in done.changed:
+        console.say(_RELOAD)
+
+
+def _configure_uninstall(parser: Parser) -> None:
+    _configure_place(parser)
+    says = "take it out of this daemon.json, too (default: of those that install was told of; "
+    says += f"without FILE: {_DAEMON_JSON})"
+    parser.add_argument("--docker", metavar="FILE", nargs="?", const=_DAEMON_JSON, help=says)
+
+
+def _uninstall(arguments: Namespace, console: Console) -> None:
+    from ocinet.hooks.launcher import DockerFile, launcher_path, uninstall
+
+    launcher = arguments.launcher or launcher_path(arguments.name)
+    docker = DockerFile(arguments.docker, arguments.name) if arguments.docker else None
+    done = uninstall(launcher, docker)
+    _report(done, console)
+    if set(done.changed) - {launcher}:
+        console.say(_RESTART)
+
+
+def _report(done: Installed, console: Console) -> None:
+    """Print the files that changed, and say what is in the way."""
+    for path in done.changed:
+        console.print(path)
+    for warning in done.warnings:
+        console.say(f"ocinet: {warning}")
+
+
+COMMANDS = {
+    "runtime install": Command(_configure_install, _install),
+    "runtime uninstall": Command(_configure_uninstall, _uninstall),
+}

@@ -1,0 +1,245 @@
+"""What Docker's own files tell of a container: its network mode, labels and ports.
+
+The `config.json` that Docker makes for a container without a network is the
+same as for one on a bridge, so who it is must be read where Docker keeps it. By
+file alone: asking its API about a container that it is just starting waits for
+ever, and at boot containers start before the API listens.
+
+    ROOT/containers/ID/config.v2.json    {"ID", "Name": "/web", "Image": "sha256:…",
+                                          "Driver": "overlay2", "Config": {"Labels": {}},
+                                          "NetworkSettings": {"Networks": {"none": {}}}}
+    ROOT/containers/ID/hostconfig.json   {"NetworkMode": "none", "PortBindings": {}}
+    ROOT/image/DRIVER/imagedb/content/sha256/HEX    the image's config
+"""
+
+from __future__ import annotations
+
+import os
+
+from ocinet.base.errors import OcinetError, RequestError
+from ocinet.base.jsontext import MAX_BYTES, loads
+from ocinet.base.names import check_container
+from ocinet.base.value import Value
+from ocinet.hooks.image import collect_pairs, read_file
+from ocinet.hooks.state import hooks_of, read_input
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    Json = dict[str, Any]
+
+NONE = "none"
+_SETKEY = "libnetwork-setkey"
+# What every container has of its own there, unless its user mounts another one.
+_OWN_FILES = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
+_NAMESPACES = ("moby", "plugins.moby")  # that Docker calls its own in containerd
+_SHA256 = "sha256:"
+_HEX = frozenset("0123456789abcdef")
+_ID_LENGTH = 64
+
+
+class DockerContainer(Value):
+    """A container as Docker's files have it.
+
+    Attributes:
+        name: without Docker's slash; "" if it is none that we could use.
+        mode: `--network`: none, host, bridge, container:ID, a network's name.
+        networks: that it is connected to.
+        keys: labels, and annotations over them; its image's among them.
+        bindings: `HostConfig.PortBindings`.
+        exposed: ports that are to be published although nothing binds them (-P).
+        devices: CDI devices that it asks for.
+        build_step: whether it is a step of an image's build.
+        networking: False if Docker was told to keep its hands off its sandbox.
+        root: Docker's data directory.
+        driver: the storage driver.
+        image: the image's id.
+    """
+
+    name: str = ""
+    mode: str = ""
+    networks: tuple[str, ...] = ()
+    keys: tuple[tuple[str, str], ...] = ()
+    bindings: Mapping[str, Any] = {}  # nobody changes what a `Value` holds
+    exposed: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    build_step: bool = False
+    networking: bool = True
+    root: str = ""
+    driver: str = ""
+    image: str = ""
+
+    def carried(self) -> frozenset[tuple[str, str]] | None:
+        """Return every pair of texts in the image's config, labels among them.
+
+        Returns:
+            None if it can't be told: images of containerd's store are elsewhere.
+        """
+        digest = self.image.removeprefix(_SHA256)
+        if digest == self.image or not _HEX.issuperset(digest) or "/" in self.driver:
+            return None
+        found: set[tuple[str, str]] = set()
+        path = f"{self.root}/image/{self.driver}/imagedb/content/sha256/{digest}"
+        try:
+            collect_pairs(read_file(path, MAX_BYTES), found)
+        except (OcinetError, OSError):
+            return None
+        return frozenset(found)
+
+
+def find_docker(config: Json, container_id: str) -> DockerContainer | None:
+    """Find out what Docker knows of a container.
+
+    Args:
+        config: of the bundle.
+        container_id: whole.
+
+    Returns:
+        None if it is none of Docker's, or its files are not as they are known
+        to be; `is_dockers` tells these two apart.
+    """
+    if len(container_id) != _ID_LENGTH or not _HEX.issuperset(container_id):
+        return None
+    found = (read_docker(root, container_id) for root in dict.fromkeys(_roots(config)))
+    return next((one for one in found if one), None)
+
+
+def read_docker(root: str, container_id: str) -> DockerContainer | None:
+    """Read what Docker knows of a container from its data directory.
+
+    Args:
+        root: the data directory.
+        container_id: whole, and safe as a file name.
+
+    Returns:
+        None if it is not there, or not as it is known to be.
+    """
+    directory = f"{root}/containers/{container_id}"
+    try:
+        state = _read(f"{directory}/config.v2.json")
+        if state["ID"] == container_id:
+            return _parse(state, _read(f"{directory}/hostconfig.json"), root)
+    except (OcinetError, OSError, LookupError, TypeError, AttributeError):
+        pass
+    return None
+
+
+def is_dockers(config: Json, bundle: str) -> bool:
+    """Tell whether a bundle is Docker's, for all that it looks like.
+
+    Not only containers: Docker runs its plugins with the default runtime, too.
+    """
+    parts = bundle.rsplit("/", 2)
+    return (
+        (len(parts) == 3 and parts[1] in _NAMESPACES)
+        or any(is_setkey(entry) for _, entry in hooks_of(config))
+        or any(len(root) > 1 for root in _mounted_roots(config))
+    )
+
+
+def is_setkey(entry: object) -> bool:
+    """Tell the hook by which Docker, up to 25, takes hold of a container's sandbox."""
+    arguments = entry.get("args") if isinstance(entry, dict) else None
+    return isinstance(arguments, list) and arguments[:1] == [_SETKEY]
+
+
+def _roots(config: Json) -> Iterator[str]:
+    """Yield where Docker's data directory may be, the surest first.
+
+    The root file system lies below it with every storage driver; only with
+    containerd's image store it may lie elsewhere.
+    """
+    root = config.get("root")
+    path = root.get("path") if isinstance(root, dict) else None
+    if isinstance(path, str) and path.startswith("/"):
+        while (path := path.rpartition("/")[0]) != "":
+            yield path
+    yield from _mounted_roots(config)
+
+
+def _mounted_roots(config: Json) -> Iterator[str]:
+    """Yield what ROOT is by the mounts of `ROOT/containers/ID/hosts` and its like.
+
+    The ID there may be another container's: whoever shares X's network has X's files.
+    """
+    mounts = config.get("mounts")
+    for mount in mounts if isinstance(mounts, list) else ():
+        if not isinstance(mount, dict) or mount.get("destination") not in _OWN_FILES:
+            continue
+        parts = str(mount.get("source", "")).rsplit("/", 3)
+        if len(parts) == 4 and parts[1] == "containers" and len(parts[2]) == _ID_LENGTH:
+            yield parts[0]
+
+
+def _read(path: str) -> Json:
+    """Read a file of Docker's; one that somebody else could have written is none."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(fd)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise RequestError("", f"{path} may be somebody else's")
+        document = loads(read_input(fd), path)
+    finally:
+        os.close(fd)
+    if not isinstance(document, dict):
+        raise TypeError
+    return document
+
+
+def _parse(state: Json, host: Json, root: str) -> DockerContainer:
+    config = state["Config"]
+    keys = {**(config.get("Labels") or {}), **(host.get("Annotations") or {})}
+    exposed = config.get("ExposedPorts") or {} if host.get("PublishAllPorts") else {}
+    return DockerContainer(
+        name=_name(state.get("Name")),
+        mode=host["NetworkMode"],
+        networks=tuple((state.get("NetworkSettings") or {}).get("Networks") or {}),
+        keys=tuple((str(key), str(text)) for key, text in keys.items()),
+        bindings=host.get("PortBindings") or {},
+        exposed=tuple(exposed),
+        devices=cdi_devices(host),
+        build_step=is_build_step(host, config, str(state.get("Image", ""))),
+        networking=not config.get("NetworkDisabled"),
+        root=root,
+        driver=str(state.get("Driver", "")),
+        image=str(state.get("Image", "")),
+    )
+
+
+def cdi_devices(host: Json) -> tuple[str, ...]:
+    """Return the CDI devices that a `HostConfig` asks for; Docker has them since 25."""
+    return tuple(
+        str(name)
+        for request in host.get("DeviceRequests") or ()
+        if request.get("Driver") == "cdi"
+        for name in request.get("DeviceIDs") or ()
+    )
+
+
+def is_build_step(host: Json, config: Json, image: str) -> bool:
+    """Tell the steps of Docker's classic builder, which are containers like anybody's.
+
+    No mark alone would do, but nobody's container has all four: the builder
+    names the image of the step before by its id, keeps no log and no health
+    check, and says nothing of restarts. BuildKit's steps are no containers.
+
+    Args:
+        host: `HostConfig`, as in a file or from the API.
+        config: `Config`, likewise.
+        image: the image's id.
+    """
+    return (
+        (host.get("LogConfig") or {}).get("Type") == "none"
+        and (config.get("Healthcheck") or {}).get("Test") == ["NONE"]
+        and (host.get("RestartPolicy") or {}).get("Name") == ""
+        and config.get("Image") == image
+    )
+
+
+def _name(name: object) -> str:
+    try:
+        return check_container(name.removeprefix("/")) if isinstance(name, str) else ""
+    except RequestError:
+        return ""

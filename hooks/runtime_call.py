@@ -1,0 +1,100 @@
+"""The command line of an OCI runtime, as far as the wrapper must understand it.
+
+    runc [GLOBAL OPTION]… create [OPTION]… ID
+    crun [GLOBAL OPTION]… run [OPTION]… ID
+
+Options come before the word that they are for, in all runtimes. runc, as every
+Go program, takes `-root X` for `--root X`; crun takes `-bDIR`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ocinet.base.value import Value
+from ocinet.hooks.state import CONFIG
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERBS = ("create", "run")  # that make a container of a bundle
+# Options that have a value, of runc and crun, in front of the verb and behind it.
+# All others stand alone, or have their value behind a `=`.
+GLOBAL_OPTIONS = ("root", "log", "log-format", "log-level", "criu", "rootless", "cgroup-manager")
+_OWN_OPTIONS = ("bundle", "b", "config", "f", "console-socket", "pid-file", "pidfd-socket",
+                "preserve-fds")  # fmt: skip
+
+
+class RuntimeCall(Value):
+    """What a runtime was told to do.
+
+    Attributes:
+        verb: create or run; "" for everything that is not the wrapper's matter,
+            and for what the runtime will not understand either.
+        id: the container's.
+        bundle: absolute.
+        config: absolute path of the config; the bundle's, unless crun is told
+            of another one.
+        pid_file: where the runtime shall write the process's id, absolute, or "".
+        log: where the runtime shall write its own errors, or "".
+        log_format: text or json.
+        options: the words in front of the verb, for other calls of the kind.
+    """
+
+    verb: str = ""
+    id: str = ""
+    bundle: str = ""
+    config: str = ""
+    pid_file: str = ""
+    log: str = ""
+    log_format: str = "text"
+    options: tuple[str, ...] = ()
+
+
+def parse_runtime_call(arguments: Sequence[str], cwd: str) -> RuntimeCall:
+    """Read a runtime's arguments.
+
+    Args:
+        arguments: without the runtime's own name.
+        cwd: what relative paths are relative to.
+    """
+    given, rest = _split_options(arguments, GLOBAL_OPTIONS)
+    if not rest or rest[0] not in VERBS:
+        return RuntimeCall()
+    own, operands = _split_options(rest[1:], _OWN_OPTIONS)
+    if len(operands) != 1:
+        return RuntimeCall()
+    bundle = os.path.join(cwd, own.get("bundle", own.get("b", "")))
+    bundle = bundle.rstrip("/") or "/"
+    other, pid_file = own.get("config", own.get("f", "")), own.get("pid-file", "")
+    return RuntimeCall(
+        verb=rest[0],
+        id=operands[0],
+        bundle=bundle,
+        config=os.path.join(cwd, other) if other else f"{bundle}/{CONFIG}",
+        pid_file=os.path.join(cwd, pid_file) if pid_file else "",
+        log=given.get("log", ""),
+        log_format=given.get("log-format", "text"),
+        options=tuple(arguments[: len(arguments) - len(rest)]),
+    )
+
+
+def _split_options(
+    words: Sequence[str], with_value: tuple[str, ...]
+) -> tuple[dict[str, str], Sequence[str]]:
+    """Return the options that have a value, and the words behind all options."""
+    found = {}
+    index = 0
+    while index < len(words) and words[index][:1] == "-":
+        word = words[index]
+        index += 1
+        name, equals, value = word[2 if word[:2] == "--" else 1 :].partition("=")
+        if name in with_value:
+            if not equals:
+                value = words[index] if index < len(words) else ""
+                index += 1
+            found[name] = value
+        elif word[:2] in ("-b", "-f") and word[2:3] in ("/", "."):
+            found[word[1]] = word[2:]
+    return found, words[index:]

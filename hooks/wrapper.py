@@ -1,0 +1,292 @@
+"""The runtime wrapper: what `ocinet-runtime create` does around the runtime's create.
+
+Docker, podman, containerd and people call it in a runtime's place. If the
+container is one of ours, its `config.json` is edited before the runtime reads
+it, and its sandbox is wired when the runtime is done: nobody can start the
+container before we have ended. All others, and all that the runtime will refuse
+anyway, is the runtime's alone.
+
+A hook would do as well, and does so where there is no `--pid-file`. But it would
+be one more process to start, and crun and podman throw away what a hook says.
+Here the engine is loaded while the runtime works, and a create that fails has
+nothing to be taken down.
+
+Whose container it is, is read from files: Docker holds the container's lock
+meanwhile, and is not listening yet when it starts containers at boot.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ocinet.base.errors import OcinetError, RequestError
+from ocinet.base.jsontext import dumps, loads
+from ocinet.base.paths import VARIABLES, Paths
+from ocinet.base.value import Value
+from ocinet.hooks import child
+from ocinet.hooks.docker_files import NONE, find_docker
+from ocinet.hooks.image import read_file
+from ocinet.hooks.runtime_call import parse_runtime_call
+
+# What only our own containers need is imported when it is known that it is one:
+# under Docker's `default-runtime` most are not.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from ocinet.base.clock import Process
+    from ocinet.engine.sandbox import Sandbox
+    from ocinet.hooks.docker_files import DockerContainer
+    from ocinet.hooks.injection import Injected, Site
+    from ocinet.hooks.runtime_call import RuntimeCall
+    from ocinet.hooks.stage import Wiring
+
+    Json = dict[str, Any]
+
+_LONGEST_CONFIG = 16 << 20  # an engine's own limit is the kernel's for arguments: 2 MiB
+_NO_FILES = ("journald:", "syslog:")  # other places that crun logs to
+_FAILED = 1
+
+
+class Runtime:
+    """The program that is wrapped; tests have another."""
+
+    def become(self, program: str, arguments: Sequence[str]) -> int:
+        """Become it; never comes back."""
+        child.become(program, arguments)
+
+    def run(
+        self, program: str, arguments: Sequence[str], meanwhile: Callable[[], object] | None = None
+    ) -> int:
+        """Run it to its end, and return its exit status; see `child.run`."""
+        return child.run(program, arguments, meanwhile)
+
+
+def _open_engine(paths: Paths) -> Wiring:
+    from ocinet.engine.engine import Engine
+    from ocinet.hooks.stage import TIMEOUT_S
+
+    return Engine.open(paths, timeout_s=TIMEOUT_S)
+
+
+def _load_engine() -> None:
+    import ocinet.engine.engine  # noqa: F401  # so that it is there when the runtime is done
+
+
+class _Job(Value):
+    """One create, and who does what for it.
+
+    Attributes:
+        call: of the runtime.
+        program: the real one.
+        arguments: that it gets.
+        site: where we are.
+        runtime: runs it.
+        open_engine: builds the engine.
+    """
+
+    call: RuntimeCall
+    program: str
+    arguments: Sequence[str]
+    site: Site
+    runtime: Runtime
+    open_engine: Callable[[Paths], Wiring]
+
+
+def main(
+    words: Sequence[str],
+    *,
+    runtime: Runtime | None = None,
+    open_engine: Callable[[Paths], Wiring] = _open_engine,
+) -> int:
+    """Do what a runtime was told to do, with our part in the container.
+
+    Args:
+        words: `NAME=VALUE` for our own environment, the runtime's absolute
+            path, and its arguments.
+        runtime: runs the real one.
+        open_engine: builds the engine.
+
+    Returns:
+        The runtime's exit status, or 1 if the container must not be made.
+    """
+    runtime = runtime or Runtime()
+    environment, program, arguments = _split_words(words)
+    call = parse_runtime_call(arguments, os.getcwd())
+    try:
+        config = _read_config(call.config) if call.verb else None
+        docker = None if config is None else find_docker(config, call.id)
+        if config is None or (docker and docker.mode != NONE):
+            return runtime.become(program, arguments)
+        job = _Job(call, program, arguments, _site(environment), runtime, open_engine)
+        return _make(job, config, docker)
+    except OcinetError as error:
+        return _refuse(str(error), call)
+    except Exception as error:  # noqa: BLE001  # the edge: an engine shows one line, no traceback
+        from ocinet.hooks.stage import place
+
+        return _refuse(f"internal error: {type(error).__name__}: {error}{place(error)}", call)
+
+
+def _make(job: _Job, config: Json, docker: DockerContainer | None) -> int:
+    """Have a container made that may be one of ours."""
+    from ocinet.hooks.injection import inject
+
+    call = job.call
+    attaches = call.verb == "create" and call.pid_file != ""
+    injected = inject(config, call, docker, job.site, up_hook=not attaches)
+    # `run` stays for as long as the container lives, with its terminal: there
+    # must be no process between. What crun leaves of a failed one is gc's.
+    if injected is None or call.verb == "run":
+        return job.runtime.become(job.program, job.arguments)
+    if not attaches:
+        return _create_with_hook(job)
+    status = job.runtime.run(job.program, job.arguments, _load_engine)
+    if status == 0:
+        _attach_or_delete(job, injected)
+    return status
+
+
+def _split_words(words: Sequence[str]) -> tuple[dict[str, str], str, Sequence[str]]:
+    environment = {}
+    index = 0
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name not in VARIABLES:
+            break
+        environment[name] = value
+        index += 1
+    return environment, words[index], words[index + 1 :]
+
+
+def _read_config(path: str) -> Json | None:
+    """Return a config, or None where the runtime has more to say about what is wrong."""
+    try:
+        config = loads(read_file(path, _LONGEST_CONFIG), path, _LONGEST_CONFIG)
+    except (OcinetError, OSError):
+        return None
+    return config if isinstance(config, dict) else None
+
+
+def _site(environment: dict[str, str]) -> Site:
+    """Return where we are; hooks run by this interpreter, from beside this file."""
+    from ocinet.base.events import EventLog
+    from ocinet.hooks.injection import Site
+    from ocinet.hooks.registration import SEARCH_PATH, Registration
+
+    paths = Paths.from_environment(environment)
+    script = f"{__file__.rpartition('/')[0]}/hook.py"
+    given = (f"{name}={value}" for name, value in environment.items())
+    registration = Registration(sys.executable, script, (f"PATH={SEARCH_PATH}", *given))
+    return Site(paths, EventLog(paths.run), registration)
+
+
+def _create_with_hook(job: _Job) -> int:
+    """Run a create that attaches by a hook; crun runs no poststop if it fails then."""
+    status = job.runtime.run(job.program, job.arguments)
+    if status:
+        from ocinet.hooks.stage import take_down
+        from ocinet.hooks.state import State
+
+        try:
+            take_down(State(job.call.id), job.site.paths, job.site.log, job.open_engine)
+        except OcinetError:
+            return status  # it is in the event log; the engine must hear why create failed
+    return status
+
+
+def _attach_or_delete(job: _Job, injected: Injected) -> None:
+    """Attach the container that the runtime has created; without a network it must not stay.
+
+    Raises:
+        OcinetError: it can't be attached; it is gone again.
+    """
+    try:
+        _attach(job, injected)
+    except BaseException:
+        job.runtime.run(job.program, (*job.call.options, "delete", "--force", job.call.id))
+        raise
+
+
+def _attach(job: _Job, injected: Injected) -> None:
+    from ocinet.engine.model import Container
+    from ocinet.hooks.injection import refused
+
+    call, site, request = job.call, job.site, injected.request
+    name = request.name or call.id[:12]
+    try:
+        process = _process_of(call.pid_file)
+        sandbox = _open_sandbox(process, injected)
+        try:
+            engine = job.open_engine(site.paths)
+        except OcinetError:
+            sandbox.close()
+            raise
+    except OcinetError as error:
+        raise refused(error, name, call, site) from error
+    # No bundle: what the runtime will call it at poststop can't be known here.
+    container = Container(call.id, name, "", process, "wrapper")
+    with sandbox, engine:
+        engine.attach(container, request, sandbox)  # it logs what fails in there itself
+
+
+def _process_of(pid_file: str) -> Process:
+    """Return the container's first process, by the file that the runtime has just written.
+
+    Raises:
+        RequestError: the process is gone, or is not of this create.
+    """
+    from ocinet.base.clock import Process
+
+    try:
+        pid = int(read_file(pid_file, 64))
+    except (OSError, ValueError) as error:
+        raise RequestError("", f"{pid_file} has no process id: {error}") from error
+    process, own = Process.of(pid), Process.of(os.getpid())
+    if process is None:
+        raise RequestError("", f"process {pid} is gone")
+    if own and process.start_time < own.start_time:
+        raise RequestError("", f"process {pid} is older than this create: it is another one")
+    return process
+
+
+def _open_sandbox(process: Process, injected: Injected) -> Sandbox:
+    from ocinet.engine.sandbox import Sandbox
+
+    sandbox = Sandbox.open_process(process)
+    if injected.sandbox in ("", sandbox.identity):
+        return sandbox
+    sandbox.close()
+    raise RequestError("", f"its sandbox is not that of {injected.request.target}: that has been "
+                       "restarted", "start it again")  # fmt: skip
+
+
+def _refuse(line: str, call: RuntimeCall) -> int:
+    """Say why there is no container: on stderr, and where engines look for it."""
+    from ocinet.hooks.stage import say
+
+    say(line)
+    if call.log and not call.log.startswith(_NO_FILES):
+        _append(call.log.removeprefix("file:"), f"ocinet: {line}", call.log_format)
+    return _FAILED
+
+
+def _append(path: str, message: str, log_format: str) -> None:
+    """Write one line of error as a runtime writes its own; a log that can't be written is none."""
+    from ocinet.base.clock import now
+
+    record = {"level": "error", "msg": " ".join(message.splitlines()), "time": now()}
+    if log_format == "json":
+        line = dumps(record)
+    else:
+        line = f"time={dumps(record['time'])} level=error msg={dumps(record['msg'])}"
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(fd, f"{line}\n".encode())
+        finally:
+            os.close(fd)
+    except OSError:
+        return

@@ -1,0 +1,63 @@
+"""The wrapper's imports are a budget, too: the hook's, and `_ctypes` where there is a child."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from unit.test_hook_imports import _budget, _imported
+
+import ocinet.hooks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_wrapper_imports_nothing_beyond_the_hooks_budget() -> None:
+    """A create that is wired costs what the hook's table says."""
+    imported = _imported("ocinet.hooks.wrapper", "ocinet.hooks.injection", "ocinet.engine.engine")
+    foreign = {name for name in imported if name.partition(".")[0] != "ocinet"}
+    assert foreign <= _budget(), f"beyond the budget: {sorted(foreign - _budget())}"
+
+
+def test_create_that_is_not_ours_leaves_the_rest_out() -> None:
+    """Under `default-runtime` most containers are Docker's: they wait for nothing of ours."""
+    imported = _imported("ocinet.hooks.wrapper")
+    assert not {name for name in imported if name.startswith(("ocinet.engine", "ocinet.ipam"))}
+    assert "ocinet.hooks.stage" not in imported
+    assert "_socket" not in imported
+
+
+@pytest.mark.parametrize(("mode", "loads"), [("bridge", False), ("none", True)])
+def test_container_with_a_network_of_dockers_waits_for_nothing(
+    tmp_path: Path, mode: str, loads: bool
+) -> None:
+    """The wrapper becomes the runtime before it has imported what only our own need."""
+    container = "ab" * 32
+    place = tmp_path / "docker/containers" / container
+    place.mkdir(parents=True)
+    (place / "hostconfig.json").write_text(json.dumps({"NetworkMode": mode}))
+    (place / "config.v2.json").write_text(json.dumps({"ID": container, "Config": {}}))
+    config = {
+        "root": {"path": f"{tmp_path}/docker/overlay2/x"},
+        "linux": {"namespaces": [{"type": "network"}]},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    script = f"{next(iter(ocinet.hooks.__path__))}/runtime.py"
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", "-X", "importtime", script, f"OCINET_RUN_DIR={tmp_path}/run",
+         f"OCINET_CONFIG_DIR={tmp_path}/etc", "/bin/true", "run", "-b", str(tmp_path), container],
+        check=True, capture_output=True, text=True, env={},
+    ).stderr  # fmt: skip
+    assert "ocinet.hooks.docker_files" in told
+    assert ("ocinet.hooks.injection" in told) is loads
+
+
+def test_script_is_next_to_empty() -> None:
+    """A script is compiled anew at each start."""
+    with open(f"{next(iter(ocinet.hooks.__path__))}/runtime.py") as file:
+        lines = [line for line in file.read().splitlines() if line]
+    assert len(lines) < 20
