@@ -97,7 +97,7 @@ class Container(Value):
         bundle: the bundle's absolute path, or "".
         process: its first process; None where there is none to follow (a
             target given as a namespace path).
-        door: hook, watcher or cli.
+        door: hook, wrapper, watcher or cli.
     """
 
     id: str
