@@ -1,0 +1,237 @@
+"""The watcher over thousands of containers' lives: it grows by nothing."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fake_engine import FakeDocker, Sandboxes
+from fake_engine.inits import Number
+from lab.namespace import wait_until
+from lab.requirements import require
+from namespaces import in_namespaces, ip_json
+from netns.kit import PATHS, records
+from netns.watched import Watched
+from ocinet.engine.model import ATTACHED, Attachment, Container
+from ocinet.engine.settings import Settings
+from ocinet.watcher.wiring import Wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sized
+
+    from fake_engine import FakeContainer
+    from ocinet.engine.model import Request
+    from ocinet.watcher.cgroups import Life
+    from ocinet.watcher.shown import Shown
+
+_PATIENCE_S = 20
+_SIDE_BY_SIDE = 8
+_LIVES = 5  # of each container, before it is removed
+# Less than what one kilobyte, descriptor or thread for each life would add.
+_TOLERANCE_KB = 5120
+_TOLERANCE = 48  # the Docker client keeps a connection per URL and worker, up to 100
+
+
+class Counting:
+    """Wires nothing, and counts."""
+
+    def __init__(self) -> None:
+        self.attached = self.ended_lives = 0
+        self.known: set[str] = set()
+        self._guard = threading.Lock()
+
+    def attach(
+        self, shown: Shown, request: Request, life: Life, *, anew: bool
+    ) -> Attachment | None:
+        """Count a container once for each of its lives."""
+        with self._guard:
+            if shown.id in self.known and not anew:
+                return None
+            self.known.add(shown.id)
+            self.attached += 1
+        container = Container(shown.id, shown.name, "", life.process, "watcher")
+        return Attachment(container, request.mode, ATTACHED, life.sandbox.identity, "boot", "now")
+
+    def is_known(self, container_id: str) -> bool:
+        """Tell whether it is counted."""
+        return container_id in self.known
+
+    def name_of(self, _container_id: str) -> str:
+        """Return a name that is none."""
+        return ""
+
+    def ended(self, container_id: str) -> bool:
+        """Count it out."""
+        with self._guard:
+            if container_id not in self.known:
+                return False
+            self.known.remove(container_id)
+            self.ended_lives += 1
+            return True
+
+    def rename(self, _container_id: str, _name: str) -> bool:
+        """Do nothing."""
+        return True
+
+
+class Size:
+    """How large this process is: its memory, descriptors and threads."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        status = Path("/proc/self/status").read_text()
+        self.kb = int(status.partition("VmRSS:")[2].split()[0])
+        self.fds = len(os.listdir("/proc/self/fd"))
+        self.threads = len(os.listdir("/proc/self/task"))
+
+    def __repr__(self) -> str:
+        return f"{self.kb} kB, {self.fds} descriptors, {self.threads} threads"
+
+
+def assert_flat(before: Size, after: Size) -> None:
+    """Assert that nothing has grown with the number of lives."""
+    print(f"before: {before}, after: {after}")  # noqa: T201  # pytest shows it with -s
+    assert after.kb <= before.kb + _TOLERANCE_KB, f"{before}, then {after}"
+    assert after.fds <= before.fds + _TOLERANCE, f"{before}, then {after}"
+    assert after.threads <= before.threads + _TOLERANCE, f"{before}, then {after}"
+
+
+def remembered(watched: Watched) -> dict[str, int]:
+    """Return how many containers and jobs the watcher still knows of, by where."""
+    acts, workers = watched.acts, watched.workers
+    places: dict[str, Sized] = {
+        "shown": acts._shown, "said": acts._said, "partly": acts._partly,
+        "queues": workers._queues, "ready": workers._ready, "later": workers._later,
+        "running": workers._running,
+    }  # fmt: skip
+    return {name: len(place) for name, place in places.items() if place}
+
+
+def live(
+    docker: FakeDocker,
+    rounds: int,
+    up: Callable[[int], bool],
+    side_by_side: int = _SIDE_BY_SIDE,
+    lives: int = _LIVES,
+) -> None:
+    """Start and stop containers side by side, each several times, and remove them.
+
+    Args:
+        docker: whose they are.
+        rounds: how often all are started and stopped.
+        up: tells whether that many are wired now.
+        side_by_side: how many.
+        lives: of each container, before it is removed.
+    """
+    crew: list[FakeContainer] = []
+    for number in range(rounds):
+        if not crew:
+            crew = [docker.create(f"c{one}") for one in range(side_by_side)]
+        for container in crew:
+            container.start()
+        wait_until(lambda: up(side_by_side), "all wired", timeout_s=_PATIENCE_S, interval_s=0.001)
+        for container in crew:
+            container.stop()
+        wait_until(lambda: up(0), "none wired", timeout_s=_PATIENCE_S, interval_s=0.001)
+        if (number + 1) % lives == 0:
+            for container in crew:
+                container.remove()
+            crew = []
+    for container in crew:
+        container.remove()
+
+
+def settle(docker: FakeDocker, watched: Watched) -> None:
+    """Wait until all that was told is done, and have the list looked through."""
+    watched.watch.reconcile()
+    assert watched.workers.idle(_PATIENCE_S)
+    assert not docker.containers
+
+
+@pytest.mark.timeout(240)
+def test_ten_thousand_starts_and_stops_leave_nothing() -> None:
+    """5,000 lives of 1,000 containers: each is wired once, and all are forgotten."""
+    run_counted(rounds=625)
+
+
+@in_namespaces
+def run_counted(rounds: int) -> None:
+    """Let containers live beside a watcher that wires nothing."""
+    directory = tempfile.mkdtemp(dir="/run")
+    path = f"{directory}/docker.sock"
+    counting = Counting()
+    with (
+        FakeDocker(path, lambda _id: Number(os.getpid())) as docker,
+        Watched(path, counting, reconcile_interval_s=600, level="warning") as watched,
+    ):
+
+        def up(number: int) -> bool:
+            return len(counting.known) == number
+
+        first = rounds // 5
+        live(docker, first, up)
+        settle(docker, watched)
+        before = Size()
+        live(docker, rounds - first, up)
+        wait_until(lambda: not remembered(watched), "removals told", timeout_s=_PATIENCE_S)
+        settle(docker, watched)
+        assert_flat(before, Size())
+        assert counting.attached == counting.ended_lives == rounds * _SIDE_BY_SIDE
+        assert docker.log.dropped == 0
+        docker.faults.drop("destroy")
+        live(docker, _LIVES, up)
+        assert watched.workers.idle(_PATIENCE_S)
+        assert remembered(watched) == {"shown": _SIDE_BY_SIDE}
+        settle(docker, watched)
+        assert remembered(watched) == {}
+        assert watched.log.getvalue() == ""
+    shutil.rmtree(directory)
+
+
+@pytest.mark.timeout(240)
+def test_wired_lives_leave_nothing() -> None:
+    """150 lives in sandboxes of their own, wired by the real engine."""
+    require("unshare")
+    run_wired(rounds=50)
+
+
+@in_namespaces
+def run_wired(rounds: int) -> None:
+    """Let containers live beside a watcher that wires them."""
+    directory = tempfile.mkdtemp(dir="/run")
+    path = f"{directory}/docker.sock"
+    current = Settings()
+    wiring = Wiring(PATHS, lambda _network: {}, lambda: current)
+    wiring.prepare()
+    links, kept = len(ip_json("link")), records()
+
+    def up(number: int) -> bool:
+        attachments = Path(f"{PATHS.run}/attachments")
+        return len(list(attachments.glob("*.json"))) == number
+
+    with (
+        Sandboxes() as sandboxes,
+        FakeDocker(path, sandboxes) as docker,
+        Watched(
+            path, wiring, collect=wiring.collect, reconcile_interval_s=30, level="warning"
+        ) as watched,
+    ):
+        live(docker, rounds // 5, up, 3, rounds)
+        settle(docker, watched)
+        before = Size()
+        live(docker, rounds - rounds // 5, up, 3, rounds)
+        settle(docker, watched)
+        wait_until(lambda: not remembered(watched), "all forgotten", timeout_s=_PATIENCE_S)
+        sandboxes.latest.clear()
+        assert_flat(before, Size())
+        assert len(ip_json("link")) == links
+        assert records() == kept
+        assert watched.log.getvalue() == ""
+    shutil.rmtree(directory)
