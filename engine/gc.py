@@ -139,6 +139,9 @@ class _Collector:
 
     def links(self) -> None:
         """Delete host ends that no record names, and bridges of no network."""
+        # First: a link that is being made has a lease by now, but perhaps no alias yet,
+        # so nothing would tell whose lock keeps it from being taken for a leftover.
+        ours = self._parts.kernel.links(LINK_GROUP)
         records = self._parts.attachments.all()
         recorded = {one.host_ifname for record in records for one in record.endpoints}
         leased = {
@@ -151,7 +154,6 @@ class _Collector:
         unreadable = self._parts.networks.unreadable()
         for name, why in unreadable:
             self.find("network", name, f"it can't be read: {why}", lambda: False)
-        ours = self._parts.kernel.links(LINK_GROUP)
         for link in sorted(ours, key=lambda one: one.kind == "bridge"):  # ports before bridges
             if link.kind == "bridge":
                 # It may be that of a network that can't be read.

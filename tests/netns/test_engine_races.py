@@ -27,6 +27,7 @@ from netns.kit import (
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, SystemFailure
 from ocinet.base.lock import Lock
 from ocinet.engine.engine import Engine
+from ocinet.engine.gc import collect
 from ocinet.engine.model import Publish, Request
 from ocinet.engine.networks import NetworkStore
 from ocinet.engine.parts import make_parts
@@ -37,7 +38,7 @@ from ocinet.engine.steps import AddVeth, ConfigureInside, ForgetFlows, OpenFirew
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.engine.model import Container
+    from ocinet.engine.model import Container, Network
 
 PORT = tcp(8080)
 TWO = on("lan", addresses=(Address.parse("10.9.0.2"),))
@@ -380,3 +381,36 @@ def test_unpublish_of_a_udp_port_forgets_its_flows() -> None:
             engine.unpublish("web", (Publish("udp", None, 53, 53),))
 
     assert ForgetFlows in done
+
+
+class _Late:
+    """The networks, during whose reading, after the leases', a container is attached."""
+
+    def __init__(self, store: NetworkStore, meanwhile: Callable[[], None]) -> None:
+        self._store = store
+        self._meanwhile = [meanwhile]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def readable(self) -> tuple[Network, ...]:
+        while self._meanwhile:
+            self._meanwhile.pop()()
+        return self._store.readable()
+
+
+@in_namespaces
+def test_collect_while_a_link_is_made_leaves_it_alone() -> None:
+    """It is there before its alias is, and so tells nobody yet whose it is."""
+    with Host() as host:
+
+        def attach() -> None:
+            record = host.up("web")
+            run(f"ip link set dev {record.endpoints[0].host_ifname} alias x")  # as not yet named
+
+        engine = host.engine()
+        with engine:
+            late = _Late(engine.parts.networks, attach)
+            findings = collect(engine.parts.replace(networks=late), dry_run=False)
+        assert findings == ()
+        assert len(eth0(host, "web")) == 1
