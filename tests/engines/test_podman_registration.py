@@ -290,7 +290,11 @@ def test_install_beside_other_directories_keeps_them(lab: Lab) -> None:
            '[engine]\nhooks_dir = ["/etc/site/hooks.d"]\n')  # fmt: skip
     _write(lab, "/etc/site/hooks.d/10-site.json", json.dumps({
         "version": "1.0.0", "when": {"always": True}, "stages": ["prestart"],
-        "hook": {"path": "/bin/touch", "args": ["touch", "/run/lab/site"]},
+        # crun fails if the state is not read.
+        "hook": {
+            "path": "/bin/sh",
+            "args": ["sh", "-c", "cat > /dev/null; touch /run/lab/site"],
+        },
     }))  # fmt: skip
     lab.ocinet("hooks", "install", "--podman")
 
