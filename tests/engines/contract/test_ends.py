@@ -116,7 +116,9 @@ def test_docker_stops_its_containers_with_itself(
             told.wait_for_end()
             for container in (always, never):
                 acts = told.acts(container)
-                assert acts == ["kill", "kill", "die", "disconnect(none)", "stop"]
+                # Docker cuts the stream off when it ends, at times before the last word.
+                whole = ["kill", "kill", "die", "disconnect(none)", "stop"]
+                assert acts == whole[: max(len(acts), whole.index("die") + 1)]
         engine.boot()
         with contextlib.closing(client_of(engine)) as api:
             wait_until(lambda: runs(api, always), "its start", timeout_s=PATIENCE_S)
