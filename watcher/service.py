@@ -81,7 +81,7 @@ class Service:
         self._wiring = Wiring(paths, self._neighbours, self._current, self._warn)
         self._watches: dict[str, Watch] = {}
         self._askers: dict[str, Client] = {}  # for what an attach asks in passing
-        self._next_collection = 0.0
+        self._next_put_right = 0.0
         self._ready_by = 0.0  # until then others may wait for us; 0: they don't
 
     def run(self) -> None:
@@ -142,7 +142,7 @@ class Service:
         """Return the seconds until something is due."""
         if self._ready_by:
             return _SETTLE_INTERVAL_S
-        pause_s = max(0.0, self._next_collection - monotonic())
+        pause_s = max(0.0, self._next_put_right - monotonic())
         watchdog_s = self._notifier.watchdog_s
         return min(pause_s, watchdog_s / 2) if watchdog_s else pause_s
 
@@ -151,8 +151,8 @@ class Service:
             self._ready_by = 0.0
             self._notifier.tell(notify.READY, self._status())
             self._log.info("watcher ready", engines=list(self._watches))
-        if monotonic() >= self._next_collection:
-            self._next_collection = monotonic() + self._settings.reconcile_interval_s
+        if monotonic() >= self._next_put_right:
+            self._next_put_right = monotonic() + self._settings.reconcile_interval_s
             self._put_right()
         if self._notifier.watchdog_s and self._is_well():
             self._notifier.tell(notify.WATCHDOG)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -261,18 +260,7 @@ def test_attach_of_many_at_once_gives_distinct_addresses_of_nobodys() -> None:
     theirs = {f"10.1.0.{number}" for number in range(100, 140, 2)}
     with shared(WIDE) as host, neighbour(*(f"{one}/24" for one in sorted(theirs))):
         containers = [host.start(f"c{number}") for number in range(20)]
-        children = []
-        for container in containers:
-            child = os.fork()
-            if not child:
-                code = 1
-                try:
-                    host.attach(container, on("dock"))
-                    code = 0
-                finally:
-                    os._exit(code)
-            children.append(child)
-        assert {os.waitpid(child, 0)[1] for child in children} == {0}
+        assert host.attach_at_once(containers, on("dock")) == {0}
 
         given = {eth0(host, container.name)[0].partition("/")[0] for container in containers}
         assert len(given) == 20
