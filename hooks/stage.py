@@ -209,10 +209,14 @@ def take_down(
 
 
 def _receive(arguments: Sequence[str], stdin: int, log: EventLog) -> tuple[Call, State]:
-    """Read the command line and the state; the act is settled after that."""
+    """Read the state and the command line; the act is settled after that.
+
+    The state comes first, for crun dies of SIGPIPE if a hook ends without reading it.
+    """
     try:
+        text = read_input(stdin)
         call = parse_call(arguments)
-        state = parse_state(read_input(stdin))
+        state = parse_state(text)
         return call.replace(act=call.act or _act_of(state)), state
     except OcinetError as error:
         log.append("hook failed", arguments=" ".join(arguments), error=str(error))

@@ -139,9 +139,10 @@ def test_container_of_a_restarted_target_is_refused(lab: Lab) -> None:
     first = lab.runc.run(owner)
     member = lab.bundle("web")
     _add(lab, member, net="container:db")
-    first.kill()
-    first.delete()
-    second = lab.runc.run(owner)
+    with open(f"/proc/{first.pid}/ns/net", "rb"):  # or the second might get its number
+        first.kill()
+        first.delete()
+        second = lab.runc.run(owner)
 
     with pytest.raises(CommandFailed) as caught:
         lab.runc.run(member)

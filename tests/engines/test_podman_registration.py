@@ -68,7 +68,7 @@ def _mask(lab: Lab) -> None:
     _write(lab, path, f'[engine]\nhooks_dir = ["{HOOKS_DIR}", "/etc/site/hooks.d"]\n')
     document = {
         "version": "1.0.0", "when": {"always": True}, "stages": ["createRuntime"],
-        "hook": {"path": "/bin/true"},
+        "hook": {"path": "/bin/sh", "args": ["sh", "-c", "cat >/dev/null"]},
     }  # fmt: skip
     _write(lab, MASK, json.dumps(document))
 

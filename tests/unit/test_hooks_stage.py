@@ -500,6 +500,17 @@ def test_parse_call_reads_stage_and_flags() -> None:
     )
 
 
+def test_state_is_read_even_by_a_call_that_is_wrong(hook: Hook) -> None:
+    """crun writes it into a pipe, and dies of SIGPIPE if nobody reads it."""
+    reader, writer = os.pipe()
+    os.write(writer, b"{}")
+    os.close(writer)
+    run = {"OCINET_RUN_DIR": hook.paths.run}
+    assert main(["nonsense"], stdin=reader, environment=run) == 1
+    assert os.read(reader, 10) == b""
+    os.close(reader)
+
+
 def test_own_deadline_leaves_time_to_undo() -> None:
     """The runtime kills at its timeout, without a word: ours comes long before."""
     assert TIMEOUT_S + 5 < REGISTERED_TIMEOUT_S
