@@ -32,7 +32,12 @@ def _furnished(lab: Lab, container_id: str) -> Bundle:
     """Make a bundle that has hooks, annotations and sysctls of its own."""
     bundle = lab.bundle(container_id, annotations={"com.example": "ü", "ocinet.name": "mine"})
     # It reads its state: crun dies of SIGPIPE if a hook ends before that.
-    other = {"path": "/bin/sh", "args": ["sh", "-c", "cat >/dev/null"], "env": ["A=1"], "timeout": 3}
+    other = {
+        "path": "/bin/sh",
+        "args": ["sh", "-c", "cat >/dev/null"],
+        "env": ["A=1"],
+        "timeout": 3,
+    }
 
     def furnish(config: dict[str, Any]) -> None:
         config["hooks"] = {"createRuntime": [other], "poststop": [other], "poststart": []}
