@@ -6,7 +6,7 @@ minutes on a busy machine; a boot by the kernel's random id of it.
 
 from __future__ import annotations
 
-import os
+import posix
 from time import gmtime, monotonic, strftime, time
 
 from ocinet.base.errors import BusyError
@@ -16,11 +16,11 @@ _START_TIME_FIELD = 19  # of /proc/PID/stat, counted after the ")": proc(5) fiel
 
 
 def _read(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     try:
-        return os.read(fd, 4096)
+        return posix.read(fd, 4096)
     finally:
-        os.close(fd)
+        posix.close(fd)
 
 
 def boot_id() -> str:
@@ -62,7 +62,9 @@ class Process(Value):
     def of(cls, pid: int) -> Process | None:
         """Return the process that has the id now, or None if it is gone or a zombie."""
         try:
-            fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+            fields = (
+                _read(f"/proc/{pid}/stat").rpartition(b")")[2].split(None, _START_TIME_FIELD + 1)
+            )
         except (FileNotFoundError, ProcessLookupError):
             return None
         return None if fields[0] in b"ZX" else cls(pid, int(fields[_START_TIME_FIELD]))

@@ -8,7 +8,7 @@ global lock.
 
 from __future__ import annotations
 
-import os
+import posix
 
 from ocinet.base.clock import now
 from ocinet.base.errors import OcinetError
@@ -64,20 +64,26 @@ class EventLog:
         """
         line = _line(event, fields)
         try:
-            make_directories(self._run_dir)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            fd = os.open(self._path, flags, 0o600)
+            fd = self._open()
             try:
-                os.write(fd, line)
-                full = os.fstat(fd).st_size > _MAX_FILE
+                posix.write(fd, line)
+                full = posix.fstat(fd).st_size > _MAX_FILE
             finally:
-                os.close(fd)
+                posix.close(fd)
             if full:
                 self._rotate()
         except (OSError, OcinetError):
             return
 
+    def _open(self) -> int:
+        flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
+        try:
+            return posix.open(self._path, flags, 0o600)
+        except FileNotFoundError:
+            make_directories(self._run_dir)
+            return posix.open(self._path, flags, 0o600)
+
     def _rotate(self) -> None:
         with Lock(f"{self._run_dir}/locks/global", "the event log", None):
-            if os.stat(self._path).st_size > _MAX_FILE:
-                os.rename(self._path, f"{self._path}.1")
+            if posix.stat(self._path).st_size > _MAX_FILE:
+                posix.rename(self._path, f"{self._path}.1")

@@ -9,14 +9,16 @@ to disk unless asked: /run does not survive a reboot, reservations must.
 
 from __future__ import annotations
 
-import os
+import posix
+from _stat import S_ISDIR, S_ISREG
 from errno import ENOTEMPTY
-from stat import S_ISDIR, S_ISREG
 
 from ocinet.base.errors import SystemFailure
 from ocinet.base.jsontext import MAX_BYTES
 
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
+_OPEN_FILE = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
+_MAKE_FILE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 _TEMPORARY = ".tmp-"
 
 
@@ -25,11 +27,33 @@ def _failure(act: str, path: str, error: OSError) -> SystemFailure:
 
 
 def _sync_directory(path: str) -> None:
-    fd = os.open(path, _OPEN_DIRECTORY)
+    fd = posix.open(path, _OPEN_DIRECTORY)
     try:
-        os.fsync(fd)
+        posix.fsync(fd)
     finally:
-        os.close(fd)
+        posix.close(fd)
+
+
+def exists(path: str) -> bool:
+    """Tell whether there is something under a path; as `os.path.exists`."""
+    return _kind(path) is not None
+
+
+def is_directory(path: str) -> bool:
+    """Tell whether a path leads to a directory; as `os.path.isdir`."""
+    kind = _kind(path)
+    return kind is not None and S_ISDIR(kind)
+
+
+def _kind(path: str) -> int | None:
+    try:
+        return posix.stat(path).st_mode
+    except (OSError, ValueError):
+        return None
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0] or "/"
 
 
 def make_directories(path: str, *, durable: bool = False) -> None:
@@ -46,16 +70,16 @@ def make_directories(path: str, *, durable: bool = False) -> None:
         OSError: a part can't be made, or is no directory.
     """
     try:
-        os.mkdir(path, 0o700)
+        posix.mkdir(path, 0o700)
     except FileExistsError:
-        if not os.path.isdir(path):
+        if not is_directory(path):
             raise
     except FileNotFoundError:
-        make_directories(os.path.dirname(path), durable=durable)
+        make_directories(_parent(path), durable=durable)
         make_directories(path, durable=durable)
     else:
         if durable:
-            _sync_directory(os.path.dirname(path))
+            _sync_directory(_parent(path))
 
 
 def remove_directory(path: str) -> bool:
@@ -65,7 +89,7 @@ def remove_directory(path: str) -> bool:
         SystemFailure: it can't be removed for another reason.
     """
     try:
-        os.rmdir(path)
+        posix.rmdir(path)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -81,24 +105,29 @@ class Directory:
     Args:
         path: absolute; missing parts are made with mode 0700.
         durable: whether each change is synced to disk before it counts.
+        make: whether it is made if it is missing.
 
     Raises:
+        FileNotFoundError: it is missing and not to be made.
         SystemFailure: it can't be made or opened, or others than its owner
             may write to it.
     """
 
-    def __init__(self, path: str, *, durable: bool = False) -> None:
+    def __init__(self, path: str, *, durable: bool = False, make: bool = True) -> None:
         self.path = path
         self._durable = durable
         self._made = 0
         try:
-            self._fd = os.open(path, _OPEN_DIRECTORY)
+            self._fd = posix.open(path, _OPEN_DIRECTORY)
         except FileNotFoundError:
+            if not make:
+                raise
             self._fd = self._make()
         except OSError as error:
             raise _failure("open", path, error) from error
-        status = os.fstat(self._fd)
-        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        status = posix.fstat(self._fd)
+        self._owner = posix.geteuid()
+        if status.st_uid != self._owner or status.st_mode & 0o022:
             self.close()
             raise SystemFailure(
                 f"cannot trust {path}",
@@ -109,13 +138,13 @@ class Directory:
     def _make(self) -> int:
         try:
             make_directories(self.path, durable=self._durable)
-            return os.open(self.path, _OPEN_DIRECTORY)
+            return posix.open(self.path, _OPEN_DIRECTORY)
         except OSError as error:
             raise _failure("make", self.path, error) from error
 
     def close(self) -> None:
         """Close the descriptor."""
-        os.close(self._fd)
+        posix.close(self._fd)
 
     def __enter__(self) -> Directory:
         """Return itself; closed at the end of the block."""
@@ -127,12 +156,12 @@ class Directory:
 
     def names(self) -> list[str]:
         """List the files, without temporary and hidden ones, unordered."""
-        return [name for name in os.listdir(self._fd) if not name.startswith(".")]
+        return [name for name in posix.listdir(self._fd) if name[0] != "."]
 
     def exists(self, name: str) -> bool:
         """Tell whether `name` is there, whatever it is."""
         try:
-            os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+            posix.stat(name, dir_fd=self._fd, follow_symlinks=False)
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -142,7 +171,7 @@ class Directory:
     def is_directory(self, name: str) -> bool:
         """Tell whether `name` is there and is a directory."""
         try:
-            return S_ISDIR(os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mode)
+            return S_ISDIR(posix.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mode)
         except OSError:
             return False
 
@@ -156,7 +185,7 @@ class Directory:
                 there is no room.
         """
         try:
-            os.link(name, name, src_dir_fd=self._fd, dst_dir_fd=other._fd, follow_symlinks=False)
+            posix.link(name, name, src_dir_fd=self._fd, dst_dir_fd=other._fd, follow_symlinks=False)
         except FileExistsError:
             return
         except OSError as error:
@@ -170,29 +199,28 @@ class Directory:
                 unreadable.
         """
         try:
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
-                         dir_fd=self._fd)  # fmt: skip
+            fd = posix.open(name, _OPEN_FILE, dir_fd=self._fd)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _failure("read", f"{self.path}/{name}", error) from error
         try:
-            status = os.fstat(fd)
+            status = posix.fstat(fd)
             if not S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
                 raise SystemFailure(
                     f"cannot read {self.path}/{name}",
                     f"it is no regular file of at most {MAX_BYTES} bytes",
                 )
-            if status.st_uid != os.geteuid():
+            if status.st_uid != self._owner:
                 raise SystemFailure(
                     f"cannot trust {self.path}/{name}", f"user {status.st_uid} owns it"
                 )
             # A buffer of the size that is needed: one of MAX_BYTES costs 16 us more.
-            return os.read(fd, status.st_size + 1)
+            return posix.read(fd, status.st_size + 1)
         except OSError as error:
             raise _failure("read", f"{self.path}/{name}", error) from error
         finally:
-            os.close(fd)
+            posix.close(fd)
 
     def create(self, name: str, content: str) -> bool:
         """Make a file that must not be there yet.
@@ -205,17 +233,17 @@ class Directory:
         """
         temporary = self._write(content)
         try:
-            os.link(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            posix.link(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
         except FileExistsError:
             return False
         except OSError as error:
             raise _failure("create", f"{self.path}/{name}", error) from error
         finally:
-            os.unlink(temporary, dir_fd=self._fd)
+            posix.unlink(temporary, dir_fd=self._fd)
         try:
             self._sync()
         except OSError as error:
-            os.unlink(name, dir_fd=self._fd)
+            posix.unlink(name, dir_fd=self._fd)
             raise _failure("create", f"{self.path}/{name}", error) from error
         return True
 
@@ -227,11 +255,54 @@ class Directory:
         """
         temporary = self._write(content)
         try:
-            os.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            posix.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
             self._sync()
         except OSError as error:
-            os.unlink(temporary, dir_fd=self._fd)
+            posix.unlink(temporary, dir_fd=self._fd)
             raise _failure("write", f"{self.path}/{name}", error) from error
+
+    def note(self, name: str, text: str) -> None:
+        """Keep a short text under `name`, whether it is there or not.
+
+        It is the target of a symbolic link, which nobody follows: that is one
+        system call where a file takes five. Not for what must outlast a reboot.
+
+        Args:
+            name: in the directory, or in a folder of it, which is made if it is missing.
+            text: 1 to 4095 bytes.
+
+        Raises:
+            SystemFailure: it can't be written; the old text is still there.
+        """
+        try:
+            try:
+                posix.symlink(text, name, dir_fd=self._fd)
+            except FileNotFoundError:
+                posix.mkdir(_parent(name), 0o700, dir_fd=self._fd)
+                posix.symlink(text, name, dir_fd=self._fd)
+        except FileExistsError:
+            self._renote(name, text)
+        except OSError as error:
+            raise _failure("write", f"{self.path}/{name}", error) from error
+
+    def _renote(self, name: str, text: str) -> None:
+        temporary = self._temporary()
+        try:
+            posix.symlink(text, temporary, dir_fd=self._fd)
+            try:
+                posix.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            except OSError:
+                posix.unlink(temporary, dir_fd=self._fd)
+                raise
+        except OSError as error:
+            raise _failure("write", f"{self.path}/{name}", error) from error
+
+    def noted(self, name: str) -> str:
+        """Return the text of a `note`; "" if there is none, or something else."""
+        try:
+            return posix.readlink(name, dir_fd=self._fd)
+        except OSError:
+            return ""
 
     def remove(self, name: str) -> bool:
         """Remove a file; False if it was not there.
@@ -240,7 +311,7 @@ class Directory:
             SystemFailure: it can't be removed.
         """
         try:
-            os.unlink(name, dir_fd=self._fd)
+            posix.unlink(name, dir_fd=self._fd)
             self._sync()
         except FileNotFoundError:
             return False
@@ -255,7 +326,7 @@ class Directory:
             SystemFailure: it can't be renamed, or is not there.
         """
         try:
-            os.rename(name, new_name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            posix.rename(name, new_name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
             self._sync()
         except OSError as error:
             raise _failure("rename", f"{self.path}/{name}", error) from error
@@ -266,32 +337,34 @@ class Directory:
         Needs the lock that the directory's writers hold.
         """
         swept = 0
-        for name in os.listdir(self._fd):
-            if name.startswith(_TEMPORARY) and not os.path.exists(f"/proc/{name.split('-')[1]}"):
+        for name in posix.listdir(self._fd):
+            if name.startswith(_TEMPORARY) and not exists(f"/proc/{name.split('-')[1]}"):
                 swept += self.remove(name)
         return swept
 
     def _write(self, content: str) -> str:
-        self._made += 1
-        name = f"{_TEMPORARY}{os.getpid()}-{id(self):x}-{self._made}"
+        name = self._temporary()
         try:
-            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
-                         0o600, dir_fd=self._fd)  # fmt: skip
+            fd = posix.open(name, _MAKE_FILE, 0o600, dir_fd=self._fd)
         except OSError as error:
             raise _failure("write in", self.path, error) from error
         try:
             data = content.encode()
             while data:
-                data = data[os.write(fd, data) :]
+                data = data[posix.write(fd, data) :]
             if self._durable:
-                os.fsync(fd)
+                posix.fsync(fd)
         except OSError as error:
-            os.unlink(name, dir_fd=self._fd)
+            posix.unlink(name, dir_fd=self._fd)
             raise _failure("write in", self.path, error) from error
         finally:
-            os.close(fd)
+            posix.close(fd)
         return name
+
+    def _temporary(self) -> str:
+        self._made += 1
+        return f"{_TEMPORARY}{posix.getpid()}-{id(self):x}-{self._made}"
 
     def _sync(self) -> None:
         if self._durable:
-            os.fsync(self._fd)
+            posix.fsync(self._fd)

@@ -70,7 +70,7 @@ def loads(data: bytes, what: str, longest: int = MAX_BYTES) -> Any:
         value, end = _scan(text, start)
         if text[end:].strip(_BLANK):
             raise ValueError(f"there is more after its end at character {end}")
-        if not _nesting(value, MAX_NESTING):
+        if text.count("{") + text.count("[") > MAX_NESTING and not _nesting(value, MAX_NESTING):
             raise RecursionError
     except StopIteration as stop:
         raise RequestError(what, f"it is not JSON at character {stop.value}") from None

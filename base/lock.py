@@ -8,7 +8,7 @@ Order, where more than one is held: container, network, ports, global.
 
 from __future__ import annotations
 
-import os
+import posix
 from fcntl import LOCK_EX, LOCK_NB, flock
 from time import sleep
 
@@ -31,8 +31,8 @@ def holder_of(fd: int) -> str:
         "process PID (command)", or "a process that can't be seen from here" if it
         is in another pid namespace.
     """
-    status = os.fstat(fd)
-    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    status = posix.fstat(fd)
+    device = f"{posix.major(status.st_dev):02x}:{posix.minor(status.st_dev):02x}:{status.st_ino}"
     try:
         with open("/proc/locks", "rb", buffering=0) as locks:
             lines = locks.readall().decode().splitlines()
@@ -71,9 +71,9 @@ class Lock:
 
     def __enter__(self) -> Lock:
         """Take the lock."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
         try:
-            self._fd = os.open(self._path, flags, 0o600)
+            self._fd = posix.open(self._path, flags, 0o600)
         except FileNotFoundError:
             self._fd = self._make(flags)
         except OSError as error:
@@ -81,7 +81,7 @@ class Lock:
         try:
             self._wait()
         except BaseException:
-            os.close(self._fd)
+            posix.close(self._fd)
             raise
         return self
 
@@ -100,8 +100,8 @@ class Lock:
 
     def _make(self, flags: int) -> int:
         try:
-            make_directories(os.path.dirname(self._path))
-            return os.open(self._path, flags, 0o600)
+            make_directories(self._path.rpartition("/")[0])
+            return posix.open(self._path, flags, 0o600)
         except OSError as error:
             raise self._failure(error) from error
 
@@ -116,4 +116,4 @@ class Lock:
 
     def __exit__(self, *_exception: object) -> None:
         """Release the lock."""
-        os.close(self._fd)
+        posix.close(self._fd)

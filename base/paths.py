@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import posix
+
 from ocinet.base.errors import RequestError
 from ocinet.base.value import Value
 
@@ -40,3 +42,9 @@ class Paths(Value):
                 raise RequestError(f"cannot use {name}", f"{path!r} is not an absolute path")
         config, state, run = given
         return cls(config or cls.config, state or cls.state, run or cls.run)
+
+
+def own_environment() -> dict[str, str]:
+    """Return the variables that this process was started with."""
+    return {name.decode(errors="surrogateescape"): value.decode(errors="surrogateescape")
+            for name, value in posix.environ.items()}  # fmt: skip

@@ -30,26 +30,45 @@ class Value:
     """
 
     _fields: tuple[str, ...] = ()
+    _names: frozenset[str] = frozenset()
+    _defaults: dict[str, Any] = {}  # noqa: RUF012  each class has its own, and it is only read
 
     def __init_subclass__(cls) -> None:
         """Collect the fields that the class declares, after its parent's."""
         cls._fields = (*cls._fields, *cls.__dict__.get("__annotations__", ()))
+        cls._names = frozenset(cls._fields)
+        # Through the class: a function as a default is wrapped in `staticmethod`.
+        cls._defaults = {name: getattr(cls, name) for name in cls._fields if hasattr(cls, name)}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take the fields by position or by name."""
+        values = self.__dict__  # of every field, once this is done
         fields = self._fields
+        if len(args) == len(fields) and not kwargs:  # as where there are thousands of them
+            values.update(zip(fields, args, strict=True))
+            return
+        if len(args) + len(kwargs) < len(fields):
+            values.update(self._defaults)
+        if args:
+            values.update(zip(fields, args, strict=False))
+        if kwargs:
+            values.update(kwargs)
+            if args or not self._names.issuperset(kwargs):
+                self._check(args, kwargs)
+        if len(values) != len(fields) or len(args) > len(fields):
+            self._check(args, kwargs)
+
+    def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Refuse fields that are too many, unknown, given twice or missing."""
+        kind, fields = type(self).__name__, self._fields
         if len(args) > len(fields):
-            raise TypeError(f"{type(self).__name__} takes {len(fields)} fields, got {len(args)}")
-        values = dict(zip(fields, args, strict=False))
+            raise TypeError(f"{kind} takes {len(fields)} fields, got {len(args)}")
         for name in kwargs:
-            if name in values or name not in fields:
-                raise TypeError(f"{type(self).__name__} got an unexpected field {name!r}")
-        values.update(kwargs)
-        if len(values) != len(fields):
-            for name in fields:
-                if name not in values and not hasattr(type(self), name):
-                    raise TypeError(f"{type(self).__name__} needs the field {name!r}")
-        self.__dict__.update(values)
+            if name not in self._names or name in fields[: len(args)]:
+                raise TypeError(f"{kind} got an unexpected field {name!r}")
+        for name in fields:
+            if name not in self.__dict__:
+                raise TypeError(f"{kind} needs the field {name!r}")
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse: a value does not change."""
@@ -59,18 +78,17 @@ class Value:
         """Refuse: a value does not change."""
         raise AttributeError(f"{type(self).__name__} is frozen: cannot delete {name!r}")
 
-    def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in self._fields)
-
     def __eq__(self, other: object) -> bool:
         """Compare type and every field."""
+        if self is other:
+            return True
         if type(other) is not type(self):
             return NotImplemented
-        return self._values() == other._values()
+        return self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
         """Hash over type and every field."""
-        return hash((type(self), self._values()))
+        return hash((type(self), *map(self.__dict__.__getitem__, self._fields)))
 
     def __repr__(self) -> str:
         """Spell the value as the call that makes it."""
@@ -79,4 +97,8 @@ class Value:
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
-        return type(self)(**{**dict(zip(self._fields, self._values(), strict=True)), **changes})
+        if not self._names.issuperset(changes):
+            self._check((), changes)
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__, **changes)
+        return copy

@@ -10,12 +10,13 @@ from __future__ import annotations
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.engine.journal import Journal
-from ocinet.engine.model import ATTACHED, ATTACHING, Attachment, Endpoint, Member
-from ocinet.engine.observe import observe
+from ocinet.engine.model import ATTACHED, ATTACHING, Attachment, Endpoint, Member, targets_of
+from ocinet.engine.observe import is_still_so, observe
 from ocinet.engine.plan import (
     Grant,
     Wanted,
     assign_ifnames,
+    check_ports,
     check_request,
     host_ifname,
     make_endpoint,
@@ -83,11 +84,15 @@ class Attach:
             OcinetError: it can't be done; everything is as it was.
         """
         try:
-            record, wanted = self._prepare(request)
+            record, wanted, observed = self._prepare(request)
+            steps = plan_attach(wanted, observed, self._parts.settings)  # what can't be, is told
             self._record(record)
             self._check_networks()
-            # Looked at once more, now that the record keeps others from undoing what it needs.
-            self._journal.apply(self._plan(wanted))
+            # From here on the record keeps others from undoing what it needs. Before, they
+            # may have.
+            if not is_still_so(observed):
+                steps = self._plan(wanted)
+            self._journal.apply(steps)
             record = self._with_ifindexes(record)
             self._parts.attachments.put(record)
         except (Exception, KeyboardInterrupt):  # not a StrandedError: see `sandbox`
@@ -110,7 +115,8 @@ class Attach:
             OcinetError: as `run` would before its first step.
         """
         try:
-            return self._plan(self._prepare(request)[1])
+            _record, wanted, observed = self._prepare(request)
+            return plan_attach(wanted, observed, self._parts.settings)
         finally:
             self._journal.undo()
             self._close()
@@ -130,11 +136,15 @@ class Attach:
             self._journal.push(self._parts.attachments.remove, self._container.id)
 
     def _plan(self, wanted: Wanted) -> tuple[Step, ...]:
-        observed = observe(self._parts, self._networks, publishing=bool(wanted.ports))
+        observed = observe(self._parts, self._networks)
         return plan_attach(wanted, observed, self._parts.settings)
 
-    def _prepare(self, request: Request) -> tuple[Attachment, Wanted]:
-        """Validate, observe, allocate and claim; return the record and what is wanted."""
+    def _prepare(self, request: Request) -> tuple[Attachment, Wanted, Observed]:
+        """Validate, observe, allocate and claim.
+
+        Returns:
+            The record, what is wanted, and the host as it was seen.
+        """
         before = self._before
         wishes = assign_ifnames(
             _missing_endpoints(request, before), tuple(one.ifname for one in before.endpoints)
@@ -147,7 +157,7 @@ class Attach:
             self._parts.networks.get(one.network) for one in before.endpoints if publishes
         )
         self._networks = tuple(dict.fromkeys((*networks, *others)))
-        observed = observe(self._parts, self._networks, publishing=bool(publishes))
+        observed = observe(self._parts, self._networks)
         endpoints = before.endpoints
         for wish, network in zip(wishes, networks, strict=True):
             endpoints = (*endpoints, self._endpoint(wish, network, endpoints, observed))
@@ -173,8 +183,7 @@ class Attach:
             ports=(*before.ports, *ports),
             netns_name=name,
         )
-        plan_attach(wanted, observed, self._parts.settings)  # what can't be, before any record
-        return record, wanted
+        return record, wanted, observed
 
     def _endpoint(
         self,
@@ -246,7 +255,7 @@ class Attach:
         """Claim host ports for the container, and return the rules that they come to."""
         if not publishes:
             return ()
-        make_ports(publishes, endpoints, internal)  # what can't be, before any claim
+        check_ports(publishes, endpoints, internal)
         self._check_host_addresses(publishes)
         container = self._container
         families = {one.address.family for end in endpoints for one in end.addresses}
@@ -293,10 +302,12 @@ class Attach:
             )
 
     def _with_ifindexes(self, record: Attachment) -> Attachment:
-        made = self._machine.ifindexes
+        made = self._machine.pairs
         return record.replace(
             endpoints=tuple(
-                one.replace(host_ifindex=made.get(one.host_ifname, one.host_ifindex))
+                one.replace(host_ifindex=made[one.host_ifname].host_ifindex)
+                if one.host_ifname in made
+                else one
                 for one in record.endpoints
             )
         )
@@ -324,6 +335,8 @@ def _missing_endpoints(request: Request, before: Attachment) -> tuple[EndpointRe
 
 def _missing_ports(request: Request, before: Attachment) -> tuple[Publish, ...]:
     """Return the publishes that no port of the record satisfies."""
+    if not before.ports:
+        return request.publish
     return tuple(
         wish for wish in request.publish if not any(port.serves(wish) for port in before.ports)
     )
@@ -343,7 +356,7 @@ def _check_own_ports(publishes: tuple[Publish, ...], before: Attachment) -> None
 
 def _reached(ports: tuple[PortRule, ...], endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     """Return the endpoints that ports lead to."""
-    targets = {port.address for port in ports}
+    targets = targets_of(ports)
     return tuple(
         endpoint
         for endpoint in endpoints

@@ -12,7 +12,7 @@ from ocinet.base.errors import NotFoundError, OcinetError, RequestError, SystemF
 from ocinet.base.files import Directory
 from ocinet.base.jsontext import dumps, loads
 from ocinet.base.names import check_container, did_you_mean
-from ocinet.engine.model import Attachment, Container, Endpoint, Member, PortRule, Route
+from ocinet.engine.model import Attachment, Container, Endpoint, Member, PortRule, Route, rows_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class AttachmentStore:
     def put(self, attachment: Attachment) -> None:
         """Write a record, replacing the container's former one."""
         with Directory(self._path) as directory:
-            directory.replace(attachment.container.id + _SUFFIX, dumps(encode(attachment)))
+            directory.replace(attachment.container.id + _SUFFIX, dumps(_encode_stored(attachment)))
 
     def remove(self, container_id: str) -> None:
         """Remove a record; one that is not there is fine."""
@@ -120,7 +120,7 @@ class AttachmentStore:
 
 
 def encode(attachment: Attachment) -> dict[str, Any]:
-    """Return an attachment as the JSON object that is stored and printed."""
+    """Return an attachment as the JSON object that is printed."""
     container = attachment.container
     return {
         "version": VERSION,
@@ -152,6 +152,12 @@ def encode(attachment: Attachment) -> dict[str, Any]:
         "done_endpoints": attachment.done_endpoints,
         "done_ports": attachment.done_ports,
     }
+
+
+def _encode_stored(attachment: Attachment) -> dict[str, Any]:
+    """Return the object that is stored: as `encode`, but a row of ports is one entry."""
+    rows = [{**_encode_port(port), "count": count} for port, count in rows_of(attachment.ports)]
+    return {**encode(attachment.replace(ports=())), "ports": rows}
 
 
 def _encode_process(process: Process | None) -> dict[str, int] | None:
@@ -216,7 +222,7 @@ def _decode_attachment(container_id: str, item: dict[str, Any]) -> Attachment:
         boot_id=item["boot_id"],
         time=item["time"],
         endpoints=tuple(_decode_endpoint(one) for one in item["endpoints"]),
-        ports=tuple(_decode_port(one) for one in item["ports"]),
+        ports=tuple(port for row in item["ports"] for port in _decode_ports(row)),
         netns_name=item["netns_name"],
         path=item["path"],
         members=tuple(
@@ -251,14 +257,14 @@ def _decode_endpoint(item: dict[str, Any]) -> Endpoint:
     )
 
 
-def _decode_port(item: dict[str, Any]) -> PortRule:
-    return PortRule(
-        protocol=item["protocol"],
-        host_address=_decode_address(item["host_address"]),
-        host_port=item["host_port"],
-        address=Address.parse(item["address"]),
-        port=item["port"],
-    )
+def _decode_ports(row: dict[str, Any]) -> list[PortRule]:
+    protocol, address = row["protocol"], Address.parse(row["address"])
+    host_address = _decode_address(row["host_address"])
+    host_port, port = row["host_port"], row["port"]
+    return [
+        PortRule(protocol, host_address, host_port + offset, address, port + offset)
+        for offset in range(row["count"])
+    ]
 
 
 def _decode_address(text: str | None) -> Address | None:

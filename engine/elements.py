@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.value import Value
+from ocinet.engine.model import rows_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Literal
 
     from ocinet.engine.model import NetworkRules, PortRule
@@ -43,11 +45,32 @@ class Element(Value):
         set: where it is in.
         key: one field for each kind of the set's key.
         data: what a map's key leads to.
+        count: so many elements, in which the port that ends the key, and the one
+            that ends the data, count up from these.
     """
 
     set: Set
     key: tuple[Field, ...]
     data: tuple[Field, ...] = ()
+    count: int = 1
+
+    def each(self) -> tuple[Element, ...]:
+        """Return the single elements that it stands for."""
+        if self.count == 1:
+            return (self,)
+        key, data = self.ports
+        return tuple(
+            Element(self.set, (*self.key[:-1], key + offset), (*self.data[:-1], data + offset))
+            for offset in range(self.count)
+        )
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """The ports that end the key and the data; only a port's element has them."""
+        key, data = self.key[-1], self.data[-1]
+        if not (isinstance(key, int) and isinstance(data, int)):
+            raise TypeError("no port ends this element")
+        return key, data
 
 
 _ADDRESS: dict[int, Kind] = {4: "ipv4_addr", 6: "ipv6_addr"}
@@ -108,6 +131,15 @@ def every_network_element(rules: NetworkRules) -> tuple[Element, ...]:
     """
     usual = network_elements(rules.replace(isolated=True, internal=False, masquerade=True))
     return (*usual, Element(INTERNAL, (rules.device,)))
+
+
+def port_elements(ports: Iterable[PortRule]) -> tuple[Element, ...]:
+    """Return the elements of published ports, those that follow one another as one."""
+    rows = rows_of(ports)
+    return tuple(
+        port_element(port) if count == 1 else port_element(port).replace(count=count)
+        for port, count in rows
+    )
 
 
 def port_element(port: PortRule) -> Element:

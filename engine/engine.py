@@ -137,10 +137,12 @@ class Engine:
                 "it uses the host's network, where nothing is to be wired",
                 "start it with a network namespace of its own",
             )
-        self._leave_former_sandbox(container, sandbox)
+        known = self.parts.attachments.get(container.id)
+        if known and known.member_of:
+            self._leave_former_sandbox(known, sandbox)
         if request.mode == "container":
             return self._join(container, request.target, sandbox)
-        owner = self._owner_of(container, sandbox)
+        owner = self._owner_of(container, known, sandbox)
         with self.parts.container_lock(owner.id):
             if container.process:
                 sandbox.check(container.process)
@@ -163,20 +165,20 @@ class Engine:
             )
         return Attachment(container, "host", ATTACHED, "", self.parts.boot_id, now())
 
-    def _leave_former_sandbox(self, container: Container, sandbox: Sandbox) -> None:
+    def _leave_former_sandbox(self, known: Attachment, sandbox: Sandbox) -> None:
         """End a membership of an earlier life, whose end nobody told us of.
 
         Under the former owner's lock, so before any other is taken.
         """
-        known = self.parts.attachments.get(container.id)
-        if known and known.member_of and not is_of(self.parts, known, sandbox.identity):
+        if not is_of(self.parts, known, sandbox.identity):
             if lives(self.parts, known):
                 raise refuse_other_life(known)
-            detach(self.parts, container.id, bundle=None, force=False)
+            detach(self.parts, known.container.id, bundle=None, force=False)
 
-    def _owner_of(self, container: Container, sandbox: Sandbox) -> Container:
+    def _owner_of(
+        self, container: Container, known: Attachment | None, sandbox: Sandbox
+    ) -> Container:
         """Return who has the record of a sandbox that the container is a member of."""
-        known = self.parts.attachments.get(container.id)
         if known and known.member_of and is_of(self.parts, known, sandbox.identity):
             owner = self.parts.attachments.get(known.member_of)
             if owner:
@@ -363,7 +365,7 @@ class Engine:
         what = f"cannot prepare the network {network}"
         try:
             wanted = (self.parts.networks.get(network),)
-            observed = observe(self.parts, wanted, publishing=False)
+            observed = observe(self.parts, wanted)
             if observed.firewall.table and all(one.link for one in observed.devices):
                 return False
             steps = plan_networks(wanted, (), observed, self.parts.settings)

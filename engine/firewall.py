@@ -18,13 +18,16 @@ from errno import EEXIST, ENOENT
 from ocinet.base.errors import ConflictError, SystemFailure
 from ocinet.base.value import Value
 from ocinet.engine import nfnl
-from ocinet.engine.elements import every_network_element, network_elements, port_element
+from ocinet.engine.elements import (
+    every_network_element,
+    network_elements,
+    port_element,
+    port_elements,
+)
 from ocinet.engine.ruleset import DOCKER_USER, FAMILY, TABLE, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ocinet.engine.elements import Element
     from ocinet.engine.model import NetworkRules, PortRule
     from ocinet.engine.netlink import Refusal
@@ -95,7 +98,7 @@ class Firewall:
         """
         questions = [nfnl.get_table(1, FAMILY, TABLE)]
         questions += _chain_questions((*_FORWARDS, *_DOCKER_USERS), 2)
-        answers, refusals = self._socket.ask(b"".join(questions), len(questions))
+        answers, refusals = self._socket.look_up(b"".join(questions), len(questions))
         _raise_unless_missing(refusals)
         chains = [nfnl.decode_chain(answer.body) for answer in answers if answer.sequence > 1]
         return FirewallState(
@@ -173,7 +176,7 @@ class Firewall:
         """
         batch = nfnl.Batch(TABLE)
         batch.add(element for rules in networks for element in network_elements(rules))
-        batch.add(map(port_element, ports), exclusive=True)
+        batch.add(port_elements(ports), exclusive=True)
         refusals = self._apply(batch)
         made = _all_missing(refusals) and not self.observe().table
         if made:
@@ -192,7 +195,7 @@ class Firewall:
         Raises:
             KernelError: the kernel refused; the others are out.
         """
-        self._delete(map(port_element, ports))
+        self._delete(port_elements(ports))
 
     def remove_network(self, rules: NetworkRules) -> None:
         """Take a network out, whatever its options were; not in is fine.
@@ -258,7 +261,8 @@ class Firewall:
 
     def chains(self, wanted: tuple[tuple[str, str, str], ...]) -> tuple[Chain, ...]:
         """Return those of these chains (family, table, name) that are there."""
-        answers, refusals = self._socket.ask(b"".join(_chain_questions(wanted, 1)), len(wanted))
+        questions = b"".join(_chain_questions(wanted, 1))
+        answers, refusals = self._socket.look_up(questions, len(wanted))
         _raise_unless_missing(refusals)
         return tuple(nfnl.decode_chain(answer.body) for answer in answers)
 
@@ -282,8 +286,7 @@ class Firewall:
         _answers, refusals = self._socket.ask(batch.encode(), 1)
         return refusals
 
-    def _delete(self, elements: Iterable[Element]) -> None:
-        elements = tuple(elements)
+    def _delete(self, elements: tuple[Element, ...]) -> None:
         batch = nfnl.Batch(TABLE)
         batch.delete(elements)
         refusals = self._apply(batch)
@@ -293,9 +296,10 @@ class Firewall:
         # A batch is all or nothing, so one missing element has kept the others in.
         refusals = []
         for element in elements:
-            batch = nfnl.Batch(TABLE)
-            batch.delete((element,))
-            refusals += self._apply(batch)
+            for one in element.each():
+                batch = nfnl.Batch(TABLE)
+                batch.delete((one,))
+                refusals += self._apply(batch)
         _raise_unless_missing(refusals)
 
     def _refused(
@@ -322,7 +326,8 @@ class Firewall:
     def _port_conflict(self, ports: tuple[PortRule, ...]) -> ConflictError:
         what = "cannot publish a port"
         for port in ports:
-            answers, _refusals = self._socket.ask(nfnl.get_element(1, TABLE, port_element(port)), 1)
+            question = nfnl.get_element(1, TABLE, port_element(port))
+            answers, _refusals = self._socket.look_up(question, 1)
             if answers:
                 address, number = nfnl.decode_element_data(answers[0])
                 shown = f"[{address}]" if address.family == 6 else str(address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from ocinet.base.errors import SystemFailure
 
@@ -47,7 +47,7 @@ def parse_ranges(text: str) -> list[tuple[int, int]]:
 def candidates(low: int, high: int, reserved: list[tuple[int, int]]) -> Iterator[int]:
     """Yield the ports of a range that are not reserved, once each, from a random one on."""
     count = high - low + 1
-    start = int.from_bytes(os.urandom(4), "big") % count
+    start = int.from_bytes(posix.urandom(4), "big") % count
     for offset in range(count):
         port = low + (start + offset) % count
         if not any(first <= port <= last for first, last in reserved):
@@ -57,10 +57,10 @@ def candidates(low: int, high: int, reserved: list[tuple[int, int]]) -> Iterator
 def _parameter(path: str) -> str:
     # In one read: the kernel gives a list of ports only from its beginning.
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
         try:
-            return os.read(fd, _LONGEST).decode()
+            return posix.read(fd, _LONGEST).decode()
         finally:
-            os.close(fd)
+            posix.close(fd)
     except OSError as error:
         raise SystemFailure(f"cannot read {path}", str(error.strerror)) from error

@@ -6,7 +6,8 @@ way. What is ours bears the link group `LINK_GROUP`; nothing else is deleted.
 
 from __future__ import annotations
 
-import os
+import posix
+from _socket import if_nametoindex
 from errno import EAFNOSUPPORT, EBADF, EEXIST, ENODEV, EPERM, EXFULL
 from time import sleep
 
@@ -15,11 +16,11 @@ from ocinet.base.errors import KernelError, OcinetError, SystemFailure, failures
 from ocinet.base.value import Value
 from ocinet.engine import rtnl, sysctl
 from ocinet.engine.model import Route
-from ocinet.engine.netlink import NETLINK_ROUTE, NetlinkSocket, Refusal
-from ocinet.engine.rtnl import RTM_NEWLINK, Link, Veth
+from ocinet.engine.netlink import NETLINK_ROUTE, NetlinkSocket, Refusal, with_last_ack
+from ocinet.engine.rtnl import Link, Veth
 from ocinet.engine.sandbox import Sandbox, check_privilege, entered
 
-__all__ = ["LINK_GROUP", "Inside", "InsideLink", "Kernel", "Link", "Veth", "is_ours"]
+__all__ = ["LINK_GROUP", "Inside", "InsideLink", "Kernel", "Link", "Pair", "Veth", "is_ours"]
 
 LINK_GROUP = 0x6F63
 _DOOMED = 0x6F << 24  # with a pid: the one-off group of links that are being deleted
@@ -38,12 +39,14 @@ class Inside(Value):
         addresses: with their prefix lengths.
         routes: all of them, the default route among them.
         ipv6: whether IPv6 is on; off, not even a link-local address is left.
+        announce: whether neighbours may know another MAC by one of the addresses.
     """
 
     ifname: str
     addresses: tuple[Interface, ...] = ()
     routes: tuple[Route, ...] = ()
     ipv6: bool = False
+    announce: bool = True
 
     def ordered_routes(self) -> tuple[tuple[Route, bool], ...]:
         """Return the routes in the order to be set, each with whether it is `onlink`.
@@ -59,6 +62,22 @@ class Inside(Value):
             return not any(gateway in one for one in near)
 
         return tuple((one, is_far(one.gateway)) for one in sorted(self.routes, key=_reach))
+
+
+class Pair(Value):
+    """A veth pair that was made.
+
+    Attributes:
+        host_ifindex: of the host's end; 0 if it is no pair.
+        ifindex: of the sandbox's end, there.
+        bridge_ifindex: of the bridge that the host's end is a port of, or 0.
+        mac: of the sandbox's end; "" if the kernel chose it.
+    """
+
+    host_ifindex: int
+    ifindex: int
+    bridge_ifindex: int
+    mac: str
 
 
 class InsideLink(Value):
@@ -156,28 +175,24 @@ class Kernel:
         """
         return tuple(_links(self._socket, bridge.ifindex))
 
-    def add_veth(self, veth: Veth, sandbox: Sandbox) -> int:
+    def add_veth(self, veth: Veth, sandbox: Sandbox) -> Pair:
         """Make a veth pair: a port of the bridge here, an interface in the sandbox.
 
         The host's end is up, in our link group, and gets no IPv6 address of
         itself; the sandbox's end is down.
 
-        Returns:
-            The index of the host's end.
-
         Raises:
             KernelError: it could not be made, and nothing is left of it.
         """
         what = f"cannot connect {veth.host_ifname} to {veth.bridge}"
-        bridge = self.link(veth.bridge)
-        if bridge is None:
-            raise KernelError(what, f"there is no bridge {veth.bridge}", errno=ENODEV)
-        wanted = veth if veth.mtu else veth.replace(mtu=bridge.mtu)
-        create = rtnl.new_veth(
-            1, wanted, netns_fd=sandbox.fd, master=bridge.ifindex, group=LINK_GROUP
-        )
-        answers, refusals = self._socket.ask(create + rtnl.get_link(2, veth.host_ifname), 2)
-        found = next((rtnl.link(one.body) for one in answers if one.kind == RTM_NEWLINK), None)
+        try:
+            bridge = if_nametoindex(veth.bridge)
+        except OSError:
+            raise KernelError(what, f"there is no bridge {veth.bridge}", errno=ENODEV) from None
+        wanted = veth if veth.mtu else veth.replace(mtu=self._mtu(veth.bridge))
+        create = rtnl.new_veth(1, wanted, netns_fd=sandbox.fd, master=bridge, group=LINK_GROUP)
+        answers, refusals = self._socket.look_up(create + rtnl.get_link(2, veth.host_ifname), 2)
+        found = rtnl.link(answers[0].body) if answers else None
         if refusals and refusals[0].sequence == 1:
             raise _veth_error(what, veth, refusals[0], host_end_exists=found is not None)
         if found is None:
@@ -188,13 +203,17 @@ class Kernel:
         except OcinetError:
             self._socket.ask(rtnl.delete_link(1, found.ifindex), 1)
             raise
-        return found.ifindex
+        return Pair(found.ifindex, found.peer, bridge, veth.mac)
+
+    def _mtu(self, bridge: str) -> int:
+        link = self.link(bridge)
+        return link.mtu if link else 0
 
     def _finish_host_end(self, veth: Veth, ifindex: int, what: str) -> None:
-        messages, count = rtnl.set_no_link_local(1, ifindex), 1
+        messages = [rtnl.set_no_link_local(1, ifindex)]
         if veth.alias:
-            messages, count = messages + rtnl.set_alias(2, ifindex, veth.alias), 2
-        for refused in self._socket.ask(messages, count)[1]:
+            messages.append(rtnl.set_alias(2, ifindex, veth.alias))
+        for refused in self._socket.ask(with_last_ack(messages), 1)[1]:
             if refused.sequence != 1 or refused.errno != EAFNOSUPPORT:
                 raise refused.error(what)
 
@@ -227,7 +246,7 @@ class Kernel:
     ) -> None:
         """Look the links up in one round trip, and add each to where it belongs."""
         questions = b"".join(rtnl.get_link(number, one) for number, one in enumerate(ifnames))
-        answers, refusals = self._socket.ask(questions, len(ifnames))
+        answers, refusals = self._socket.look_up(questions, len(ifnames))
         for answer in answers:
             found = rtnl.link(answer.body)
             if is_ours(found.group):
@@ -244,12 +263,12 @@ class Kernel:
     def _delete_as_group(self, links: list[Link]) -> list[Refusal]:
         if not links:
             return []
-        group = _DOOMED | os.getpid() & 0xFFFFFF
+        group = _DOOMED | posix.getpid() & 0xFFFFFF
         refusals = []
         for start in range(0, len(links), _AT_ONCE):
             some = links[start : start + _AT_ONCE]
-            moves = b"".join(rtnl.set_group(1, one.ifindex, group) for one in some)
-            refusals += self._socket.ask(moves, len(some))[1]
+            moves = with_last_ack([rtnl.set_group(1, one.ifindex, group) for one in some])
+            refusals += self._socket.ask(moves, 1)[1]
         return refusals + self._socket.ask(rtnl.delete_group(1, group), 1)[1]
 
     def set_hairpin(self, ifname: str) -> None:
@@ -262,11 +281,19 @@ class Kernel:
         if refusals:
             raise refusals[0].error(f"cannot set hairpin mode on {ifname}")
 
-    def configure(self, sandbox: Sandbox, inside: Inside) -> tuple[str, ...]:
+    def configure(
+        self, sandbox: Sandbox, inside: Inside, pair: Pair | None = None
+    ) -> tuple[str, ...]:
         """Give a sandbox's interface its addresses and routes; it and `lo` go up.
 
-        The addresses are announced (gratuitous ARP, unsolicited neighbour
-        advertisement). It can be repeated: what is so already is fine.
+        Who starts after it finds the way open, and if the addresses are to be
+        announced, neighbours that know of it (gratuitous ARP, unsolicited
+        neighbour advertisement). It can be repeated: what is so already is fine.
+
+        Args:
+            sandbox: open.
+            inside: what the interface is to have.
+            pair: that it is an end of, if it was made just now: else it is looked up.
 
         Returns:
             What could not be set but is not needed, one line each.
@@ -283,43 +310,56 @@ class Kernel:
                 socket.close()
                 raise
         with socket:
-            link = _link(socket, inside.ifname)
-            if link is None:
-                raise KernelError(f"cannot configure {inside.ifname}", "it is not in the sandbox",
-                                  errno=ENODEV)  # fmt: skip
-            _send_batch(socket, _batch(link.ifindex, inside), link.ifindex)
-            if link.kind == "veth" and inside.addresses:
-                warnings += self._announce(socket, link)
+            if pair is None or not pair.mac:
+                pair = self._pair_of(socket, inside.ifname)
+            _send_batch(socket, _batch(pair.ifindex, inside), pair.ifindex)
+            if pair.host_ifindex and inside.addresses:
+                warnings += self._open_the_way(socket, pair, inside)
         return warnings
 
-    def _announce(self, socket: NetlinkSocket, link: Link) -> tuple[str, ...]:
-        """Have the kernel announce the addresses of a sandbox's end; return what failed.
+    def _pair_of(self, socket: NetlinkSocket, ifname: str) -> Pair:
+        """Look up the pair that a sandbox's interface is an end of."""
+        link = _link(socket, ifname)
+        if link is None:
+            raise KernelError(f"cannot configure {ifname}", "it is not in the sandbox",
+                              errno=ENODEV)  # fmt: skip
+        if link.kind != "veth":
+            return Pair(0, link.ifindex, 0, link.mac)
+        answers, _refusals = self._socket.look_up(rtnl.get_link_at(1, link.peer), 1)
+        # No answer: the other end is in a third namespace.
+        bridge = rtnl.link(answers[0].body).master if answers else 0
+        return Pair(link.peer, link.ifindex, bridge, link.mac)
 
-        It does so when the link goes up, but then the host's end has not seen
-        its carrier yet (linkwatch does that a little later), and the bridge drops
-        the frame. So they are announced once more when it has; and who starts
-        after this finds the way open.
+    def _open_the_way(self, socket: NetlinkSocket, pair: Pair, inside: Inside) -> tuple[str, ...]:
+        """Wait until the bridge passes frames on, then announce; return what failed.
+
+        The kernel announces when the link goes up, but then the host's end has
+        not seen its carrier yet (linkwatch does that a little later), and the
+        bridge drops the frame, as it would drop the container's first ones. So
+        the addresses are announced once more when it has.
         """
+        what = f"cannot announce the addresses of {inside.ifname}"
         for _try in range(_CARRIER_TRIES):
-            if self._is_settled(link.peer):
+            if self._is_settled(pair):
                 break
             sleep(_CARRIER_WAIT_S)
         else:
-            return (f"cannot announce the addresses of {link.ifname}: no carrier",)
-        refusals = socket.ask(rtnl.set_mac(1, link.ifindex, link.mac), 1)[1]
-        return tuple(
-            str(one.error(f"cannot announce the addresses of {link.ifname}")) for one in refusals
-        )
+            return (f"{what}: no carrier",)
+        if not inside.announce:
+            return ()
+        refusals = socket.ask(rtnl.set_mac(1, pair.ifindex, pair.mac), 1)[1]
+        return tuple(str(one.error(what)) for one in refusals)
 
-    def _is_settled(self, ifindex: int) -> bool:
-        """Tell whether a link, and its bridge, carry packets, or never will."""
-        answers, _refusals = self._socket.ask(rtnl.get_link_at(1, ifindex), 1)
-        if not answers:  # the other end is in a third namespace
-            return True
-        link = rtnl.link(answers[0].body)
-        if not (link.up and link.running):
-            return not link.up
-        return not link.master or self._is_settled(link.master)
+    def _is_settled(self, pair: Pair) -> bool:
+        """Tell whether a host's end, and its bridge, carry packets, or never will."""
+        # The bridge by a request of its own, after its port: asked for with it, it may
+        # still tell of the time before.
+        for ifindex in (pair.host_ifindex, pair.bridge_ifindex):
+            answers = self._socket.look_up(rtnl.get_link_at(1, ifindex), 1)[0] if ifindex else []
+            link = rtnl.link(answers[0].body) if answers else None
+            if link and not (link.up and link.running):
+                return not link.up
+        return True
 
     def loopback_up(self, sandbox: Sandbox) -> None:
         """Set `lo` up in a sandbox.
@@ -358,7 +398,7 @@ class Kernel:
 
 
 def _link(socket: NetlinkSocket, ifname: str) -> Link | None:
-    answers, refusals = socket.ask(rtnl.get_link(1, ifname), 1)
+    answers, refusals = socket.look_up(rtnl.get_link(1, ifname), 1)
     if refusals and refusals[0].errno != ENODEV:
         raise refusals[0].error(f"cannot look up the link {ifname}")
     return rtnl.link(answers[0].body) if answers else None
@@ -406,8 +446,6 @@ def _write_sysctls(inside: Inside) -> tuple[str, ...]:
     conf = "net/ipv6/conf"
     if not inside.ipv6:
         wanted = [(f"{conf}/{inside.ifname}/disable_ipv6", "1")]
-        if sysctl.read(wanted[0][0]) is None:  # no IPv6 in this kernel: so much the better
-            return ()
     else:
         wanted = [
             # Docker turns IPv6 off in the sandboxes that it makes.
@@ -415,14 +453,17 @@ def _write_sysctls(inside: Inside) -> tuple[str, ...]:
             (f"{conf}/{inside.ifname}/disable_ipv6", "0"),
             (f"{conf}/{inside.ifname}/accept_dad", "0"),  # else link-local waits a second
             (f"{conf}/{inside.ifname}/accept_ra", "0"),
-            (f"{conf}/{inside.ifname}/ndisc_notify", "1"),
         ]
+        if inside.announce:
+            wanted.append((f"{conf}/{inside.ifname}/ndisc_notify", "1"))
     warnings = []
     for key, value in wanted:
         try:
             sysctl.write(key, value)
         except SystemFailure as error:
-            warnings.append(str(error))
+            # Without IPv6 in the kernel, there is none to turn off: so much the better.
+            if inside.ipv6 or sysctl.read(key) is not None:
+                warnings.append(str(error))
     return tuple(warnings)
 
 
@@ -437,10 +478,9 @@ class _Act(Value):
 def _batch(ifindex: int, inside: Inside) -> list[_Act]:
     """Return the messages that configure an interface; each one's sequence is its place."""
     ifname = inside.ifname
-    acts = [
-        _Act("set lo up", rtnl.set_up(0, _LOOPBACK)),
-        _Act(f"set arp_notify of {ifname}", rtnl.set_arp_notify(1, ifindex)),
-    ]
+    acts = [_Act("set lo up", rtnl.set_up(0, _LOOPBACK))]
+    if inside.announce:
+        acts.append(_Act(f"set arp_notify of {ifname}", rtnl.set_arp_notify(1, ifindex)))
     for one in inside.addresses:
         message = rtnl.new_address(len(acts), ifindex, one)
         acts.append(_Act(f"give {ifname} the address {one}", message))
@@ -470,7 +510,7 @@ def _send_batch(socket: NetlinkSocket, acts: list[_Act], ifindex: int) -> None:
     refusals: list[Refusal] = []
     for start in range(0, len(acts), _AT_ONCE):
         some = acts[start : start + _AT_ONCE]
-        refusals += socket.ask(b"".join(one.message for one in some), len(some))[1]
+        refusals += socket.ask(with_last_ack([one.message for one in some]), 1)[1]
     there: set[tuple[int, Route]] = set()
     if any(one.errno == EEXIST for one in refusals):
         there.update(hop for body in socket.dump(rtnl.dump_routes(1)) for hop in rtnl.routes(body))

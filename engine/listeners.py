@@ -6,7 +6,7 @@ sockets are those of the network namespace that the thread is in.
 
 from __future__ import annotations
 
-import os
+import posix
 from _socket import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP
 from _struct import Struct
 from errno import ENOENT, EPROTONOSUPPORT
@@ -169,15 +169,15 @@ def owner_of(inode: int) -> str:
         "process PID (command)", or "a process that can't be seen from here".
     """
     wanted = f"socket:[{inode}]"
-    for pid in os.listdir("/proc"):
+    for pid in posix.listdir("/proc"):
         if pid.isdigit():
             try:
-                descriptors = os.listdir(f"/proc/{pid}/fd")
+                descriptors = posix.listdir(f"/proc/{pid}/fd")
             except OSError:  # gone, or another user's
                 continue
             for descriptor in descriptors:
                 try:
-                    if os.readlink(f"/proc/{pid}/fd/{descriptor}") == wanted:
+                    if posix.readlink(f"/proc/{pid}/fd/{descriptor}") == wanted:
                         return describe_process(int(pid))
                 except OSError:
                     continue

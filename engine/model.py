@@ -9,6 +9,7 @@ from ocinet.ipam.pool import Pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Literal
 
     Mode = Literal["bridge", "host", "container", "none"]
@@ -212,6 +213,43 @@ class PortRule(Value):
             same = self.host_address == address
         ports = wish.host_port in (0, self.host_port) and wish.container_port == self.port
         return same and ports and wish.protocol == self.protocol
+
+
+def targets_of(ports: Iterable[PortRule]) -> set[Address]:
+    """Return the containers' addresses that ports lead to."""
+    targets: set[Address] = set()
+    last = None
+    for port in ports:
+        if port.address is not last:  # to hash one for each of a thousand ports takes 1 ms
+            last = port.address
+            targets.add(last)
+    return targets
+
+
+def rows_of(ports: Iterable[PortRule]) -> list[tuple[PortRule, int]]:
+    """Join ports that follow one another, here and in the container.
+
+    Returns:
+        The first port of each row, and how many there are in it: in order.
+    """
+    rows: list[tuple[PortRule, int]] = []
+    first, count = None, 0
+    for port in ports:
+        if (
+            first
+            and port.host_port == first.host_port + count
+            and port.port == first.port + count
+            and port.protocol == first.protocol
+            # What was made together shares its addresses: that is told sooner.
+            and (port.address is first.address or port.address == first.address)
+            and (port.host_address is first.host_address or port.host_address == first.host_address)
+        ):
+            count += 1
+            rows[-1] = first, count
+        else:
+            first, count = port, 1
+            rows.append((first, count))
+    return rows
 
 
 class NetworkRules(Value):

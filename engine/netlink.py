@@ -8,7 +8,7 @@ read before the first failure is raised.
 
 from __future__ import annotations
 
-import os
+import posix
 import sys
 from _socket import AF_NETLINK, MSG_DONTWAIT, MSG_TRUNC, SO_RCVTIMEO, SOCK_RAW, SOL_SOCKET, socket
 from _struct import Struct
@@ -16,6 +16,10 @@ from errno import EAGAIN, EINTR, ENOBUFS, ENOPROTOOPT
 
 from ocinet.base.errors import KernelError, SystemFailure
 from ocinet.base.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NETLINK_ROUTE = 0
 NETLINK_SOCK_DIAG = 4
@@ -84,6 +88,19 @@ def message(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
     return _HEADER.pack(length, kind, flags | NLM_F_REQUEST, sequence, 0) + body
 
 
+def with_last_ack(messages: Sequence[bytes]) -> bytes:
+    """Join messages into a request of which the last one alone asks for an ACK.
+
+    That ACK says that all were worked off; what is refused is answered unasked.
+    """
+    return b"".join((*map(_without_ack, messages[:-1]), messages[-1]))
+
+
+def _without_ack(message: bytes) -> bytes:
+    flags = int.from_bytes(message[6:8], sys.byteorder) & ~NLM_F_ACK
+    return message[:6] + flags.to_bytes(2, sys.byteorder) + message[8:]
+
+
 def attributes(payload: bytes, offset: int = 0) -> dict[int, bytes]:
     """Decode the attributes from `offset` on; of a type that comes twice, the last.
 
@@ -132,7 +149,7 @@ class Refusal(Value):
     @property
     def why(self) -> str:
         """The kernel's own words, if any, and those of the errno."""
-        usual = os.strerror(self.errno)
+        usual = posix.strerror(self.errno)
         return f"{self.text} ({usual})" if self.text else usual
 
     def error(self, what: str = "the kernel refused", hint: str = "") -> KernelError:
@@ -250,8 +267,7 @@ class NetlinkSocket:
 
         Args:
             messages: encoded; no dump among them.
-            acks: how many of them have `NLM_F_ACK`. A get answers without one,
-                but its answer may be missing if that is 0: ask for an ACK.
+            acks: how many of them have `NLM_F_ACK`.
 
         Returns:
             The answers that carry data, and the refusals, in order.
@@ -259,26 +275,51 @@ class NetlinkSocket:
         Raises:
             KernelError: the socket failed, or not every ACK came.
         """
+        return self._exchange(messages, acks, each_once=False)
+
+    def look_up(self, questions: bytes, count: int) -> tuple[list[Answer], list[Refusal]]:
+        """Send messages that are answered once each, and return those answers.
+
+        So it is with a get that asks for no ACK: it finds something, or is
+        refused; and with any other message that asks for one.
+
+        Args:
+            questions: encoded; no dump among them.
+            count: how many they are.
+
+        Returns:
+            As `ask`.
+
+        Raises:
+            KernelError: the socket failed, or not every answer came.
+        """
+        return self._exchange(questions, count, each_once=True)
+
+    def _exchange(
+        self, messages: bytes, count: int, *, each_once: bool
+    ) -> tuple[list[Answer], list[Refusal]]:
         self._send(messages)
         answers: list[Answer] = []
         refusals: list[Refusal] = []
-        missing = acks
+        missing = count
         flags = 0
-        while missing > 0 or refusals:
+        while missing > 0 or (refusals and not each_once):
             received = self._receive(flags)
             if received is None:
                 break
             for answer in received:
                 if answer.kind != _NLMSG_ERROR:
                     answers.append(answer)
+                    missing -= each_once
                     continue
                 missing -= 1
                 refused = refusal(answer)
                 if refused:
                     refusals.append(refused)
-                    flags = MSG_DONTWAIT  # how many more there are is not known now
-        if missing > 0 and not refusals:
-            raise KernelError("cannot read netlink", f"{missing} of {acks} answers did not come",
+                    if not each_once:
+                        flags = MSG_DONTWAIT  # how many more there are is not known now
+        if missing > 0 and (each_once or not refusals):
+            raise KernelError("cannot read netlink", f"{missing} of {count} answers did not come",
                               errno=EAGAIN)  # fmt: skip
         self._unread = False
         return answers, refusals

@@ -7,7 +7,7 @@ has the name stays; ours is `oc-<12 hex digits>` then.
 
 from __future__ import annotations
 
-import os
+import posix
 from _blake2 import blake2s
 
 from ocinet.base.errors import SystemFailure
@@ -36,7 +36,7 @@ class NetnsNames:
         """Return the name to use: the wanted one, or ours where something else has it."""
         for candidate in (name, f"oc-{blake2s(container_id.encode(), digest_size=6).hexdigest()}"):
             try:
-                if os.readlink(f"{self._path}/{candidate}") == _target(process):
+                if posix.readlink(f"{self._path}/{candidate}") == _target(process):
                     return candidate
             except FileNotFoundError:
                 return candidate
@@ -52,8 +52,13 @@ class NetnsNames:
         """
         path = f"{self._path}/{name}"
         try:
-            os.makedirs(self._path, 0o755, exist_ok=True)
-            os.symlink(_target(process), path)
+            try:
+                posix.symlink(_target(process), path)
+            except FileNotFoundError:
+                from os import makedirs  # once after a boot, if ever
+
+                makedirs(self._path, 0o755, exist_ok=True)
+                posix.symlink(_target(process), path)
         except FileExistsError:
             if self._shows(path, (process,)):
                 return False
@@ -73,10 +78,10 @@ class NetnsNames:
         path = f"{self._path}/{name}"
         if not self._shows(path, (before,)):
             return
-        temporary = f"{path}.ocinet-{os.getpid()}"
+        temporary = f"{path}.ocinet-{posix.getpid()}"
         try:
-            os.symlink(_target(after), temporary)
-            os.rename(temporary, path)
+            posix.symlink(_target(after), temporary)
+            posix.rename(temporary, path)
         except OSError as error:
             raise SystemFailure(f"cannot name {path}", error.strerror or str(error)) from error
 
@@ -90,7 +95,7 @@ class NetnsNames:
         if not self._shows(path, processes):
             return False
         try:
-            os.unlink(path)
+            posix.unlink(path)
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -100,6 +105,6 @@ class NetnsNames:
     @staticmethod
     def _shows(path: str, processes: tuple[Process, ...]) -> bool:
         try:
-            return os.readlink(path) in [_target(process) for process in processes]
+            return posix.readlink(path) in [_target(process) for process in processes]
         except OSError:
             return False

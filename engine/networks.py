@@ -59,6 +59,7 @@ class NetworkStore:
         self._path = f"{paths.config}/networks"
         self._settings = settings
         self._deadline = deadline
+        self._read: dict[str, tuple[bytes, Network]] = {}  # an attach reads each one twice
 
     @property
     def settings(self) -> Settings:
@@ -82,7 +83,11 @@ class NetworkStore:
         check_network(name)
         with Directory(self._path) as directory:
             data = directory.read(name + _SUFFIX)
-        return None if data is None else decode(name, data, f"{self._path}/{name}{_SUFFIX}")
+        if data is None:
+            return None
+        if name not in self._read or self._read[name][0] != data:
+            self._read[name] = data, decode(name, data, f"{self._path}/{name}{_SUFFIX}")
+        return self._read[name][1]
 
     def get(self, name: str) -> Network:
         """Return a network.

@@ -66,6 +66,8 @@ _ELEMENTS_PER_MESSAGE = 400  # their list's length has 16 bits; the longest elem
 
 _FAMILY_HEADER = Struct(">BBH")  # struct nfgenmsg: family, version, resource
 _WORD = Struct(">I")
+_PORT = Struct(">H")
+_ATTRIBUTE_HEADER = 4
 _SO_SNDBUFFORCE = 32
 _USUAL_ROOM = 1 << 16
 
@@ -109,7 +111,7 @@ def _value(kind: int, value: bytes) -> bytes:
 
 
 def _key(element: Element) -> tuple[bytes, bytes]:
-    bounds = [_bounds(*pair) for pair in zip(element.set.key, element.key, strict=True)]
+    bounds = [_bounds(*pair) for pair in _fields(element)]
     return b"".join(first for first, _ in bounds), b"".join(last for _, last in bounds)
 
 
@@ -129,6 +131,24 @@ def _encode_element(element: Element, *, with_data: bool) -> bytes:
         return start
     flags = attribute(_ELEMENT_FLAGS, word(_INTERVAL_END))
     return start + nested(_ELEMENT, _value(_ELEMENT_KEY, after.to_bytes(len(last), "big")) + flags)
+
+
+def _count_up(element: Element, first: bytes, *, with_data: bool) -> list[bytes]:
+    """Return the encodings of a row of elements from the first one's: only ports differ."""
+    key, data = element.ports
+    pack = _PORT.pack
+    rows = range(element.count)
+    # A port and 2 bytes of padding end the key, and after it the data.
+    size = 3 * _ATTRIBUTE_HEADER + sum(len(_first(*one)) for one in _fields(element)) - 4
+    head, tail = first[:size], first[size + 2 :]
+    if not with_data:
+        return [head + pack(key + offset) + tail for offset in rows]
+    middle, end = tail[:-4], tail[-2:]
+    return [head + pack(key + at) + middle + pack(data + at) + end for at in rows]
+
+
+def _fields(element: Element) -> Iterable[tuple[Kind, Field]]:
+    return zip(element.set.key, element.key, strict=True)
 
 
 def _first(kind: Kind, field: Field) -> bytes:
@@ -167,7 +187,11 @@ class Batch:
         grouped: dict[Set, dict[bytes, None]] = {}  # an element given twice goes in once
         for element in elements:
             encoded = _encode_element(element, with_data=with_data)
-            grouped.setdefault(element.set, {})[encoded] = None
+            unique = grouped.setdefault(element.set, {})
+            if element.count == 1:
+                unique[encoded] = None
+            else:
+                unique.update(dict.fromkeys(_count_up(element, encoded, with_data=with_data)))
         for target, unique in grouped.items():
             encodings = list(unique)
             head = family_header(NFPROTO["inet"]) + _name(_NAME, self._table)
@@ -203,15 +227,15 @@ class Batch:
 
 
 def get_table(sequence: int, family: str, table: str) -> bytes:
-    """Encode the question for one table."""
+    """Encode the question for one table; it asks for no ACK, as the next two."""
     body = family_header(NFPROTO[family]) + _name(_NAME, table)
-    return message(_GETTABLE, NLM_F_ACK, sequence, body)
+    return message(_GETTABLE, 0, sequence, body)
 
 
 def get_chain(sequence: int, family: str, table: str, chain: str) -> bytes:
     """Encode the question for one chain."""
     body = family_header(NFPROTO[family]) + _name(_NAME, table) + _name(_CHAIN_NAME, chain)
-    return message(_GETCHAIN, NLM_F_ACK, sequence, body)
+    return message(_GETCHAIN, 0, sequence, body)
 
 
 def get_element(sequence: int, table: str, element: Element) -> bytes:
@@ -219,7 +243,7 @@ def get_element(sequence: int, table: str, element: Element) -> bytes:
     body = family_header(NFPROTO["inet"]) + _name(_NAME, table)
     body += _name(_LIST_SET, element.set.name)
     body += nested(_LIST_ELEMENTS, _encode_element(element, with_data=False))
-    return message(_GETSETELEM, NLM_F_ACK, sequence, body)
+    return message(_GETSETELEM, 0, sequence, body)
 
 
 def dump_chains() -> bytes:

@@ -11,19 +11,16 @@ if TYPE_CHECKING:
     from ocinet.engine.parts import Parts
 
 
-def observe(parts: Parts, networks: tuple[Network, ...], *, publishing: bool) -> Observed:
+def observe(parts: Parts, networks: tuple[Network, ...]) -> Observed:
     """Return what a plan for these networks has to know.
 
     Args:
         parts: of the engine.
         networks: each once.
-        publishing: whether ports are to be opened.
     """
     firewall = parts.firewall.observe()
-    devices = tuple(
-        _device(parts, network, publishing=publishing, dropped=bool(firewall.forward_drop))
-        for network in networks
-    )
+    dropped = bool(firewall.forward_drop)
+    devices = tuple(_device(parts, network, dropped=dropped) for network in networks)
     fresh = any(not device.link for device in devices)
     ipv6_forward = ""
     ra_uplinks: tuple[tuple[str, str], ...] = ()
@@ -42,11 +39,37 @@ def observe(parts: Parts, networks: tuple[Network, ...], *, publishing: bool) ->
     )
 
 
-def _device(parts: Parts, network: Network, *, publishing: bool, dropped: bool) -> DeviceState:
+def is_still_so(observed: Observed) -> bool:
+    """Tell, from a few sysctls, whether nothing has been undone since it was observed.
+
+    A network's bridge, forwarding and the way from 127.0.0.1 are undone by a failed
+    attach that made them, if no record tells of anyone who uses them. So are accept
+    rules in the tables of others: where they may be needed, the answer is no. Our
+    own table is made again by whoever finds it missing.
+    """
+    if observed.firewall.forward_drop:
+        return False
+    return all(
+        sysctl.read(key) == value
+        for key, value in (
+            (FORWARD_IPV4, observed.ip_forward),
+            (FORWARD_IPV6, observed.ipv6_forward),
+            *((_route_localnet(one.device), one.route_localnet) for one in observed.devices),
+        )
+        if value
+    )
+
+
+def _route_localnet(device: str) -> str:
+    return f"net/ipv4/conf/{device}/route_localnet"
+
+
+def _device(parts: Parts, network: Network, *, dropped: bool) -> DeviceState:
     name = network.device
     link = parts.kernel.link(name)
     mtu = network.mtu or (link.mtu if link else _uplink_mtu())
-    localnet = sysctl.read(f"net/ipv4/conf/{name}/route_localnet") if publishing and link else None
+    # Read in any case, for `is_still_so`: it goes with the bridge.
+    localnet = sysctl.read(_route_localnet(name)) if link else None
     return DeviceState(
         device=name,
         link=link,

@@ -24,6 +24,7 @@ from ocinet.engine.model import (
     Publish,
     Request,
     Route,
+    targets_of,
 )
 from ocinet.engine.restore import rules_of
 from ocinet.engine.settings import Settings
@@ -291,24 +292,17 @@ def make_ports(
     Raises:
         RequestError: the container has no address of the host address's family.
     """
-    outward = [one for one in endpoints if one.network not in internal]
-    first: dict[int, Address] = {}
-    for endpoint in outward:
-        for interface in endpoint.addresses:
-            first.setdefault(interface.address.family, interface.address)
+    first = _first_addresses(endpoints, internal)
+    both = tuple(sorted(first))
     rules = []
     for wish in publishes:
-        families = (wish.host_address.family,) if wish.host_address else tuple(sorted(first))
-        if not families or not set(families) <= set(first):
-            missing = f"IPv{families[0]} address" if families else "address"
-            raise RequestError(
-                "",
-                f"port {wish.host_port or wish.container_port} can't be published: "
-                f"the container has no {missing} that can be reached",
-                "use a network with that family that is not internal",
-            )
+        host_address = wish.host_address
+        families = (host_address.family,) if host_address else both
+        if not families or families[0] not in first:
+            raise _unreachable(wish, families)
         # 0.0.0.0 and [::] mean every address, of that one family.
-        host_address = wish.host_address if wish.host_address and wish.host_address.value else None
+        if host_address and not host_address.value:
+            host_address = None
         for family in families:
             rules.append(
                 PortRule(
@@ -316,6 +310,40 @@ def make_ports(
                 )
             )
     return tuple(rules)
+
+
+def _first_addresses(
+    endpoints: tuple[Endpoint, ...], internal: tuple[str, ...]
+) -> dict[int, Address]:
+    first: dict[int, Address] = {}
+    for endpoint in endpoints:
+        if endpoint.network not in internal:
+            for interface in endpoint.addresses:
+                first.setdefault(interface.address.family, interface.address)
+    return first
+
+
+def check_ports(
+    publishes: tuple[Publish, ...], endpoints: tuple[Endpoint, ...], internal: tuple[str, ...]
+) -> None:
+    """Refuse what `make_ports` would, before host ports are chosen.
+
+    Raises:
+        RequestError: the container has no address of a host address's family.
+    """
+    make_ports(
+        tuple({one.host_address: one for one in reversed(publishes)}.values()), endpoints, internal
+    )
+
+
+def _unreachable(wish: Publish, families: tuple[int, ...]) -> RequestError:
+    missing = f"IPv{families[0]} address" if families else "address"
+    return RequestError(
+        "",
+        f"port {wish.host_port or wish.container_port} can't be published: "
+        f"the container has no {missing} that can be reached",
+        "use a network with that family that is not internal",
+    )
 
 
 def plan_attach(wanted: Wanted, observed: Observed, settings: Settings) -> tuple[Step, ...]:
@@ -412,7 +440,7 @@ def _plan_forwarding(
     steps: list[Step] = []
     routed = [one for one in networks if one.managed and not one.internal]
     families = {family for one in routed for family in one.families}
-    families |= {port.address.family for port in ports}
+    families |= {target.family for target in targets_of(ports)}
     if 4 in families and observed.ip_forward == "0":
         steps.append(SetSysctl(FORWARD_IPV4, "1", "0"))
     if 6 in families and observed.ipv6_forward == "0":
@@ -456,11 +484,11 @@ def _plan_firewall(
 
 
 def _plan_loopback(wanted: Wanted, observed: Observed) -> list[Step]:
-    by_loopback = {
-        port.address
+    by_loopback = targets_of(
+        port
         for port in wanted.ports
         if port.address.family == 4 and (port.host_address is None or port.host_address.is_loopback)
-    }
+    )
     devices = {
         endpoint.device
         for endpoint in wanted.reached
@@ -489,8 +517,23 @@ def _plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> list[Step]:
         addresses=endpoint.addresses,
         routes=endpoint.routes,
         ipv6=any(one.address.family == 6 for one in endpoint.addresses),
+        announce=_may_be_known_otherwise(endpoint, wanted),
     )
-    return [AddVeth(veth, wanted.netns), ConfigureInside(inside, wanted.netns)]
+    return [
+        AddVeth(veth, wanted.netns),
+        ConfigureInside(inside, wanted.netns, endpoint.host_ifname),
+    ]
+
+
+def _may_be_known_otherwise(endpoint: Endpoint, wanted: Wanted) -> bool:
+    """Tell whether somebody may know an endpoint's address by another MAC, or port.
+
+    Not on our own bridge, if the MAC goes with the address. An announcement goes to
+    every port of it: with a thousand of them, that takes longer than all else.
+    """
+    network = next(one for one in wanted.networks if one.name == endpoint.network)
+    usual = [derive_mac(one.address) for one in endpoint.addresses]
+    return not network.managed or usual != [endpoint.mac]
 
 
 def close_ports(ports: tuple[PortRule, ...]) -> tuple[Step, ...]:

@@ -6,15 +6,13 @@ one deleted asks here first whose port it is.
 
 from __future__ import annotations
 
-import os
-
 from ocinet.base.address import Address
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, ExhaustedError, RequestError, SystemFailure
 from ocinet.base.files import Directory
 from ocinet.base.lock import Lock
 from ocinet.base.names import check_container
-from ocinet.engine.claim import PortClaim, read_claims, write_claims
+from ocinet.engine.claim import PortClaim, file_of, read_claims, split_by_file, write_claims
 from ocinet.engine.free_port import candidates, ephemeral_range, reserved_ports
 from ocinet.engine.listeners import listeners, owner_of
 
@@ -117,7 +115,7 @@ class PortClaims:
             SystemFailure: a claim can't be written, or sockets not be listed.
 
         Effects:
-            One small file per port, under the ports' lock.
+            A few small files, under the ports' lock.
         """
         check_container(container)
         if not publishes:
@@ -150,11 +148,16 @@ class PortClaims:
             BusyError: the lock was not had in time.
             SystemFailure: a file can't be written or removed.
         """
-        by_file: dict[str, list[Publish | PortRule]] = {}
-        for port in ports:
-            by_file.setdefault(f"{port.protocol}-{port.host_port}", []).append(port)
-        self._drop(by_file, lambda claim: claim.container == container
-                   and any(claim.is_for(port) for port in by_file[claim.file]))  # fmt: skip
+        by_file = split_by_file(ports)
+
+        def left(claim: PortClaim) -> list[PortClaim]:
+            parts = [claim] if claim.container == container else []
+            for port, row in by_file[claim.file]:
+                if claim.is_for(port):
+                    parts = [one for part in parts for one in part.without(row)]
+            return parts if claim.container == container else [claim]
+
+        self._drop(by_file, left)
 
     def release_all(self, container: str) -> None:
         """Give back whatever a container has, from a look at every claim.
@@ -164,7 +167,7 @@ class PortClaims:
             SystemFailure: a file can't be written or removed.
         """
         files = {claim.file for claim in self.all() if claim.container == container}
-        self._drop(files, lambda claim: claim.container == container)
+        self._drop(files, lambda claim: [] if claim.container == container else [claim])
 
     def held(self, container: str, ports: tuple[PortRule, ...]) -> tuple[PortRule, ...]:
         """Return those of a container's ports that no other container claims by now.
@@ -173,29 +176,29 @@ class PortClaims:
         by its port, and may be the new holder's. One whose claims can't be read
         is not returned.
         """
-        if not ports or not os.path.isdir(self._root):
+        directory = self._open() if ports else None
+        if directory is None:
             return ports
-        kept = []
-        with Directory(self._root) as directory:
-            for port in ports:
-                address = port.host_address or Address(port.address.family, 0)
-                mine = PortClaim(port.protocol, address, port.host_port, container, "", "")
-                try:
-                    claims = read_claims(directory, mine.file)
-                except (RequestError, SystemFailure):
-                    continue
-                if not any(
-                    one.container != container and one.is_element_of(mine) for one in claims
-                ):
-                    kept.append(port)
-        return tuple(kept)
+        with directory:
+            rivals = {file: _rivals(directory, file, container) for file in split_by_file(ports)}
+        if not any(rivals.values()):
+            return ports
+        return tuple(
+            port
+            for port in ports
+            if not any(
+                one is None or one.is_element_of(_claim_of(port))
+                for one in rivals[file_of(port.protocol, port.host_port)]
+            )
+        )
 
     def all(self) -> tuple[PortClaim, ...]:
         """Return every claim that can be read, by protocol and port."""
-        if not os.path.isdir(self._root):
+        directory = self._open()
+        if directory is None:
             return ()
         found: list[PortClaim] = []
-        with Directory(self._root) as directory:
+        with directory:
             for file in directory.names():
                 try:
                     found += read_claims(directory, file)
@@ -209,26 +212,51 @@ class PortClaims:
 
     def sweep(self) -> int:
         """Remove what killed writers left behind; returns how many files."""
-        if not os.path.isdir(self._root):
+        directory = self._open()
+        if directory is None:
             return 0
-        with Directory(self._root) as directory, self._lock():
+        with directory, self._lock():
             return directory.sweep()
 
-    def _drop(self, files: Collection[str], mine: Callable[[PortClaim], bool]) -> None:
-        if not files or not os.path.isdir(self._root):
+    def _drop(
+        self, files: Collection[str], left_of: Callable[[PortClaim], list[PortClaim]]
+    ) -> None:
+        directory = self._open() if files else None
+        if directory is None:
             return
-        with Directory(self._root) as directory, self._lock():
+        with directory, self._lock():
             for file in files:
                 try:
                     claims = read_claims(directory, file)
                 except (RequestError, SystemFailure):
                     continue  # whose it is can't be told: it stays taken
-                left = [claim for claim in claims if not mine(claim)]
-                if len(left) != len(claims):
+                left = [part for claim in claims for part in left_of(claim)]
+                if left != claims:
                     write_claims(directory, file, left)
+
+    def _open(self) -> Directory | None:
+        """Open the directory, if there is one: nobody has claimed anything without."""
+        try:
+            return Directory(self._root, make=False)
+        except FileNotFoundError:
+            return None
 
     def _lock(self) -> Lock:
         return Lock(f"{self._root}/lock", "the ports", self._deadline)
+
+
+def _rivals(directory: Directory, file: str, container: str) -> list[PortClaim | None]:
+    """Return the claims of all but one container in a file; None stands for what can't be read."""
+    try:
+        return [one for one in read_claims(directory, file) if one.container != container]
+    except (RequestError, SystemFailure):
+        return [None]
+
+
+def _claim_of(port: PortRule) -> PortClaim:
+    """Return a rule as the claim of its one port, whoever's."""
+    address = port.host_address or Address(port.address.family, 0)
+    return PortClaim(port.protocol, address, port.host_port, "", "", "")
 
 
 class _Attempt:
@@ -247,7 +275,9 @@ class _Attempt:
         self._name = name
         self._sockets = sockets
         self._families = families
+        self._time = now()
         self._before: dict[str, list[PortClaim]] = {}
+        self._mine: dict[str, list[PortClaim]] = {}
 
     def run(
         self, publishes: tuple[Publish, ...], living: set[PortClaim], dead: set[PortClaim]
@@ -257,21 +287,31 @@ class _Attempt:
         Raises:
             _Unjudged, _Occupied, OcinetError: it can't; nothing has changed.
         """
-        time = now()
-        mine: list[PortClaim] = []
-        former: list[PortClaim] = []
-        chosen = []
-        for publish in sorted(publishes, key=lambda one: not one.host_port):
-            port = publish.host_port or self._free_port(publish, mine)
-            claim = PortClaim(publish.protocol, publish.host_address, port,
-                              self._container, self._name, time)  # fmt: skip
-            if any(one.file == claim.file and one.overlaps(claim) for one in mine):
-                raise RequestError("", f"the host's port {claim} is published twice")
-            former += self._check(claim, living, dead)
-            mine.append(claim)
-            chosen.append((publish, publish.replace(host_port=port)))
-        self._write(mine, former)
-        return tuple(_in_order(publishes, chosen)), tuple(former)
+        fixed = tuple(publish for publish in publishes if publish.host_port)
+        self._add(fixed)
+        former = [rival for claim in self._all_mine() for rival in self._check(claim, living, dead)]
+        chosen = tuple(
+            publish if publish.host_port else publish.replace(host_port=self._free_port(publish))
+            for publish in publishes
+        )
+        self._write()
+        return chosen, tuple(former)
+
+    def _add(self, publishes: tuple[Publish, ...]) -> None:
+        """Note claims for these, which are not checked against others' yet."""
+        for file, rows in split_by_file(publishes).items():
+            mine = self._mine.setdefault(file, [])
+            for publish, row in rows:
+                claim = PortClaim(publish.protocol, publish.host_address, row.start,
+                                  self._container, self._name, self._time, len(row))  # fmt: skip
+                for other in mine:
+                    if other.overlaps(claim):
+                        twice = claim.within(other.ports)
+                        raise RequestError("", f"the host's port {twice} is published twice")
+                mine.append(claim)
+
+    def _all_mine(self) -> list[PortClaim]:
+        return [claim for claims in self._mine.values() for claim in claims]
 
     def _claims(self, file: str) -> list[PortClaim]:
         if file not in self._before:
@@ -280,67 +320,79 @@ class _Attempt:
             except (RequestError, SystemFailure) as error:
                 path = f"{self._directory.path}/{file}"
                 raise ConflictError("", f"the claims in {path} can't be read: {error.why}",
-                                    f"if no container has that port: rm {path}"
+                                    f"if no container has one of these ports: rm {path}"
                                     ) from error  # fmt: skip
         return self._before[file]
 
     def _check(
         self, claim: PortClaim, living: set[PortClaim], dead: set[PortClaim]
     ) -> list[PortClaim]:
-        """Return the claims of the dead that this one takes over."""
-        rivals = [one for one in self._claims(claim.file) if one.overlaps(claim)]
-        if any(self._is_own(one, claim) for one in rivals):
-            return []
-        for rival in rivals:
-            if rival.container == self._container:
-                raise ConflictError("", f"this container has the host's port {rival} already")
+        """Return the claims of the dead that this one takes over, as far as it does."""
+        parts = [claim]
+        rivals = []
+        for one in self._claims(claim.file):
+            if self._is_own(one, claim):
+                parts = [rest for part in parts for rest in part.without(one.ports)]
+            elif one.overlaps(claim):
+                if one.container == self._container:
+                    raise ConflictError("", "this container has the host's port"
+                                        f" {one.within(claim.ports)} already")  # fmt: skip
+                rivals.append(one)
         unknown = [one for one in rivals if one not in living and one not in dead]
         if unknown:
             raise _Unjudged(unknown)
         for rival in rivals:
             if rival in living:
-                raise ConflictError("", f"the host's port {rival} is taken:"
+                raise ConflictError("", f"the host's port {rival.within(claim.ports)} is taken:"
                                     f" container {rival.name} ({rival.container[:12]}) has it",
                                     "publish another port, or detach that container")  # fmt: skip
-        listener = next((one for one in self._sockets if self._is_in_the_way(one, claim)), None)
-        if listener:
-            raise _Occupied(claim, listener)
-        return rivals
+        self._check_sockets(parts)
+        return [rival.within(claim.ports) for rival in rivals]
+
+    def _check_sockets(self, claims: list[PortClaim]) -> None:
+        for claim in claims:
+            for listener in self._sockets:
+                if self._is_in_the_way(listener, claim):
+                    port = range(listener.port, listener.port + 1)
+                    raise _Occupied(claim.within(port), listener)
 
     def _is_own(self, one: PortClaim, claim: PortClaim) -> bool:
         return one.container == self._container and one.host_address == claim.host_address
 
     def _is_in_the_way(self, listener: Listener, claim: PortClaim) -> bool:
         address = claim.host_address
-        if (listener.protocol, listener.port) != (claim.protocol, claim.host_port):
+        if listener.protocol != claim.protocol or listener.port not in claim.ports:
             return False
         families = self._families if address is None else (address.family,)
         return any(listener.takes(family, address) for family in families)
 
-    def _free_port(self, publish: Publish, mine: list[PortClaim]) -> int:
-        """Choose a port of the host's ephemeral range that nobody has, at random."""
-        busy = {one.port for one in self._sockets if one.protocol == publish.protocol}
-        busy |= {one.host_port for one in mine if one.protocol == publish.protocol}
+    def _free_port(self, publish: Publish) -> int:
+        """Choose a port of the host's ephemeral range that nobody has, and claim it."""
+        protocol = publish.protocol
         low, high = ephemeral_range()
+        listened = {one.port for one in self._sockets if one.protocol == protocol}
         for port in candidates(low, high, reserved_ports()):
-            if port not in busy and not self._directory.exists(f"{publish.protocol}-{port}"):
+            file = file_of(protocol, port)
+            claims = (*self._mine.get(file, ()), *self._claims(file))
+            if port not in listened and not any(port in claim.ports for claim in claims):
+                self._add((publish.replace(host_port=port),))
                 return port
-        raise ExhaustedError("", f"no {publish.protocol} port of {low} to {high} is free",
+        raise ExhaustedError("", f"no {protocol} port of {low} to {high} is free",
                              "give a host port, or widen net.ipv4.ip_local_port_range")  # fmt: skip
 
-    def _write(self, mine: list[PortClaim], former: list[PortClaim]) -> None:
-        after: dict[str, list[PortClaim]] = {}
-        for claim in mine:
-            file = claim.file
-            left = after.get(file, self._claims(file))
-            after[file] = [
-                one for one in left if one not in former and not self._is_own(one, claim)
-            ] + [claim]
+    def _write(self) -> None:
         done = []
         try:
-            for file, claims in after.items():
+            for file, mine in self._mine.items():
+                left = self._claims(file)
+                for claim in mine:  # of the dead and of its own, what it takes the place of
+                    left = [
+                        part
+                        for one in left
+                        for part in (one.without(claim.ports) if one.overlaps(claim) else [one])
+                    ]
                 done.append(file)
-                write_claims(self._directory, file, claims)
+                write_claims(self._directory, file, left + mine)
         except BaseException:
             for file in done:
                 self._restore(file)
@@ -351,15 +403,6 @@ class _Attempt:
             write_claims(self._directory, file, self._before[file])
         except SystemFailure:
             return  # the first error is the one to tell
-
-
-def _in_order(
-    publishes: tuple[Publish, ...], chosen: list[tuple[Publish, Publish]]
-) -> Iterable[Publish]:
-    """Yield what was chosen in the order in which it was asked for."""
-    for publish in publishes:
-        at = next(i for i, (asked, _given) in enumerate(chosen) if asked is publish)
-        yield chosen.pop(at)[1]
 
 
 def _listening(publishes: tuple[Publish, ...]) -> tuple[Listener, ...]:

@@ -45,15 +45,14 @@ def parse_publish(text: str, where: str) -> tuple[Publish, ...]:
     found: list[Publish] = []
     free: set[Publish] = set()
     held: dict[tuple[str, int], set[Address | None]] = {}
-    for item in within(where, split_items, text):
+    items = within(where, split_items, text)
+    for item in items:
         what = f"{where}: {quote(item)}"
         for publish in within(what, _read_item, item):
             if len(found) == MAX_PUBLISHED:
                 raise RequestError(where, f"there are more than {MAX_PUBLISHED} ports in it")
-            if publish in free or (publish.host_port and _overlaps(publish, held)):
+            if len(items) > 1 and _is_second(publish, held, free):
                 raise RequestError(what, "it overlaps another one in the same request")
-            if not publish.host_port:
-                free.add(publish)
             found.append(publish)
     return tuple(found)
 
@@ -145,6 +144,17 @@ def _read_port(text: str) -> int:
     if not 1 <= port <= 65535:
         raise RequestError("", f"{quote(text)} is no port", "use 1 to 65535")
     return port
+
+
+def _is_second(
+    publish: Publish, held: dict[tuple[str, int], set[Address | None]], free: set[Publish]
+) -> bool:
+    """Tell whether an earlier one asks for the same; note this one."""
+    if publish.host_port:
+        return _overlaps(publish, held)
+    count = len(free)
+    free.add(publish)
+    return len(free) == count
 
 
 def _overlaps(publish: Publish, held: dict[tuple[str, int], set[Address | None]]) -> bool:

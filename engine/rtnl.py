@@ -60,6 +60,8 @@ _IFLA_IFALIAS = 20
 _IFLA_AF_SPEC = 26
 _IFLA_GROUP = 27
 _IFLA_NET_NS_FD = 28
+_IFLA_EXT_MASK = 29
+_RTEXT_FILTER_SKIP_STATS = 8
 _IF_OPER_UP = 6
 _IFLA_INFO_KIND = 1
 _IFLA_INFO_DATA = 2
@@ -150,6 +152,10 @@ def _u32(kind: int, value: int) -> bytes:
     return attribute(kind, _U32.pack(value))
 
 
+# Half of what the kernel would tell of a link, and nobody reads.
+_NO_COUNTERS = _u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+
+
 def _ifname(name: str) -> bytes:
     text = name.encode()
     if not 0 < len(text) <= _IFNAME_MAX or b"\0" in text:
@@ -191,13 +197,18 @@ def _link(
 
 
 def get_link(sequence: int, ifname: str) -> bytes:
-    """Encode the question for one link, by name."""
-    return _link(RTM_GETLINK, 0, sequence, _ifname(ifname))
+    """Encode the question for one link, by name; it asks for no ACK."""
+    return _question(sequence, 0, _ifname(ifname))
 
 
 def get_link_at(sequence: int, ifindex: int) -> bytes:
-    """Encode the question for one link, by index."""
-    return _link(RTM_GETLINK, 0, sequence, ifindex=ifindex)
+    """Encode the question for one link, by index; it asks for no ACK."""
+    return _question(sequence, ifindex)
+
+
+def _question(sequence: int, ifindex: int, *inner: bytes) -> bytes:
+    header = _IFINFO.pack(AF_UNSPEC, 0, ifindex, 0, 0)
+    return message(RTM_GETLINK, 0, sequence, header + b"".join(inner) + _NO_COUNTERS)
 
 
 def dump_links(sequence: int, master: int = 0) -> bytes:

@@ -22,44 +22,54 @@ TABLE = "ocinet"
 DOCKER_USER = "DOCKER-USER"
 DOCKER_ISOLATION = "DOCKER-ISOLATION-STAGE-2"
 
-# One rule a line, each with its reason above it. The order inside a chain counts.
+# One rule a line, each with its reason above it. The order inside a chain counts; where
+# it is free, what most packets meet stands first. A chain of type nat sees only the
+# first packet of a connection.
 _CHAINS = """\
 	chain raw_prerouting {
 		type filter hook prerouting priority raw; policy accept;
 		# route_localnet opens the bridges to 127.0.0.0/8, and DNAT comes before the
 		# kernel's own check: nobody but the host may use such an address.
-		iif != "lo" ip daddr 127.0.0.0/8 drop
-		iif != "lo" ip saddr 127.0.0.0/8 drop
+		# Every packet comes by here, so one byte decides: in an ip header, the first
+		# one of an address.
+		@nh,128,8 0x7f meta nfproto ipv4 iif != "lo" drop comment "ip daddr 127.0.0.0/8"
+		@nh,96,8 0x7f meta nfproto ipv4 iif != "lo" drop comment "ip saddr 127.0.0.0/8"
 	}
 	chain publish {
-		dnat ip to meta l4proto . ip daddr . th dport map @publish4_at
+		# No port is in both maps, and most are in the first.
 		dnat ip to meta l4proto . th dport map @publish4
+		dnat ip to meta l4proto . ip daddr . th dport map @publish4_at
 		# No DNAT can reach a container from ::1: the kernel never lets it leave lo.
 		ip6 daddr ::1 return
-		dnat ip6 to meta l4proto . ip6 daddr . th dport map @publish6_at
 		dnat ip6 to meta l4proto . th dport map @publish6
+		dnat ip6 to meta l4proto . ip6 daddr . th dport map @publish6_at
 	}
 	chain prerouting {
 		type nat hook prerouting priority dstnat; policy accept;
 		# Only what is for the host: what passes through it keeps its destination.
-		meta l4proto { tcp, udp, sctp } fib daddr type local jump publish
+		fib daddr type local jump publish
 	}
 	chain output {
 		type nat hook output priority -100; policy accept;
-		meta l4proto { tcp, udp, sctp } fib daddr type local jump publish
+		fib daddr type local jump publish
 	}
-	chain postrouting {
-		type nat hook postrouting priority srcnat; policy accept;
+	chain hairpin {
 		# From 127.0.0.1 to a published port: a container can't answer to that.
-		ct status dnat ip saddr 127.0.0.0/8 oifname @bridges masquerade
+		ip saddr 127.0.0.0/8 oifname @bridges masquerade
 		# From a container to its own network through a published port: the answer
 		# would take the short way, past the DNAT. By source, for a bridged packet
 		# has no incoming interface here.
-		ct status dnat ip saddr . oifname @home4 masquerade
-		ct status dnat ip6 saddr . oifname @home6 masquerade
-		# Not on lo: the host's own packets to its bridge address stay as they are.
-		oif != "lo" oifname != @bridges ip saddr @masquerade4 masquerade
-		oif != "lo" oifname != @bridges ip6 saddr @masquerade6 masquerade
+		ip saddr . oifname @home4 masquerade
+		ip6 saddr . oifname @home6 masquerade
+	}
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ct status dnat jump hairpin
+		oifname @bridges accept
+		# The host's own packets to its bridge address stay as they are.
+		oif "lo" accept
+		ip saddr @masquerade4 masquerade
+		ip6 saddr @masquerade6 masquerade
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;

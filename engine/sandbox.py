@@ -6,10 +6,10 @@ stays the one that it was, for as long as it is open.
 
 from __future__ import annotations
 
-import os
+import posix
+from _stat import S_ISREG
 from errno import EPERM
 from fcntl import ioctl
-from stat import S_ISREG
 
 from ocinet.base.clock import Process
 from ocinet.base.errors import NotFoundError, RequestError, SystemFailure
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.engine.model import Attachment
 
-_OPEN = os.O_RDONLY | os.O_CLOEXEC
+_OPEN = posix.O_RDONLY | posix.O_CLOEXEC
 _OWN = "/proc/thread-self/ns/net"  # of the thread: "self" is the main thread's
 _STATUS = "/proc/thread-self/status"
 _NS_GET_USERNS = 0xB701  # ioctl_ns(2)
@@ -55,7 +55,7 @@ class Sandbox:
     """
 
     def __init__(self, fd: int, path: str = "") -> None:
-        status = os.fstat(fd)
+        status = posix.fstat(fd)
         self.fd = fd
         self.path = path
         self.identity = _identity(status)
@@ -70,14 +70,14 @@ class Sandbox:
         """
         what = f"cannot open the sandbox of process {process.pid}"
         try:
-            fd = os.open(f"/proc/{process.pid}/ns/net", _OPEN)
+            fd = posix.open(f"/proc/{process.pid}/ns/net", _OPEN)
         except (FileNotFoundError, ProcessLookupError):
             raise NotFoundError(what, "the process is gone") from None
         except OSError as error:
             raise _not_opened(what, error) from error
         # Only now: had the id been reused before the open, the start time says so.
         if not process.alive:
-            os.close(fd)
+            posix.close(fd)
             raise NotFoundError(what, "the process is gone")
         return cls(fd, f"/proc/{process.pid}/ns/net")
 
@@ -94,11 +94,13 @@ class Sandbox:
         """
         what = f"cannot open the sandbox {path}"
         try:
-            if not S_ISREG(os.stat(path).st_mode):  # a pipe would block, a device may act
+            if not S_ISREG(posix.stat(path).st_mode):  # a pipe would block, a device may act
                 raise RequestError(what, "it is no network namespace")
-            fd = os.open(path, _OPEN)
+            fd = posix.open(path, _OPEN)
         except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
-            gone = os.path.islink(path)
+            from os.path import islink
+
+            gone = islink(path)
             why = "the process that it belonged to is gone" if gone else "there is no such file"
             raise NotFoundError(what, why) from None
         except (OSError, ValueError) as error:
@@ -108,14 +110,14 @@ class Sandbox:
         except OSError:
             kind = 0  # no namespace at all, as what `ip netns` leaves after an unmount
         if kind != _CLONE_NEWNET:
-            os.close(fd)
+            posix.close(fd)
             raise RequestError(what, "it is no network namespace")
         return cls(fd, path)
 
     @property
     def is_host(self) -> bool:
         """Whether it is the namespace that the calling thread itself is in."""
-        return self.identity == _identity(os.stat(_OWN))
+        return self.identity == _identity(posix.stat(_OWN))
 
     def check(self, process: Process) -> None:
         """Make sure that the process still lives in this namespace.
@@ -126,7 +128,7 @@ class Sandbox:
         """
         what = f"cannot use the sandbox of process {process.pid}"
         try:
-            identity = _identity(os.stat(f"/proc/{process.pid}/ns/net"))
+            identity = _identity(posix.stat(f"/proc/{process.pid}/ns/net"))
         except (FileNotFoundError, ProcessLookupError):
             raise NotFoundError(what, "the process is gone") from None
         except OSError as error:
@@ -139,7 +141,7 @@ class Sandbox:
     def close(self) -> None:
         """Close the file; a second time does nothing."""
         if self.fd >= 0:
-            os.close(self.fd)
+            posix.close(self.fd)
             self.fd = -1
 
     def __enter__(self) -> Sandbox:
@@ -184,17 +186,17 @@ def check_privilege() -> None:
         SystemFailure: it is rootless, or lacks a capability.
     """
     what = "cannot change the host's network"
-    fd = os.open(_OWN, _OPEN)
+    fd = posix.open(_OWN, _OPEN)
     try:
         # The kernel shows the owner of a namespace only to those in or above it.
-        os.close(ioctl(fd, _NS_GET_USERNS))
+        posix.close(ioctl(fd, _NS_GET_USERNS))
     except OSError as error:
         if error.errno != EPERM:
-            raise SystemFailure(what, os.strerror(error.errno or 0)) from error
+            raise SystemFailure(what, posix.strerror(error.errno or 0)) from error
         raise SystemFailure(what, "it belongs to an outer user namespace: this is rootless",
                             _ROOTLESS_HINT) from None  # fmt: skip
     finally:
-        os.close(fd)
+        posix.close(fd)
     with open(_STATUS, "rb", buffering=0) as status:
         effective = int(status.readall().partition(b"CapEff:")[2].split(None, 1)[0], 16)
     missing = [name for name, bit in _CAPABILITIES if not effective >> bit & 1]
@@ -221,11 +223,11 @@ class _Stay:
 
     def __enter__(self) -> None:
         setns = _setns()
-        self._back = os.open(_OWN, _OPEN)
+        self._back = posix.open(_OWN, _OPEN)
         try:
             setns(self._sandbox.fd, _CLONE_NEWNET)
         except OSError as error:
-            os.close(self._back)
+            posix.close(self._back)
             raise _not_opened("cannot enter the sandbox", error) from error
 
     def __exit__(self, *_exception: object) -> None:
@@ -234,13 +236,13 @@ class _Stay:
         except OSError as error:
             raise StrandedError(f"cannot leave the sandbox: {error.strerror}") from error
         finally:
-            os.close(self._back)
+            posix.close(self._back)
 
 
 def _setns() -> Callable[[int, int], None]:
     """Return setns(2): Python has had it since 3.12, `_ctypes` costs 0.5 ms."""
     try:
-        return os.setns  # type: ignore[attr-defined,no-any-return,unused-ignore]  # by version
+        return posix.setns  # type: ignore[attr-defined,no-any-return,unused-ignore]  # by version
     except AttributeError:
         return _setns_by_ctypes()
 
@@ -256,12 +258,12 @@ def _setns_by_ctypes() -> Callable[[int, int], None]:
     def setns(fd: int, kind: int) -> None:
         if function(fd, kind) != 0:
             code = _ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
+            raise OSError(code, posix.strerror(code))
 
     return setns
 
 
-def _identity(status: os.stat_result) -> str:
+def _identity(status: posix.stat_result) -> str:
     return f"{status.st_dev}:{status.st_ino}"
 
 

@@ -12,7 +12,7 @@ again within the same tick of the kernel's clock and look the same.
 
 from __future__ import annotations
 
-import os
+import posix
 from time import time_ns
 
 from ocinet.base.address import Subnet
@@ -122,7 +122,7 @@ def load_or_defaults(paths: Paths) -> tuple[Settings, OcinetError | None]:
 def _identify(path: str) -> Source:
     """Return what tells one state of a file or directory from another."""
     try:
-        status = os.stat(path)
+        status = posix.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return [path, 0, 0, 0]
     except OSError as error:
@@ -135,7 +135,7 @@ def _sources(paths: Paths) -> list[Source]:
     directory = f"{paths.config}/{_DROP_INS}"
     sources = [_identify(f"{paths.config}/{_MAIN}"), _identify(directory)]
     try:
-        names = os.listdir(directory)
+        names = posix.listdir(directory)
     except (FileNotFoundError, NotADirectoryError):
         names = []
     except OSError as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ocinet.base.address import Interface
     from ocinet.base.clock import Process
     from ocinet.engine.firewall import Firewall
-    from ocinet.engine.kernel import Kernel
+    from ocinet.engine.kernel import Kernel, Pair
     from ocinet.engine.model import Attachment, NetworkRules, PortRule
     from ocinet.engine.netns_names import NetnsNames
     from ocinet.engine.sandbox import Sandbox
@@ -37,7 +37,7 @@ class Machine:
         recorded: returns the networks and ports of all records.
 
     Attributes:
-        ifindexes: of the host ends that were made, by name.
+        pairs: that were made, by the names of their host ends.
         warnings: what could not be done but is not needed.
     """
 
@@ -52,7 +52,7 @@ class Machine:
         self.kernel = kernel
         self.firewall = firewall
         self.names = names
-        self.ifindexes: dict[str, int] = {}
+        self.pairs: dict[str, Pair] = {}
         self.warnings: list[str] = []
         self.recorded = recorded
         self._sandbox = sandbox
@@ -65,7 +65,7 @@ class Machine:
         return self._sandbox
 
 
-_IPV6_SYSCTLS = ("accept_ra=0", "accept_dad=0", "ndisc_notify=1")
+_IPV6_SYSCTLS = ("accept_ra=0", "accept_dad=0")
 
 
 def ready_address(interface: Interface) -> str:
@@ -259,7 +259,7 @@ class AddVeth(Step):
     def apply(self, machine: Machine) -> bool:
         """Make the pair in one request."""
         made = machine.kernel.add_veth(self.veth, machine.sandbox)
-        machine.ifindexes[self.veth.host_ifname] = made
+        machine.pairs[self.veth.host_ifname] = made
         return True
 
     def inverse(self) -> Step:
@@ -291,6 +291,7 @@ class ConfigureInside(Step):
 
     inside: Inside
     netns: str
+    host_ifname: str
 
     def describe(self) -> tuple[str, ...]:
         """Return the commands that do the same."""
@@ -308,9 +309,10 @@ class ConfigureInside(Step):
             flag = " onlink" if onlink else ""
             routes.append(f"{family} route add {route.destination} {via}{dev}{flag}")
         return (
-            f"{ipv4}arp_notify=1",
+            *((f"{ipv4}arp_notify=1",) if inside.announce else ()),
             f"{conf}disable_ipv6=0" if inside.ipv6 else f"{conf}disable_ipv6=1",
             *(f"{conf}{one}" for one in _IPV6_SYSCTLS if inside.ipv6),
+            *((f"{conf}ndisc_notify=1",) if inside.ipv6 and inside.announce else ()),
             f"{ip} link set lo up",
             *addresses,
             f"{ip} link set {inside.ifname} up",
@@ -319,7 +321,8 @@ class ConfigureInside(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Enter the sandbox once, and configure it in one batch."""
-        machine.warnings += machine.kernel.configure(machine.sandbox, self.inside)
+        pair = machine.pairs.get(self.host_ifname)
+        machine.warnings += machine.kernel.configure(machine.sandbox, self.inside, pair)
         return True
 
     def inverse(self) -> Step | None:

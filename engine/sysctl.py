@@ -5,7 +5,7 @@ A key is a path below it, as "net/ipv4/ip_forward": interface names have dots.
 
 from __future__ import annotations
 
-import os
+import posix
 
 from ocinet.base.errors import SystemFailure
 
@@ -19,15 +19,15 @@ def read(key: str) -> str | None:
         SystemFailure: it can't be read.
     """
     try:
-        fd = os.open(f"{_ROOT}/{key}", os.O_RDONLY | os.O_CLOEXEC)
+        fd = posix.open(f"{_ROOT}/{key}", posix.O_RDONLY | posix.O_CLOEXEC)
         try:
-            return os.read(fd, 4096).decode().strip()
+            return posix.read(fd, 4096).decode().strip()
         finally:
-            os.close(fd)
+            posix.close(fd)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SystemFailure(f"cannot read {key}", os.strerror(error.errno or 0)) from error
+        raise SystemFailure(f"cannot read {key}", posix.strerror(error.errno or 0)) from error
 
 
 def write(key: str, value: str) -> bool:
@@ -41,17 +41,18 @@ def write(key: str, value: str) -> bool:
             container with a read-only /proc/sys.
     """
     what, hint = f"cannot set {key} to {value}", f"sysctl -w {key}={value}"
-    before = read(key)
-    if before is None:
-        raise SystemFailure(what, "this kernel does not have it")
-    if before == value:
-        return False
     try:
-        fd = os.open(f"{_ROOT}/{key}", os.O_WRONLY | os.O_CLOEXEC)
+        fd = posix.open(f"{_ROOT}/{key}", posix.O_RDWR | posix.O_CLOEXEC)
         try:
-            os.write(fd, value.encode())
+            if posix.read(fd, 4096).decode().strip() == value:
+                return False
+            posix.pwrite(fd, value.encode(), 0)
         finally:
-            os.close(fd)
+            posix.close(fd)
+    except FileNotFoundError:
+        raise SystemFailure(what, "this kernel does not have it") from None
     except OSError as error:
-        raise SystemFailure(what, os.strerror(error.errno or 0), hint) from error
+        if read(key) == value:  # it may not be written, and need not be
+            return False
+        raise SystemFailure(what, posix.strerror(error.errno or 0), hint) from error
     return True

@@ -7,11 +7,12 @@ lock and tries again.
 
 from __future__ import annotations
 
-from ocinet.base.address import Address
+from ocinet.base.address import Address, spell
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, ExhaustedError, RequestError, SystemFailure
 from ocinet.base.value import Value
-from ocinet.ipam.choose import allocatable, check_static, following, gateways, spans
+from ocinet.ipam.choose import allocatable, check_static, each, gateways, spans, stretches
+from ocinet.ipam.hints import MAP_SIZE
 from ocinet.ipam.lease import Lease, Tombstone
 
 TYPE_CHECKING = False
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ocinet.ipam.leases import NetworkLeases
     from ocinet.ipam.pool import Pool
 
-_PROBES = 8  # addresses looked at one by one before the whole directory is listed
+_PROBES = 8  # addresses that turn out to be held, before the hints are set right
 
 
 class Demand(Value):
@@ -46,14 +47,18 @@ class Verdicts:
     """What is known by now of the holders' lives.
 
     Attributes:
-        living: leases that must not be touched.
+        living: keys of leases that must not be touched: a full pool has very many.
         dead: leases that may be taken over.
+        full: families whose pools had nothing free.
+        vacant: addresses that were free when their holder was to be judged.
         searched: families whose holders have all been judged.
     """
 
     def __init__(self) -> None:
-        self.living: set[Lease] = set()
+        self.living: set[str] = set()
         self.dead: set[Lease] = set()
+        self.full: set[int] = set()
+        self.vacant: set[str] = set()
         self.searched: set[int] = set()
 
 
@@ -61,14 +66,14 @@ class Unjudged(Exception):
     """The try can't go on before someone has judged these holders.
 
     Attributes:
-        names: the addresses that they hold, most wanted first.
+        names: the addresses that they hold, most wanted first; to be read once.
         family: whose search is complete if none of them is dead; 0 if it is
             not about a full pool.
     """
 
     def __init__(self, names: Iterable[str], family: int = 0) -> None:
         super().__init__()
-        self.names = tuple(names)
+        self.names = names
         self.family = family
 
 
@@ -142,7 +147,7 @@ class Allocation:
             return _Gain(address, kept=found)
         if found in self._verdicts.dead:
             return _Gain(address, former=found)
-        if found not in self._verdicts.living:
+        if found.key not in self._verdicts.living:
             raise Unjudged((str(address),))
         who = found.holder.name or found.holder.container
         raise ConflictError(
@@ -166,13 +171,10 @@ class Allocation:
         for lease in own:  # of a former life: its addresses may not be held by the dead for ever
             if lease in self._verdicts.dead and self._may_give(lease.address, pools):
                 return _Gain(lease.address, former=lease)
-            if lease not in self._verdicts.living | self._verdicts.dead:
+            if lease.key not in self._verdicts.living and lease not in self._verdicts.dead:
                 raise Unjudged((str(lease.address),))
-        for pool in pools:
-            value = self._next(pool)
-            if value is not None:
-                return _Gain(Address(family, value), pool=pool)
-        return self._inherit(family, pools)
+        gain = self._heir(pools) if family in self._verdicts.full else None
+        return gain or self._next(family, pools) or self._inherit(family, pools)
 
     def _reserved(self, pools: tuple[Pool, ...]) -> list[Address]:
         """Return what is reserved for the holder's name in these pools."""
@@ -204,47 +206,67 @@ class Allocation:
     def _may_give(self, address: Address, pools: tuple[Pool, ...]) -> bool:
         if address.value in self._excluded(address.family):
             return False
-        ranges = [span for pool in pools for span in spans(pool)]
+        own = (pool for pool in pools if pool.subnet.family == address.family)
+        ranges = [span for pool in own for span in spans(pool)]
         return any(low <= address.value <= high for low, high in ranges)
 
-    def _next(self, pool: Pool) -> int | None:
-        """Return the pool's next free address; None if it has none.
+    def _next(self, family: int, pools: tuple[Pool, ...]) -> _Gain | None:
+        """Decide on the next free address of the first pool that has one.
 
-        A few are probed by name; only in a crowd is the directory listed.
+        The directory is listed only where the hints can't tell: they were lost,
+        or one map is to tell of more addresses than it has room for.
         """
-        excluded = self._excluded(pool.subnet.family)
-        last = self._leases.last_given(pool)
-        probed = 0
-        for value in following(spans(pool), last):
-            if value not in excluded:
-                if not self._leases.held(str(Address(pool.subnet.family, value))):
-                    return value
-                probed += 1
-                if probed == _PROBES:
-                    break
-        else:
+        excluded, hints = self._excluded(family), self._leases.hints
+        held: set[int] = set()
+        for pool in pools:
+            way = stretches(spans(pool), hints.last_given(pool))
+            for value in hints.seem_free(family, way):
+                if value in excluded or value in held:
+                    continue
+                address = Address(family, value)
+                if not self._leases.held(str(address)):
+                    return _Gain(address, pool=pool)
+                hints.mark(address, held=True)
+                held.add(value)
+                if len(held) == _PROBES:
+                    held = self._leases.numbers(family)
+        if len(pools) == 1 and pools[0].subnet.size <= MAP_SIZE:
             return None
-        unfree = excluded | self._leases.numbers(pool.subnet.family)
-        return next((value for value in following(spans(pool), last) if value not in unfree), None)
+        unfree = excluded | self._leases.numbers(family)
+        for pool in pools:
+            for value in each(stretches(spans(pool), hints.last_given(pool))):
+                if value not in unfree:
+                    return _Gain(Address(family, value), pool=pool)
+        return None
 
-    def _inherit(self, family: int, pools: tuple[Pool, ...]) -> _Gain:
-        """Decide on the address of a dead holder, for every pool of the family is full."""
+    def _heir(self, pools: tuple[Pool, ...]) -> _Gain | None:
+        """Decide on an address whose holder was found to be gone, in a full pool."""
+        for name in self._verdicts.vacant:
+            address = Address.parse(name)
+            for pool in pools:
+                if self._may_give(address, (pool,)) and not self._leases.held(name):
+                    return _Gain(address, pool=pool)
         for former in self._verdicts.dead:
             for pool in pools:
                 if not self._may_give(former.address, (pool,)):
                     continue
                 if self._leases.peek_lease(str(former.address)) == former:
                     return _Gain(former.address, former=former, pool=pool)
-        held = self._leases.numbers(family)
+        return None
+
+    def _inherit(self, family: int, pools: tuple[Pool, ...]) -> _Gain:
+        """Decide on the address of a dead holder, for every pool of the family is full."""
+        gain = self._heir(pools)
+        if gain:
+            return gain
+        hints, excluded = self._leases.hints, self._excluded(family)
+        # Those that were given longest ago first: they are the likeliest to be dead.
+        ways = [way for pool in pools for way in stretches(spans(pool), hints.last_given(pool))]
         if family in self._verdicts.searched:
-            raise self._exhausted(family, pools, held)
-        doubtful: list[int] = []
-        theirs = held - self._excluded(family)
-        for pool in pools:
-            last = self._leases.last_given(pool)
-            # Those that were given longest ago first: they are the likeliest to be dead.
-            doubtful += [value for value in following(spans(pool), last) if value in theirs]
-        raise Unjudged((str(Address(family, value)) for value in doubtful), family)
+            raise self._exhausted(family, pools, set(hints.seem_held(family, ways)))
+        self._verdicts.full.add(family)
+        doubtful = [value for value in hints.seem_held(family, ways) if value not in excluded]
+        raise Unjudged((spell(family, value) for value in doubtful), family)
 
     def _exhausted(self, family: int, pools: tuple[Pool, ...], held: set[int]) -> ExhaustedError:
         never = gateways(self._demand.pools, family)
@@ -274,7 +296,9 @@ class Allocation:
         made: list[str] = []
         try:
             # First, so that a kill in between leaves no lease that a second try can't find.
-            names = [str(lease.address) for lease in leases]
+            # Those that were chosen freely come last and are noted first: static ones are
+            # found without a note.
+            names = [str(lease.address) for lease in reversed(leases)]
             self._leases.note(demand.holder, list(dict.fromkeys(names + before)))
             for gain, lease in zip(gains, leases, strict=True):
                 if not gain.kept:
@@ -286,7 +310,7 @@ class Allocation:
             raise
         for gain in gains:
             if gain.pool:
-                self._leases.note_last(gain.pool, gain.address)
+                self._leases.hints.note_last(gain.pool, gain.address)
         return tuple(leases)
 
     def _put(self, gain: _Gain, lease: Lease) -> None:

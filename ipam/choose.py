@@ -76,8 +76,8 @@ def gateways(pools: tuple[Pool, ...], family: int) -> set[int]:
     return {pool.gateway.value for pool in pools if pool.gateway and pool.gateway.family == family}
 
 
-def following(spans: list[tuple[int, int]], last: int | None) -> Iterator[int]:
-    """Yield every address of the spans once, beginning behind `last`, wrapping around.
+def stretches(spans: list[tuple[int, int]], last: int | None) -> list[tuple[int, int]]:
+    """Return the spans in the order of next-fit: from behind `last`, wrapping around.
 
     An address freed a moment ago thus comes up again as late as possible.
 
@@ -89,25 +89,25 @@ def following(spans: list[tuple[int, int]], last: int | None) -> Iterator[int]:
     turn = next((i for i, (low, high) in enumerate(spans) if last is not None
                  and low <= last <= high), None)  # fmt: skip
     if turn is None or last is None:
-        for low, high in spans:
-            yield from _count(low, high)
-        return
+        return spans
     low, high = spans[turn]
-    yield from _count(last + 1, high)
-    for before, after in spans[turn + 1 :] + spans[:turn]:
-        yield from _count(before, after)
-    yield from _count(low, last)
+    rest = [(last + 1, high)] if last < high else []
+    return [*rest, *spans[turn + 1 :], *spans[:turn], (low, last)]
 
 
-def _count(low: int, high: int) -> Iterator[int]:
-    # range() would do, but len() and slices of one fail beyond 2**63.
-    while low <= high:
-        yield low
-        low += 1
+def each(stretches: list[tuple[int, int]]) -> Iterator[int]:
+    """Yield every address of the stretches."""
+    for low, high in stretches:
+        # range() would do, but len() and slices of one fail beyond 2**63.
+        while low <= high:
+            yield low
+            low += 1
 
 
 def allocatable(pool: Pool, excluded: Collection[int]) -> int:
     """Count the addresses of the pool's ranges that are not excluded."""
+    from bisect import bisect_left, bisect_right  # for counts, not for attaches
+
     count = 0
     end = -1
     merged: list[tuple[int, int]] = []
@@ -117,7 +117,9 @@ def allocatable(pool: Pool, excluded: Collection[int]) -> int:
             count += high - low + 1
             end = high
             merged.append((low, high))
-    return count - sum(any(low <= one <= high for low, high in merged) for one in excluded)
+    ordered = sorted(excluded)
+    return count - sum(bisect_right(ordered, high) - bisect_left(ordered, low)
+                       for low, high in merged)  # fmt: skip
 
 
 def check_static(pools: tuple[Pool, ...], address: Address) -> None:

@@ -22,11 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_TEXTS = (
-    "network", "address", "container", "ifname", "sandbox", "host_ifname",
-    "boot_id", "time", "name",
-)  # fmt: skip
 _NEEDED = ("network", "address", "container", "ifname")
+_TEXTS = (*_NEEDED, "sandbox", "host_ifname", "boot_id", "time", "name")
 
 
 class Holder(Value):
@@ -75,6 +72,15 @@ class Lease(Value):
     holder: Holder
     time: str
 
+    @property
+    def key(self) -> str:
+        """What tells it from any other lease, in one word."""
+        holder = self.holder
+        return (
+            f"{self.address.value}={holder.container}={holder.ifname}"
+            f"={holder.sandbox}={holder.boot_id}={self.time}"
+        )
+
     def to_json(self) -> str:
         """Render as in the module's example."""
         holder = self.holder
@@ -94,18 +100,16 @@ class Lease(Value):
         })  # fmt: skip
 
     @classmethod
-    def from_json(cls, content: bytes) -> Lease:
-        """Read what `to_json` wrote; keys that are not known are passed over.
+    def from_fields(cls, fields: dict[str, Any]) -> Lease:
+        """Read the JSON object that `to_json` wrote; keys that are not known are passed over.
 
         Raises:
             RequestError: it is no lease; says in which way.
         """
-        fields = _fields(content)
         texts = [fields.get(key, "") for key in _TEXTS]
         pid, start_time = fields.get("pid", 0), fields.get("start_time", 0)
-        for key, value in zip(_TEXTS, texts, strict=True):
-            if not isinstance(value, str) or (key in _NEEDED and not value):
-                raise RequestError("", f"it has no {key}")
+        if set(map(type, texts)) != {str} or "" in texts[: len(_NEEDED)]:
+            raise RequestError("", f"it has no {_missing(fields)}")
         if type(pid) is not int or type(start_time) is not int or pid < 0:
             raise RequestError("", "its pid or start_time is no number")
         network, address, container, ifname, sandbox, host_ifname, boot_id, time, name = texts
@@ -138,8 +142,17 @@ def read_lease(content: bytes) -> Lease | Tombstone:
     """
     fields = _fields(content)
     if "quarantined" not in fields:
-        return Lease.from_json(content)
+        return Lease.from_fields(fields)
     return Tombstone(str(fields["quarantined"]), str(fields.get("time", "")))
+
+
+def _missing(fields: dict[str, Any]) -> str:
+    """Return the first key whose value is none that a lease may have."""
+    for key in _TEXTS:
+        value = fields.get(key, "")
+        if not isinstance(value, str) or (key in _NEEDED and not value):
+            return key
+    return ""
 
 
 def _fields(content: bytes) -> dict[str, Any]:

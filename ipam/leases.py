@@ -2,8 +2,9 @@
 
     RUN/ipam/NETWORK/ADDRESS                    a lease, or a tombstone
     RUN/ipam/NETWORK/lock                       the lock, never deleted; in it, the
-                                                address given last of each subnet
-    RUN/ipam/NETWORK/holders/CONTAINER=IFNAME   the addresses of one endpoint
+                                                `hints` of where to look
+    RUN/ipam/NETWORK/holders/CONTAINER=IFNAME   the addresses of one endpoint, as a
+                                                link that leads nowhere
     RUN/ipam/NETWORK/corrupt/ADDRESS            what could not be read
 
 The lease files alone count. The two others are shortcuts, believed only as far
@@ -13,24 +14,23 @@ harmful.
 
 from __future__ import annotations
 
-import os
-
 from ocinet.base.address import Address, numbers
 from ocinet.base.clock import now
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure, failures
 from ocinet.base.files import Directory, remove_directory
 from ocinet.base.lock import Lock
+from ocinet.ipam.hints import Hints
 from ocinet.ipam.lease import Lease, Tombstone, read_lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.clock import Deadline
     from ocinet.ipam.lease import Holder
-    from ocinet.ipam.pool import Pool
 
-_NO_LEASES = frozenset(("lock", "holders", "corrupt"))
+_HOLDERS, _CORRUPT = "holders", "corrupt"
+_NO_LEASES = frozenset(("lock", _HOLDERS, _CORRUPT))
 _MOST_ASIDE = 64  # files in corrupt/
-_MOST_HINTS = 4096  # bytes in the lock file
+_MOST_NOTED = 4000  # characters of a note; a link's target has room for 4095
 
 
 class NetworkLeases:
@@ -39,26 +39,24 @@ class NetworkLeases:
     What changes anything, and `read`, needs `locked` around it.
 
     Args:
-        path: the directory; made if it is missing.
+        path: the directory.
         network: the network's name.
+        make: whether it is made if it is missing.
 
     Attributes:
         reports: what is to be told once the lock is free: event and fields.
 
     Raises:
-        SystemFailure: the directory can't be made, opened or trusted.
+        FileNotFoundError: the directory is missing and not to be made.
+        SystemFailure: it can't be made, opened or trusted.
     """
 
-    def __init__(self, path: str, network: str) -> None:
+    def __init__(self, path: str, network: str, *, make: bool) -> None:
         self.network = network
         self.reports: list[tuple[str, dict[str, str]]] = []
-        self._directory = Directory(path)
-        try:
-            self._holders = Directory(f"{path}/holders")
-        except SystemFailure:
-            self._directory.close()
-            raise
-        self._lock = Lock(f"{path}/lock", f"network {network}", None)
+        self._directory = Directory(path, make=make)
+        self._lock: Lock | None = None
+        self._hints: Hints | None = None
 
     def __enter__(self) -> NetworkLeases:
         """Return itself; closed at the end of the block."""
@@ -66,21 +64,31 @@ class NetworkLeases:
 
     def __exit__(self, *_exception: object) -> None:
         """Close the directory."""
-        self._holders.close()
         self._directory.close()
 
     def locked(self, deadline: Deadline) -> Lock:
         """Return the network's lock, to be held for a `with` block."""
         self._lock = Lock(f"{self._directory.path}/lock", f"network {self.network}", deadline)
+        self._hints = None
         return self._lock
+
+    @property
+    def hints(self) -> Hints:
+        """What is known of where to look for a free address; the lock must be held."""
+        if self._hints is None:
+            assert self._lock  # noqa: S101  # whoever asks has called `locked`
+            self._hints = Hints(self._lock.fd)
+        return self._hints
 
     def names(self) -> list[str]:
         """List the addresses that are taken, as text, unordered."""
         return [name for name in self._directory.names() if _is_address(name)]
 
     def numbers(self, family: int) -> set[int]:
-        """List the addresses of a family that are taken, as numbers."""
-        return numbers(family, self._directory.names())
+        """List the addresses of a family that are taken, as numbers; the hints are set right."""
+        held = numbers(family, self._directory.names())
+        self.hints.draw(family, held)
+        return set(held)
 
     def held(self, name: str) -> bool:
         """Tell whether an address is taken, by whatever."""
@@ -113,7 +121,10 @@ class NetworkLeases:
         Raises:
             SystemFailure: it can't be written; nothing has changed then.
         """
-        return self._directory.create(str(lease.address), lease.to_json())
+        if not self._directory.create(str(lease.address), lease.to_json()):
+            return False
+        self.hints.mark(lease.address, held=True)
+        return True
 
     def swap(self, lease: Lease) -> None:
         """Write a lease in the place of another one.
@@ -129,6 +140,7 @@ class NetworkLeases:
         Raises:
             SystemFailure: it can't be removed.
         """
+        self.hints.mark(Address.parse(name), held=False)
         return self._directory.remove(name)
 
     def release_quarantined(self, name: str) -> bool:
@@ -143,8 +155,8 @@ class NetworkLeases:
         found = self.read(name)
         if not isinstance(found, Tombstone):
             return False
-        self._directory.remove(name)
-        with Directory(f"{self._directory.path}/corrupt") as aside:
+        self.remove(name)
+        with Directory(f"{self._directory.path}/{_CORRUPT}") as aside:
             aside.remove(name)
         return True
 
@@ -152,7 +164,7 @@ class NetworkLeases:
         tombstone = Tombstone(why, now())
         whole = self._directory.is_directory(name)
         try:
-            with Directory(f"{self._directory.path}/corrupt") as aside:
+            with Directory(f"{self._directory.path}/{_CORRUPT}") as aside:
                 if whole and aside.exists(name):
                     return tombstone  # reported before
                 if len(aside.names()) < _MOST_ASIDE:
@@ -171,7 +183,7 @@ class NetworkLeases:
 
     def of(self, holder: Holder) -> list[Lease]:
         """Return the leases of one container's interface, of whatever sandbox."""
-        found = [self.peek_lease(name) for name in self._listed(holder)]
+        found = [self.peek_lease(name) for name in self._listed(_note_of(holder))]
         return [lease for lease in found if lease and lease.holder.container == holder.container
                 and lease.holder.ifname == holder.ifname]  # fmt: skip
 
@@ -184,66 +196,46 @@ class NetworkLeases:
         return found if isinstance(found, Lease) else None
 
     def note(self, holder: Holder, names: list[str]) -> None:
-        """Note which addresses an interface has; none forgets the interface.
+        """Note which addresses an interface has, the last ones left out if they are many.
+
+        None forgets the interface.
 
         Raises:
             SystemFailure: it can't be written; the old note is still there.
         """
-        file = f"{holder.container}={holder.ifname}"
-        if names:
-            self._holders.replace(file, "\n".join(names))
+        text = ",".join(names)
+        if len(text) > _MOST_NOTED:
+            text = text[:_MOST_NOTED].rpartition(",")[0]
+        if text:
+            self._directory.note(_note_of(holder), text)
         else:
-            self._holders.remove(file)
+            self._directory.remove(_note_of(holder))
 
     def strike(self, holder: Holder, name: str) -> None:
         """Take one address, which is free again, out of an interface's note."""
-        listed = self._listed(holder)
+        listed = self._listed(_note_of(holder))
         if name in listed:
             self.note(holder, [other for other in listed if other != name and self.held(other)])
 
-    def _listed(self, holder: Holder) -> list[str]:
-        return self._noted(f"{holder.container}={holder.ifname}")
-
-    def _noted(self, file: str) -> list[str]:
-        try:
-            content = self._holders.read(file) or b""
-        except SystemFailure:
-            return []
-        names = content.decode("ascii", "replace").split("\n")
-        return [name for name in names if _is_address(name)]
-
-    def last_given(self, pool: Pool) -> int | None:
-        """Return the address of the pool that was given last; None if nobody knows."""
-        for line in self._hints():
-            subnet, _, address = line.partition(" ")
-            if subnet == str(pool.subnet) and _is_address(address):
-                last = Address.parse(address)
-                return last.value if last in pool.subnet else None
-        return None
-
-    def note_last(self, pool: Pool, address: Address) -> None:
-        """Note the address of the pool that was given last; that it can't is no failure."""
-        subnet = str(pool.subnet)
-        others = [line for line in self._hints() if line and line.partition(" ")[0] != subnet]
-        content = "\n".join([f"{subnet} {address}", *others, ""]).encode()[:_MOST_HINTS]
-        try:
-            os.pwrite(self._lock.fd, content, 0)
-            os.ftruncate(self._lock.fd, len(content))
-        except OSError:
-            return
-
-    def _hints(self) -> list[str]:
-        return os.pread(self._lock.fd, _MOST_HINTS, 0).decode("ascii", "replace").split("\n")
+    def _listed(self, note: str) -> list[str]:
+        return [name for name in self._directory.noted(note).split(",") if _is_address(name)]
 
     def sweep(self) -> int:
-        """Remove what killed writers left: temporary files, notes on no lease."""
-        swept = self._directory.sweep() + self._holders.sweep()
-        for file in self._holders.names():
-            container, _, ifname = file.partition("=")
-            leases = [self.peek_lease(name) for name in self._noted(file)]
-            if not any(lease and (lease.holder.container, lease.holder.ifname)
-                       == (container, ifname) for lease in leases):  # fmt: skip
-                swept += self._holders.remove(file)
+        """Remove what killed writers left: temporary files, notes on no lease.
+
+        Effects:
+            The hints are set right.
+        """
+        swept = self._directory.sweep()
+        with Directory(f"{self._directory.path}/{_HOLDERS}") as holders:
+            for file in holders.names():
+                container, _, ifname = file.partition("=")
+                leases = [self.peek_lease(name) for name in self._listed(f"{_HOLDERS}/{file}")]
+                if not any(lease and (lease.holder.container, lease.holder.ifname)
+                           == (container, ifname) for lease in leases):  # fmt: skip
+                    swept += holders.remove(file)
+        for family in (4, 6):
+            self.numbers(family)
         return swept
 
     def clear(self) -> None:
@@ -253,20 +245,24 @@ class NetworkLeases:
             OcinetError: something can't be removed; the rest is.
         """
         errors: list[OcinetError] = []
-        with Directory(f"{self._directory.path}/corrupt") as aside:
-            for directory in (self._holders, aside, self._directory):
+        for folder in ("", f"/{_HOLDERS}", f"/{_CORRUPT}"):
+            with Directory(f"{self._directory.path}{folder}") as directory:
                 directory.sweep()
                 for name in directory.names():
-                    if directory is self._directory and name in _NO_LEASES:
+                    if not folder and name in _NO_LEASES:
                         continue
                     try:
                         directory.remove(name)
                     except SystemFailure as error:
                         errors.append(error)
-        remove_directory(f"{self._directory.path}/corrupt")
-        # Not holders/: whoever waits for the lock now has it open.
-        os.ftruncate(self._lock.fd, 0)
+            if folder:
+                remove_directory(f"{self._directory.path}{folder}")
+        self.hints.clear()
         failures(f"cannot clear the leases of {self.network}", errors)
+
+
+def _note_of(holder: Holder) -> str:
+    return f"{_HOLDERS}/{holder.container}={holder.ifname}"
 
 
 def _is_address(text: str) -> bool:

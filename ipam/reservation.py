@@ -10,11 +10,11 @@ allocate around all of them. They are synced to disk and live until removed.
 
 from __future__ import annotations
 
-import os
+import posix
 
 from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, RequestError, SystemFailure
-from ocinet.base.files import Directory, remove_directory
+from ocinet.base.files import Directory, is_directory, remove_directory
 from ocinet.base.jsontext import dumps, loads
 from ocinet.base.lock import Lock
 from ocinet.base.names import check_container, check_network
@@ -129,7 +129,7 @@ class ReservationStore:
         """
         path = f"{self._root}/{check_network(network)}"
         with self._lock():
-            if os.path.isdir(path):
+            if is_directory(path):
                 with Directory(path, durable=True) as directory:
                     directory.sweep()
                     for name in directory.names():
@@ -139,7 +139,7 @@ class ReservationStore:
     def names(self, network: str) -> dict[str, str]:
         """Return whose name each reserved address is kept for, from one listing."""
         try:
-            files = os.listdir(f"{self._root}/{check_network(network)}")
+            files = posix.listdir(f"{self._root}/{check_network(network)}")
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -163,7 +163,7 @@ class ReservationStore:
     def networks(self) -> tuple[str, ...]:
         """Return the networks that something is kept on."""
         try:
-            found = os.listdir(self._root)
+            found = posix.listdir(self._root)
         except FileNotFoundError:
             return ()
         return tuple(name for name in sorted(found) if name != "lock" and self.names(name))

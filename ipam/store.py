@@ -8,10 +8,11 @@ one when the lock is held again.
 
 from __future__ import annotations
 
-import os
+import posix
 
 from ocinet.base.address import numbers
 from ocinet.base.errors import RequestError, SystemFailure
+from ocinet.base.files import is_directory
 from ocinet.base.names import check_container, check_ifname, check_network
 from ocinet.ipam.allocation import Allocation, Demand, Unjudged, Verdicts
 from ocinet.ipam.choose import Usage, allocatable, gateways
@@ -101,7 +102,7 @@ class AddressStore:
         check_container(holder.container)
         check_ifname(holder.ifname)
         verdicts = Verdicts()
-        with self._open(network) as leases:
+        with self._made(network) as leases:
             try:
                 while True:
                     self._deadline.check(f"cannot get an address on {network}")
@@ -123,13 +124,14 @@ class AddressStore:
                 with leases.locked(self._deadline):
                     lease = leases.read(name)
             if lease is None:
-                return  # free by now
-            if isinstance(lease, Tombstone) or lease in verdicts.living:
+                verdicts.vacant.add(name)
+                return
+            if isinstance(lease, Tombstone) or lease.key in verdicts.living:
                 continue
             if not self._holder_lives(lease):
                 verdicts.dead.add(lease)
                 return
-            verdicts.living.add(lease)
+            verdicts.living.add(lease.key)
         verdicts.searched.add(doubt.family)
 
     def release(self, network: str, address: Address, container: str) -> bool:
@@ -142,10 +144,11 @@ class AddressStore:
             BusyError: the lock was not had in time.
             SystemFailure: the file can't be removed.
         """
-        if not self._known(network):
+        leases = self._open(network)
+        if leases is None:
             return False
         name = str(address)
-        with self._open(network) as leases:
+        with leases:
             try:
                 with leases.locked(self._deadline):
                     lease = leases.read(name)
@@ -179,11 +182,11 @@ class AddressStore:
         """
         for lease in leases:
             self.release(network, lease.address, lease.holder.container)
-        with self._open(network) as files, files.locked(self._deadline):
+        with self._made(network) as files, files.locked(self._deadline):
             for lease in reversed(leases):
                 pool = next((one for one in pools if lease.address in one.subnet), None)
-                if pool and files.last_given(pool) == lease.address.value:
-                    files.note_last(pool, lease.address + -1)
+                if pool and files.hints.last_given(pool) == lease.address.value:
+                    files.hints.note_last(pool, lease.address + -1)
 
     def release_quarantined(self, network: str, address: Address) -> bool:
         """Free an address whose lease could not be read: on purpose, by hand.
@@ -195,9 +198,10 @@ class AddressStore:
             BusyError: the lock was not had in time.
             SystemFailure: it can't be removed, as when it is a directory.
         """
-        if not self._known(network):
+        leases = self._open(network)
+        if leases is None:
             return False
-        with self._open(network) as leases:
+        with leases:
             try:
                 with leases.locked(self._deadline):
                     return leases.release_quarantined(str(address))
@@ -206,16 +210,18 @@ class AddressStore:
 
     def lease(self, network: str, address: Address) -> Lease | None:
         """Return the lease of one address; None if nobody has it."""
-        if not self._known(network):
+        leases = self._open(network)
+        if leases is None:
             return None
-        with self._open(network) as leases:
+        with leases:
             return leases.peek_lease(str(address))
 
     def leases(self, network: str) -> tuple[Lease, ...]:
         """Return all leases of a network, by address; without those that can't be read."""
-        if not self._known(network):
+        leases = self._open(network)
+        if leases is None:
             return ()
-        with self._open(network) as leases:
+        with leases:
             found = [leases.peek_lease(name) for name in leases.names()]
         return tuple(sorted(
             (lease for lease in found if lease),
@@ -231,9 +237,10 @@ class AddressStore:
         Effects:
             What is found unreadable only now is set aside and reported.
         """
-        if not self._known(network):
+        leases = self._open(network)
+        if leases is None:
             return ()
-        with self._open(network) as leases:
+        with leases:
             unreadable = [name for name in leases.names() if not leases.peek_lease(name)]
             if not unreadable:
                 return ()
@@ -247,26 +254,26 @@ class AddressStore:
     def networks(self) -> tuple[str, ...]:
         """Return the networks that hold anything."""
         try:
-            names = sorted(os.listdir(self._root))
+            names = sorted(posix.listdir(self._root))
         except FileNotFoundError:
             return ()
         found = []
         for name in names:
             try:
-                if not self._known(name):
-                    continue
+                leases = self._open(name) if is_directory(f"{self._root}/{name}") else None
             except RequestError:
                 continue  # no directory of ours
-            with self._open(name) as leases:
-                if leases.names():
-                    found.append(name)
+            if leases:
+                with leases:
+                    found += [name] if leases.names() else []
         return tuple(found)
 
     def usage(self, network: str, pools: tuple[Pool, ...]) -> tuple[Usage, ...]:
         """Return how full each pool is, from one listing."""
         held: list[str] = []
-        if self._known(network):
-            with self._open(network) as leases:
+        leases = self._open(network)
+        if leases:
+            with leases:
                 held = leases.names()
         reserved = self._reservations.names(network)
         return tuple(
@@ -286,9 +293,10 @@ class AddressStore:
         Raises:
             BusyError: the lock was not had in time.
         """
-        if not self._known(network):
+        leases = self._open(network)
+        if leases is None:
             return 0
-        with self._open(network) as leases, leases.locked(self._deadline):
+        with leases, leases.locked(self._deadline):
             return leases.sweep()
 
     def remove_network(self, network: str) -> None:
@@ -301,16 +309,21 @@ class AddressStore:
             BusyError: the lock was not had in time.
             OcinetError: a file can't be removed; the others are.
         """
-        if self._known(network):
-            with self._open(network) as leases, leases.locked(self._deadline):
+        leases = self._open(network)
+        if leases:
+            with leases, leases.locked(self._deadline):
                 leases.clear()
         self._reservations.remove_network(network)
 
-    def _known(self, network: str) -> bool:
-        return os.path.isdir(f"{self._root}/{check_network(network)}")
+    def _open(self, network: str) -> NetworkLeases | None:
+        """Open a network's directory; None if nobody ever had an address there."""
+        try:
+            return self._made(network, make=False)
+        except FileNotFoundError:
+            return None
 
-    def _open(self, network: str) -> NetworkLeases:
-        return NetworkLeases(f"{self._root}/{network}", network)
+    def _made(self, network: str, *, make: bool = True) -> NetworkLeases:
+        return NetworkLeases(f"{self._root}/{check_network(network)}", network, make=make)
 
     def _tell(self, leases: NetworkLeases) -> None:
         while leases.reports:

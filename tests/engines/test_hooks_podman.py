@@ -127,7 +127,7 @@ def test_run_user_who_asks_more_than_the_image_gets_it(lab: Lab, tmp_path: Path)
         "sleep", "1000",
     ).stdout.strip()  # fmt: skip
 
-    assert "tcp-2222" in lab.run("ls", "/run/ocinet/ports").stdout.split()
+    assert "tcp-2176-2303" in lab.run("ls", "/run/ocinet/ports").stdout.split()
     podman.remove(container)
 
 

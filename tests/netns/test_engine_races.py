@@ -103,7 +103,7 @@ def test_attach_twice_with_a_port_on_every_address_changes_nothing(
         web = host.container("web", host.sleepers["web"].pid)
 
         assert host.attach(web, request) == first
-        assert "ports/tcp-8080" in records()
+        assert "ports/tcp-8064-8191" in records()
         with host.engine() as engine:
             engine.unpublish("web", request.publish)
         assert "8080" not in published()
@@ -129,7 +129,7 @@ def test_attach_otherwise_than_it_is_wired_is_refused(other: Request) -> None:
 
         with pytest.raises(ConflictError, match="already"):
             host.attach(web, other)
-        assert "ports/tcp-8080" in records()
+        assert "ports/tcp-8064-8191" in records()
 
 
 @in_namespaces
@@ -137,7 +137,7 @@ def test_detach_beside_an_overlapping_claim_closes_its_own_port() -> None:
     """127.0.0.1:8080 is another element than 8080, whoever has it."""
     with Host() as host:
         host.up("web", on("lan", publish=(PORT,)))
-        Path(f"{PATHS.run}/ports/tcp-8080").unlink()
+        Path(f"{PATHS.run}/ports/tcp-8064-8191").unlink()
         local = Publish("tcp", Address.parse("127.0.0.1"), 8080, 80)
         host.up("other", on("lan", publish=(local,)))
 

@@ -48,7 +48,9 @@ def test_a_container_is_found_by_its_cgroup_before_it_is_started(tmp_path: Path)
     ):
         container = docker.create("web")
         with container.starting():
-            pids = Cgroups().processes(container.id, search=True)
+            cgroups = Cgroups()
+            cgroups.search([container.id])
+            pids = cgroups.processes(container.id)
             assert container.pid in pids
             life = find_life(pids, settled=False)
             assert life

@@ -134,22 +134,22 @@ def _leaks(family: int) -> Ask:
 
 
 _ESTABLISHED = "ct state established,related accept"
-_LOOPBACK = 'iif != "lo" ip daddr 127.0.0.0/8 drop'
+_NO_LOOPBACK = 'meta nfproto ipv4 iif != "lo" drop comment'
+_TO_LOOPBACK = f'@nh,128,8 0x7f {_NO_LOOPBACK} "ip daddr 127.0.0.0/8"'
+_FROM_LOOPBACK = f'@nh,96,8 0x7f {_NO_LOOPBACK} "ip saddr 127.0.0.0/8"'
 _LOCAL = "fib daddr type local "
-_FROM_HOST = (
-    "type nat hook output priority -100; policy accept;\n\t\tmeta l4proto { tcp, udp, sctp }"
-)
+_FROM_HOST = "type nat hook output priority -100; policy accept;\n\t\t"
 
 # What is cut out of the table, whether bridged packets pass it, what is asked,
 # and what the answer is with the whole table. Without the part, it is the other.
 GUARDS: dict[str, tuple[str, bool, Ask, bool]] = {
     # attacks
     "neighbour to a port published on 127.0.0.1": (
-        _LOOPBACK, False, _neighbour_reaches_a_loopback_port, False),
+        _TO_LOOPBACK, False, _neighbour_reaches_a_loopback_port, False),
     "container to a service of the host on 127.0.0.1": (
-        _LOOPBACK, True, _container_reaches_a_loopback_service, False),
+        _TO_LOOPBACK, True, _container_reaches_a_loopback_service, False),
     "container under a loopback address": (
-        'iif != "lo" ip saddr 127.0.0.0/8 drop', True, _container_passes_for_the_host, False),
+        _FROM_LOOPBACK, True, _container_passes_for_the_host, False),
     "transit to a published port's number": (
         _LOCAL, False, _meets("neighbour", FAR[4], EVERY, f"far {NEIGHBOUR[4]}"), True),
     "transit to a published port's number, v6": (
@@ -182,29 +182,35 @@ GUARDS: dict[str, tuple[str, bool, Ask, bool]] = {
     "answers": (
         _ESTABLISHED, False, _meets("a", NEIGHBOUR[4], 7000, f"neighbour {HOST[4]}"), True),
     "sibling through the host": (
-        "ct status dnat ip saddr . oifname @home4 masquerade", False,
+        "ip saddr . oifname @home4 masquerade", False,
         _meets("b", HOST[4], EVERY, f"a {address('lan', 4)}"), True),
     "itself through the host, bridged through the firewall": (
-        "ct status dnat ip saddr . oifname @home4 masquerade", True,
+        "ip saddr . oifname @home4 masquerade", True,
         _meets("a", HOST[4], EVERY, f"a {address('lan', 4)}"), True),
+    "what is published, for whoever is near it": (
+        "ct status dnat jump hairpin", False,
+        _meets("b", HOST[4], EVERY, f"a {address('lan', 4)}"), True),
     "sibling through the host, v6": (
-        "ct status dnat ip6 saddr . oifname @home6 masquerade", False,
+        "ip6 saddr . oifname @home6 masquerade", False,
         _meets("b", HOST[6], EVERY, f"a {address('lan', 6)}"), True),
     "host through 127.0.0.1": (
-        "ct status dnat ip saddr 127.0.0.0/8 oifname @bridges masquerade", False,
+        "ip saddr 127.0.0.0/8 oifname @bridges masquerade", False,
         _meets("host", "127.0.0.1", LOOP, f"a {address('lan', 4)}"), True),
     "host's own service on ::1": ("ip6 daddr ::1 return", False, _host_meets_its_own_service, True),
     "masquerade": (
-        'oif != "lo" oifname != @bridges ip saddr @masquerade4 masquerade', False,
+        "ip saddr @masquerade4 masquerade", False,
         _meets("a", NEIGHBOUR[4], 7000, f"neighbour {HOST[4]}"), True),
     "masquerade, v6": (
-        'oif != "lo" oifname != @bridges ip6 saddr @masquerade6 masquerade', False,
+        "ip6 saddr @masquerade6 masquerade", False,
         _meets("a", NEIGHBOUR[6], 7000, f"neighbour {HOST[6]}"), True),
     "no masquerade between our networks": (
-        "oifname != @bridges ", False,
+        "oifname @bridges accept", False,
         _meets("c", HOST[4], EVERY, f"a {address('c', 4)}"), True),
+    "no masquerade within the host": (
+        'oif "lo" accept', False,
+        _meets("host", address("dmz", 4), 9001, f"host {address('dmz', 4)}"), True),
     "host through its own address": (
-        f"{_FROM_HOST} {_LOCAL}jump publish", False,
+        f"{_FROM_HOST}{_LOCAL}jump publish", False,
         _meets("host", HOST[4], EVERY, f"a {HOST[4]}"), True),
     "port on one address": (
         "dnat ip to meta l4proto . ip daddr . th dport map @publish4_at", False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
 import struct
@@ -18,7 +19,7 @@ from namespaces import Sleeper, addresses_json, in_namespaces, ip_json, link_jso
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import KernelError
-from ocinet.engine.kernel import Inside, Kernel, Veth
+from ocinet.engine.kernel import Inside, Kernel, Pair, Veth
 from ocinet.engine.model import Route
 from ocinet.engine.netlink import NETLINK_ROUTE, Answer, NetlinkSocket, Refusal
 from ocinet.engine.sandbox import Sandbox, entered
@@ -57,6 +58,13 @@ def wired() -> Iterator[tuple[Kernel, Sandbox, int]]:
 
 def sysctl(pid: int, key: str) -> str:
     return run(f"nsenter -n -t {pid} sysctl -n {key}").strip()
+
+
+def sent(pid: int) -> int:
+    """Return how many frames the sandbox's end has sent."""
+    [link] = json.loads(run(f"nsenter -n -t {pid} ip -s -j link show dev eth0"))
+    count: int = link["stats64"]["tx"]["packets"]
+    return count
 
 
 def shown(routes: list[dict[str, Any]]) -> list[tuple[str, str | None, str]]:
@@ -180,9 +188,9 @@ class SlowSocket(NetlinkSocket):
     slow: dict[int, int]
     asked: list[int]
 
-    def ask(self, messages: bytes, acks: int) -> tuple[list[Answer], list[Refusal]]:
+    def look_up(self, questions: bytes, count: int) -> tuple[list[Answer], list[Refusal]]:
         """Ask for real, and change the answer."""
-        answers, refusals = super().ask(messages, acks)
+        answers, refusals = super().look_up(questions, count)
         for place, answer in enumerate(answers):
             ifindex = int.from_bytes(answer.body[4:8], sys.byteorder)
             self.asked.append(ifindex)
@@ -195,7 +203,10 @@ class SlowSocket(NetlinkSocket):
 
 @in_namespaces
 @pytest.mark.parametrize("late", ["oc1", "br0"])
-def test_configure_waits_for_the_port_and_its_bridge_to_carry_packets(late: str) -> None:
+@pytest.mark.parametrize("announce", [True, False])
+def test_configure_waits_for_the_port_and_its_bridge_to_carry_packets(
+    late: str, announce: bool
+) -> None:
     """Who starts after it must not lose the first packets; linkwatch may be late."""
     with wired() as (kernel, sandbox, _pid):
         found = kernel.link(late)
@@ -203,9 +214,39 @@ def test_configure_waits_for_the_port_and_its_bridge_to_carry_packets(late: str)
         kernel.close()
         kernel._opened = socket_ = SlowSocket(NETLINK_ROUTE)
         socket_.asked, socket_.slow = [], {found.ifindex: 5}
-        assert kernel.configure(sandbox, IPV4) == ()
+        assert kernel.configure(sandbox, IPV4.replace(announce=announce)) == ()
         assert socket_.slow == {found.ifindex: 0}
         assert socket_.asked.count(found.ifindex) == 6
+
+
+@in_namespaces
+def test_configure_announces_only_where_it_is_asked_for() -> None:
+    """An announcement goes to every port of the bridge, which a thousand containers would feel."""
+    with wired() as (kernel, sandbox, pid):
+        assert kernel.configure(sandbox, IPV4.replace(announce=False)) == ()
+        assert sent(pid) == 0
+        assert kernel.configure(sandbox, IPV4) == ()
+        assert sent(pid) > 0
+
+
+@in_namespaces
+def test_configure_of_a_pair_just_made_looks_nothing_up() -> None:
+    """What its making told is enough; the outcome is the same."""
+    run("ip link add br0 address 02:00:00:00:00:09 type bridge")
+    run("ip link set br0 up")
+    with Sleeper() as sleeper:
+        process = Process.of(sleeper.pid)
+        assert process is not None
+        with Sandbox.open_process(process) as sandbox, Kernel() as kernel:
+            pair = kernel.add_veth(VETH, sandbox)
+            host, bridge = link_json("oc1"), link_json("br0")
+            inside = link_json("eth0", sleeper.pid)
+            assert host is not None
+            assert bridge is not None
+            assert inside is not None
+            assert pair == Pair(host["ifindex"], inside["ifindex"], bridge["ifindex"], MAC)
+            assert kernel.configure(sandbox, IPV4, pair) == ()
+        assert [one["local"] for one in addresses_json("eth0", sleeper.pid)] == ["10.9.0.5"]
 
 
 @in_namespaces
@@ -219,7 +260,7 @@ def test_configure_without_a_carrier_warns_and_goes_on() -> None:
         socket_.asked, socket_.slow = [], {found.ifindex: 10**6}
         [warning] = kernel.configure(sandbox, IPV4)
         assert warning == "cannot announce the addresses of eth0: no carrier"
-        assert len(socket_.asked) == 100
+        assert socket_.asked.count(found.ifindex) == 101  # once for which bridge it is on
         assert "10.9.0.5" in {one["local"] for one in addresses_json("eth0", pid)}
 
 

@@ -51,7 +51,7 @@ def test_add_veth_makes_both_ends_as_asked() -> None:
     """One is an up port of the bridge, the other is down in the sandbox."""
     make_bridge()
     with opened() as (kernel, sandbox, pid):
-        ifindex = kernel.add_veth(VETH.replace(host_mac="02:00:00:00:00:01"), sandbox)
+        ifindex = kernel.add_veth(VETH.replace(host_mac="02:00:00:00:00:01"), sandbox).host_ifindex
 
         host = link_json("oc1")
         assert host is not None
@@ -202,6 +202,7 @@ def test_add_veth_sandbox_that_is_closed_is_refused() -> None:
     """And nothing is made in some other file's place."""
     make_bridge()
     with opened() as (kernel, sandbox, _pid):
+        kernel.link("br0")  # its socket is not to get the descriptor that is closed below
         closed = Sandbox(os.dup(sandbox.fd))
         closed.close()
         with pytest.raises(SystemFailure):
@@ -218,7 +219,7 @@ def test_link_tells_what_ip_tells() -> None:
     """Every field; and None for what is not there."""
     make_bridge()
     with opened() as (kernel, sandbox, pid):
-        ifindex = kernel.add_veth(VETH, sandbox)
+        ifindex = kernel.add_veth(VETH, sandbox).host_ifindex
         shown = link_json("oc1")
         inside = link_json("eth0", pid)
         bridge = link_json("br0")

@@ -219,7 +219,7 @@ class _World:
         wired = {alive[role].id for role in due}
         if not wired <= recorded() or not (recorded() <= ids or _MEMBER in alive):
             found.append(f"records {recorded()}, alive {ids}, due {wired}")
-        if _OWNER in due and ports() != ["tcp-8080"]:
+        if _OWNER in due and ports() != ["tcp-8064-8191"]:
             found.append(f"published {ports()}")
         if _OWNER not in may_have and ports():
             found.append(f"ports {ports()}")

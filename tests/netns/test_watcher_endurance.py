@@ -36,7 +36,7 @@ _SIDE_BY_SIDE = 8
 _LIVES = 5  # of each container, before it is removed
 # Less than what one kilobyte, descriptor or thread for each life would add.
 _TOLERANCE_KB = 5120
-_TOLERANCE = 48  # the Docker client keeps a connection per URL and worker, up to 100
+_TOLERANCE = 12  # a connection per worker, and threads of the fake engine's for them
 
 
 class Counting:

@@ -121,5 +121,5 @@ def test_numbers_reads_one_family_and_passes_over_the_rest() -> None:
     """Junk, and addresses of the other family, are left out."""
     texts = ["10.9.0.5", "fd00::5", "lock", "", "\udc80", "1.2.3.4\0"]
 
-    assert numbers(4, texts) == {Address.parse("10.9.0.5").value}
-    assert numbers(6, texts) == {Address.parse("fd00::5").value}
+    assert numbers(4, texts) == [Address.parse("10.9.0.5").value]
+    assert numbers(6, texts) == [Address.parse("fd00::5").value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posix
 import resource
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def failing_sync(monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(5, "Input/output error")
         real(fd)
 
-    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(posix, "fsync", fsync)
 
 
 def test_make_directories_closes_every_part_whatever_the_umask(tmp_path: Path) -> None:
@@ -152,7 +153,9 @@ def test_create_that_can_not_be_synced_is_taken_back(tmp_path: Path) -> None:
 def test_durable_changes_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file before it has its name, the directory after; new directories in their parents."""
     synced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    monkeypatch.setattr(
+        posix, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+    )
 
     with Directory(f"{tmp_path}/a/b", durable=True) as directory:
         assert synced == [str(tmp_path), f"{tmp_path}/a"]
@@ -162,6 +165,46 @@ def test_durable_changes_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         synced.clear()
         directory.remove("x")
         assert synced == [f"{tmp_path}/a/b"]
+
+
+def test_note_is_kept_whether_it_was_there_or_not(directory: Directory) -> None:
+    """In a folder of the directory as well, which nobody has to make; nothing else is left."""
+    directory.note("a", "one")
+    directory.note("a", "two")
+    directory.create("b", "a file")
+    directory.note("b", "three")
+    directory.note("folder/c", "four")
+
+    assert [directory.noted(name) for name in ("a", "b", "folder/c")] == ["two", "three", "four"]
+    assert os.stat(f"{directory.path}/folder").st_mode & 0o777 == 0o700
+    assert all_names(directory) == ["a", "b", "folder"]
+
+
+def test_noted_of_anything_else_is_empty(directory: Directory) -> None:
+    """Nothing there, or a file."""
+    directory.create("a", "one")
+
+    assert (directory.noted("a"), directory.noted("b")) == ("", "")
+
+
+def test_note_that_can_not_be_kept_changes_nothing(directory: Directory) -> None:
+    """Too long for the kernel, or in the way of a directory."""
+    directory.note("a", "one")
+    os.mkdir(f"{directory.path}/b")
+
+    with pytest.raises(SystemFailure, match=r"cannot write .*/a: File name too long"):
+        directory.note("a", "x" * 4096)
+    with pytest.raises(SystemFailure, match=r"cannot write .*/b: "):
+        directory.note("b", "one")
+    assert directory.noted("a") == "one"
+    assert all_names(directory) == ["a", "b"]
+
+
+def test_directory_that_is_not_to_be_made_is_not_there(tmp_path: Path) -> None:
+    """Who only looks leaves nothing behind."""
+    with pytest.raises(FileNotFoundError):
+        Directory(f"{tmp_path}/state", make=False)
+    assert not (tmp_path / "state").exists()
 
 
 def test_remove_says_whether_it_was_there(directory: Directory) -> None:

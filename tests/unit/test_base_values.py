@@ -59,6 +59,7 @@ def test_value_takes_fields_by_position_and_name() -> None:
         ((1, 2, 3), {}, "takes 2 fields, got 3"),
         ((1,), {"x": 1}, "unexpected field 'x'"),
         ((1,), {"q": 1}, "unexpected field 'q'"),
+        ((), {"x": 1, "q": 1}, "unexpected field 'q'"),
     ],
 )
 def test_value_with_wrong_fields_is_refused(
@@ -67,6 +68,12 @@ def test_value_with_wrong_fields_is_refused(
     """Missing, doubled and unknown fields are programming errors."""
     with pytest.raises(TypeError, match=why):
         Point(*args, **fields)
+
+
+def test_value_with_a_wrong_field_is_not_copied() -> None:
+    """What the class does not declare is a programming error in a copy as well."""
+    with pytest.raises(TypeError, match="unexpected field 'q'"):
+        Point(1).replace(q=1)  # type: ignore[call-arg,unused-ignore]  # what is tested
 
 
 def test_value_can_not_be_changed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posix
 import shutil
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,9 @@ def test_add_and_remove_are_on_disk_when_they_return(
 ) -> None:
     """The file and its directory are synced: a power cut takes nothing back."""
     synced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    monkeypatch.setattr(
+        posix, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+    )
     directory = f"{world.paths.state}/reservations/{NETWORK}"
 
     world.reserve("10.9.0.5", "db")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posix
 import resource
 from typing import TYPE_CHECKING, Any
 
@@ -135,19 +136,105 @@ def test_allocate_keeps_one_hint_for_each_subnet(world: World) -> None:
         world.get(f"c{number}", pool, SIX)
 
     with open(world.path("lock"), encoding="ascii") as lock:
-        assert sorted(lock.read().splitlines()) == [
+        lines = lock.read().partition("\0")[0]
+        assert sorted(lines.splitlines()) == [
             "10.9.0.0/24 10.9.0.9",
             "fd00:9::/64 fd00:9::3",
         ]
 
 
-def test_allocate_in_a_crowd_finds_the_only_hole(world: World) -> None:
-    """Past the addresses that are probed one by one, one listing finds what is free."""
-    pool = make_pool("10.9.0.0/26", "10.9.0.1")
-    assert len(fill(world, pool)) == 61
-    world.free("10.9.0.40", "c38")
+CROWD = make_pool("10.9.0.0/26", "10.9.0.1")
 
-    assert world.get("late", pool) == ["10.9.0.40"]
+
+@pytest.fixture
+def crowd(world: World) -> World:
+    """Return a store whose only free address is 10.9.0.40."""
+    assert len(fill(world, CROWD)) == 61
+    world.free("10.9.0.40", "c38")
+    return world
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the directories that are listed from now on, as they are."""
+    real, found = os.listdir, []
+
+    def listdir(which: int | str) -> list[str]:
+        found.append(os.readlink(f"/proc/self/fd/{which}") if isinstance(which, int) else which)
+        return real(which)
+
+    monkeypatch.setattr(posix, "listdir", listdir)
+    return found
+
+
+def test_allocate_in_a_crowd_finds_the_only_hole_unlisted(crowd: World, listed: list[str]) -> None:
+    """What it costs does not grow with the number of leases."""
+    assert crowd.get("late", CROWD) == ["10.9.0.40"]
+    assert [path for path in listed if path.startswith(crowd.paths.run)] == []
+
+
+def test_allocate_from_a_full_pool_lists_nothing(world: World, listed: list[str]) -> None:
+    """Looking at each holder is all that it costs."""
+    fill(world, SMALL)
+    with pytest.raises(ExhaustedError):
+        world.get("late", SMALL)
+    assert [path for path in listed if path.startswith(world.paths.run)] == []
+
+
+@pytest.mark.parametrize("junk", [b"", b"\1" * (3 << 16), b"\0" * (3 << 16)])
+def test_allocate_in_a_crowd_without_its_hints_finds_the_only_hole(
+    crowd: World, junk: bytes, listed: list[str]
+) -> None:
+    """The leases tell what the lock file does not: by one listing, or one by one."""
+    with open(crowd.path("lock"), "wb") as lock:
+        lock.write(junk)
+
+    assert crowd.get("late", CROWD) == ["10.9.0.40"]
+    crowd.free("10.9.0.40", "late")
+    listed.clear()
+    assert crowd.get("later", CROWD) == ["10.9.0.40"]
+    assert [path for path in listed if path.startswith(crowd.paths.run)] == []
+
+
+def test_allocate_finds_a_lease_that_was_removed_by_hand(world: World) -> None:
+    """The hints say that it is held; that its file is gone counts."""
+    assert fill(world, SMALL) == SMALL_ALL
+    os.unlink(world.path("10.9.0.4"))
+
+    assert world.get("late", SMALL) == ["10.9.0.4"]
+
+
+def test_sweep_sets_the_hints_right(world: World) -> None:
+    """An address freed by hand is found in its turn after that, not only when all is full."""
+    for number in range(3):
+        world.get(f"c{number}", SMALL)
+    os.unlink(world.path("10.9.0.3"))
+    world.store.sweep(NETWORK)
+
+    assert [world.get(f"d{number}", SMALL)[0] for number in range(3)] == [
+        "10.9.0.5",
+        "10.9.0.6",
+        "10.9.0.3",
+    ]
+
+
+def test_allocate_from_subnets_with_the_same_last_bits_gives_each_address(world: World) -> None:
+    """The hints tell their addresses apart as little as two files of one name: the leases do."""
+    first, second = make_pool("10.8.0.0/29", "10.8.0.1"), make_pool("10.9.0.0/29", "10.9.0.1")
+    given = [world.get(f"c{number}", first, second)[0] for number in range(10)]
+
+    assert given == [address.replace("10.9", "10.8") for address in SMALL_ALL] + SMALL_ALL
+    with pytest.raises(ExhaustedError, match=r"10\.8\.0\.0/29 has 5 to give, 5 are held"):
+        world.get("late", first, second)
+
+
+def test_allocate_from_a_subnet_wider_than_the_hints_gives_what_is_free(world: World) -> None:
+    """Of two addresses that share a hint, the one that is free is found."""
+    wide = make_pool("10.8.0.0/14", "10.8.0.1", "10.9.0.7-10.9.0.7", "10.10.0.7-10.10.0.7")
+
+    assert fill(world, wide) == ["10.9.0.7", "10.10.0.7"]
+    world.free("10.9.0.7", "c0")
+    assert world.get("late", wide) == ["10.9.0.7"]
 
 
 def test_allocate_passes_over_the_hosts_own_addresses(world: World) -> None:
@@ -236,13 +323,24 @@ def test_allocate_by_another_interface_gives_another_address(world: World) -> No
     assert world.get("c0", WIDE, ifname="eth1") == ["10.9.0.3"]
 
 
-@pytest.mark.parametrize("note", [b"", b"junk\n\xff", b"10.9.0.77", b"../../x", b"x" * (2 << 20)])
+@pytest.mark.parametrize("note", [b"junk\n\xff", b"10.9.0.77", b"../../x", b"x," * 2000])
 def test_allocate_with_a_junk_note_gives_a_fresh_address(world: World, note: bytes) -> None:
     """The note of a holder's addresses is believed only as far as the leases say so."""
     world.get("c0", WIDE)
-    with open(world.path("holders/c0=eth0"), "wb") as file:
-        file.write(note)
+    os.unlink(world.path("holders/c0=eth0"))
+    os.symlink(note, world.path("holders/c0=eth0"))
 
+    assert world.get("c0", WIDE) == ["10.9.0.3"]
+
+
+def test_allocate_with_a_file_for_a_note_gives_a_fresh_address(world: World) -> None:
+    """What is no note is replaced by one."""
+    world.get("c0", WIDE)
+    os.unlink(world.path("holders/c0=eth0"))
+    with open(world.path("holders/c0=eth0"), "wb") as file:
+        file.write(b"10.9.0.2")
+
+    assert world.get("c0", WIDE) == ["10.9.0.3"]
     assert world.get("c0", WIDE) == ["10.9.0.3"]
 
 
@@ -576,8 +674,7 @@ def test_remove_network_leaves_nothing_but_the_lock(world: World) -> None:
 
     world.store.remove_network(NETWORK)
 
-    assert sorted(os.listdir(world.path(""))) == ["holders", "lock"]
-    assert os.listdir(world.path("holders")) == []
+    assert os.listdir(world.path("")) == ["lock"]
     assert os.stat(world.path("lock")).st_ino == before
     assert world.store.networks() == ()
     assert world.get("c9", WIDE) == ["10.9.0.2"]
@@ -587,11 +684,10 @@ def test_remove_network_leaves_nothing_but_the_lock(world: World) -> None:
 def test_sweep_removes_what_killed_writers_left(world: World) -> None:
     """Temporary files of the dead and notes on no lease go; what counts stays."""
     world.get("c0", WIDE)
-    for path in (".tmp-999999999-1-1", "holders/.tmp-999999999-1-1", "holders/gone=eth0"):
-        with open(world.path(path), "w", encoding="ascii") as file:
-            file.write("10.9.0.2")
+    for path in (".tmp-999999999-1-1", "holders/gone=eth0"):
+        os.symlink("10.9.0.2", world.path(path))
 
-    assert world.store.sweep(NETWORK) == 3
+    assert world.store.sweep(NETWORK) == 2
     assert os.listdir(world.path("holders")) == ["c0=eth0"]
     assert world.held == {"10.9.0.2": "c0"}
     assert world.store.sweep("other") == 0
@@ -668,7 +764,7 @@ def test_allocate_that_fails_at_the_second_file_takes_the_first_back(
         real(source, name, **options)
         made.append(name)
 
-    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(posix, "link", link)
     with pytest.raises(SystemFailure, match="No space left"):
         world.get("c1", WIDE, SIX)
 

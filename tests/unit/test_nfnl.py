@@ -13,7 +13,7 @@ from pyroute2.netlink.nfnetlink.nftsocket import nft_set_elem_list_msg
 
 from ocinet.base.address import Address, Subnet
 from ocinet.engine import nfnl
-from ocinet.engine.elements import network_elements, port_element
+from ocinet.engine.elements import network_elements, port_element, port_elements
 from ocinet.engine.model import NetworkRules, PortRule
 from ocinet.engine.netlink import Answer, Refusal, attribute
 
@@ -160,6 +160,26 @@ def test_batch_of_many_ports_is_cut_where_a_length_ends() -> None:
     keys = [_value(element, "KEY") for _, listed in _decoded(batch) for element in listed]
     assert len(set(keys)) == 2999
     assert len(_decoded(batch)) > 1
+
+
+@given(port_rules(), st.integers(2, 5))
+def test_row_of_ports_is_encoded_as_its_ports_are(port: PortRule, count: int) -> None:
+    """What is encoded at once, to add and to delete, is what each by itself would be."""
+    ports = [
+        port.replace(host_port=min(port.host_port, 65000) + one, port=min(port.port, 65000) + one)
+        for one in range(count)
+    ]
+    single, joined = nfnl.Batch("ocinet"), nfnl.Batch("ocinet")
+    for batch, elements in (
+        (single, tuple(map(port_element, ports))),
+        (joined, port_elements(ports)),
+    ):
+        batch.add(elements, exclusive=True)
+        batch.delete(elements)
+
+    assert joined.encode() == single.encode()
+    [row] = port_elements(ports)
+    assert row.each() == tuple(map(port_element, ports))
 
 
 def test_batch_of_nothing_is_false() -> None:

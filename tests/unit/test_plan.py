@@ -126,6 +126,35 @@ def test_plan_attach_on_a_ready_host_is_four_steps() -> None:
     assert kinds(steps) == [NameSandbox, OpenFirewall, AddVeth, ConfigureInside]
 
 
+@pytest.mark.parametrize(
+    ("network", "endpoint", "announced"),
+    [
+        pytest.param(network(), endpoint(), False, id="ours"),
+        pytest.param(network(managed=False), endpoint(), True, id="adopted"),
+        pytest.param(network(), endpoint(mac="02:00:00:00:00:01"), True, id="a-mac-of-its-own"),
+        pytest.param(
+            network(),
+            endpoint(addresses=(Interface.parse("10.9.0.2/24"), Interface.parse("fd00:9::2/64"))),
+            True,
+            id="two-addresses-of-one-mac",
+        ),
+    ],
+)
+def test_plan_attach_announces_where_another_mac_may_be_known(
+    network: Network, endpoint: Endpoint, announced: bool
+) -> None:
+    """On our own bridge an address comes with the same MAC each time."""
+    asked = wanted(networks=(network,), endpoints=(endpoint,))
+
+    [inside] = [
+        step.inside
+        for step in plan_attach(asked, observed(ready()), Settings())
+        if isinstance(step, ConfigureInside)
+    ]
+
+    assert inside.announce is announced
+
+
 def test_plan_attach_twice_gives_equal_plans() -> None:
     """The same arguments give the same plan."""
     first = plan_attach(wanted(ports=(PORT,)), observed(ready()), Settings())

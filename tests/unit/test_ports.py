@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import posix
 import resource
 import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ocinet.base.address import Address
 from ocinet.base.clock import Deadline
@@ -19,7 +22,7 @@ from ocinet.base.errors import (
 )
 from ocinet.base.lock import Lock
 from ocinet.base.paths import Paths
-from ocinet.engine.claim import PortClaim
+from ocinet.engine.claim import PortClaim, file_of
 from ocinet.engine.free_port import candidates, ephemeral_range, parse_ranges, reserved_ports
 from ocinet.engine.model import PortRule, Publish
 from ocinet.engine.ports import PortClaims
@@ -226,6 +229,144 @@ def test_claim_without_a_judge_stands(world: World, port: int) -> None:
         PortClaims(world.paths, deadline=Deadline(1)).claim(DB, "db", (publish(str(port)),))
 
 
+# -- many ports at once --------------------------------------------------------------------
+
+MANY = range(20000, 21000)  # nobody listens there: it is below the ephemeral ports
+
+
+def span(ports: range) -> list[str]:
+    """Spell the wishes for these ports."""
+    return [str(port) for port in ports]
+
+
+def test_claim_of_a_thousand_ports_is_a_few_files(world: World) -> None:
+    """Ports that follow one another are one claim, as far as they share a file."""
+    assert world.get(WEB, *span(MANY)) == list(MANY)
+
+    assert len(os.listdir(world.path(""))) < 12
+    assert sum(claim.count for claim in world.claims.all()) == 1000
+    assert world.held[0] == "20000-20095/tcp web"
+
+
+def test_claim_of_a_port_amid_anothers_names_that_port(world: World) -> None:
+    """The error tells the port that was asked for, not all that the other one has."""
+    world.get(WEB, *span(MANY))
+
+    with pytest.raises(ConflictError, match="port 20500/tcp is taken: container web"):
+        world.get(DB, "30000", "20500")
+    with pytest.raises(ConflictError, match="port 20999/tcp is taken: container web"):
+        world.get(DB, *span(range(20999, 21050)))
+    assert {claim.container for claim in world.claims.all()} == {WEB}
+
+
+def test_claim_of_many_ports_with_a_listener_among_them_is_refused(world: World) -> None:
+    """The port that the process has is named, whichever of them it is."""
+    with socket.create_server(("127.0.0.1", 20777)):
+        with pytest.raises(ConflictError, match="port 20777/tcp is taken: process"):
+            world.get(WEB, *span(MANY))
+        world.get(WEB, *span(range(20000, 20777)))
+    assert world.get(WEB, *span(MANY)) == list(MANY)
+
+
+def test_claim_of_ports_some_of_which_it_has_adds_the_others(world: World) -> None:
+    """One's own are no obstacle, and are not claimed twice."""
+    world.get(WEB, *span(range(20100, 20200)))
+    world.get(WEB, *span(MANY))
+
+    assert sum(claim.count for claim in world.claims.all()) == 1000
+    world.claims.release(WEB, tuple(rule(text) for text in span(MANY)))
+    assert os.listdir(world.path("")) == ["lock"]
+
+
+def test_claim_takes_over_no_more_of_the_dead_than_it_asks_for(world: World) -> None:
+    """The rest stays the dead one's, whose detach may still be under way."""
+    world.get(WEB, *span(range(20000, 20010)))
+    world.dead.add(WEB)
+
+    world.get(DB, "20004", "20005")
+
+    assert world.held == ["20000-20003/tcp web", "20004-20005/tcp db", "20006-20009/tcp web"]
+    assert [fields["port"] for _event, fields in world.events] == ["20004-20005/tcp"]
+
+
+def test_release_amid_a_claim_leaves_the_ports_around_it(world: World) -> None:
+    """As when one port of a range is unpublished."""
+    world.get(WEB, *span(range(20000, 20010)))
+
+    world.claims.release(WEB, (rule("20004"), rule("20004", 6)))
+
+    assert world.held == ["20000-20003/tcp web", "20005-20009/tcp web"]
+    assert world.get(DB, "20004") == [20004]
+
+
+def test_held_ports_of_many_are_all_but_the_lost_ones(world: World) -> None:
+    """Those that went to others stay in the firewall, for they are the others' now."""
+    world.get(WEB, *span(MANY))
+    world.dead.add(WEB)
+    world.get(DB, "20004", "20500")
+    rules = tuple(rule(text) for text in span(MANY))
+
+    kept = world.claims.held(WEB, rules)
+
+    assert [one.host_port for one in rules if one not in kept] == [20004, 20500]
+
+
+def test_claims_of_an_older_layout_are_passed_over(world: World, port: int) -> None:
+    """A file for a single port: what it tells is read by nobody any more, and harms nothing."""
+    world.get(WEB, "0")
+    with open(world.path(f"tcp-{port}"), "w", encoding="ascii") as file:
+        file.write('[{"address": "", "container": "c", "name": "c", "time": ""}]')
+
+    assert world.get(DB, str(port)) == [port]
+    assert len(world.held) == 2
+
+
+PORTS = st.integers(20120, 20136)  # around the end of a file
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from((WEB, DB)),
+            st.sampled_from(("claim", "release")),
+            st.tuples(PORTS, PORTS).map(sorted),
+            st.sampled_from(("", "127.0.0.1/")),
+        ),
+        max_size=12,
+    )
+)
+def test_claims_agree_with_a_table_of_ports(
+    tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[str, str, list[int], str]]
+) -> None:
+    """Whatever is claimed and released in rows, each port is whose it would be by itself."""
+    world = World(tmp_path_factory.mktemp("claims"))
+    table: dict[tuple[str, int], str] = {}  # by address and port
+    for container, act, (low, high), address in acts:
+        wanted = range(low, high + 1)
+        if act == "release":
+            world.claims.release(container, [publish(f"{address}{port}") for port in wanted])
+            for port in wanted:
+                if table.get((address, port)) == container:
+                    del table[address, port]
+            continue
+        others = {port for (other, port), who in table.items()
+                  if (other, who) != (address, container)}  # fmt: skip
+        if others.isdisjoint(wanted):
+            world.get(container, *(f"{address}{port}" for port in wanted))
+            table.update({(address, port): container for port in wanted})
+        else:
+            with pytest.raises(ConflictError):
+                world.get(container, *(f"{address}{port}" for port in wanted))
+    found = {
+        (f"{claim.host_address}/" if claim.host_address else "", port): claim.container
+        for claim in world.claims.all()
+        for port in claim.ports
+    }
+    assert found == table
+    assert sum(claim.count for claim in world.claims.all()) == len(table)
+
+
 # -- free ports -----------------------------------------------------------------------
 
 
@@ -370,7 +511,7 @@ def test_release_takes_back_what_a_rule_stands_on(
     world.claims.release(WEB, tuple(rule(f"{text}{port}", family) for text, family in released))
 
     assert (world.held == []) is gone
-    assert os.path.exists(world.path(f"tcp-{port}")) is not gone
+    assert os.path.exists(world.path(file_of("tcp", port))) is not gone
 
 
 def test_release_of_a_wish_takes_it_back(world: World, port: int) -> None:
@@ -423,25 +564,29 @@ def test_held_returns_what_no_other_has(world: World, port: int) -> None:
         b"\xff",
         b'{"a": 1}',
         b'[{"address": ""}]',
-        b'[{"address": "x", "container": "c", "name": "", "time": ""}]',
-        b'[{"address": "", "container": 1, "name": "", "time": ""}]',
+        b'[{"first": 1, "last": 1, "address": "x", "container": "c", "name": "", "time": ""}]',
+        b'[{"first": 1, "last": 1, "address": "", "container": 1, "name": "", "time": ""}]',
+        b'[{"first": "1", "last": 1, "address": "", "container": "", "name": "", "time": ""}]',
+        b'[{"first": 1, "last": 0, "address": "", "container": "", "name": "", "time": ""}]',
+        b'[{"first": 70001, "last": 7, "address": "", "container": "", "name": "", "time": ""}]',
     ],
 )
 def test_claims_that_can_not_be_read_are_never_free(
     world: World, port: int, content: bytes
 ) -> None:
     """Nobody gets that port, nobody's element is deleted for it, and nothing else stops."""
-    world.get(WEB, str(port), "0")
-    with open(world.path(f"tcp-{port}"), "wb") as file:
+    elsewhere = port - 128 if port > 40000 else port + 128  # in another file
+    world.get(WEB, str(port), str(elsewhere))
+    with open(world.path(file_of("tcp", port)), "wb") as file:
         file.write(content)
-    with pytest.raises(ConflictError, match=f"tcp-{port} can't be read"):
+    with pytest.raises(ConflictError, match=f"{file_of('tcp', port)} can't be read"):
         world.get(DB, str(port))
     assert world.claims.held(WEB, (rule(str(port)),)) == ()
     assert len(world.held) == 1
     world.claims.release(WEB, (rule(str(port)),))
     world.claims.release_all(WEB)
     assert world.held == []
-    assert os.path.exists(world.path(f"tcp-{port}"))
+    assert os.path.exists(world.path(file_of("tcp", port)))
 
 
 def test_claim_while_another_holds_the_lock_names_the_holder(world: World, port: int) -> None:
@@ -467,7 +612,7 @@ def test_claim_that_can_not_write_leaves_all_as_it_was(
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
         monkeypatch.undo()
 
-    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(posix, "rename", rename)
     try:
         with pytest.raises(SystemFailure):
             world.get(WEB, "0", "0")

@@ -1,0 +1,49 @@
+"""Records of attachments, as they are stored and shown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ocinet.base.address import Address
+from ocinet.base.paths import Paths
+from ocinet.engine.attachments import AttachmentStore, encode
+from ocinet.engine.model import ATTACHED, Attachment, Container, PortRule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INSIDE, OTHER = Address.parse("10.9.0.5"), Address.parse("fd00:9::5")
+AT = Address.parse("192.0.2.1")
+PORTS = (
+    *(PortRule("tcp", None, 9000 + one, INSIDE, 80 + one) for one in range(1000)),
+    PortRule("tcp", None, 10000, INSIDE, 80),  # here it goes on, in the container it does not
+    PortRule("tcp", None, 10001, OTHER, 81),
+    PortRule("udp", None, 10002, OTHER, 82),
+    PortRule("udp", AT, 10003, INSIDE, 83),
+    PortRule("udp", AT, 10004, INSIDE, 84),
+)
+
+
+def test_record_of_a_thousand_ports_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Rows of ports are one entry in the file, and single ports again when it is read."""
+    record = Attachment(Container("web", "web"), "bridge", ATTACHED, "1:2", "boot", "now",
+                        ports=PORTS, done_ports=7)  # fmt: skip
+    store = AttachmentStore(Paths(run=str(tmp_path)))
+
+    store.put(record)
+
+    assert store.get("web") == record
+    stored = json.loads((tmp_path / "attachments/web.json").read_text())
+    assert [row["count"] for row in stored["ports"]] == [1000, 1, 1, 1, 2]
+
+
+def test_shown_record_has_each_port() -> None:
+    """What is printed does not depend on how it is stored."""
+    record = Attachment(Container("web", "web"), "bridge", ATTACHED, "1:2", "boot", "now",
+                        ports=PORTS)  # fmt: skip
+
+    shown = encode(record)["ports"]
+
+    assert [port["host_port"] for port in shown] == [port.host_port for port in PORTS]
+    assert "count" not in shown[0]
