@@ -7,6 +7,7 @@ ever, and at boot containers start before the API listens.
 
     ROOT/containers/ID/config.v2.json    {"ID", "Name": "/web", "Image": "sha256:…",
                                           "Driver": "overlay2", "Config": {"Labels": {}},
+                                          "State": {"Pid": 812},
                                           "NetworkSettings": {"Networks": {"none": {}}}}
     ROOT/containers/ID/hostconfig.json   {"NetworkMode": "none", "PortBindings": {}}
     ROOT/image/DRIVER/imagedb/content/sha256/HEX    the image's config
@@ -14,7 +15,7 @@ ever, and at boot containers start before the API listens.
 
 from __future__ import annotations
 
-import os
+import posix
 
 from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.jsontext import MAX_BYTES, loads
@@ -56,6 +57,8 @@ class DockerContainer(Value):
         root: Docker's data directory.
         driver: the storage driver.
         image: the image's id.
+        pid: of its first process; Docker writes it before it tells of a start. That
+            one may have ended since; 0 if it was seen to end.
     """
 
     name: str = ""
@@ -70,6 +73,7 @@ class DockerContainer(Value):
     root: str = ""
     driver: str = ""
     image: str = ""
+    pid: int = 0
 
     def carried(self) -> frozenset[tuple[str, str]] | None:
         """Return every pair of texts in the image's config, labels among them.
@@ -175,14 +179,14 @@ def _mounted_roots(config: Json) -> Iterator[str]:
 
 def _read(path: str) -> Json:
     """Read a file of Docker's; one that somebody else could have written is none."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC)
     try:
-        status = os.fstat(fd)
-        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        status = posix.fstat(fd)
+        if status.st_uid != posix.geteuid() or status.st_mode & 0o022:
             raise RequestError("", f"{path} may be somebody else's")
         document = loads(read_input(fd), path)
     finally:
-        os.close(fd)
+        posix.close(fd)
     if not isinstance(document, dict):
         raise TypeError
     return document
@@ -205,6 +209,7 @@ def _parse(state: Json, host: Json, root: str) -> DockerContainer:
         root=root,
         driver=str(state.get("Driver", "")),
         image=str(state.get("Image", "")),
+        pid=int((state.get("State") or {}).get("Pid") or 0),
     )
 
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ocinet.engine.model import Attachment, Request
     from ocinet.engine.settings import Settings
     from ocinet.watcher.cgroups import Life
-    from ocinet.watcher.lookout import Lookout
     from ocinet.watcher.policy import Carried, Decision
     from ocinet.watcher.shown import Event, Shown
     from ocinet.watcher.workers import Workers
@@ -48,6 +47,9 @@ class Asked(Protocol):
 
     def glance(self, container_id: str) -> Shown | None:
         """Return what is known of one without waiting."""
+
+    def started(self, container_id: str) -> Shown | None:
+        """Return all about one that is said to have started."""
 
     def inspect(self, container_id: str) -> Shown | None:
         """Return all about one."""
@@ -77,6 +79,16 @@ class Wires(Protocol):
         """Know it by another name."""
 
 
+class Finds(Protocol):
+    """What has to be found before the engine tells of it."""
+
+    def expect(self, container_id: str, found: Callable[[Life], None]) -> None:
+        """Look for a container's sandbox, and give it to `found`, to be closed there."""
+
+    def forget(self, container_id: str) -> None:
+        """Look no more for a container's sandbox."""
+
+
 class Acts:
     """All that is done about one engine's containers.
 
@@ -100,7 +112,7 @@ class Acts:
         asked: Asked,
         wires: Wires,
         workers: Workers,
-        lookout: Lookout | None,
+        lookout: Finds | None,
         settings: Callable[[], Settings],
         log: Any,
     ) -> None:
@@ -115,6 +127,7 @@ class Acts:
         self._said: dict[str, dict[str, str]] = {}  # by event, the last why: not to be said again
         self._carried: dict[str, Carried] = {}  # by image
         self._partly: set[str] = set()  # wired by what a list tells: without ports
+        self._early_ones: set[str] = set()  # wired early, and not told to have started yet
 
     # What the stream's thread calls: it only queues.
 
@@ -238,11 +251,18 @@ class Acts:
             except OcinetError as error:
                 # When it has started, it is tried once more, and said aloud.
                 self._log.debug("not attached early", container=container, error=str(error))
+            else:
+                with self._guard:
+                    self._early_ones.add(container)
 
     def _settled(self, container: str, attempt: int) -> None:
         """Make a container's wiring what it should be, by what its engine shows now."""
         try:
-            shown = self._asked.inspect(container)
+            if self._is_done(container):
+                self._log.debug("container looked at", container=container, mode=NONE)
+                return
+            ask = self._asked.inspect if attempt else self._asked.started
+            shown = ask(container)
             self._keep(container, shown)
             if shown is None or not shown.running:
                 self._ended(container, forget=shown is None)
@@ -260,6 +280,14 @@ class Acts:
                 raise  # what is asked for does not change
             self._retry(container, attempt, error)
 
+    def _is_done(self, container: str) -> bool:
+        """Tell whether all of a container was wired early, since when it has but started."""
+        with self._guard:
+            early = container in self._early_ones
+            self._early_ones.discard(container)
+            partly = container in self._partly
+        return early and not partly and self._wires.is_known(container)
+
     def _retry(self, container: str, attempt: int, error: OcinetError) -> None:
         """Try again in a while; when that was often enough, the error is said aloud."""
         if attempt == len(self.retries_s):
@@ -267,6 +295,7 @@ class Acts:
         if attempt and isinstance(error, RequestError | ExhaustedError):
             # Somebody has to do something; whatever else fails may pass by itself.
             self._say_once(container, NOT_SERVED, str(error), level="error")
+        self._log.debug("to be tried again", container=container, error=str(error))
         self._settle(container, attempt + 1)
 
     def _wire(self, shown: Shown, life: Life, *, door: str) -> None:
@@ -324,6 +353,7 @@ class Acts:
             self._log.info("container detached", container=container)
         with self._guard:
             self._partly.discard(container)
+            self._early_ones.discard(container)
             if forget:
                 self._shown.pop(container, None)
                 self._said.pop(container, None)
@@ -350,6 +380,7 @@ class Acts:
                 for container in [one for one in known if one not in listed]:
                     del known[container]
             self._partly &= listed.keys()
+            self._early_ones &= listed.keys()
             looked_at = set(self._shown)
         for shown in listed.values():
             if shown.mode == SHARED:

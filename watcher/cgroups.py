@@ -2,8 +2,9 @@
 
 Docker puts a container into `PARENT/ID` (driver cgroupfs) or
 `PARENT/docker-ID.scope` (driver systemd); the parent is the daemon's or the
-container's choice. So the tree is searched once, and parents that were found are
-looked into first from then on. cgroups(7): on version 1 one of the controllers'
+container's choice. So the tree is searched, and from then on only the parents that
+were found are looked into: what is looked for is mostly not there yet, and the
+search is as long as the tree. cgroups(7): on version 1 one of the controllers'
 hierarchies serves, on version 2 there is just the one.
 """
 
@@ -18,7 +19,7 @@ from ocinet.base.errors import NotFoundError, SystemFailure
 from ocinet.engine.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 ROOT = "/sys/fs/cgroup"
 _CONTROLLERS = ("pids", "memory", "cpu", "devices", "systemd")
@@ -31,15 +32,20 @@ _PASSING = (b"runc:[0:PARENT]", b"runc:[1:CHILD]")  # as its nsexec.c calls them
 
 
 class Cgroups:
-    """The cgroup tree of this machine.
+    """The cgroup tree of this machine; for one thread.
 
     Args:
         root: where it is mounted.
+
+    Attributes:
+        proven: whether a container was found yet, so that others may be expected
+            beside it.
     """
 
     def __init__(self, root: str = ROOT) -> None:
         self._tree = self._hierarchy(root)
         self._places = [f"{self._tree}/{parent}/{name}" for parent in _PARENTS for name in _NAMES]
+        self.proven = False
 
     @staticmethod
     def _hierarchy(root: str) -> str:
@@ -48,41 +54,53 @@ class Cgroups:
         there = (f"{root}/{name}" for name in _CONTROLLERS)
         return next((path for path in there if os.path.isdir(path)), root)
 
-    def processes(self, container_id: str, *, search: bool) -> tuple[int, ...]:
-        """Return the ids of the processes in a container's cgroup; empty if there is none.
+    def processes(self, container_id: str) -> tuple[int, ...]:
+        """Return the ids of the processes in a container's cgroup.
 
         Args:
             container_id: whole.
-            search: whether to search the whole tree, if it is in no known place.
+
+        Returns:
+            Empty if there is none, or it is where none was found before.
         """
         for place in self._places:
             found = _read_processes(place.format(container_id))
             if found is not None:
+                self._prove(place)
                 return found
-        directory = self._search(container_id) if search else ""
-        if not directory:
-            return ()
-        place = directory.replace("{", "{{").replace("}", "}}").replace(container_id, "{}")
-        self._places = [place, *self._places][:_MOST_PLACES]
-        return _read_processes(directory) or ()
+        return ()
 
-    def _search(self, container_id: str) -> str:
-        """Return a container's directory, wherever it is, or ""."""
-        wanted = {name.format(container_id) for name in _NAMES}
+    def search(self, container_ids: Collection[str]) -> None:
+        """Search the whole tree for containers, and know their parents from then on.
+
+        Args:
+            container_ids: whole.
+        """
+        wanted = {name.format(one): one for one in container_ids for name in _NAMES}
         level = [self._tree]
         seen = 0
         for _ in range(_DEEPEST):
             below = []
             for directory in level:
                 for entry in _subdirectories(directory):
-                    if entry.name in wanted:
-                        return entry.path
+                    found = wanted.get(entry.name)
+                    if found:
+                        place = entry.path.replace("{", "{{").replace("}", "}}")
+                        self._prove(place.replace(found, "{}"))
+                        continue
                     below.append(entry.path)
                     seen += 1
                     if seen > _MOST_DIRECTORIES:
-                        return ""
+                        return
             level = below
-        return ""
+
+    def _prove(self, place: str) -> None:
+        """Look into a place before all others, and into those that were only guessed no more."""
+        if not self.proven:
+            self.proven, self._places = True, [place]
+        elif self._places[0] != place:
+            others = (one for one in self._places if one != place)
+            self._places = [place, *others][:_MOST_PLACES]
 
 
 def _subdirectories(path: str) -> Iterator[os.DirEntry[str]]:

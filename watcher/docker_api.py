@@ -12,17 +12,20 @@ import os
 import socket
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import docker
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, NotFound
+from docker.transport import UnixHTTPAdapter
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from ocinet.base.address import Address
 from ocinet.base.errors import OcinetError, SystemFailure
 from ocinet.hooks.docker_files import read_docker
+from ocinet.watcher.cgroups import is_listed
 from ocinet.watcher.shown import (
     Event,
     Shown,
@@ -110,6 +113,20 @@ class Client:
         """
         return self._kept(container_id) or self._list_one(container_id)
 
+    def started(self, container_id: str) -> Shown | None:
+        """Return all about a container that is said to have started, None if it is not there.
+
+        From Docker's files, if the process that they name is the container's: the
+        engine may have a crowd to start before it answers.
+
+        Raises:
+            SystemFailure: the engine does not answer, or nonsense.
+        """
+        shown = self._kept(container_id)
+        if shown and shown.pid and is_listed(shown.pid, container_id):
+            return replace(shown, running=True)
+        return self.inspect(container_id)
+
     def _kept(self, container_id: str) -> Shown | None:
         kept = read_docker(self._root, container_id) if self._root else None
         return show_kept(container_id, kept) if kept else None
@@ -184,9 +201,15 @@ class Client:
         return client
 
     def _connect(self, version: str) -> Any:
-        return docker.APIClient(
+        client = docker.APIClient(
             base_url=f"unix://{self.path}", version=version, timeout=self._timeout_s
         )
+        # Its own adapter keeps a connection for each of the last 25 URLs, whatever
+        # `num_pools` says; and every container has URLs of its own.
+        socket_url = f"http+unix://{self.path}"
+        adapter = UnixHTTPAdapter(socket_url, self._timeout_s, pool_connections=1)
+        client.mount("http+docker://", adapter)
+        return client
 
     def _keep(self, client: Any) -> None:
         self.forget()

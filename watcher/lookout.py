@@ -9,7 +9,7 @@ one thread looks for all of them, and only while there are any.
 from __future__ import annotations
 
 import threading
-from time import monotonic
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING
 
 from ocinet.watcher.cgroups import find_life
@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
     from ocinet.watcher.cgroups import Cgroups, Life
 
+# A sandbox is there some 100 ms before the container's first process runs. With many
+# to look for, the looking must not take from them the time that they need to start.
 _INTERVAL_S = 0.001
+_LONGEST_INTERVAL_S = 0.01
+_REST = 9  # times what one look at all of them took
 _SEARCH_INTERVAL_S = 0.05
+_SEARCH_REST = 19
+_ODD_S = 0.1  # that long it is looked for where others were found, before it is searched for
 _PATIENCE_S = 30.0
 _SETTLED_S = 0.02
 
@@ -35,7 +41,6 @@ class _Expected:
     def __init__(self, found: Callable[[Life], None]) -> None:
         self.found = found
         self.since = monotonic()
-        self.searched = 0.0
         self.seen = 0.0  # when its cgroup first had a process
 
 
@@ -53,6 +58,7 @@ class Lookout:
         self._changed = threading.Condition()
         self._expected: dict[str, _Expected] = {}
         self._stopping = False
+        self._next_search = 0.0
         self._thread = threading.Thread(target=self._look, name="lookout", daemon=True)
 
     def start(self) -> None:
@@ -84,13 +90,9 @@ class Lookout:
             self._expected.pop(container_id, None)
 
     def _look(self) -> None:
-        while True:
-            with self._changed:
-                if not self._expected and not self._stopping:
-                    self._changed.wait()
-                if self._stopping:
-                    return
-                expected = list(self._expected.items())
+        while (expected := self._await_some()) is not None:
+            began_s = thread_time()
+            self._search(expected)
             for container_id, one in expected:
                 try:
                     done = self._look_for(container_id, one)
@@ -99,24 +101,41 @@ class Lookout:
                     done = True
                 if done:
                     self._drop(container_id, one)
+            rest_s = max(_INTERVAL_S, _REST * (thread_time() - began_s))
             with self._changed:
-                if not self._stopping:
-                    self._changed.wait(_INTERVAL_S)
+                self._changed.wait_for(lambda: self._stopping, min(rest_s, _LONGEST_INTERVAL_S))
+
+    def _await_some(self) -> list[tuple[str, _Expected]] | None:
+        """Wait until there is something to look for; None when it is time to stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._expected or self._stopping)
+            return None if self._stopping else list(self._expected.items())
 
     def _drop(self, container_id: str, one: _Expected) -> None:
         with self._changed:
             if self._expected.get(container_id) is one:  # not if it is expected anew
                 del self._expected[container_id]
 
+    def _search(self, expected: list[tuple[str, _Expected]]) -> None:
+        """Search the whole tree for those that are not where others were, now and then."""
+        now = monotonic()
+        if now < self._next_search:
+            return
+        patience_s = _ODD_S if self._cgroups.proven else 0
+        odd = [container_id for container_id, one in expected
+               if not one.seen and now - one.since >= patience_s]  # fmt: skip
+        if odd:
+            began_s = thread_time()
+            self._cgroups.search(odd)
+            rest_s = _SEARCH_REST * (thread_time() - began_s)
+            self._next_search = now + max(_SEARCH_INTERVAL_S, rest_s)
+
     def _look_for(self, container_id: str, one: _Expected) -> bool:
         """Look once; return whether that was the last time."""
         now = monotonic()
         if now - one.since > _PATIENCE_S:
             return True
-        search = now - one.searched >= _SEARCH_INTERVAL_S
-        if search:
-            one.searched = now
-        pids = self._cgroups.processes(container_id, search=search)
+        pids = self._cgroups.processes(container_id)
         if not pids:
             return False
         one.seen = one.seen or now

@@ -133,7 +133,7 @@ def parse_inspected(document: Mapping[str, Any]) -> Shown:
 
 
 def show_kept(container_id: str, kept: DockerContainer) -> Shown:
-    """Return a container as Docker's files have it; whether it runs, they don't say."""
+    """Return a container as Docker's files have it; whether it still runs, they don't say."""
     mode, target = _mode(kept.mode)
     return Shown(
         id=container_id,
@@ -147,6 +147,7 @@ def show_kept(container_id: str, kept: DockerContainer) -> Shown:
         exposed=kept.exposed,
         devices=kept.devices,
         build_step=kept.build_step,
+        pid=kept.pid,
     )
 
 

@@ -30,6 +30,7 @@ STATE: Json = {
     "Name": "/web",
     "Image": f"sha256:{IMAGE}",
     "Driver": "overlay2",
+    "State": {"Running": True, "Pid": 812},
     "Config": {"Image": "busybox", "Labels": {"a": "b", "ocinet.net": "lan"},
                "ExposedPorts": {"80/tcp": {}}},
     "NetworkSettings": {"Networks": {"none": {"EndpointID": ""}}},
@@ -93,6 +94,7 @@ def test_find_reads_both_files(docker: Docker) -> None:
         root=str(docker.root),
         driver="overlay2",
         image=f"sha256:{IMAGE}",
+        pid=812,
     )
 
 

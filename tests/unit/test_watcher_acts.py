@@ -13,8 +13,10 @@ import structlog
 from ocinet.base.clock import Process
 from ocinet.base.errors import BusyError, KernelError, NotFoundError, RequestError, SystemFailure
 from ocinet.engine.model import ATTACHED, Attachment, Container, Request
+from ocinet.engine.sandbox import Sandbox
 from ocinet.engine.settings import Settings
 from ocinet.watcher.acts import Acts
+from ocinet.watcher.cgroups import Life
 from ocinet.watcher.shown import UNTOLD, Event, Shown
 from ocinet.watcher.workers import Workers
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
 
     from ocinet.base.errors import OcinetError
-    from ocinet.watcher.cgroups import Life
 
 WEB, DB = "c0ffee" * 10, "feed" * 16
 _LONG_S = 10
@@ -50,6 +51,9 @@ class Engine:
         self.asked["glance"] += 1
         return self.containers.get(container_id)
 
+    def started(self, container_id: str) -> Shown | None:
+        return self.inspect(container_id)
+
     def inspect(self, container_id: str) -> Shown | None:
         self.asked["inspect"] += 1
         if self.failures:
@@ -59,6 +63,18 @@ class Engine:
     def carried(self, image: str) -> frozenset[tuple[str, str]] | None:
         self.asked["image"] += 1
         return self.images.get(image)
+
+
+class Lookout:
+    """Finds every container in this process's own namespace, at once."""
+
+    def expect(self, _container_id: str, found: Callable[[Life], None]) -> None:
+        process = Process.of(os.getpid())
+        assert process
+        found(Life(process, Sandbox.open_process(process)))
+
+    def forget(self, _container_id: str) -> None:
+        """Have nothing to forget."""
 
 
 class Wiring:
@@ -109,7 +125,7 @@ class Scene:
         self.workers = Workers(2, self.failures.append)
         self.settings = Settings()
         self.acts = Acts(
-            self.engine, self.wiring, self.workers, None, lambda: self.settings,
+            self.engine, self.wiring, self.workers, Lookout(), lambda: self.settings,
             structlog.get_logger(),
         )  # fmt: skip
         self.workers.start()
@@ -164,6 +180,35 @@ def test_start_of_what_does_not_run_detaches(scene: Scene) -> None:
     scene.show(WEB, running=False, pid=0)
     scene.tell(Event("start", WEB))
     assert scene.wiring.done == [("end", WEB)]
+
+
+def test_start_of_what_was_wired_early_asks_nothing(scene: Scene) -> None:
+    """The engine has others to start meanwhile."""
+    scene.show(WEB)
+    scene.tell(Event("connect", WEB, network="none"))
+    before = scene.engine.asked.copy()
+    scene.tell(Event("start", WEB))
+    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB)]
+    assert scene.engine.asked == before
+
+
+def test_start_of_what_was_partly_wired_early_looks_for_the_rest(scene: Scene) -> None:
+    """A list tells no ports."""
+    scene.show(WEB, whole=False)
+    scene.tell(Event("connect", WEB, network="none"))
+    scene.show(WEB)
+    scene.tell(Event("start", WEB))
+    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB)] * 2
+
+
+def test_life_after_one_that_failed_to_start_is_wired_anew(scene: Scene) -> None:
+    """What was wired early counts for that life alone."""
+    scene.show(WEB)
+    none = {"container": WEB, "network": "none"}
+    scene.tell(Event("connect", **none), Event("disconnect", **none), Event("start", WEB))
+    assert [one[:2] for one in scene.wiring.done] == [
+        ("attach", WEB), ("end", WEB), ("attach", WEB),
+    ]  # fmt: skip
 
 
 def test_unknown_containers_are_nobodys_matter(scene: Scene) -> None:
@@ -343,6 +388,7 @@ def test_nothing_is_remembered_of_what_is_gone(scene: Scene) -> None:
     scene.acts.reconcile()
     assert not scene.acts._shown
     assert not scene.acts._said
+    assert not scene.acts._early_ones
 
 
 def test_rename_is_passed_on(scene: Scene) -> None:

@@ -52,10 +52,30 @@ def test_processes_are_found_below_any_parent(
     """Docker's usual places at once; others by a search, and at once from then on."""
     cgroups = tree(tmp_path, version)
     add(tmp_path, f"{version}{parent}/{name.format(WEB)}", 7, 8)
-    assert cgroups.processes(WEB, search=False) == ((7, 8) if known else ())
-    assert cgroups.processes(WEB, search=True) == (7, 8)
+    assert cgroups.processes(WEB) == ((7, 8) if known else ())
+    assert cgroups.proven == known
+    cgroups.search([DB, WEB])
+    assert cgroups.processes(WEB) == (7, 8)
+    assert cgroups.proven
     add(tmp_path, f"{version}{parent}/{name.format(DB)}", 9)
-    assert cgroups.processes(DB, search=False) == (9,)
+    assert cgroups.processes(DB) == (9,)
+
+
+def test_one_search_finds_all(tmp_path: Path) -> None:
+    """However many are expected, and wherever they are."""
+    cgroups = tree(tmp_path, V2)
+    add(tmp_path, f"jobs/{WEB}", 7)
+    add(tmp_path, f"ci/docker-{DB}.scope", 9)
+    cgroups.search([WEB, DB])
+    assert (cgroups.processes(WEB), cgroups.processes(DB)) == ((7,), (9,))
+
+
+def test_only_where_containers_were_found_is_looked(tmp_path: Path) -> None:
+    """Looks are many, and what is looked for is mostly not there yet."""
+    cgroups = tree(tmp_path, V2)
+    add(tmp_path, f"system.slice/docker-{WEB}.scope", 7)
+    assert cgroups.processes(WEB) == (7,)
+    assert cgroups._places == [f"{tmp_path}/system.slice/docker-{{}}.scope"]
 
 
 def test_container_without_a_cgroup_has_no_processes(tmp_path: Path) -> None:
@@ -63,9 +83,11 @@ def test_container_without_a_cgroup_has_no_processes(tmp_path: Path) -> None:
     cgroups = tree(tmp_path, V1)
     add(tmp_path, f"pids/elsewhere/{DB}", 9)
     add(tmp_path, f"pids/docker/{WEB}x", 10)
-    assert cgroups.processes(WEB, search=True) == ()
+    cgroups.search([WEB])
+    assert cgroups.processes(WEB) == ()
+    assert not cgroups.proven
     add(tmp_path, f"pids/docker/{WEB}")
-    assert cgroups.processes(WEB, search=True) == ()
+    assert cgroups.processes(WEB) == ()
 
 
 def test_places_are_remembered_by_number(tmp_path: Path) -> None:
@@ -73,7 +95,8 @@ def test_places_are_remembered_by_number(tmp_path: Path) -> None:
     cgroups = tree(tmp_path, V2)
     for number in range(40):
         add(tmp_path, f"jobs/{number}/{number:064x}", number + 1)
-        assert cgroups.processes(f"{number:064x}", search=True) == (number + 1,)
+        cgroups.search([f"{number:064x}"])
+        assert cgroups.processes(f"{number:064x}") == (number + 1,)
     assert len(cgroups._places) <= 16
 
 

@@ -30,7 +30,7 @@ class BusyEngine:
     kind = "docker"
 
     def __init__(self) -> None:
-        self.started = threading.Event()
+        self.begun = threading.Event()
         self.waiting = 0
 
     def listed(self) -> tuple[Shown, ...]:
@@ -42,10 +42,13 @@ class BusyEngine:
     def glance(self, container_id: str) -> Shown | None:
         return None
 
+    def started(self, container_id: str) -> Shown | None:
+        return self.inspect(container_id)
+
     def inspect(self, container_id: str) -> Shown | None:
         if container_id in _CROWD:
             self.waiting += 1
-            self.started.wait(_LONG_S)
+            self.begun.wait(_LONG_S)
         return Shown(container_id, container_id[:6], "none", pid=os.getpid(), running=True)
 
     def carried(self, image: str) -> frozenset[tuple[str, str]] | None:
@@ -93,11 +96,11 @@ def test_looks_that_wait_for_starts_hold_no_other_container_up() -> None:
 
         wait_until(lambda: wiring.done == [WEB], "the attach", timeout_s=_LONG_S / 4)
 
-        assert not engine.started.is_set()
-        engine.started.set()
+        assert not engine.begun.is_set()
+        engine.begun.set()
         assert workers.idle(_LONG_S)
         assert engine.waiting == len(_CROWD)
         assert failures == []
     finally:
-        engine.started.set()
+        engine.begun.set()
         assert workers.stop(_LONG_S)
