@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ocinet.base.address import Address
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, RequestError, failures
@@ -15,8 +13,10 @@ from ocinet.engine.grammar import read_mac
 from ocinet.ipam.choose import check_static
 from ocinet.ipam.reservation import Reservation, ReservationStore
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any
 
     from ocinet.cli.console import Console
     from ocinet.engine.engine import Engine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from ocinet.base.errors import NotFoundError, OcinetError, failures
 from ocinet.cli.commands import Command
@@ -23,6 +22,7 @@ from ocinet.engine.attachments import encode
 from ocinet.engine.model import DEFAULT_NETWORK, EndpointRequest
 from ocinet.engine.publish import parse_publish
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, TextIO
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.paths import Paths
 from ocinet.base.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
+    from typing import TextIO
 
     from ocinet.engine.engine import Engine
 

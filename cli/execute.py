@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.cli.commands import Command
 from ocinet.cli.targets import HELP, METAVAR, open_target
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 

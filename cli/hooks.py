@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ocinet.base.errors import RequestError
 from ocinet.cli.commands import Command
 from ocinet.cli.output import show_json
@@ -17,11 +15,13 @@ from ocinet.cli.parser import (
     read_request,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
     from ocinet.hooks.placing import Installed
+    from ocinet.hooks.registration import Registration
     from ocinet.hooks.verify import Finding
 
 _CDI = "/etc/cdi"
@@ -47,6 +47,20 @@ def _add_stage(parser: Parser) -> None:
     parser.add_argument("--stage", choices=_STAGES, default=_STAGES[0], help=says)
 
 
+def registration(console: Console) -> Registration:
+    """Return what is to be registered, ready to start fast."""
+    from ocinet.hooks.archive import refresh
+    from ocinet.hooks.registration import resolve
+
+    found = resolve(console.environment)
+    try:
+        refresh(found.script)
+    except OSError as error:
+        console.say(f"ocinet: each start takes some milliseconds longer: {error.filename} can't be"
+                    f" written: {error.strerror}")  # fmt: skip
+    return found
+
+
 def _configure_add(parser: Parser) -> None:
     says = "the directory that has the config.json"
     parser.add_argument("bundle", metavar="BUNDLE", help=says)
@@ -60,7 +74,6 @@ def _configure_add(parser: Parser) -> None:
 
 def _add(arguments: Namespace, console: Console) -> None:
     from ocinet.hooks.bundle import add
-    from ocinet.hooks.registration import resolve
     from ocinet.hooks.verify import wish_flaws
 
     given = asked(arguments)
@@ -69,7 +82,7 @@ def _add(arguments: Namespace, console: Console) -> None:
         changed = add(
             arguments.bundle,
             request,
-            resolve(console.environment),
+            registration(console),
             engine.parts.attachments.find,
             netns_dir=console.paths.netns,
             stage=arguments.stage,
@@ -139,13 +152,12 @@ def _networks(console: Console) -> set[str]:
 
 def _install(arguments: Namespace, console: Console) -> None:
     from ocinet.hooks import cdi, hooksd
-    from ocinet.hooks.registration import resolve
 
     directory = _directory(arguments)
-    registration = resolve(console.environment)
+    ours = registration(console)
     if arguments.cdi is None:
         installed = hooksd.install(
-            registration,
+            ours,
             directory=directory,
             always=arguments.always,
             stage=arguments.stage,
@@ -155,7 +167,7 @@ def _install(arguments: Namespace, console: Console) -> None:
         raise RequestError("", "--always does not go with --cdi", "a device is asked for by name")
     else:
         installed = cdi.install(
-            registration, _networks(console), directory=arguments.cdi, stage=arguments.stage
+            ours, _networks(console), directory=arguments.cdi, stage=arguments.stage
         )
     _report(installed, console)
 

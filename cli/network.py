@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import NotFoundError, OcinetError, RequestError, failures
@@ -18,10 +17,11 @@ from ocinet.engine.networks import encode
 from ocinet.engine.removal import users
 from ocinet.ipam.pool import Range
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from ocinet.cli.console import Console
     from ocinet.engine.engine import Engine

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from typing import Any
 
     from ocinet.cli.console import Console
     from ocinet.engine.model import PortRule
@@ -64,6 +63,8 @@ def show(console: Console, arguments: Namespace, value: Any, table: Table) -> No
 
 def show_json(console: Console, value: Any) -> None:
     """Print a JSON value over several lines."""
+    import json
+
     console.print(json.dumps(value, indent=4))
 
 
@@ -78,6 +79,8 @@ def age(time: str, now: datetime | None = None) -> str:
 
     A time that makes no sense, as in a damaged file, gives `?`.
     """
+    from datetime import UTC, datetime
+
     try:
         then = datetime.fromisoformat(time)
         seconds = max(0, int(((now or datetime.now(UTC)) - then).total_seconds()))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from typing import TYPE_CHECKING, NoReturn
+import os
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from ocinet.base.errors import RequestError
 from ocinet.base.names import did_you_mean
 from ocinet.engine.request import NAME, NET, PREFIX, PUBLISH, parse_annotations
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import _ActionsContainer  # the one name for parsers and groups
+    from argparse import Namespace, _ActionsContainer  # the one name for parsers and groups
+    from typing import NoReturn
 
     from ocinet.engine.model import Request
 
@@ -29,11 +31,34 @@ _FLAGS = {
 }
 
 
+_NO_TERMINAL = 80  # columns
 _UNKNOWN = "unrecognized arguments: "  # what argparse's message begins with
 
 
 class HelpAsked(Exception):
     """`--help` was among the arguments; carries the text."""
+
+
+class _Formatter(RawDescriptionHelpFormatter):
+    """Help as wide as the terminal.
+
+    argparse makes one for each argument that is declared, and one without a width
+    imports `shutil` to look at the terminal, and with it what unpacks archives.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """Return the terminal's width, as `shutil.get_terminal_size` does."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(1).columns or _NO_TERMINAL
+    except OSError:
+        return _NO_TERMINAL
 
 
 class Parser(ArgumentParser):
@@ -48,7 +73,7 @@ class Parser(ArgumentParser):
         super().__init__(
             prog=f"ocinet {words}",
             description=f"{summary}.",
-            formatter_class=RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
             allow_abbrev=False,
         )
 

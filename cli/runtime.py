@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ocinet.base.errors import RequestError
 from ocinet.cli.commands import Command
+from ocinet.cli.hooks import registration
 from ocinet.cli.parser import Parser, add_switch, add_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
@@ -45,7 +45,6 @@ def _configure_install(parser: Parser) -> None:
 
 def _install(arguments: Namespace, console: Console) -> None:
     from ocinet.hooks.launcher import Wanted, install
-    from ocinet.hooks.registration import resolve
 
     if arguments.default and arguments.docker is None:
         raise RequestError("", "--default is about Docker", "say --docker, too")
@@ -56,7 +55,7 @@ def _install(arguments: Namespace, console: Console) -> None:
         docker=arguments.docker or "",
         default=arguments.default,
     )
-    done = install(wanted, resolve(console.environment))
+    done = install(wanted, registration(console))
     _report(done, console)
     if wanted.docker in done.changed:
         console.say(_RELOAD)

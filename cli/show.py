@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ocinet.base.errors import OcinetError, failures
 from ocinet.cli.commands import Command
 from ocinet.cli.output import SHORT_ID, Table, age, show, show_json, spell_ports
@@ -13,8 +11,10 @@ from ocinet.engine.attachments import encode
 from ocinet.engine.detach import is_dead
 from ocinet.engine.sandbox import open_recorded
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any
 
     from ocinet.cli.console import Console
     from ocinet.engine.engine import Engine

@@ -8,7 +8,6 @@ web, 6f2a…              a container that ocinet knows: name, id, or an id's st
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
@@ -18,6 +17,7 @@ from ocinet.engine.detach import is_of
 from ocinet.engine.model import Container
 from ocinet.engine.sandbox import Sandbox, open_recorded
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.model import Attachment
     from ocinet.engine.parts import Parts

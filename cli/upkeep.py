@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
 
 from ocinet.base.errors import SystemFailure
 from ocinet.base.events import NAME as EVENTS
@@ -12,6 +11,7 @@ from ocinet.cli.commands import Command
 from ocinet.cli.output import Table, show, show_json
 from ocinet.cli.parser import Parser, add_format, add_switch
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import time
-from typing import TYPE_CHECKING
 
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import BusyError, RequestError, SystemFailure
@@ -15,6 +14,7 @@ from ocinet.cli.parser import Parser, add_switch, add_text
 from ocinet.engine.detach import is_dead
 from ocinet.engine.model import ATTACHED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ocinet.cli.commands import Command
 from ocinet.cli.parser import Parser, add_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 

@@ -7,7 +7,7 @@ signals that we get, and does not outlive us.
 
 from __future__ import annotations
 
-import os
+import posix
 from _signal import (  # type: ignore[import-not-found]  # `signal` imports enum: 4 ms
     SIG_BLOCK,
     SIG_DFL,
@@ -27,6 +27,7 @@ from _signal import (  # type: ignore[import-not-found]  # `signal` imports enum
 )
 
 from ocinet.base.errors import SystemFailure
+from ocinet.base.paths import own_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def become(program: str, arguments: Sequence[str]) -> NoReturn:
     """
     _restore_signals()
     try:
-        os.execv(program, [program, *arguments])  # noqa: S606  # no shell is the point
+        posix.execv(program, [program, *arguments])  # no shell is the point
     except OSError as error:
         raise SystemFailure(f"cannot run {program}", error.strerror or str(error)) from error
 
@@ -72,14 +73,14 @@ def run(
         ignored; if we are killed, so is the child.
     """
     signal(SIGCHLD, SIG_DFL)  # ignored, it would leave no status to wait for
-    parent = os.getpid()
+    parent = posix.getpid()
     mask = pthread_sigmask(SIG_BLOCK, _PASSED_ON)
-    child = os.fork()
+    child = posix.fork()
     if child == 0:
         _run_child(program, arguments, parent, mask)
 
     def pass_on(number: int, _frame: object) -> None:
-        os.kill(child, number)  # not waited for yet, so its id is still its own
+        posix.kill(child, number)  # not waited for yet, so its id is still its own
 
     for number in _PASSED_ON:
         if getsignal(number) is not SIG_IGN:
@@ -87,10 +88,10 @@ def run(
     pthread_sigmask(SIG_SETMASK, mask)
     if meanwhile:
         meanwhile()
-    _, status = os.waitpid(child, 0)
+    _, status = posix.waitpid(child, 0)
     for number in _PASSED_ON:
         signal(number, SIG_IGN)  # nobody is there any more to get them
-    code = os.waitstatus_to_exitcode(status)
+    code = posix.waitstatus_to_exitcode(status)
     return _SIGNALLED - code if code < 0 else code
 
 
@@ -98,19 +99,19 @@ def _run_child(program: str, arguments: Sequence[str], parent: int, mask: set[in
     """Be the program, or nothing: whatever happens, this does not return."""
     try:
         _die_with(parent)
-        environment = dict(os.environ)
+        environment = own_environment()
         if environment.get(_LISTEN_PID) == str(parent):
-            environment[_LISTEN_PID] = str(os.getpid())
+            environment[_LISTEN_PID] = str(posix.getpid())
         _restore_signals()
         for number in _PASSED_ON:
             if getsignal(number) is not SIG_IGN:
                 signal(number, SIG_DFL)
         pthread_sigmask(SIG_SETMASK, mask)
-        os.execve(program, [program, *arguments], environment)  # noqa: S606  # as above
+        posix.execve(program, [program, *arguments], environment)  # as above
     except OSError as error:
-        os.write(2, f"ocinet: cannot run {program}: {error.strerror}\n".encode())
+        posix.write(2, f"ocinet: cannot run {program}: {error.strerror}\n".encode())
     finally:
-        os._exit(_CANNOT_RUN)
+        posix._exit(_CANNOT_RUN)
 
 
 def _restore_signals() -> None:
@@ -133,5 +134,5 @@ def _die_with(parent: int) -> None:
     libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # None: what is loaded already
     prctl = Function(_ctypes.dlsym(libc, "prctl"))
     prctl(_PR_SET_PDEATHSIG, int(SIGKILL))
-    if os.getppid() != parent:
-        os._exit(_SIGNALLED + SIGKILL)
+    if posix.getppid() != parent:
+        posix._exit(_SIGNALLED + SIGKILL)

@@ -8,7 +8,7 @@ changed: parts that change are copies, all others are shared.
 
 from __future__ import annotations
 
-import os
+import posix
 
 from ocinet.base.errors import RequestError
 from ocinet.base.jsontext import dumps, loads
@@ -158,7 +158,7 @@ def locate(target: str, find: Callable[[str], Attachment], netns_dir: str) -> tu
                            f"ocinet detach {target}, and attach it again")  # fmt: skip
     path = f"{netns_dir}/{attachment.netns_name}"
     try:
-        status = os.stat(path)
+        status = posix.stat(path)
     except OSError as error:
         raise RequestError("", f"{target} is not running: {path}: {error.strerror}",
                            f"start {target} first") from error  # fmt: skip

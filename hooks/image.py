@@ -14,7 +14,7 @@ lock meanwhile. The layout is that of containers/storage:
 
 from __future__ import annotations
 
-import os
+import posix
 from _json import make_scanner
 from binascii import Error as Base64Error
 from binascii import a2b_base64
@@ -109,7 +109,7 @@ def _carried(images: str, image: str) -> frozenset[tuple[str, str]]:
     if not image or not _HEX.issuperset(image):
         raise RequestError("", f"{image[:80]!r} is no image id")
     found: set[tuple[str, str]] = set()
-    manifests = [name for name in os.listdir(f"{images}/{image}") if _is_manifest(name)]
+    manifests = [name for name in posix.listdir(f"{images}/{image}") if _is_manifest(name)]
     if "manifest" not in manifests:
         raise RequestError("", f"image {image} has no manifest")
     for name in manifests:
@@ -164,13 +164,13 @@ def read_file(path: str, longest: int) -> bytes:
         RequestError: it is longer than that many bytes.
         OSError: it can't be read.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     try:
-        if os.fstat(fd).st_size > longest:
+        if posix.fstat(fd).st_size > longest:
             raise RequestError("", f"{path} is longer than {longest} bytes")
         if longest <= MAX_BYTES:
             return read_input(fd)
         with open(fd, "rb", buffering=0, closefd=False) as file:
             return file.readall()
     finally:
-        os.close(fd)
+        posix.close(fd)

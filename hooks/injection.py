@@ -14,7 +14,7 @@ elsewhere, or a hook of ours already, or its user wants none.
 
 from __future__ import annotations
 
-import os
+import posix
 
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure
 from ocinet.base.jsontext import dumps
@@ -132,7 +132,9 @@ def inject(
             name = found.request.name or name
             edited, sandbox = _edit(plain, found, site, up_hook=up_hook)
         if edited != config:
-            _write_config(os.path.realpath(call.config), edited)
+            from os.path import realpath
+
+            _write_config(realpath(call.config), edited)
     except OcinetError as error:
         raise refused(error, name, call, site) from error
     return None if found is None else Injected(found.request, sandbox)
@@ -148,7 +150,7 @@ def refused(error: OcinetError, name: str, call: RuntimeCall, site: Site) -> Oci
 def _write_config(path: str, config: Json) -> None:
     """Replace a config; it need not survive a power cut, no more than its container does."""
     try:
-        status = os.stat(path)
+        status = posix.stat(path)
         replace_file(path, dumps(config), mode=status.st_mode & 0o7777,
                      owner=(status.st_uid, status.st_gid), durable=False)  # fmt: skip
     except OSError as error:

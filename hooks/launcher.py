@@ -213,7 +213,6 @@ def render(runtime: str, registration: Registration, known: Iterable[DockerFile]
         known: what it is registered with.
     """
     records = [{"file": one.file, "name": one.name, "made": one.made} for one in known]
-    script = f"{os.path.dirname(registration.script)}/runtime.py"
     moved = [pair for pair in registration.environment if not pair.startswith("PATH=")]
     spelled = [f"{dashes}{name}" for name in GLOBAL_OPTIONS for dashes in ("--", "-")]
     return _SCRIPT.format(
@@ -222,7 +221,7 @@ def render(runtime: str, registration: Registration, known: Iterable[DockerFile]
         runtime=shlex.quote(runtime),
         options=" | ".join(spelled),
         patterns=" | ".join(VERBS),
-        command=shlex.join([registration.interpreter, "-I", "-S", script, *moved]),
+        command=shlex.join([*registration.command("runtime"), *moved]),
     )
 
 

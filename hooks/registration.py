@@ -13,9 +13,9 @@ or replace one on the way to it, is root.
 
 from __future__ import annotations
 
-import os
-import stat
+import posix
 import sys
+from _stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISVTX, S_IWGRP, S_IWOTH
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.paths import VARIABLES
@@ -49,11 +49,15 @@ class Registration(Value):
     script: str
     environment: tuple[str, ...] = (f"PATH={SEARCH_PATH}",)
 
+    def command(self, *words: str) -> list[str]:
+        """Return the command line that runs the script with these words."""
+        return [self.interpreter, *_FLAGS, self.script, *words]
+
     def entry(self, stage: str, *flags: str) -> dict[str, Any]:
         """Return the hook entry for one stage (runtime-spec, config.md, POSIX-platform hooks)."""
         return {
             "path": self.interpreter,
-            "args": ["python3", *_FLAGS, self.script, stage, *flags],
+            "args": ["python3", *self.command(stage, *flags)[1:]],
             "env": list(self.environment),
             "timeout": REGISTERED_TIMEOUT_S,
         }
@@ -70,9 +74,7 @@ def is_ours(entry: object) -> bool:
     )
 
 
-def resolve(
-    environment: Mapping[str, str] = os.environ, executable: str = sys.executable
-) -> Registration:
+def resolve(environment: Mapping[str, str], executable: str = sys.executable) -> Registration:
     """Find the interpreter and the script of this installation.
 
     The interpreter is the real one: a virtual environment's link or a shim in
@@ -86,7 +88,9 @@ def resolve(
         RequestError: others than root can write to a file of it.
         SystemFailure: one of them is not there, or is no interpreter.
     """
-    interpreter = os.path.realpath(executable)
+    from os.path import abspath, dirname, realpath  # the wrapper is here too, and has no use for it
+
+    interpreter = realpath(executable)
     try:
         with open(interpreter, "rb") as file:
             magic = file.read(len(_ELF))
@@ -95,7 +99,7 @@ def resolve(
     if magic != _ELF:
         raise RequestError(_WHAT, f"{interpreter} is a script that starts another interpreter",
                            "run ocinet with that interpreter itself: /usr/bin/python3")  # fmt: skip
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hook.py")
+    script = f"{dirname(abspath(__file__))}/hook.py"
     for path in (interpreter, script):
         for flaw in write_flaws(path):
             raise RequestError(_WHAT, flaw, "install ocinet where only root can write")
@@ -110,29 +114,31 @@ def write_flaws(path: str) -> Iterator[str]:
         One clause for each that is missing, or that others than root, or than
         the user that we run as, can write to or replace.
     """
+    from os.path import abspath, dirname, realpath
+
     seen = set()
-    for start in (os.path.abspath(path), os.path.realpath(path)):
+    for start in (abspath(path), realpath(path)):
         part = start
         while part not in seen:
             seen.add(part)
             flaw = _flaw_of(part)
             if flaw:
                 yield flaw
-            part = os.path.dirname(part)
+            part = dirname(part)
 
 
 def _flaw_of(path: str) -> str:
     try:
-        status = os.lstat(path)
+        status = posix.lstat(path)
     except OSError as error:
         return f"{path}: {error.strerror}"
-    if status.st_uid not in (0, os.geteuid()):
+    if status.st_uid not in (0, posix.geteuid()):
         return f"{path} belongs to user {status.st_uid}"
-    if stat.S_ISLNK(status.st_mode):
+    if S_ISLNK(status.st_mode):
         return ""  # what counts is the directory that it is in, and what it leads to
-    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
-    if status.st_mode & stat.S_IWOTH and not sticky:
-        return f"{path} can be written by everyone (mode {stat.S_IMODE(status.st_mode):04o})"
-    if status.st_mode & stat.S_IWGRP and status.st_gid != 0 and not sticky:
+    sticky = S_ISDIR(status.st_mode) and status.st_mode & S_ISVTX
+    if status.st_mode & S_IWOTH and not sticky:
+        return f"{path} can be written by everyone (mode {S_IMODE(status.st_mode):04o})"
+    if status.st_mode & S_IWGRP and status.st_gid != 0 and not sticky:
         return f"{path} can be written by group {status.st_gid}"
     return ""

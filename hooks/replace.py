@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
-_OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
 
 def replace_file(
     path: str,
-    text: str,
+    content: str | bytes,
     *,
     mode: int = 0o644,
     owner: tuple[int, int] | None = None,
     durable: bool = True,
 ) -> None:
-    """Put a text in place of a file, whether it is there or not.
+    """Put a content in place of a file, whether it is there or not.
 
     Args:
         path: of the file itself: a symbolic link would be replaced, too.
-        text: all of it.
+        content: all of it; text is written as UTF-8.
         mode: permission bits, whatever the umask says.
         owner: user and group; None: our own.
         durable: whether it must be there after a power cut. Costs a wait for
@@ -28,31 +28,31 @@ def replace_file(
     Raises:
         OSError: it can't be written; what was there is there still.
     """
-    temporary = f"{path}.ocinet-{os.getpid()}"
-    fd = os.open(temporary, _OPEN, 0o600)
+    temporary = f"{path}.ocinet-{posix.getpid()}"
+    fd = posix.open(temporary, _OPEN, 0o600)
     try:
         try:
             if owner is not None:
-                os.fchown(fd, *owner)
-            os.fchmod(fd, mode)  # after the owner: a change of that takes bits away
-            data = text.encode()
+                posix.fchown(fd, *owner)
+            posix.fchmod(fd, mode)  # after the owner: a change of that takes bits away
+            data = content.encode() if isinstance(content, str) else content
             while data:
-                data = data[os.write(fd, data) :]
+                data = data[posix.write(fd, data) :]
             if durable:
-                os.fsync(fd)
+                posix.fsync(fd)
         finally:
-            os.close(fd)
-        os.rename(temporary, path)
+            posix.close(fd)
+        posix.rename(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        posix.unlink(temporary)
         raise
     if durable:
-        _sync_directory(os.path.dirname(path) or ".")
+        _sync_directory(path[: path.rfind("/") + 1] or ".")
 
 
 def _sync_directory(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
     try:
-        os.fsync(fd)
+        posix.fsync(fd)
     finally:
-        os.close(fd)
+        posix.close(fd)

@@ -9,8 +9,6 @@ Go program, takes `-root X` for `--root X`; crun takes `-bDIR`.
 
 from __future__ import annotations
 
-import os
-
 from ocinet.base.value import Value
 from ocinet.hooks.state import CONFIG
 
@@ -65,15 +63,15 @@ def parse_runtime_call(arguments: Sequence[str], cwd: str) -> RuntimeCall:
     own, operands = _split_options(rest[1:], _OWN_OPTIONS)
     if len(operands) != 1:
         return RuntimeCall()
-    bundle = os.path.join(cwd, own.get("bundle", own.get("b", "")))
+    bundle = _absolute(cwd, own.get("bundle", own.get("b", "")))
     bundle = bundle.rstrip("/") or "/"
     other, pid_file = own.get("config", own.get("f", "")), own.get("pid-file", "")
     return RuntimeCall(
         verb=rest[0],
         id=operands[0],
         bundle=bundle,
-        config=os.path.join(cwd, other) if other else f"{bundle}/{CONFIG}",
-        pid_file=os.path.join(cwd, pid_file) if pid_file else "",
+        config=_absolute(cwd, other) if other else f"{bundle}/{CONFIG}",
+        pid_file=_absolute(cwd, pid_file) if pid_file else "",
         log=given.get("log", ""),
         log_format=given.get("log-format", "text"),
         options=tuple(arguments[: len(arguments) - len(rest)]),
@@ -98,3 +96,7 @@ def _split_options(
         elif word[:2] in ("-b", "-f") and word[2:3] in ("/", "."):
             found[word[1]] = word[2:]
     return found, words[index:]
+
+
+def _absolute(cwd: str, path: str) -> str:
+    return path if path.startswith("/") else f"{cwd}/{path}"

@@ -19,7 +19,7 @@ the event log as well. stdout stays empty.
 
 from __future__ import annotations
 
-import os
+import posix
 from _signal import (  # type: ignore[import-not-found]  # `signal` imports enum: 4 ms
     SIG_IGN,
     SIGHUP,
@@ -32,7 +32,7 @@ from ocinet.base.clock import Process
 from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.events import EventLog
 from ocinet.base.names import check_network, did_you_mean
-from ocinet.base.paths import Paths
+from ocinet.base.paths import Paths, own_environment
 from ocinet.base.value import Value
 from ocinet.engine.model import Container
 from ocinet.engine.request import DEFAULT_REQUEST, NET, OPTIONS, SANDBOX
@@ -104,7 +104,7 @@ def main(
     arguments: Sequence[str],
     *,
     stdin: int = 0,
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
     open_engine: Callable[[Paths], Wiring] = _open_engine,
 ) -> int:
     """Run one stage.
@@ -112,7 +112,7 @@ def main(
     Args:
         arguments: the stage and its flags.
         stdin: the descriptor that has the state.
-        environment: may be empty.
+        environment: may be empty; None: this process's.
         open_engine: builds the engine; tests give their own.
 
     Returns:
@@ -126,7 +126,7 @@ def main(
         signal(number, SIG_IGN)
     act = "down" if "poststop" in arguments else "up"
     try:
-        paths = Paths.from_environment(environment)
+        paths = Paths.from_environment(own_environment() if environment is None else environment)
         log = EventLog(paths.run)
         call, state = _receive(arguments, stdin, log)
         act = call.act
@@ -333,7 +333,7 @@ def _process_of(state: State) -> Process:
     if state.pid is None:
         raise RequestError("", "the state has no pid", "register the hook as createRuntime")
     process = Process.of(state.pid)
-    own = Process.of(os.getpid())
+    own = Process.of(posix.getpid())
     if process is None:
         raise RequestError("", f"process {state.pid} is gone")
     if own and process.start_time > own.start_time:
@@ -384,6 +384,6 @@ def say(line: str) -> None:
     """Write one line to stderr, if there is one."""
     shown = " ".join(line.splitlines())
     try:
-        os.write(2, f"ocinet: {shown}\n".encode(errors="backslashreplace"))
+        posix.write(2, f"ocinet: {shown}\n".encode(errors="backslashreplace"))
     except OSError:
         return

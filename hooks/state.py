@@ -10,9 +10,10 @@ Runtimes differ: at poststop `pid` is absent (runc, podman) or 0 (crun);
 
 from __future__ import annotations
 
-import os
+import posix
 
 from ocinet.base.errors import RequestError, SystemFailure
+from ocinet.base.files import exists
 from ocinet.base.jsontext import MAX_BYTES, loads
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
@@ -57,7 +58,7 @@ def read_input(fd: int) -> bytes:
     chunks = []
     room = MAX_BYTES + 1
     try:
-        while room and (chunk := os.read(fd, min(room, _CHUNK))):
+        while room and (chunk := posix.read(fd, min(room, _CHUNK))):
             chunks.append(chunk)
             room -= len(chunk)
     except OSError as error:
@@ -134,10 +135,10 @@ def find_bundle(state: State) -> str:
     Returns:
         An absolute path, or "" if there is no bundle to be seen.
     """
-    if state.bundle and os.path.exists(f"{state.bundle}/{CONFIG}"):
+    if state.bundle and exists(f"{state.bundle}/{CONFIG}"):
         return state.bundle
-    if os.path.exists(CONFIG):
-        return os.getcwd()
+    if exists(CONFIG):
+        return posix.getcwd()
     return state.bundle
 
 
@@ -149,13 +150,13 @@ def read_config(bundle: str) -> bytes:
     """
     path = f"{bundle}/{CONFIG}"
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except OSError as error:
         raise SystemFailure(f"cannot read {path}", error.strerror or str(error)) from error
     try:
         return read_input(fd)
     finally:
-        os.close(fd)
+        posix.close(fd)
 
 
 def has_private_sandbox(bundle: str) -> bool:

@@ -17,7 +17,7 @@ meanwhile, and is not listening yet when it starts containers at boot.
 
 from __future__ import annotations
 
-import os
+import posix
 import sys
 
 from ocinet.base.errors import OcinetError, RequestError
@@ -104,8 +104,8 @@ def main(
     """Do what a runtime was told to do, with our part in the container.
 
     Args:
-        words: `NAME=VALUE` for our own environment, the runtime's absolute
-            path, and its arguments.
+        words: "runtime", `NAME=VALUE` for our own environment, the runtime's
+            absolute path, and its arguments.
         runtime: runs the real one.
         open_engine: builds the engine.
 
@@ -113,8 +113,8 @@ def main(
         The runtime's exit status, or 1 if the container must not be made.
     """
     runtime = runtime or Runtime()
-    environment, program, arguments = _split_words(words)
-    call = parse_runtime_call(arguments, os.getcwd())
+    environment, program, arguments = _split_words(words[1:])
+    call = parse_runtime_call(arguments, posix.getcwd())
     try:
         config = _read_config(call.config) if call.verb else None
         docker = None if config is None else find_docker(config, call.id)
@@ -244,7 +244,7 @@ def _process_of(pid_file: str) -> Process:
         pid = int(read_file(pid_file, 64))
     except (OSError, ValueError) as error:
         raise RequestError("", f"{pid_file} has no process id: {error}") from error
-    process, own = Process.of(pid), Process.of(os.getpid())
+    process, own = Process.of(pid), Process.of(posix.getpid())
     if process is None:
         raise RequestError("", f"process {pid} is gone")
     if own and process.start_time < own.start_time:
@@ -283,10 +283,12 @@ def _append(path: str, message: str, log_format: str) -> None:
     else:
         line = f"time={dumps(record['time'])} level=error msg={dumps(record['msg'])}"
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = posix.open(
+            path, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC, 0o644
+        )
         try:
-            os.write(fd, f"{line}\n".encode())
+            posix.write(fd, f"{line}\n".encode())
         finally:
-            os.close(fd)
+            posix.close(fd)
     except OSError:
         return

@@ -115,7 +115,9 @@ class World:
         names = ("OCINET_CONFIG_DIR", "OCINET_STATE_DIR", "OCINET_RUN_DIR")
         places = (self.paths.config, self.paths.state, self.paths.run)
         words = [f"{name}={place}" for name, place in zip(names, places, strict=True)]
-        return main([*words, REAL, *arguments], runtime=self.runtime, open_engine=self._open)
+        return main(
+            ["runtime", *words, REAL, *arguments], runtime=self.runtime, open_engine=self._open
+        )
 
     def create(self, *more: str, container_id: str = "web", verb: str = "create") -> int:
         """Create as an engine does."""
@@ -350,6 +352,6 @@ def test_error_goes_to_a_log_that_is_a_file(world: World, log: str, written: boo
 
 def test_moved_directories_that_are_no_paths_are_refused(world: World) -> None:
     """The launcher has them from who installed it."""
-    words = ["OCINET_RUN_DIR=run", REAL, "create", "--bundle", str(world.bundle), "web"]
+    words = ["runtime", "OCINET_RUN_DIR=run", REAL, "create", "--bundle", str(world.bundle), "web"]
     assert main(words, runtime=world.runtime) == 1
     assert world.runtime.calls == []

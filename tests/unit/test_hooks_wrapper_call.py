@@ -162,7 +162,7 @@ def test_launcher_and_parser_agree(launcher: str, words: list[str]) -> None:
 
     _, rest = _split_options(words, GLOBAL_OPTIONS)
     if rest and rest[0] in ("create", "run"):
-        assert shown == ["python", "-I", "-S", "/x/runtime.py", real, *words]
+        assert shown == ["python", "-I", "-S", "/x/hook.py", "runtime", real, *words]
     else:
         assert shown == ["real", *words]
         assert parse_runtime_call(words, "/").verb == ""

@@ -85,7 +85,9 @@ def test_install_writes_an_executable_and_again_changes_nothing(place: Place) ->
     text = place.launcher.read_text()
     assert stat.S_IMODE(place.launcher.stat().st_mode) == 0o755
     assert f"runtime={place.runtime}\n" in text
-    command = "/usr/bin/python3.11 -I -S /lib/ocinet/hooks/runtime.py 'OCINET_RUN_DIR=/run/a b'"
+    command = (
+        "/usr/bin/python3.11 -I -S /lib/ocinet/hooks/hook.py runtime 'OCINET_RUN_DIR=/run/a b'"
+    )
     assert f'exec {command} "$runtime" "$@"' in text
     assert "PATH=" not in text
     subprocess.run(["/bin/sh", "-n", str(place.launcher)], check=True)

@@ -137,6 +137,31 @@ def test_ask_refusals_beyond_the_acks_are_read(scripted: Scripted) -> None:
     assert [one.errno for one in refusals] == [errno.ENOENT, errno.EEXIST]
 
 
+def test_look_up_reads_one_answer_for_each_question(scripted: Scripted) -> None:
+    """Found or refused, each is answered once, so nothing is waited for after the last."""
+    sock, script = scripted
+    script.script = [answer(16, b"data", sequence=1), ack(2, errno.ENODEV), ack(3, errno.ENOENT)]
+    answers, refusals = sock.look_up(b"x", 3)
+    assert answers == [Answer(16, 1, 0, b"data")]
+    assert [one.sequence for one in refusals] == [2, 3]
+    assert script.flags == [0, 0, 0]
+
+
+def test_look_up_with_an_answer_missing_fails(scripted: Scripted) -> None:
+    """Also after a refusal, which is no more than one of the answers."""
+    sock, script = scripted
+    script.script = [ack(1, errno.ENODEV)]
+    with pytest.raises(KernelError, match="1 of 2 answers did not come"):
+        sock.look_up(b"x", 2)
+
+
+def test_last_ack_is_the_only_one() -> None:
+    """The other messages are as they were, but for that flag."""
+    one, two = (netlink.message(16, netlink.NLM_F_ACK | 0x400, n, b"data") for n in (1, 2))
+    assert netlink.with_last_ack([one, two]) == netlink.message(16, 0x400, 1, b"data") + two
+    assert netlink.with_last_ack([two]) == two
+
+
 def test_request_missing_ack_fails_and_does_not_hang(scripted: Scripted) -> None:
     """The time to receive is over: an error, with EAGAIN."""
     sock, script = scripted
