@@ -13,12 +13,14 @@ CHECKED := $(PACKAGES) $(wildcard tests bench demo)
 
 DEMO_NEEDS := python3-venv iproute2 nftables busybox-static runc crun podman docker.io curl
 TEST_NEEDS := $(DEMO_NEEDS) iptables conntrack strace systemd
+BENCH_NEEDS := $(DEMO_NEEDS) iptables containernetworking-plugins netavark
 
 # Prints one list of pyproject.toml, so that it stands there only.
 PICK = $(PYTHON) -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print(*(project["dependencies"] if sys.argv[1] == "run" else project["optional-dependencies"][sys.argv[1]]), sep="\n")'
 
-.PHONY: help venv dev test lint imports types demo deps demo-deps clean FORCE
+.PHONY: help venv dev test lint imports types demo bench bench-quick deps demo-deps bench-deps \
+	clean FORCE
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -44,15 +46,25 @@ imports: $(VENV)/.tools build/tree  ## imports point downward only
 
 types: $(VENV)/.tools build/tree  ## mypy, strict
 	$(BIN)/mypy build/tree/ocinet tests
+	$(BIN)/mypy bench
 
 demo: demo-deps venv  ## real containers get a network; needs root
 	demo/demo.sh
+
+bench: bench-deps venv $(VENV)/.plots  ## ocinet beside its peers, to build/bench; needs root, half an hour
+	$(BIN)/python bench/run.py $(BENCH_OPTIONS)
+
+bench-quick: bench-deps venv $(VENV)/.plots  ## the same with few rounds: a couple of minutes
+	$(BIN)/python bench/run.py --quick $(BENCH_OPTIONS)
 
 deps:  ## install the Debian packages that tests need
 	@.ci/deps $(TEST_NEEDS)
 
 demo-deps:
 	@.ci/deps $(DEMO_NEEDS)
+
+bench-deps:
+	@.ci/deps $(BENCH_NEEDS)
 
 clean:  ## remove what was built
 	rm -rf build dist $(VENV) .hypothesis
@@ -71,6 +83,11 @@ $(VENV)/.needs: $(VENV)/.made pyproject.toml
 $(VENV)/.tools: $(VENV)/.needs pyproject.toml
 	@echo "installing what its checks need into $(VENV)"
 	@{ $(PICK) test; $(PICK) lint; } | xargs -d '\n' $(BIN)/pip install --quiet
+	@touch $@
+
+$(VENV)/.plots: $(VENV)/.needs pyproject.toml
+	@echo "installing what draws its plots into $(VENV)"
+	@$(PICK) bench | xargs -d '\n' $(BIN)/pip install --quiet
 	@touch $@
 
 # Not an editable link: the finder that such a link needs is not there under
