@@ -8,6 +8,7 @@ import pytest
 
 from lab import Unreachable
 from lab.machine import LAB_V4
+from ocinet.engine.claim import file_of
 from topology import (
     EVERY,
     HOST_SERVICE,
@@ -207,7 +208,7 @@ def test_detach_late_takes_port_and_address_that_the_store_gives_it(lab: Lab) ->
     """It is the store that keeps a successor's port and address, and nothing else."""
     world = _succeed_first(lab)
     published = Question("outside", "uplink", EVERY)
-    for place in (f"ports/tcp-{EVERY}", "ipam/bridge/10.72.0.9"):
+    for place in (f"ports/{file_of('tcp', EVERY)}", "ipam/bridge/10.72.0.9"):
         held = lab.path(f"/run/ocinet/{place}")
         held.write_text(held.read_text().replace('"second"', '"first"'))
 
