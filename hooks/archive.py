@@ -36,6 +36,7 @@ _ROWS = (
     ("ocinet.hooks.stage", "ocinet.engine.engine"),
     ("ocinet.hooks.wrapper",),
 )
+_AT_ONCE = 8  # modules of a group in one piece: memory for more is new to the process
 _OPTIMIZE = 2  # without docstrings: a sixth less to read
 
 
@@ -129,7 +130,10 @@ def _content(root: str, sources: dict[str, Source]) -> bytes:
             start = len(order)
             _add_imports(first, texts, order)
             # Not itself: the import system is about to load it.
-            groups[first] = add(tuple((name, codes.get(name)) for name in order[start:-1]))
+            group = [(name, codes[name]) for name in order[start:-1]]
+            groups[first] = tuple(
+                add(group[at : at + _AT_ONCE]) for at in range(0, len(group), _AT_ONCE)
+            )
     finder = codes["ocinet.hooks.finder"]
     head = MAGIC_NUMBER + dumps((finder, modules, groups))
     if len(head) > HEAD:
@@ -142,9 +146,9 @@ def _add_imports(name: str, texts: dict[str, bytes], order: list[str]) -> None:
     if name in order:
         return
     parent = name.rpartition(".")[0]
-    if parent:
+    if parent in texts:
         _add_imports(parent, texts, order)
-    for statement in ast.parse(texts.get(name, b"")).body:
+    for statement in ast.parse(texts[name]).body:
         if isinstance(statement, ast.ImportFrom) and statement.module:
             names = [f"{statement.module}.{alias.name}" for alias in statement.names]
             for one in (statement.module, *names):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _NAMESPACE = "ocinet"  # a folder without an __init__
+_PACKAGE = "__init__.py"
 
 
 class Finder:
@@ -26,7 +27,8 @@ class Finder:
         fd: the archive, open for as long as the interpreter runs.
         modules: of each, its source's path below the root, time of change in ns and
             size; and where its code is in the archive: offset and length.
-        groups: of some modules, where the code of all that they import is.
+        groups: of some modules, where the code of all that they import is, with
+            names, in the order in which it has to run.
     """
 
     def __init__(
@@ -34,7 +36,7 @@ class Finder:
         root: str,
         fd: int,
         modules: dict[str, tuple[str, int, int, int, int]],
-        groups: dict[str, tuple[int, int]],
+        groups: dict[str, tuple[tuple[int, int], ...]],
     ) -> None:
         self._root = root
         self._fd = fd
@@ -49,9 +51,23 @@ class Finder:
         Effects:
             Of a module with a group, all that it imports is loaded first.
         """
-        if name in self._groups:
-            self._load_group(self._groups.pop(name))
-        return self._spec(name)
+        if name == _NAMESPACE:
+            # Python's own finder would list every folder of the path before it finds this one.
+            spec = ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = [f"{self._root}/{name}"]
+            return spec
+        for place in self._groups.pop(name, ()):
+            self._load_group(place)
+        source = self._source(name)
+        if not source:
+            return None
+        folder, _, file = source.rpartition("/")
+        loader: Any = self  # of the form, not of the class: `importlib.abc` is not imported here
+        spec = ModuleSpec(name, loader, origin=source, is_package=file == _PACKAGE)
+        spec.has_location = True  # so that the module has a __file__
+        if spec.submodule_search_locations is not None:
+            spec.submodule_search_locations = [folder]
+        return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
         """Leave it to the import system."""
@@ -64,52 +80,40 @@ class Finder:
         offset, length = place
         return loads(pread(self._fd, length, offset))  # noqa: S302  as safe as a .pyc beside it
 
-    def _spec(self, name: str) -> ModuleSpec | None:
-        if name == _NAMESPACE:
-            # Python's own finder would list every folder of the path before it finds this one.
-            spec = ModuleSpec(name, None, is_package=True)
-            spec.submodule_search_locations = [f"{self._root}/{name}"]
-            return spec
+    def _source(self, name: str) -> str:
+        """Return where a module's source is; "" if the archive has it not as it is now."""
         entry = self._modules.get(name)
         if entry is None:
-            return None
+            return ""
         source = f"{self._root}/{entry[0]}"
         try:
             status = stat(source)
         except OSError:
-            return None
-        if status.st_mtime_ns != entry[1] or status.st_size != entry[2]:
-            return None
-        folder, _, file = source.rpartition("/")
-        loader: Any = self  # of the form, not of the class: `importlib.abc` is not imported here
-        spec = ModuleSpec(name, loader, origin=source, is_package=file == "__init__.py")
-        spec.has_location = True  # so that the module has a __file__
-        if spec.submodule_search_locations is not None:
-            spec.submodule_search_locations = [folder]
-        return spec
+            return ""
+        is_same = status.st_mtime_ns == entry[1] and status.st_size == entry[2]
+        return source if is_same else ""
 
     def _load_group(self, place: tuple[int, int]) -> None:
         """Load modules in order, without the import system's turn for each: half of its time."""
         loaded = sys.modules
         module_type = type(sys)
         for name, code in self._read(place):
-            spec = None if name in loaded else self._spec(name)
-            if spec is None:
-                continue  # changed since: who imports it will find it
+            parent, _, stem = name.rpartition(".")
+            source = "" if name in loaded else self._source(name)
+            if not source or parent not in loaded:
+                continue  # it or its package has changed: who imports it will find it
             module = loaded[name] = module_type(name)
             names = module.__dict__
-            names["__spec__"] = spec
-            names["__loader__"] = spec.loader
-            names["__package__"] = parent = spec.parent
-            if parent == name:
-                names["__path__"] = spec.submodule_search_locations
-                parent = name.rpartition(".")[0]
-            if code is not None:
-                names["__file__"] = spec.origin
-                try:
-                    exec(code, names)  # noqa: S102  as importlib does
-                except BaseException:
-                    del loaded[name]
-                    raise
-            if parent:
-                setattr(loaded[parent], name[len(parent) + 1 :], module)
+            folder, _, file = source.rpartition("/")
+            if file == _PACKAGE:
+                names["__package__"] = name
+                names["__path__"] = [folder]
+            else:
+                names["__package__"] = parent
+            names["__file__"] = source
+            try:
+                exec(code, names)  # noqa: S102  as importlib does
+            except BaseException:
+                del loaded[name]
+                raise
+            setattr(loaded[parent], stem, module)

@@ -95,6 +95,16 @@ def test_changed_module_counts_at_once(script: str) -> None:
     assert "'nonsense' is none" in _run(script).stderr
 
 
+@pytest.mark.parametrize("module", ["engine/__init__.py", "base/value.py", "engine/attach.py"])
+def test_module_that_others_need_may_change(script: str, module: str) -> None:
+    """What depends on it is loaded all the same."""
+    refresh(script)
+    expected = _loaded(script)
+    changed = Path(script).parents[1] / module
+    changed.write_text(changed.read_text() + "\n# changed\n")
+    assert _loaded(script) == expected
+
+
 def test_removed_module_is_gone(script: str) -> None:
     """The archive does not stand in for a source that is not there."""
     refresh(script)
