@@ -58,8 +58,6 @@ TARGETS = (
             _DETACH, ("ocinet-1p", "cni-1p"), 0.25, 0.2),
     _target("detach of a live sandbox, 1 port / netavark's",
             _DETACH, ("ocinet-1p", "netavark-1p"), 0.3, 0.2),
-    _target("detach of a live sandbox, 1 port / netavark's while another is attached",
-            _DETACH, ("ocinet-1p", _BESIDE), 0.3, 0.2),
 )  # fmt: skip
 
 
