@@ -16,7 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from machine import CGROUP, OCINET, PATH, SETTLE_S, BenchError, Machine, wait_until
+from arena import PATH, BenchError
+from machine import CGROUP, OCINET, SETTLE_S, Machine, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

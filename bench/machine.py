@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arena import PATH, BenchError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
 OCINET = Path(__file__).resolve().parent.parent / ".venv/bin/ocinet"
 CGROUP = f"/ocinet-bench-{os.getpid()}"
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Of the machine's `lo`, where published ports are asked for: the way over 127.0.0.1
 # is another one, with Docker's proxy.
 ADDRESS = "198.51.100.1"
@@ -49,10 +50,6 @@ mount -t tmpfs bench /var/lib/docker
 echo ready
 exec cat
 """.replace("{address}", ADDRESS)
-
-
-class BenchError(Exception):
-    """The argument says what went wrong, with the output of whoever failed."""
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float) -> None:
