@@ -136,25 +136,23 @@ class NetworkStore:
         For who shows networks, or looks for what is left of one. Who makes
         something needs `all`.
         """
-        found = []
-        for name in self.names():
-            try:
-                network = self.find(name)
-            except OcinetError:
-                continue  # `unreadable` tells of it
-            if network is not None:
-                found.append(network)
-        return tuple(found)
+        return self._sorted_out()[0]
 
     def unreadable(self) -> tuple[tuple[str, str], ...]:
         """List the networks whose file can't be read, each with the reason."""
-        found = []
+        return self._sorted_out()[1]
+
+    def _sorted_out(self) -> tuple[tuple[Network, ...], tuple[tuple[str, str], ...]]:
+        """Read every file; returns the networks, and names and reasons where there is none."""
+        networks, flaws = [], []
         for name in self.names():
             try:
-                self.find(name)
+                network = self.find(name)
             except OcinetError as error:
-                found.append((name, error.why))
-        return tuple(found)
+                flaws.append((name, error.why))
+            else:
+                networks += [network] if network else []
+        return tuple(networks), tuple(flaws)
 
     def add(self, network: Network) -> None:
         """Keep a new definition.

@@ -265,7 +265,8 @@ class AddressStore:
                 continue  # no directory of ours
             if leases:
                 with leases:
-                    found += [name] if leases.names() else []
+                    if leases.names():
+                        found.append(name)
         return tuple(found)
 
     def usage(self, network: str, pools: tuple[Pool, ...]) -> tuple[Usage, ...]:
