@@ -85,13 +85,13 @@ class Attach:
         """
         try:
             record, wanted, observed = self._prepare(request)
-            steps = plan_attach(wanted, observed, self._parts.settings)  # what can't be, is told
+            steps = self._plan(wanted, observed)  # what can't be, is told before any record
             self._record(record)
             self._check_networks()
             # From here on the record keeps others from undoing what it needs. Before, they
             # may have.
             if not is_still_so(observed):
-                steps = self._plan(wanted)
+                steps = self._plan(wanted, observe(self._parts, self._networks))
             self._journal.apply(steps)
             record = self._with_ifindexes(record)
             self._parts.attachments.put(record)
@@ -116,7 +116,7 @@ class Attach:
         """
         try:
             _record, wanted, observed = self._prepare(request)
-            return plan_attach(wanted, observed, self._parts.settings)
+            return self._plan(wanted, observed)
         finally:
             self._journal.undo()
             self._close()
@@ -135,8 +135,7 @@ class Attach:
         else:
             self._journal.push(self._parts.attachments.remove, self._container.id)
 
-    def _plan(self, wanted: Wanted) -> tuple[Step, ...]:
-        observed = observe(self._parts, self._networks)
+    def _plan(self, wanted: Wanted, observed: Observed) -> tuple[Step, ...]:
         return plan_attach(wanted, observed, self._parts.settings)
 
     def _prepare(self, request: Request) -> tuple[Attachment, Wanted, Observed]:

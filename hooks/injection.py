@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-BY_HOOK = UP_STAGES[0]
 _SHARED_MODES = ("host", "container")
 
 
