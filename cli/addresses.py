@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ocinet.cli.console import Console
     from ocinet.engine.engine import Engine
-    from ocinet.engine.model import Network
+    from ocinet.engine.model.network import Network
 
 
 def _configure_ls(parser: Parser) -> None:

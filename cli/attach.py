@@ -19,7 +19,7 @@ from ocinet.cli.parser import (
 )
 from ocinet.cli.targets import HELP, METAVAR, Target, find_record, open_target
 from ocinet.engine.attachments import encode
-from ocinet.engine.model import DEFAULT_NETWORK, EndpointRequest
+from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest
 from ocinet.engine.publish import parse_publish
 
 TYPE_CHECKING = False
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
-    from ocinet.engine.model import Attachment, Publish, Request
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.request import Publish, Request
     from ocinet.engine.parts import Parts
     from ocinet.engine.steps import Step
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.cli.console import Console
-    from ocinet.engine.model import PortRule
+    from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.networks import NetworkStore
 
 SHORT_ID = 12

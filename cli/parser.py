@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from argparse import Namespace, _ActionsContainer  # the one name for parsers and groups
     from typing import NoReturn
 
-    from ocinet.engine.model import Request
+    from ocinet.engine.model.request import Request
 
 PORT = "[[ADDR:][PORT]:]PORT[/PROTO]"
 _FLAGS = {

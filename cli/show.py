@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from ocinet.cli.console import Console
     from ocinet.engine.engine import Engine
-    from ocinet.engine.kernel import InsideLink
-    from ocinet.engine.model import Attachment
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.link import InsideLink
 
 
 def _configure_ps(parser: Parser) -> None:

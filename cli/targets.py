@@ -14,12 +14,12 @@ from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
 from ocinet.engine.detach import is_of
-from ocinet.engine.model import Container
+from ocinet.engine.model.attachment import Container
 from ocinet.engine.sandbox import Sandbox, open_recorded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocinet.engine.model import Attachment
+    from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.parts import Parts
 
 METAVAR = "TARGET"

@@ -12,14 +12,14 @@ from ocinet.base.names import check_container
 from ocinet.cli.commands import Command
 from ocinet.cli.parser import Parser, add_switch, add_text
 from ocinet.engine.detach import is_dead
-from ocinet.engine.model import ATTACHED
+from ocinet.engine.model.attachment import ATTACHED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
-    from ocinet.engine.model import Attachment
+    from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.parts import Parts
 
 _DEFAULT_S = 30

@@ -10,7 +10,8 @@ from __future__ import annotations
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.engine.journal import Journal
-from ocinet.engine.model import ATTACHED, ATTACHING, Attachment, Endpoint, Member, targets_of
+from ocinet.engine.model.attachment import ATTACHED, ATTACHING, Attachment, Member
+from ocinet.engine.model.endpoint import Endpoint, targets_of
 from ocinet.engine.observe import is_still_so, observe
 from ocinet.engine.plan import (
     Grant,
@@ -31,16 +32,12 @@ if TYPE_CHECKING:
 
     from ocinet.base.address import Address
     from ocinet.engine.adopted import Adopted
-    from ocinet.engine.model import (
-        Container,
-        EndpointRequest,
-        Network,
-        PortRule,
-        Publish,
-        Request,
-    )
+    from ocinet.engine.model.attachment import Container
+    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.network import Network
+    from ocinet.engine.model.observed import DeviceState, Observed
+    from ocinet.engine.model.request import EndpointRequest, Publish, Request
     from ocinet.engine.parts import Parts
-    from ocinet.engine.plan import DeviceState, Observed
     from ocinet.engine.sandbox import Sandbox
     from ocinet.engine.steps import Step
     from ocinet.ipam.lease import Lease

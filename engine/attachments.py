@@ -12,7 +12,9 @@ from ocinet.base.errors import NotFoundError, OcinetError, RequestError, SystemF
 from ocinet.base.files import Directory
 from ocinet.base.jsontext import dumps, loads
 from ocinet.base.names import check_container, did_you_mean
-from ocinet.engine.model import Attachment, Container, Endpoint, Member, PortRule, Route, rows_of
+from ocinet.engine.model.attachment import Attachment, Container, Member
+from ocinet.engine.model.endpoint import Endpoint, PortRule, rows_of
+from ocinet.engine.model.request import Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

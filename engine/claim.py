@@ -15,7 +15,8 @@ from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
 from ocinet.base.jsontext import dumps, loads
 from ocinet.base.value import Value
-from ocinet.engine.model import PROTOCOLS, PortRule
+from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.model.request import PROTOCOLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ocinet.base.files import Directory
-    from ocinet.engine.model import Protocol, Publish
+    from ocinet.engine.model.request import Protocol, Publish
 
     P = TypeVar("P", bound=Publish | PortRule)
 

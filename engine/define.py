@@ -18,8 +18,9 @@ from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, ExhaustedError, NotFoundError, RequestError
 from ocinet.base.names import check_ifname, check_network, did_you_mean
 from ocinet.base.value import Value
-from ocinet.engine.model import DEFAULT_NETWORK, Network
-from ocinet.engine.settings import Settings
+from ocinet.engine.model.network import Network
+from ocinet.engine.model.request import DEFAULT_NETWORK
+from ocinet.engine.model.settings import Settings
 from ocinet.ipam.pool import Pool, Range
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ class KernelHost:
 
     def device(self, ifname: str) -> Device | None:
         """Return one of its links, or None."""
-        from ocinet.engine.kernel import Kernel, is_ours
+        from ocinet.engine.kernel import Kernel
+        from ocinet.engine.model.link import is_ours
 
         with Kernel() as kernel:
             link = kernel.link(ifname)

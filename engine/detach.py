@@ -13,7 +13,7 @@ from ocinet.engine.plan import plan_detach
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.clock import Process
-    from ocinet.engine.model import Attachment, Member
+    from ocinet.engine.model.attachment import Attachment, Member
     from ocinet.engine.parts import Parts
 
 

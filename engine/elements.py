@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.value import Value
-from ocinet.engine.model import rows_of
+from ocinet.engine.model.endpoint import rows_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Literal
 
-    from ocinet.engine.model import NetworkRules, PortRule
+    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.network import NetworkRules
 
     Kind = Literal["ifname", "inet_proto", "inet_service", "ipv4_addr", "ipv6_addr"]
     Field = str | int | Address | Subnet

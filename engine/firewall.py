@@ -16,7 +16,6 @@ from __future__ import annotations
 from errno import EEXIST, ENOENT
 
 from ocinet.base.errors import ConflictError, SystemFailure
-from ocinet.base.value import Value
 from ocinet.engine import nfnl
 from ocinet.engine.elements import (
     every_network_element,
@@ -24,33 +23,20 @@ from ocinet.engine.elements import (
     port_element,
     port_elements,
 )
+from ocinet.engine.model.observed import FirewallState
 from ocinet.engine.ruleset import DOCKER_USER, FAMILY, TABLE, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.elements import Element
-    from ocinet.engine.model import NetworkRules, PortRule
+    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.netlink import Refusal
     from ocinet.engine.nfnl import Batch, Chain
 
 _FORWARDS = (("ip", "filter", "FORWARD"), ("ip6", "filter", "FORWARD"))
 _DOCKER_USERS = (("ip", "filter", DOCKER_USER), ("ip6", "filter", DOCKER_USER))
 _FEWEST_ACCEPTS = 2  # one per direction
-
-
-class FirewallState(Value):
-    """What there is before a plan is made.
-
-    Attributes:
-        table: whether our table is there.
-        forward_drop: the iptables chains, as `ip filter FORWARD`, that drop what
-            they do not know of the packets that pass through the host.
-        docker_user: whether Docker's chain for the rules of others is there.
-    """
-
-    table: bool = False
-    forward_drop: tuple[str, ...] = ()
-    docker_user: bool = False
 
 
 class Firewall:

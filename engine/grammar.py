@@ -9,7 +9,7 @@ from __future__ import annotations
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
 from ocinet.base.names import check_ifname
-from ocinet.engine.model import Route
+from ocinet.engine.model.request import Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

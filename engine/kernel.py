@@ -11,101 +11,29 @@ from _socket import if_nametoindex
 from errno import EAFNOSUPPORT, EBADF, EEXIST, ENODEV, EPERM, EXFULL
 from time import sleep
 
-from ocinet.base.address import Address, Interface
+from ocinet.base.address import Interface
 from ocinet.base.errors import KernelError, OcinetError, SystemFailure, failures
 from ocinet.base.value import Value
 from ocinet.engine import rtnl, sysctl
-from ocinet.engine.model import Route
+from ocinet.engine.model.link import (
+    DOOMED,
+    LINK_GROUP,
+    Inside,
+    InsideLink,
+    Link,
+    Pair,
+    Veth,
+    is_ours,
+)
+from ocinet.engine.model.request import Route
 from ocinet.engine.netlink import NETLINK_ROUTE, NetlinkSocket, Refusal, with_last_ack
-from ocinet.engine.rtnl import Link, Veth
 from ocinet.engine.sandbox import Sandbox, check_privilege, entered
 
-__all__ = ["LINK_GROUP", "Inside", "InsideLink", "Kernel", "Link", "Pair", "Veth", "is_ours"]
-
-LINK_GROUP = 0x6F63
-_DOOMED = 0x6F << 24  # with a pid: the one-off group of links that are being deleted
 _LOOPBACK = 1  # the index of `lo` in every namespace: LOOPBACK_IFINDEX
 _MOST_PORTS = 1023  # of a Linux bridge: BR_MAX_PORTS less port 0
 _CARRIER_TRIES = 100
 _CARRIER_WAIT_S = 0.0002
 _AT_ONCE = 64  # messages in one request: all their answers must fit a socket's buffer
-
-
-class Inside(Value):
-    """What an interface in a sandbox is to have.
-
-    Attributes:
-        ifname: the interface.
-        addresses: with their prefix lengths.
-        routes: all of them, the default route among them.
-        ipv6: whether IPv6 is on; off, not even a link-local address is left.
-        announce: whether neighbours may know another MAC by one of the addresses.
-    """
-
-    ifname: str
-    addresses: tuple[Interface, ...] = ()
-    routes: tuple[Route, ...] = ()
-    ipv6: bool = False
-    announce: bool = True
-
-    def ordered_routes(self) -> tuple[tuple[Route, bool], ...]:
-        """Return the routes in the order to be set, each with whether it is `onlink`.
-
-        A gateway in no prefix of the link, as with a /32, is told to be on it.
-        """
-        near = [one.subnet for one in self.addresses]
-        near += [one.destination for one in self.routes if one.gateway is None]
-
-        def is_far(gateway: Address | None) -> bool:
-            if gateway is None or _is_link_local(gateway):
-                return False
-            return not any(gateway in one for one in near)
-
-        return tuple((one, is_far(one.gateway)) for one in sorted(self.routes, key=_reach))
-
-
-class Pair(Value):
-    """A veth pair that was made.
-
-    Attributes:
-        host_ifindex: of the host's end; 0 if it is no pair.
-        ifindex: of the sandbox's end, there.
-        bridge_ifindex: of the bridge that the host's end is a port of, or 0.
-        mac: of the sandbox's end; "" if the kernel chose it.
-    """
-
-    host_ifindex: int
-    ifindex: int
-    bridge_ifindex: int
-    mac: str
-
-
-class InsideLink(Value):
-    """What an interface in a sandbox has.
-
-    Attributes:
-        ifname: the interface.
-        up: whether it is set up.
-        mac: lower case with colons, or "".
-        mtu: bytes.
-        addresses: all of them, link-local ones as well.
-        routes: those of the main table through it, the kernel's own as well.
-    """
-
-    ifname: str
-    up: bool
-    mac: str
-    mtu: int
-    addresses: tuple[Interface, ...]
-    routes: tuple[Route, ...]
-
-
-def is_ours(group: int) -> bool:
-    """Tell whether a link's group says that ocinet made it.
-
-    Links keep the group of a deletion that was killed half-way: ours as well.
-    """
-    return group == LINK_GROUP or group >> 24 == _DOOMED >> 24
 
 
 class Kernel:
@@ -263,7 +191,7 @@ class Kernel:
     def _delete_as_group(self, links: list[Link]) -> list[Refusal]:
         if not links:
             return []
-        group = _DOOMED | posix.getpid() & 0xFFFFFF
+        group = DOOMED | posix.getpid() & 0xFFFFFF
         refusals = []
         for start in range(0, len(links), _AT_ONCE):
             some = links[start : start + _AT_ONCE]
@@ -490,15 +418,6 @@ def _batch(ifindex: int, inside: Inside) -> list[_Act]:
         via = f" via {route.gateway}" if route.gateway else ""
         acts.append(_Act(f"route {route.destination}{via} through {ifname}", message, route))
     return acts
-
-
-def _reach(route: Route) -> tuple[bool, int]:
-    """Sort key: on-link routes first, for gateways may lie behind them; default routes last."""
-    return route.gateway is not None, -route.destination.prefixlen
-
-
-def _is_link_local(address: Address) -> bool:
-    return address.family == 6 and address.value >> 118 == 0xFE80 >> 6
 
 
 def _send_batch(socket: NetlinkSocket, acts: list[_Act], ifindex: int) -> None:

@@ -20,7 +20,8 @@ from ocinet.base.files import Directory
 from ocinet.base.jsontext import dumps, loads
 from ocinet.base.lock import Lock
 from ocinet.base.names import check_ifname, check_network, did_you_mean
-from ocinet.engine.model import DEFAULT_NETWORK, Network
+from ocinet.engine.model.network import Network
+from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.settings import load
 from ocinet.ipam.pool import Pool, Range
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.paths import Paths
     from ocinet.engine.define import Host
-    from ocinet.engine.settings import Settings
+    from ocinet.engine.model.settings import Settings
 
 _SUFFIX = ".json"
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ocinet.engine import sysctl
-from ocinet.engine.plan import FORWARD_IPV4, FORWARD_IPV6, DeviceState, Observed
+from ocinet.engine.model.observed import DeviceState, Observed
+from ocinet.engine.plan import FORWARD_IPV4, FORWARD_IPV6
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocinet.engine.model import Network
+    from ocinet.engine.model.network import Network
     from ocinet.engine.parts import Parts
 
 

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from ocinet.base.errors import OcinetError
     from ocinet.base.paths import Paths
     from ocinet.engine.claim import PortClaim
-    from ocinet.engine.model import Network, NetworkRules, PortRule
+    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.network import Network, NetworkRules
+    from ocinet.engine.model.settings import Settings
     from ocinet.engine.sandbox import Sandbox
-    from ocinet.engine.settings import Settings
     from ocinet.engine.steps import Step
     from ocinet.ipam.lease import Lease
 

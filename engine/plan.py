@@ -11,23 +11,14 @@ from _blake2 import blake2s
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.value import Value
-from ocinet.engine.firewall import FirewallState, explain_forward_drop
-from ocinet.engine.kernel import Inside, Link, Veth
-from ocinet.engine.model import (
-    Attachment,
-    Container,
-    Endpoint,
-    EndpointRequest,
-    Network,
-    NetworkRules,
-    PortRule,
-    Publish,
-    Request,
-    Route,
-    targets_of,
-)
-from ocinet.engine.restore import rules_of
-from ocinet.engine.settings import Settings
+from ocinet.engine.firewall import explain_forward_drop
+from ocinet.engine.model.attachment import Attachment, Container
+from ocinet.engine.model.endpoint import Endpoint, PortRule, targets_of
+from ocinet.engine.model.link import Inside, Veth
+from ocinet.engine.model.network import Network, rules_of
+from ocinet.engine.model.observed import Observed
+from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
+from ocinet.engine.model.settings import Settings
 from ocinet.engine.shared_steps import (
     LOOPBACK_ROUTED,
     AcceptForward,
@@ -57,53 +48,6 @@ _LEAST_MTU_IPV6 = 1280  # RFC 8200 section 5
 _ANYWHERE = {4: Subnet(4, 0, 0), 6: Subnet(6, 0, 0)}
 FORWARD_IPV4 = "net/ipv4/ip_forward"
 FORWARD_IPV6 = "net/ipv6/conf/all/forwarding"
-
-
-class DeviceState(Value):
-    """A network's bridge as it was seen.
-
-    Attributes:
-        link: None if there is no such link.
-        addresses: what it bears.
-        mtu: bytes, that an interface on it should have: its own, else what
-            the network or the uplink says.
-        route_localnet: the value of that sysctl, "" if it was not read.
-        forward_accepted: our accept rules for it are in the other tables.
-    """
-
-    device: str
-    link: Link | None
-    addresses: tuple[Interface, ...]
-    mtu: int
-    route_localnet: str = ""
-    forward_accepted: bool = False
-
-
-class Observed(Value):
-    """The host as it was seen before a plan.
-
-    Attributes:
-        devices: of the networks in question.
-        firewall: our table, and who else drops.
-        recorded: where our table is missing, the networks and ports of all records.
-        ip_forward: the value of that sysctl; likewise `ipv6_forward`, "" if not read.
-        foreign_drop: where a network is new, chains of others on the forward hook
-            that drop what they don't know.
-        ra_uplinks: links that live by router advertisements, if IPv6 forwarding
-            has to be turned on, each with its accept_ra.
-    """
-
-    devices: tuple[DeviceState, ...]
-    firewall: FirewallState
-    recorded: tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]] = ((), ())
-    ip_forward: str = ""
-    ipv6_forward: str = ""
-    foreign_drop: tuple[str, ...] = ()
-    ra_uplinks: tuple[tuple[str, str], ...] = ()
-
-    def device(self, name: str) -> DeviceState:
-        """Return the state of one bridge that was looked at."""
-        return next(state for state in self.devices if state.device == name)
 
 
 class Wanted(Value):

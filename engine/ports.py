@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ocinet.base.clock import Deadline
     from ocinet.base.paths import Paths
     from ocinet.engine.listeners import Listener
-    from ocinet.engine.model import PortRule, Protocol, Publish
+    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.request import Protocol, Publish
 
 
 class _Unjudged(Exception):

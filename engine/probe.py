@@ -24,7 +24,7 @@ from ocinet.base.errors import KernelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocinet.engine.kernel import Link
+    from ocinet.engine.model.link import Link
 
 # Seconds to listen after each time of asking.
 #

@@ -19,11 +19,11 @@ from ocinet.engine.grammar import (
     split_items,
     within,
 )
-from ocinet.engine.model import PROTOCOLS, Publish
+from ocinet.engine.model.request import PROTOCOLS, Publish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocinet.engine.model import Protocol
+    from ocinet.engine.model.request import Protocol
 
 MAX_PUBLISHED = MAX_ITEMS  # what one firewall transaction and one record hold with ease
 

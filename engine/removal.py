@@ -6,7 +6,7 @@ from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, failur
 from ocinet.base.names import did_you_mean
 from ocinet.engine import sysctl
 from ocinet.engine.detach import take_down_dead
-from ocinet.engine.restore import rules_of
+from ocinet.engine.model.network import rules_of
 from ocinet.engine.shared_steps import LOOPBACK_ROUTED
 
 TYPE_CHECKING = False

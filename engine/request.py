@@ -41,7 +41,7 @@ from ocinet.engine.grammar import (
     split_items,
     within,
 )
-from ocinet.engine.model import DEFAULT_NETWORK, EndpointRequest, Request, Route
+from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest, Request, Route
 from ocinet.engine.publish import parse_publish, spell_publish
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeVar
 
-    from ocinet.engine.model import Mode
+    from ocinet.engine.model.request import Mode
 
     T = TypeVar("T")
 

@@ -6,24 +6,13 @@ somebody flushed the ruleset. Reads every record, so never on a common path.
 
 from __future__ import annotations
 
-from ocinet.engine.model import NetworkRules
+from ocinet.engine.model.network import NetworkRules, rules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.attachments import AttachmentStore
-    from ocinet.engine.model import Network, PortRule
+    from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.networks import NetworkStore
-
-
-def rules_of(network: Network) -> NetworkRules:
-    """Return what the firewall has to know of a network."""
-    return NetworkRules(
-        device=network.device,
-        subnets=tuple(pool.subnet for pool in network.pools),
-        isolated=network.managed,
-        internal=network.internal,
-        masquerade=network.managed and network.masquerade and not network.internal,
-    )
 
 
 def everything(

@@ -13,8 +13,8 @@ from _struct import Struct
 
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import SystemFailure
-from ocinet.base.value import Value
-from ocinet.engine.model import Route
+from ocinet.engine.model.link import Link, Veth
+from ocinet.engine.model.request import Route
 from ocinet.engine.netlink import (
     NLA_F_NESTED,
     NLM_F_ACK,
@@ -92,58 +92,6 @@ _RT_SCOPE_LINK = 253
 _RTNH_F_ONLINK = 4
 
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
-
-
-class Link(Value):
-    """A network interface as the kernel describes it.
-
-    Attributes:
-        ifindex: its number in its namespace.
-        ifname: its name.
-        kind: bridge, veth, …; "" if it has none (`lo`, hardware).
-        mtu: bytes.
-        mac: lower case with colons, or "".
-        up: whether it is set up; says nothing of a carrier.
-        master: the index of the bridge that it is a port of, or 0.
-        group: its link group.
-        alias: free text, or "".
-        peer: of a veth, the index of the other end in its own namespace, or 0.
-        running: whether it carries packets: up, with a carrier, and known to be so.
-    """
-
-    ifindex: int
-    ifname: str
-    kind: str
-    mtu: int
-    mac: str
-    up: bool
-    master: int = 0
-    group: int = 0
-    alias: str = ""
-    peer: int = 0
-    running: bool = False
-
-
-class Veth(Value):
-    """A veth pair to be made: one end a port of a bridge, the other in a sandbox.
-
-    Attributes:
-        host_ifname: of the host's end.
-        ifname: of the sandbox's end.
-        mac: of the sandbox's end; "" leaves it to the kernel.
-        host_mac: of the host's end; "" leaves it to the kernel.
-        mtu: of both ends; 0 means the bridge's.
-        bridge: its interface name.
-        alias: of the host's end; 255 bytes at most.
-    """
-
-    host_ifname: str
-    ifname: str
-    bridge: str
-    mac: str = ""
-    host_mac: str = ""
-    mtu: int = 0
-    alias: str = ""
 
 
 def _u32(kind: int, value: int) -> bytes:

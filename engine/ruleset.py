@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ocinet.engine.elements import Element, Field, Kind, Set
-    from ocinet.engine.model import NetworkRules, PortRule
+    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.network import NetworkRules
 
 FAMILY = "inet"
 TABLE = "ocinet"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocinet.base.paths import Paths
-    from ocinet.engine.model import Attachment
+    from ocinet.engine.model.attachment import Attachment
 
 _OPEN = posix.O_RDONLY | posix.O_CLOEXEC
 _OWN = "/proc/thread-self/ns/net"  # of the thread: "self" is the main thread's

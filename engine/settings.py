@@ -20,12 +20,12 @@ from ocinet.base.errors import OcinetError, RequestError, SystemFailure
 from ocinet.base.files import Directory
 from ocinet.base.jsontext import MAX_BYTES, dumps, loads
 from ocinet.base.names import did_you_mean
-from ocinet.base.value import Value
+from ocinet.engine.model.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Literal
+    from typing import Any
 
     from ocinet.base.paths import Paths
 
@@ -38,47 +38,6 @@ _LONGEST_LOCK_TIMEOUT_S = 600
 _LONGEST_INTERVAL_S = 86_400
 _UNIX = "unix://"
 _TICK_NS = 20_000_000  # longer than the coarsest kernel clock's, 10 ms at HZ=100
-
-
-class Settings(Value):
-    """What the operator may decide; every field is a key of `ocinet.toml`.
-
-    Attributes:
-        pools: where automatic subnets are taken from, in order: a /24 of an
-            IPv4 pool, a /64 of an IPv6 pool. The default lies clear of what
-            Docker (172.17 to 172.31, 192.168), podman (from 10.88 on),
-            Kubernetes (10.96, 10.244), k3s (10.42, 10.43) and clouds' first
-            networks take. Without an IPv6 pool, IPv6 subnets come from a
-            unique local /48 that is derived from the machine's id.
-        ipv6: whether networks with automatic subnets have IPv6 too.
-        select: which `--net=none` containers the watcher wires: `all`, or only
-            those `labelled` with an `ocinet.*` key.
-        trust_annotations: whether keys may publish ports, share sandboxes and
-            choose addresses even where the image could have set them.
-        forward_accept: whether another firewall's dropping FORWARD chain gets
-            an accept rule for our bridges; if not, it is explained instead.
-        manage_sysctls: whether forwarding and its like are switched on where a
-            network needs them; if not, it is explained instead.
-        lock_timeout_s: seconds that a command waits for other processes' locks;
-            the hook has a deadline of its own.
-        engines: paths of the sockets that the watcher listens on, as
-            `/run/docker.sock`; one that is not there is waited for.
-        early_attach: whether the watcher wires Docker's containers before their
-            entrypoint runs, and not only when Docker says that they run.
-        reconcile_interval_s: seconds after which the watcher compares all of
-            an engine's containers with what is wired, whatever it was told.
-    """
-
-    pools: tuple[Subnet, ...] = (Subnet(4, 10 << 24 | 72 << 16, 13),)
-    ipv6: bool = False
-    select: Literal["all", "labelled"] = "all"
-    trust_annotations: bool = False
-    forward_accept: bool = True
-    manage_sysctls: bool = True
-    lock_timeout_s: float = 10.0
-    engines: tuple[str, ...] = ("/run/docker.sock", "/run/podman/podman.sock")
-    early_attach: bool = True
-    reconcile_interval_s: float = 300.0
 
 
 def load(paths: Paths) -> Settings:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from ocinet.base.errors import OcinetError
 from ocinet.engine import ruleset, sysctl
-from ocinet.engine.kernel import LINK_GROUP
+from ocinet.engine.model.link import LINK_GROUP
 from ocinet.engine.steps import OpenFirewall, Step, as_nft, ready_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.address import Interface
-    from ocinet.engine.model import Attachment, NetworkRules, PortRule
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.steps import Machine
 
 

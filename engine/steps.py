@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ocinet.base.value import Value
 from ocinet.engine import ruleset
-from ocinet.engine.kernel import LINK_GROUP, Inside, Veth
+from ocinet.engine.model.link import LINK_GROUP, Inside, Veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from ocinet.base.address import Interface
     from ocinet.base.clock import Process
     from ocinet.engine.firewall import Firewall
-    from ocinet.engine.kernel import Kernel, Pair
-    from ocinet.engine.model import Attachment, NetworkRules, PortRule
+    from ocinet.engine.kernel import Kernel
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.link import Pair
+    from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.netns_names import NetnsNames
     from ocinet.engine.sandbox import Sandbox
 

@@ -89,9 +89,9 @@ def refresh(script: str) -> bool:
 def _sources(root: str) -> dict[str, Source]:
     found = {}
     for package in _PACKAGES:
-        for file in sorted(os.listdir(f"{root}/ocinet/{package}")):
-            if file.endswith(".py"):
-                path = f"ocinet/{package}/{file}"
+        for folder, _, files in os.walk(f"{root}/ocinet/{package}"):
+            for file in sorted(name for name in files if name.endswith(".py")):
+                path = f"{folder}/{file}"[len(root) + 1 :]
                 status = os.stat(f"{root}/{path}")
                 name = path[: -len(".py")].replace("/", ".").removesuffix(".__init__")
                 found[name] = Source(path, status.st_mtime_ns, status.st_size)

@@ -32,7 +32,8 @@ from ocinet.hooks.state import CONFIG
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ocinet.engine.model import Attachment, Request
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.request import Request
     from ocinet.hooks.registration import Registration
 
     Json = dict[str, Any]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.jsontext import loads
-from ocinet.engine.model import EndpointRequest
+from ocinet.engine.model.request import EndpointRequest
 from ocinet.engine.request import NET, parse_annotations
 from ocinet.hooks.state import CONFIG, hooks_of, read_config
 
@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.engine.model import Request
+    from ocinet.engine.model.request import Request
     from ocinet.hooks.wish import Wish
 
 KIND = "ocinet.dev/net"  # of the devices: vendor and class

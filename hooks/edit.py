@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ocinet.engine.model import Attachment
+    from ocinet.engine.model.attachment import Attachment
 
     Json = dict[str, Any]
 

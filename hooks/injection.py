@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.events import EventLog
     from ocinet.base.paths import Paths
-    from ocinet.engine.model import Request
+    from ocinet.engine.model.request import Request
     from ocinet.hooks.registration import Registration
     from ocinet.hooks.runtime_call import RuntimeCall
 

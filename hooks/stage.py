@@ -34,7 +34,7 @@ from ocinet.base.events import EventLog
 from ocinet.base.names import check_network, did_you_mean
 from ocinet.base.paths import Paths, own_environment
 from ocinet.base.value import Value
-from ocinet.engine.model import Container
+from ocinet.engine.model.attachment import Container
 from ocinet.engine.request import DEFAULT_REQUEST, NET, OPTIONS, SANDBOX
 from ocinet.engine.sandbox import Sandbox
 from ocinet.engine.settings import load as load_settings
@@ -48,8 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
-    from ocinet.engine.model import Attachment, Request
-    from ocinet.engine.settings import Settings
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.request import Request
+    from ocinet.engine.model.settings import Settings
     from ocinet.hooks.state import State
 
     class Wiring(Protocol):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from ocinet.engine.model import Publish, Request
+    from ocinet.engine.model.request import Publish, Request
 
 _BINDINGS = "the engine's published ports"
 

@@ -211,7 +211,7 @@ def _attach_or_delete(job: _Job, injected: Injected) -> None:
 
 
 def _attach(job: _Job, injected: Injected) -> None:
-    from ocinet.engine.model import Container
+    from ocinet.engine.model.attachment import Container
     from ocinet.hooks.injection import refused
 
     call, site, request = job.call, job.site, injected.request

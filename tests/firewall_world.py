@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING
 
 from ocinet.base.address import Address, Subnet
 from ocinet.engine.firewall import Firewall
-from ocinet.engine.model import NetworkRules, PortRule
+from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.model.network import NetworkRules
 from ocinet.engine.ruleset import table_text
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from typing import Any
 
-    from ocinet.engine.model import Attachment, Request
-    from ocinet.engine.settings import Settings
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.request import Request
+    from ocinet.engine.model.settings import Settings
     from ocinet.watcher.cgroups import Life
     from ocinet.watcher.policy import Carried, Decision
     from ocinet.watcher.shown import Event, Shown

@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ocinet.engine.model import Request
+from ocinet.engine.model.request import Request
 from ocinet.engine.request import DEFAULT_REQUEST, PREFIX
 from ocinet.hooks.device import KIND
 from ocinet.hooks.wish import parse_bindings, sort_out, with_publishes
 from ocinet.watcher.shown import NONE, SHARED
 
 if TYPE_CHECKING:
-    from ocinet.engine.settings import Settings
+    from ocinet.engine.model.settings import Settings
     from ocinet.watcher.shown import Shown
 
     Carried = frozenset[tuple[str, str]] | None

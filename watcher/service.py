@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from ocinet.base.address import Address
     from ocinet.base.paths import Paths
-    from ocinet.engine.model import Network
-    from ocinet.engine.settings import Settings
+    from ocinet.engine.model.network import Network
+    from ocinet.engine.model.settings import Settings
 
 WORKERS = 4
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ocinet.engine.settings import Settings
+    from ocinet.engine.model.settings import Settings
     from ocinet.watcher.acts import Acts
     from ocinet.watcher.docker_api import Client, Stream
     from ocinet.watcher.workers import Workers

@@ -12,7 +12,8 @@ from ocinet.base.clock import Process, boot_id
 from ocinet.base.errors import NotFoundError
 from ocinet.engine.attachments import AttachmentStore
 from ocinet.engine.engine import Engine
-from ocinet.engine.model import ATTACHED, DEFAULT_NETWORK, Container
+from ocinet.engine.model.attachment import ATTACHED, Container
+from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.sandbox import Sandbox
 from ocinet.watcher.cgroups import Life, is_listed
 
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
     from ocinet.base.paths import Paths
     from ocinet.engine.gc import Finding
-    from ocinet.engine.model import Attachment, Request
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.request import Request
+    from ocinet.engine.model.settings import Settings
     from ocinet.engine.parts import Neighbours
-    from ocinet.engine.settings import Settings
     from ocinet.watcher.shown import Shown
 
 DOOR = "watcher"

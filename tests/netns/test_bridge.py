@@ -14,7 +14,8 @@ from ocinet.base.address import Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, KernelError, NotFoundError, RequestError
 from ocinet.engine import bridge
-from ocinet.engine.kernel import LINK_GROUP, Inside, Kernel, Veth
+from ocinet.engine.kernel import Kernel
+from ocinet.engine.model.link import LINK_GROUP, Inside, Veth
 from ocinet.engine.sandbox import Sandbox, entered
 
 MAC = "02:00:00:0c:1e:01"

@@ -28,7 +28,7 @@ from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, System
 from ocinet.base.lock import Lock
 from ocinet.engine.engine import Engine
 from ocinet.engine.gc import collect
-from ocinet.engine.model import Publish, Request
+from ocinet.engine.model.request import Publish, Request
 from ocinet.engine.networks import NetworkStore
 from ocinet.engine.parts import make_parts
 from ocinet.engine.sandbox import Sandbox
@@ -38,7 +38,8 @@ from ocinet.engine.steps import AddVeth, ConfigureInside, ForgetFlows, OpenFirew
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.engine.model import Container, Network
+    from ocinet.engine.model.attachment import Container
+    from ocinet.engine.model.network import Network
 
 PORT = tcp(8080)
 TWO = on("lan", addresses=(Address.parse("10.9.0.2"),))

@@ -14,7 +14,7 @@ from netns.kit import Host, eth0, on, open_sandbox, tcp
 from ocinet.cli.targets import open_target
 
 if TYPE_CHECKING:
-    from ocinet.engine.model import Attachment, Container
+    from ocinet.engine.model.attachment import Attachment, Container
 
 _GONE_S = 5
 

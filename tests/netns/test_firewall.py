@@ -17,8 +17,10 @@ from namespaces import in_namespaces
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, NotFoundError, SystemFailure
 from ocinet.engine import command, ruleset
-from ocinet.engine.firewall import Firewall, FirewallState, explain_forward_drop
-from ocinet.engine.model import NetworkRules, PortRule
+from ocinet.engine.firewall import Firewall, explain_forward_drop
+from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.model.network import NetworkRules
+from ocinet.engine.model.observed import FirewallState
 
 LAN = NetworkRules("ocinet0", (Subnet.parse("10.9.0.0/24"), Subnet.parse("fd00:9::/64")))
 VAULT = NetworkRules("ocbr-0a1b2c3d", (Subnet.parse("10.8.0.0/24"),), internal=True)

@@ -12,7 +12,7 @@ from namespaces import in_namespaces
 from ocinet.base.address import Address
 from ocinet.engine import conntrack, nfnl
 from ocinet.engine.firewall import Firewall
-from ocinet.engine.model import PortRule
+from ocinet.engine.model.endpoint import PortRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,9 @@ from namespaces import Sleeper, addresses_json, in_namespaces, ip_json, link_jso
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import KernelError
-from ocinet.engine.kernel import Inside, Kernel, Pair, Veth
-from ocinet.engine.model import Route
+from ocinet.engine.kernel import Kernel
+from ocinet.engine.model.link import Inside, Pair, Veth
+from ocinet.engine.model.request import Route
 from ocinet.engine.netlink import NETLINK_ROUTE, Answer, NetlinkSocket, Refusal
 from ocinet.engine.sandbox import Sandbox, entered
 

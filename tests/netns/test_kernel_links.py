@@ -15,7 +15,8 @@ from namespaces import Sleeper, addresses_json, in_namespaces, ip_json, link_jso
 from ocinet.base.address import Interface
 from ocinet.base.clock import Process
 from ocinet.base.errors import KernelError, SystemFailure
-from ocinet.engine.kernel import LINK_GROUP, Inside, Kernel, Link, Veth
+from ocinet.engine.kernel import Kernel
+from ocinet.engine.model.link import LINK_GROUP, Inside, Link, Veth
 from ocinet.engine.netlink import NETLINK_ROUTE, Answer, NetlinkSocket, Refusal
 from ocinet.engine.rtnl import RTM_SETLINK
 from ocinet.engine.sandbox import Sandbox

@@ -10,8 +10,8 @@ from namespaces import in_namespaces, run
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.paths import Paths
 from ocinet.engine.define import NetworkOptions, create
+from ocinet.engine.model.settings import Settings
 from ocinet.engine.networks import NetworkStore
-from ocinet.engine.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

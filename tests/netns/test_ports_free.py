@@ -10,7 +10,7 @@ from namespaces import in_namespaces, run
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import ExhaustedError
 from ocinet.base.paths import Paths
-from ocinet.engine.model import Publish
+from ocinet.engine.model.request import Publish
 from ocinet.engine.ports import PortClaims
 
 

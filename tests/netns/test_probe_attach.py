@@ -28,7 +28,7 @@ from netns.kit import (
 from netns.segment import MAC, make_bridge, neighbour
 from ocinet.base.errors import ConflictError, ExhaustedError, SystemFailure
 from ocinet.engine.engine import Engine
-from ocinet.engine.model import Network
+from ocinet.engine.model.network import Network
 from ocinet.engine.steps import AddVeth, Step
 from ocinet.ipam.pool import Range
 from ocinet.ipam.reservation import Reservation, ReservationStore
@@ -36,7 +36,8 @@ from ocinet.ipam.reservation import Reservation, ReservationStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from ocinet.engine.model import Attachment, Request
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.request import Request
 
 
 def pool(subnet: str, first: str, last: str) -> Pool:

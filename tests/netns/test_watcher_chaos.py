@@ -25,8 +25,8 @@ from lab.requirements import require
 from namespaces import in_namespaces, ip_json
 from netns.kit import PATHS
 from netns.watched import Watched
-from ocinet.engine.kernel import LINK_GROUP
-from ocinet.engine.settings import Settings
+from ocinet.engine.model.link import LINK_GROUP
+from ocinet.engine.model.settings import Settings
 from ocinet.watcher.cgroups import Cgroups
 from ocinet.watcher.lookout import Lookout
 from ocinet.watcher.wiring import Wiring

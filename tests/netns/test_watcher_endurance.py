@@ -19,15 +19,15 @@ from lab.requirements import require
 from namespaces import in_namespaces, ip_json
 from netns.kit import PATHS, records
 from netns.watched import Watched
-from ocinet.engine.model import ATTACHED, Attachment, Container
-from ocinet.engine.settings import Settings
+from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
+from ocinet.engine.model.settings import Settings
 from ocinet.watcher.wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sized
 
     from fake_engine import FakeContainer
-    from ocinet.engine.model import Request
+    from ocinet.engine.model.request import Request
     from ocinet.watcher.cgroups import Life
     from ocinet.watcher.shown import Shown
 

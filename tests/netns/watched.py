@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from ocinet.engine.settings import Settings
+from ocinet.engine.model.settings import Settings
 from ocinet.watcher import watch
 from ocinet.watcher.acts import Acts
 from ocinet.watcher.docker_api import Client

@@ -18,13 +18,15 @@ from ocinet.engine.attachments import AttachmentStore
 from ocinet.engine.define import Device
 from ocinet.engine.firewall import Firewall
 from ocinet.engine.gc import Finding
-from ocinet.engine.kernel import InsideLink
-from ocinet.engine.model import Attachment, Container, Endpoint, PortRule, Route
+from ocinet.engine.model.attachment import Attachment, Container
+from ocinet.engine.model.endpoint import Endpoint, PortRule
+from ocinet.engine.model.link import InsideLink
+from ocinet.engine.model.request import Route
+from ocinet.engine.model.settings import Settings
 from ocinet.engine.netns_names import NetnsNames
 from ocinet.engine.networks import NetworkStore
 from ocinet.engine.parts import Parts
 from ocinet.engine.ports import PortClaims
-from ocinet.engine.settings import Settings
 from ocinet.engine.steps import Step
 from ocinet.ipam.lease import Holder, Lease
 from ocinet.ipam.store import AddressStore
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocinet.engine.engine import Engine
-    from ocinet.engine.kernel import Kernel, Link
-    from ocinet.engine.model import Publish, Request
+    from ocinet.engine.kernel import Kernel
+    from ocinet.engine.model.link import Link
+    from ocinet.engine.model.request import Publish, Request
     from ocinet.engine.sandbox import Sandbox
 
 WEB_ID = "6f2a" + "0" * 60

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ocinet.base.address import Address
 from ocinet.base.paths import Paths
 from ocinet.engine.attachments import AttachmentStore, encode
-from ocinet.engine.model import ATTACHED, Attachment, Container, PortRule
+from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
+from ocinet.engine.model.endpoint import PortRule
 
 if TYPE_CHECKING:
     from pathlib import Path

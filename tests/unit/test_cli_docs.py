@@ -11,7 +11,7 @@ import pytest
 
 from ocinet.cli.commands import ENTRIES, EXIT_CODES, GROUPS
 from ocinet.engine.define import _DRIVER_OPTIONS
-from ocinet.engine.settings import Settings
+from ocinet.engine.model.settings import Settings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.cli_shell import DB_ID, WEB_ID, Shell, endpoint, record
 
-from ocinet.engine.model import Container
+from ocinet.engine.model.attachment import Container
 
 if TYPE_CHECKING:
     from pathlib import Path

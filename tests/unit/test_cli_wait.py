@@ -13,12 +13,12 @@ import pytest
 from unit.cli_shell import DB_ID, WEB_ID, Shell, record
 
 from ocinet.base.clock import Process
-from ocinet.engine.model import Container, Member
+from ocinet.engine.model.attachment import Container, Member
 
 if TYPE_CHECKING:
     from unit.cli_shell import Outcome
 
-    from ocinet.engine.model import Attachment
+    from ocinet.engine.model.attachment import Attachment
 
 SCRIPT = Path(__file__).parents[2] / "packaging/ocinet-wait"
 GONE = Process(os.getpid(), 1)  # an earlier life of this process's id

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ocinet.base.errors import NotFoundError, RequestError
-from ocinet.engine.model import Attachment, Container, EndpointRequest, Request
+from ocinet.engine.model.attachment import Attachment, Container
+from ocinet.engine.model.request import EndpointRequest, Request
 from ocinet.engine.request import parse_annotations
 from ocinet.hooks.bundle import add, remove
 from ocinet.hooks.edit import apply, restore

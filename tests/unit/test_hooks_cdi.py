@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ocinet.base.errors import RequestError, SystemFailure
-from ocinet.engine.model import EndpointRequest
+from ocinet.engine.model.request import EndpointRequest
 from ocinet.hooks import cdi
 from ocinet.hooks.device import devices_of, request_by_devices
 from ocinet.hooks.placing import MADE, Installed, make_directory, put, remove_directories

@@ -14,7 +14,8 @@ import pytest
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, RequestError, SystemFailure
 from ocinet.base.paths import Paths
-from ocinet.engine.model import Attachment, Container, EndpointRequest, Request
+from ocinet.engine.model.attachment import Attachment, Container
+from ocinet.engine.model.request import EndpointRequest, Request
 from ocinet.hooks.registration import REGISTERED_TIMEOUT_S
 from ocinet.hooks.stage import TIMEOUT_S, Call, main, parse_call
 

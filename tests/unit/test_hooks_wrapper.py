@@ -13,7 +13,8 @@ import pytest
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, SystemFailure
 from ocinet.base.paths import Paths
-from ocinet.engine.model import Attachment, Container, Request
+from ocinet.engine.model.attachment import Attachment, Container
+from ocinet.engine.model.request import Request
 from ocinet.hooks import wrapper
 from ocinet.hooks.wrapper import Runtime, main
 

@@ -30,9 +30,9 @@ from ocinet.engine.define import (
     define,
     define_default,
 )
-from ocinet.engine.model import Network
+from ocinet.engine.model.network import Network
+from ocinet.engine.model.settings import Settings
 from ocinet.engine.networks import NetworkStore, decode, encode
-from ocinet.engine.settings import Settings
 from ocinet.ipam.pool import Pool, Range
 
 if TYPE_CHECKING:

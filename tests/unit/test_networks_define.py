@@ -22,7 +22,7 @@ from ocinet.engine.define import (
     device_of,
     with_driver_option,
 )
-from ocinet.engine.model import Network
+from ocinet.engine.model.network import Network
 from ocinet.ipam.pool import Pool, Range
 
 DOCKER0 = Device("bridge", addresses=(Interface.parse("172.17.0.1/16"),))

@@ -14,7 +14,8 @@ from pyroute2.netlink.nfnetlink.nftsocket import nft_set_elem_list_msg
 from ocinet.base.address import Address, Subnet
 from ocinet.engine import nfnl
 from ocinet.engine.elements import network_elements, port_element, port_elements
-from ocinet.engine.model import NetworkRules, PortRule
+from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.model.network import NetworkRules
 from ocinet.engine.netlink import Answer, Refusal, attribute
 
 if TYPE_CHECKING:

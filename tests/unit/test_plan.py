@@ -7,24 +7,15 @@ import pytest
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
-from ocinet.engine.firewall import FirewallState
-from ocinet.engine.kernel import Link
-from ocinet.engine.model import (
-    Attachment,
-    Container,
-    Endpoint,
-    EndpointRequest,
-    Member,
-    Network,
-    PortRule,
-    Publish,
-    Request,
-    Route,
-)
+from ocinet.engine.model.attachment import Attachment, Container, Member
+from ocinet.engine.model.endpoint import Endpoint, PortRule
+from ocinet.engine.model.link import Link
+from ocinet.engine.model.network import Network
+from ocinet.engine.model.observed import DeviceState, FirewallState, Observed
+from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
+from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan import (
-    DeviceState,
     Grant,
-    Observed,
     Wanted,
     assign_ifnames,
     check_request,
@@ -35,7 +26,6 @@ from ocinet.engine.plan import (
     plan_attach,
     plan_detach,
 )
-from ocinet.engine.settings import Settings
 from ocinet.engine.shared_steps import (
     LOOPBACK_ROUTED,
     AcceptForward,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocinet.base.address import Address
-from ocinet.engine.kernel import Link
+from ocinet.engine.model.link import Link
 from ocinet.engine.probe import FAR, NEAR, claimed, patience, question
 
 OURS = bytes.fromhex("0242aabbcc01")

@@ -9,15 +9,16 @@ import pytest
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import SystemFailure
 from ocinet.engine import rtnl
-from ocinet.engine.model import Route
+from ocinet.engine.model.link import Link, Veth
+from ocinet.engine.model.request import Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-VETH = rtnl.Veth("oc1", "eth0", "br0", mac="02:00:00:00:00:01", mtu=1500)
+VETH = Veth("oc1", "eth0", "br0", mac="02:00:00:00:00:01", mtu=1500)
 
 
-def new_veth(veth: rtnl.Veth, *, netns_fd: int = 3, master: int = 2, group: int = 1) -> bytes:
+def new_veth(veth: Veth, *, netns_fd: int = 3, master: int = 2, group: int = 1) -> bytes:
     return rtnl.new_veth(1, veth, netns_fd=netns_fd, master=master, group=group)
 
 
@@ -72,4 +73,4 @@ def test_new_veth_lengths_of_all_nested_parts_agree() -> None:
 
 def test_link_without_mac_or_kind_has_empty_ones() -> None:
     """A link such as a tunnel says neither."""
-    assert rtnl.link(bytes(16)) == rtnl.Link(0, "", "", 0, "", up=False)
+    assert rtnl.link(bytes(16)) == Link(0, "", "", 0, "", up=False)

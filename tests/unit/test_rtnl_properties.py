@@ -16,7 +16,8 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.engine import rtnl
-from ocinet.engine.model import Route
+from ocinet.engine.model.link import Link, Veth
+from ocinet.engine.model.request import Route
 from ocinet.engine.netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE
 
 REQUEST = 1
@@ -86,7 +87,7 @@ def test_new_veth_any_value_reads_back(
 ) -> None:
     """Both ends of the pair, the nested one too, bear what the value says."""
     mtu, netns_fd, master, group = numbers
-    veth = rtnl.Veth(names[0], names[1], "br0", mac=macs[0], host_mac=macs[1], mtu=mtu)
+    veth = Veth(names[0], names[1], "br0", mac=macs[0], host_mac=macs[1], mtu=mtu)
     message = decoded(
         ifinfmsg,
         rtnl.new_veth(sequence, veth, netns_fd=netns_fd, master=master, group=group),
@@ -301,7 +302,7 @@ def test_link_any_message_of_pyroute2_reads_back(
         ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "bridge")]}),
     ]
     message.encode()
-    expected = rtnl.Link(
+    expected = Link(
         ifindex,
         ifname,
         "bridge",

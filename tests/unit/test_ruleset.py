@@ -13,7 +13,8 @@ import pytest
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
 from ocinet.engine import elements, ruleset
-from ocinet.engine.model import NetworkRules, PortRule
+from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.model.network import NetworkRules
 
 _GOLDEN = Path(__file__).with_name("golden")
 

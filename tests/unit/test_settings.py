@@ -14,7 +14,8 @@ import pytest
 from ocinet.base.address import Subnet
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.paths import Paths
-from ocinet.engine.settings import COMPILED, Settings, load, load_or_defaults
+from ocinet.engine.model.settings import Settings
+from ocinet.engine.settings import COMPILED, load, load_or_defaults
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from lab.namespace import wait_until
-from ocinet.engine.model import ATTACHED, Attachment, Container, Request
-from ocinet.engine.settings import Settings
+from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
+from ocinet.engine.model.request import Request
+from ocinet.engine.model.settings import Settings
 from ocinet.watcher.acts import Acts
 from ocinet.watcher.shown import Event, Shown
 from ocinet.watcher.workers import Workers

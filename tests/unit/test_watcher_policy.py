@@ -6,9 +6,9 @@ import pytest
 
 from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
-from ocinet.engine.model import EndpointRequest, Publish, Request
+from ocinet.engine.model.request import EndpointRequest, Publish, Request
+from ocinet.engine.model.settings import Settings
 from ocinet.engine.request import DEFAULT_REQUEST
-from ocinet.engine.settings import Settings
 from ocinet.watcher.policy import LEAVE, Decision, decide, needs_image
 from ocinet.watcher.shown import Shown
 

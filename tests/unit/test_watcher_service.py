@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ocinet.base.errors import RequestError
-from ocinet.engine.settings import Settings
+from ocinet.engine.model.settings import Settings
 from ocinet.watcher.logs import FORMATS, LEVELS, make_log
 from ocinet.watcher.notify import READY, Notifier
 from ocinet.watcher.service import engine_sockets

@@ -1,0 +1,12 @@
+"""The values that the engine works with. Nothing here does anything.
+
+Read them in this order, in which each imports only what stands above it:
+
+    request     what a container asks for
+    network     a network as it is defined
+    endpoint    what an attach came to: interfaces and published ports
+    attachment  the record of it, and whose it is
+    link        links of the kernel, as they are and as they are to be
+    observed    the host as it was seen before a plan
+    settings    what the operator decided
+"""

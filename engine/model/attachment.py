@@ -1,0 +1,100 @@
+"""The record of all that was made for one sandbox, and whose it is."""
+
+from __future__ import annotations
+
+from ocinet.base.clock import Process
+from ocinet.base.value import Value
+from ocinet.engine.model.endpoint import Endpoint, PortRule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.model.request import Mode
+
+ATTACHING, ATTACHED = "attaching", "attached"
+
+
+class Container(Value):
+    """Who asks.
+
+    Attributes:
+        id: the runtime's full id.
+        name: as in `Request.name`, else the id's first 12 characters.
+        bundle: the bundle's absolute path, or "".
+        process: its first process; None where there is none to follow (a
+            target given as a namespace path).
+        door: hook, wrapper, watcher or cli.
+    """
+
+    id: str
+    name: str
+    bundle: str = ""
+    process: Process | None = None
+    door: str = "cli"
+
+
+class Member(Value):
+    """A container that shares the sandbox of another one's record."""
+
+    id: str
+    name: str
+    bundle: str = ""
+    process: Process | None = None
+
+
+class Attachment(Value):
+    """All that ocinet made for one sandbox: what is persisted, and detach reads.
+
+    Attributes:
+        container: the sandbox's owner.
+        mode: as it was asked.
+        state: attaching until every step is done, then attached.
+        sandbox: its namespace as `DEV:INODE`; "" if it has none of its own (host).
+        boot_id: of the boot it was made in.
+        time: when, RFC 3339.
+        endpoints: in the order of the request.
+        ports: what is published.
+        netns_name: the file name under /run/netns, or "".
+        members: the others in the sandbox.
+        member_of: with mode container, the owner's id; all else is empty then.
+        left: the owner is gone; the members keep the sandbox.
+        done_endpoints: while it is attaching, how many of the endpoints, from the
+            first, were there before; likewise `done_ports`.
+        path: of a sandbox that was given by its path, or "".
+    """
+
+    container: Container
+    mode: Mode
+    state: str
+    sandbox: str
+    boot_id: str
+    time: str
+    endpoints: tuple[Endpoint, ...] = ()
+    ports: tuple[PortRule, ...] = ()
+    netns_name: str = ""
+    members: tuple[Member, ...] = ()
+    member_of: str = ""
+    left: bool = False
+    done_endpoints: int = 0
+    done_ports: int = 0
+    path: str = ""
+
+    @property
+    def done(self) -> Attachment:
+        """The part that is complete: all of it, unless it is attaching."""
+        if self.state == ATTACHED:
+            return self
+        return self.replace(
+            state=ATTACHED,
+            endpoints=self.endpoints[: self.done_endpoints],
+            ports=self.ports[: self.done_ports],
+        )
+
+    @property
+    def undone(self) -> Attachment:
+        """The part that is still being attached, or was when its attach was killed."""
+        return self.replace(
+            endpoints=self.endpoints[self.done_endpoints :],
+            ports=self.ports[self.done_ports :],
+            netns_name="",
+            members=(),
+        )

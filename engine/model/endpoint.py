@@ -1,0 +1,126 @@
+"""What an attach came to: interfaces in a sandbox, and published ports."""
+
+from __future__ import annotations
+
+from ocinet.base.address import Address, Interface
+from ocinet.base.value import Value
+from ocinet.engine.model.request import EndpointRequest, Publish, Route
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ocinet.engine.model.request import Protocol
+
+
+class Endpoint(Value):
+    """One veth pair as it was made.
+
+    Attributes:
+        network: the network's name.
+        device: the bridge that the host end is a port of.
+        ifname: the container's end.
+        host_ifname: the host's end: `oc` and 13 hex digits.
+        host_ifindex: 0 until it is made.
+        mac: of the container's end.
+        mtu: bytes.
+        addresses: with their prefix lengths.
+        routes: all that are set, the default route among them.
+    """
+
+    network: str
+    device: str
+    ifname: str
+    host_ifname: str
+    mac: str
+    mtu: int
+    addresses: tuple[Interface, ...]
+    routes: tuple[Route, ...] = ()
+    host_ifindex: int = 0
+
+    def serves(self, wish: EndpointRequest) -> bool:
+        """Tell whether this is what a wish for its network came to."""
+        gateways = [one.gateway for one in self.routes if not one.destination.prefixlen]
+        return (
+            {one.address for one in self.addresses}.issuperset(wish.addresses)
+            and wish.mac in ("", self.mac)
+            and wish.ifname in ("", self.ifname)
+            and wish.mtu in (0, self.mtu)
+            and (wish.gateway is None or not gateways or wish.gateway in gateways)
+            and set(self.routes).issuperset(wish.routes)
+        )
+
+
+class PortRule(Value):
+    """One published port as it is in the firewall; for one family.
+
+    Attributes:
+        protocol: tcp, udp or sctp.
+        host_address: of the family of `address`; None means every one.
+        host_port: 1 to 65535.
+        address: the container's.
+        port: the container's.
+    """
+
+    protocol: Protocol
+    host_address: Address | None
+    host_port: int
+    address: Address
+    port: int
+
+    def overlaps(self, wish: Publish) -> bool:
+        """Tell whether a packet to that host port may be meant for either."""
+        one, two = self.host_address, wish.host_address
+        meets = one is None or two is None or not two.value or one == two
+        return meets and (wish.protocol, wish.host_port) == (self.protocol, self.host_port)
+
+    def serves(self, wish: Publish) -> bool:
+        """Tell whether this is what a wish for a port came to.
+
+        A host port of 0 in the wish means whichever was free; 0.0.0.0 and [::],
+        every address of that family.
+        """
+        address = wish.host_address
+        if address and not address.value:
+            same = self.host_address is None and self.address.family == address.family
+        else:
+            same = self.host_address == address
+        ports = wish.host_port in (0, self.host_port) and wish.container_port == self.port
+        return same and ports and wish.protocol == self.protocol
+
+
+def targets_of(ports: Iterable[PortRule]) -> set[Address]:
+    """Return the containers' addresses that ports lead to."""
+    targets: set[Address] = set()
+    last = None
+    for port in ports:
+        if port.address is not last:  # to hash one for each of a thousand ports takes 1 ms
+            last = port.address
+            targets.add(last)
+    return targets
+
+
+def rows_of(ports: Iterable[PortRule]) -> list[tuple[PortRule, int]]:
+    """Join ports that follow one another, here and in the container.
+
+    Returns:
+        The first port of each row, and how many there are in it: in order.
+    """
+    rows: list[tuple[PortRule, int]] = []
+    first, count = None, 0
+    for port in ports:
+        if (
+            first
+            and port.host_port == first.host_port + count
+            and port.port == first.port + count
+            and port.protocol == first.protocol
+            # What was made together shares its addresses: that is told sooner.
+            and (port.address is first.address or port.address == first.address)
+            and (port.host_address is first.host_address or port.host_address == first.host_address)
+        ):
+            count += 1
+            rows[-1] = first, count
+        else:
+            first, count = port, 1
+            rows.append((first, count))
+    return rows

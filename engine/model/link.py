@@ -1,0 +1,148 @@
+"""Links as they are and as they are to be: the values that planning and the kernel room share."""
+
+from __future__ import annotations
+
+from ocinet.base.address import Address, Interface
+from ocinet.base.value import Value
+from ocinet.engine.model.request import Route
+
+LINK_GROUP = 0x6F63
+DOOMED = 0x6F << 24  # with a pid: the one-off group of links that are being deleted
+
+
+class Inside(Value):
+    """What an interface in a sandbox is to have.
+
+    Attributes:
+        ifname: the interface.
+        addresses: with their prefix lengths.
+        routes: all of them, the default route among them.
+        ipv6: whether IPv6 is on; off, not even a link-local address is left.
+        announce: whether neighbours may know another MAC by one of the addresses.
+    """
+
+    ifname: str
+    addresses: tuple[Interface, ...] = ()
+    routes: tuple[Route, ...] = ()
+    ipv6: bool = False
+    announce: bool = True
+
+    def ordered_routes(self) -> tuple[tuple[Route, bool], ...]:
+        """Return the routes in the order to be set, each with whether it is `onlink`.
+
+        A gateway in no prefix of the link, as with a /32, is told to be on it.
+        """
+        near = [one.subnet for one in self.addresses]
+        near += [one.destination for one in self.routes if one.gateway is None]
+
+        def is_far(gateway: Address | None) -> bool:
+            if gateway is None or _is_link_local(gateway):
+                return False
+            return not any(gateway in one for one in near)
+
+        return tuple((one, is_far(one.gateway)) for one in sorted(self.routes, key=_reach))
+
+
+class Pair(Value):
+    """A veth pair that was made.
+
+    Attributes:
+        host_ifindex: of the host's end; 0 if it is no pair.
+        ifindex: of the sandbox's end, there.
+        bridge_ifindex: of the bridge that the host's end is a port of, or 0.
+        mac: of the sandbox's end; "" if the kernel chose it.
+    """
+
+    host_ifindex: int
+    ifindex: int
+    bridge_ifindex: int
+    mac: str
+
+
+class InsideLink(Value):
+    """What an interface in a sandbox has.
+
+    Attributes:
+        ifname: the interface.
+        up: whether it is set up.
+        mac: lower case with colons, or "".
+        mtu: bytes.
+        addresses: all of them, link-local ones as well.
+        routes: those of the main table through it, the kernel's own as well.
+    """
+
+    ifname: str
+    up: bool
+    mac: str
+    mtu: int
+    addresses: tuple[Interface, ...]
+    routes: tuple[Route, ...]
+
+
+def is_ours(group: int) -> bool:
+    """Tell whether a link's group says that ocinet made it.
+
+    Links keep the group of a deletion that was killed half-way: ours as well.
+    """
+    return group == LINK_GROUP or group >> 24 == DOOMED >> 24
+
+
+def _reach(route: Route) -> tuple[bool, int]:
+    """Sort key: on-link routes first, for gateways may lie behind them; default routes last."""
+    return route.gateway is not None, -route.destination.prefixlen
+
+
+def _is_link_local(address: Address) -> bool:
+    return address.family == 6 and address.value >> 118 == 0xFE80 >> 6
+
+
+class Link(Value):
+    """A network interface as the kernel describes it.
+
+    Attributes:
+        ifindex: its number in its namespace.
+        ifname: its name.
+        kind: bridge, veth, …; "" if it has none (`lo`, hardware).
+        mtu: bytes.
+        mac: lower case with colons, or "".
+        up: whether it is set up; says nothing of a carrier.
+        master: the index of the bridge that it is a port of, or 0.
+        group: its link group.
+        alias: free text, or "".
+        peer: of a veth, the index of the other end in its own namespace, or 0.
+        running: whether it carries packets: up, with a carrier, and known to be so.
+    """
+
+    ifindex: int
+    ifname: str
+    kind: str
+    mtu: int
+    mac: str
+    up: bool
+    master: int = 0
+    group: int = 0
+    alias: str = ""
+    peer: int = 0
+    running: bool = False
+
+
+class Veth(Value):
+    """A veth pair to be made: one end a port of a bridge, the other in a sandbox.
+
+    Attributes:
+        host_ifname: of the host's end.
+        ifname: of the sandbox's end.
+        mac: of the sandbox's end; "" leaves it to the kernel.
+        host_mac: of the host's end; "" leaves it to the kernel.
+        mtu: of both ends; 0 means the bridge's.
+        bridge: its interface name.
+        alias: of the host's end; 255 bytes at most.
+    """
+
+    host_ifname: str
+    ifname: str
+    bridge: str
+    mac: str = ""
+    host_mac: str = ""
+    mtu: int = 0
+    alias: str = ""

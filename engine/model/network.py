@@ -1,0 +1,67 @@
+"""A network as it is defined, and what the firewall has to know of it."""
+
+from __future__ import annotations
+
+from ocinet.base.address import Subnet
+from ocinet.base.value import Value
+from ocinet.ipam.pool import Pool
+
+
+class Network(Value):
+    """A named definition: a bridge, its subnets and its options.
+
+    Attributes:
+        name: see `base.names.check_network`.
+        device: the bridge's interface name.
+        pools: at most one per family for automatic addresses, in order.
+        managed: whether the bridge is ours to make, address and remove.
+        internal: no way in or out but among its own containers and the host.
+        masquerade: whether packets that leave bear the host's address.
+        mtu: bytes; 0 means the uplink's when the bridge is made.
+        labels: for people and filters.
+        created: RFC 3339.
+    """
+
+    name: str
+    device: str
+    pools: tuple[Pool, ...]
+    managed: bool = True
+    internal: bool = False
+    masquerade: bool = True
+    mtu: int = 0
+    labels: tuple[tuple[str, str], ...] = ()
+    created: str = ""
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """The families that it has a pool of."""
+        return tuple(sorted({pool.subnet.family for pool in self.pools}))
+
+
+class NetworkRules(Value):
+    """What the firewall has to know of a network.
+
+    Attributes:
+        device: its bridge.
+        subnets: of all its pools.
+        isolated: a managed network: nobody gets in but through a published port.
+        internal: nobody gets out either.
+        masquerade: packets that leave bear the host's address.
+    """
+
+    device: str
+    subnets: tuple[Subnet, ...]
+    isolated: bool = True
+    internal: bool = False
+    masquerade: bool = True
+
+
+def rules_of(network: Network) -> NetworkRules:
+    """Return what the firewall has to know of a network."""
+    return NetworkRules(
+        device=network.device,
+        subnets=tuple(pool.subnet for pool in network.pools),
+        isolated=network.managed,
+        internal=network.internal,
+        masquerade=network.managed and network.masquerade and not network.internal,
+    )

@@ -1,0 +1,86 @@
+"""What a container asks for, whatever door it came through."""
+
+from __future__ import annotations
+
+from ocinet.base.address import Address, Subnet
+from ocinet.base.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Mode = Literal["bridge", "host", "container", "none"]
+    Protocol = Literal["tcp", "udp", "sctp"]
+
+
+DEFAULT_NETWORK = "bridge"
+PROTOCOLS = ("tcp", "udp", "sctp")
+
+
+class Route(Value):
+    """A route in a sandbox.
+
+    Attributes:
+        destination: 0.0.0.0/0 or ::/0 for a default route.
+        gateway: next hop; None for an on-link route.
+    """
+
+    destination: Subnet
+    gateway: Address | None = None
+
+
+class Publish(Value):
+    """A wish to reach one container port through one host port.
+
+    Attributes:
+        protocol: tcp, udp or sctp.
+        host_address: None means every address of the host.
+        host_port: 0 means any free one.
+        container_port: 1 to 65535.
+    """
+
+    protocol: Protocol
+    host_address: Address | None
+    host_port: int
+    container_port: int
+
+
+class EndpointRequest(Value):
+    """A wish to be on one network.
+
+    Attributes:
+        network: its name.
+        addresses: static ones, at most one per pool and family needed; the
+            rest is given from the network's pools.
+        mac: "" means a reservation's, else derived from the first address.
+        ifname: "" means the first free of eth0, eth1, … in the request's order.
+        mtu: bytes; 0 means the bridge's.
+        gateway: replaces the network's, of the same family.
+        routes: besides the default route.
+    """
+
+    network: str
+    addresses: tuple[Address, ...] = ()
+    mac: str = ""
+    ifname: str = ""
+    mtu: int = 0
+    gateway: Address | None = None
+    routes: tuple[Route, ...] = ()
+
+
+class Request(Value):
+    """What a container asks for, whatever door it came through.
+
+    Attributes:
+        mode: bridge (any network by name), host, container or none.
+        target: with mode container, the id or name of the other one.
+        endpoints: with mode bridge, at least one; the first has the default route.
+        publish: only with mode bridge.
+        name: the container's name, if the request gives one.
+    """
+
+    mode: Mode
+    target: str = ""
+    endpoints: tuple[EndpointRequest, ...] = ()
+    publish: tuple[Publish, ...] = ()
+    name: str = ""
