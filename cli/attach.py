@@ -18,9 +18,9 @@ from ocinet.cli.parser import (
     read_request,
 )
 from ocinet.cli.targets import HELP, METAVAR, Target, find_record, open_target
-from ocinet.engine.attachments import encode
 from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest
 from ocinet.engine.publish import parse_publish
+from ocinet.engine.records.attachments import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

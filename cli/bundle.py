@@ -9,9 +9,9 @@ from threading import Thread
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.jsontext import MAX_BYTES, loads
 from ocinet.base.names import check_container
+from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
 from ocinet.engine.request import NAME, PREFIX
-from ocinet.engine.sandbox import Sandbox
 
 _CLONE_NEWNET = 0x40000000  # sched.h
 

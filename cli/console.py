@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def _open_engine(paths: Paths) -> AbstractContextManager[Engine]:
     from ocinet.engine.engine import Engine
-    from ocinet.engine.settings import load_or_defaults
+    from ocinet.engine.records.settings import load_or_defaults
 
     settings, _ = load_or_defaults(paths)
     return Engine.open(paths, timeout_s=settings.lock_timeout_s)
@@ -95,7 +95,7 @@ class Console:
         It looks and takes down even where the settings can't be read, which is
         told once.
         """
-        from ocinet.engine.settings import load_or_defaults
+        from ocinet.engine.records.settings import load_or_defaults
 
         flaw = load_or_defaults(self.paths)[1]
         if flaw and not self._warned:

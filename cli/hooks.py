@@ -145,7 +145,7 @@ def _directory(arguments: Namespace) -> str:
 def _networks(console: Console) -> set[str]:
     """Return the networks that get a device: the default one is there when it is asked for."""
     from ocinet.engine.model.request import DEFAULT_NETWORK
-    from ocinet.engine.networks import NetworkStore
+    from ocinet.engine.records.networks import NetworkStore
 
     return {DEFAULT_NETWORK, *NetworkStore(console.paths).names()}
 

@@ -13,7 +13,7 @@ from ocinet.cli.parser import Parser, add_format, add_switch, add_text
 from ocinet.engine.define import NetworkOptions, create, with_driver_option
 from ocinet.engine.detach import take_down_dead
 from ocinet.engine.model.request import DEFAULT_NETWORK
-from ocinet.engine.networks import encode
+from ocinet.engine.records.networks import encode
 from ocinet.engine.removal import users
 from ocinet.ipam.pool import Range
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ocinet.cli.console import Console
     from ocinet.engine.engine import Engine
     from ocinet.engine.model.network import Network
-    from ocinet.engine.networks import NetworkStore
+    from ocinet.engine.records.networks import NetworkStore
 
     T = TypeVar("T")
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ocinet.cli.console import Console
     from ocinet.engine.model.endpoint import PortRule
-    from ocinet.engine.networks import NetworkStore
+    from ocinet.engine.records.networks import NetworkStore
 
 SHORT_ID = 12
 _GAP = "   "

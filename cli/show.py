@@ -7,9 +7,9 @@ from ocinet.cli.commands import Command
 from ocinet.cli.output import SHORT_ID, Table, age, show, show_json, spell_ports
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
 from ocinet.cli.targets import HELP, METAVAR, find_record
-from ocinet.engine.attachments import encode
 from ocinet.engine.detach import is_dead
-from ocinet.engine.sandbox import open_recorded
+from ocinet.engine.kernel.sandbox import open_recorded
+from ocinet.engine.records.attachments import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
 from ocinet.engine.detach import is_of
+from ocinet.engine.kernel.sandbox import Sandbox, open_recorded
 from ocinet.engine.model.attachment import Container
-from ocinet.engine.sandbox import Sandbox, open_recorded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ def _configure(parser: Parser) -> None:
 
 
 def _run(arguments: Namespace, console: Console) -> None:
-    from ocinet.engine.settings import socket_path
+    from ocinet.engine.records.settings import socket_path
     from ocinet.watcher.logs import make_log
     from ocinet.watcher.service import Service
 

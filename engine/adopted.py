@@ -8,7 +8,7 @@ tried. Only for networks that are not managed, and imported only for them.
 from __future__ import annotations
 
 from ocinet.base.errors import ExhaustedError
-from ocinet.engine.probe import Segment, patience
+from ocinet.engine.kernel.probe import Segment, patience
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

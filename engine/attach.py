@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
     from ocinet.base.address import Address
     from ocinet.engine.adopted import Adopted
+    from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.attachment import Container
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import DeviceState, Observed
     from ocinet.engine.model.request import EndpointRequest, Publish, Request
     from ocinet.engine.parts import Parts
-    from ocinet.engine.sandbox import Sandbox
     from ocinet.engine.steps import Step
     from ocinet.ipam.lease import Lease
 

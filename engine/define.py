@@ -26,7 +26,7 @@ from ocinet.ipam.pool import Pool, Range
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ocinet.engine.networks import NetworkStore
+    from ocinet.engine.records.networks import NetworkStore
 
 DEFAULT_DEVICE = "ocinet0"
 _AUTOMATIC_PREFIXLEN = {4: 24, 6: 64}
@@ -117,13 +117,13 @@ class KernelHost:
 
     def occupied(self) -> tuple[Subnet, ...]:
         """Return the subnets of all its routes and addresses."""
-        from ocinet.engine.bridge import occupied_subnets  # brings pyroute2 along
+        from ocinet.engine.kernel.bridge import occupied_subnets  # brings pyroute2 along
 
         return occupied_subnets()
 
     def device(self, ifname: str) -> Device | None:
         """Return one of its links, or None."""
-        from ocinet.engine.kernel import Kernel
+        from ocinet.engine.kernel.links import Kernel
         from ocinet.engine.model.link import is_ours
 
         with Kernel() as kernel:

@@ -25,22 +25,22 @@ from ocinet.engine.attach import (
 )
 from ocinet.engine.detach import detach, is_of, lives, living_members, roll_back, take_down
 from ocinet.engine.journal import Journal, go_through
+from ocinet.engine.kernel.sandbox import open_recorded
 from ocinet.engine.model.attachment import ATTACHED, Attachment
 from ocinet.engine.model.request import Request
 from ocinet.engine.observe import observe
 from ocinet.engine.parts import make_parts
 from ocinet.engine.plan import close_ports, plan_networks
-from ocinet.engine.sandbox import open_recorded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.engine.gc import Finding
+    from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.attachment import Container
     from ocinet.engine.model.request import Publish
     from ocinet.engine.model.settings import Settings
     from ocinet.engine.parts import Neighbours, Parts
-    from ocinet.engine.sandbox import Sandbox
     from ocinet.engine.steps import Step
 
 DEFAULT_TIMEOUT_S = 20.0

@@ -180,7 +180,7 @@ class _Collector:
         )
 
     def _remove_bridge(self, link: Link) -> Callable[[], bool]:
-        from ocinet.engine import bridge
+        from ocinet.engine.kernel import bridge
 
         def remove() -> bool:
             with self._parts.global_lock():

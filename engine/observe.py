@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocinet.engine import sysctl
+from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.observed import DeviceState, Observed
 from ocinet.engine.plan import FORWARD_IPV4, FORWARD_IPV6
 
@@ -82,14 +82,14 @@ def _device(parts: Parts, network: Network, *, dropped: bool) -> DeviceState:
 
 
 def _uplink_mtu() -> int:
-    from ocinet.engine import bridge
+    from ocinet.engine.kernel import bridge
 
     return bridge.uplink_mtu()
 
 
 def _ra_uplinks() -> tuple[tuple[str, str], ...]:
     """Return the links whose default route a router advertised, unless they keep it."""
-    from ocinet.engine import bridge
+    from ocinet.engine.kernel import bridge
 
     settings = (
         (ifname, sysctl.read(f"net/ipv6/conf/{ifname}/accept_ra") or "")

@@ -12,14 +12,14 @@ from ocinet.base.clock import Deadline, boot_id
 from ocinet.base.events import EventLog
 from ocinet.base.lock import Lock
 from ocinet.base.value import Value
-from ocinet.engine import settings as settings_module
-from ocinet.engine.attachments import AttachmentStore
-from ocinet.engine.firewall import Firewall
-from ocinet.engine.kernel import Kernel
-from ocinet.engine.netns_names import NetnsNames
-from ocinet.engine.networks import NetworkStore
-from ocinet.engine.ports import PortClaims
-from ocinet.engine.restore import everything
+from ocinet.engine.firewall.table import Firewall
+from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.netns_names import NetnsNames
+from ocinet.engine.records import settings as settings_module
+from ocinet.engine.records.attachments import AttachmentStore
+from ocinet.engine.records.networks import NetworkStore
+from ocinet.engine.records.port_claims import PortClaims
+from ocinet.engine.records.recorded import everything
 from ocinet.engine.steps import Machine
 from ocinet.ipam.store import AddressStore
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from ocinet.base.address import Address
     from ocinet.base.errors import OcinetError
     from ocinet.base.paths import Paths
-    from ocinet.engine.claim import PortClaim
+    from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import Network, NetworkRules
     from ocinet.engine.model.settings import Settings
-    from ocinet.engine.sandbox import Sandbox
+    from ocinet.engine.records.port_claim import PortClaim
     from ocinet.engine.steps import Step
     from ocinet.ipam.lease import Lease
 

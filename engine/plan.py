@@ -11,7 +11,7 @@ from _blake2 import blake2s
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.value import Value
-from ocinet.engine.firewall import explain_forward_drop
+from ocinet.engine.firewall.table import explain_forward_drop
 from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.model.endpoint import Endpoint, PortRule, targets_of
 from ocinet.engine.model.link import Inside, Veth

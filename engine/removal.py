@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, failures
 from ocinet.base.names import did_you_mean
-from ocinet.engine import sysctl
 from ocinet.engine.detach import take_down_dead
+from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.network import rules_of
 from ocinet.engine.shared_steps import LOOPBACK_ROUTED
 
@@ -87,6 +87,6 @@ def _unroute_loopback(device: str) -> None:
 
 
 def _remove_bridge(device: str) -> None:
-    from ocinet.engine import bridge
+    from ocinet.engine.kernel import bridge
 
     bridge.remove_bridge(device)

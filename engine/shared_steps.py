@@ -8,8 +8,9 @@ nobody else uses it.
 from __future__ import annotations
 
 from ocinet.base.errors import OcinetError
-from ocinet.engine import ruleset, sysctl
+from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.link import LINK_GROUP
+from ocinet.engine.ruleset import nft
 from ocinet.engine.steps import OpenFirewall, Step, as_nft, ready_address
 
 TYPE_CHECKING = False
@@ -62,7 +63,7 @@ class MakeBridge(_DeviceStep):
         link = machine.kernel.link(self.device)
         if link and link.up and set(self.addresses) <= set(machine.kernel.addresses(link.ifindex)):
             return False
-        from ocinet.engine import bridge
+        from ocinet.engine.kernel import bridge
 
         return bridge.make_bridge(self.device, self.mac, self.mtu, self.addresses)
 
@@ -81,7 +82,7 @@ class RemoveBridge(_DeviceStep):
     def apply(self, machine: Machine) -> bool:
         """Remove it; False if it was not there or has ports."""
         del machine
-        from ocinet.engine import bridge
+        from ocinet.engine.kernel import bridge
 
         return bridge.remove_bridge(self.device)
 
@@ -157,7 +158,7 @@ class MakeTable(Step):
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
-        return (as_nft(ruleset.table_text() + ruleset.open_text(self.networks, self.ports)),)
+        return (as_nft(nft.table_text() + nft.open_text(self.networks, self.ports)),)
 
     def apply(self, machine: Machine) -> bool:
         """Make it; False if it is there."""
@@ -198,9 +199,9 @@ class AcceptForward(_DeviceStep):
 
     def describe(self) -> tuple[str, ...]:
         """Return the commands that do the same."""
-        chain = ruleset.DOCKER_USER if self.docker_user else "FORWARD"
-        isolation = ruleset.DOCKER_ISOLATION if self.docker_user else ""
-        return ruleset.forward_accept_commands(
+        chain = nft.DOCKER_USER if self.docker_user else "FORWARD"
+        isolation = nft.DOCKER_ISOLATION if self.docker_user else ""
+        return nft.forward_accept_commands(
             self.device, managed=self.managed, chain=chain, isolation=isolation
         )
 
@@ -245,7 +246,7 @@ class EnterNetwork(_DeviceStep):
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
-        return (as_nft(ruleset.open_text((self.rules,), ())),)
+        return (as_nft(nft.open_text((self.rules,), ())),)
 
     def apply(self, machine: Machine) -> bool:
         """Add the elements."""
@@ -263,7 +264,7 @@ class LeaveNetwork(_DeviceStep):
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
-        return (as_nft(ruleset.remove_network_text(self.rules)),)
+        return (as_nft(nft.remove_network_text(self.rules)),)
 
     def apply(self, machine: Machine) -> bool:
         """Delete the elements; missing ones are fine."""

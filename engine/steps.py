@@ -10,8 +10,8 @@ These are one container's own; what all share is made by `shared_steps`.
 from __future__ import annotations
 
 from ocinet.base.value import Value
-from ocinet.engine import ruleset
 from ocinet.engine.model.link import LINK_GROUP, Inside, Veth
+from ocinet.engine.ruleset import nft
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from ocinet.base.address import Interface
     from ocinet.base.clock import Process
-    from ocinet.engine.firewall import Firewall
-    from ocinet.engine.kernel import Kernel
+    from ocinet.engine.firewall.table import Firewall
+    from ocinet.engine.kernel.links import Kernel
+    from ocinet.engine.kernel.netns_names import NetnsNames
+    from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.link import Pair
     from ocinet.engine.model.network import NetworkRules
-    from ocinet.engine.netns_names import NetnsNames
-    from ocinet.engine.sandbox import Sandbox
 
 
 class Machine:
@@ -183,7 +183,7 @@ class OpenFirewall(Step):
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
-        text = ruleset.open_text(self.networks, self.ports)
+        text = nft.open_text(self.networks, self.ports)
         return (as_nft(text),) if text else ()
 
     def apply(self, machine: Machine) -> bool:
@@ -208,7 +208,7 @@ class CloseFirewall(Step):
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
-        return (as_nft(ruleset.close_text(self.ports)),)
+        return (as_nft(nft.close_text(self.ports)),)
 
     def apply(self, machine: Machine) -> bool:
         """Delete the elements; missing ones are fine."""

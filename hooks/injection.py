@@ -20,9 +20,9 @@ from ocinet.base.errors import OcinetError, RequestError, SystemFailure
 from ocinet.base.jsontext import dumps
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
+from ocinet.engine.kernel.sandbox import check_privilege
+from ocinet.engine.records.settings import load as load_settings
 from ocinet.engine.request import DEFAULT_REQUEST, PREFIX, SANDBOX, to_annotations
-from ocinet.engine.sandbox import check_privilege
-from ocinet.engine.settings import load as load_settings
 from ocinet.hooks.docker_files import NONE, DockerContainer, is_dockers, is_setkey
 from ocinet.hooks.edit import (
     BY_WRAPPER,
@@ -238,7 +238,7 @@ def _edit(config: Json, found: _Found, site: Site, *, up_hook: bool) -> tuple[Js
         config = _without_setkey(config, found)
         _check_hooks(config, request)
     if found.mode == "container":
-        from ocinet.engine.attachments import AttachmentStore
+        from ocinet.engine.records.attachments import AttachmentStore
 
         store = AttachmentStore(site.paths)
         path, annotations[SANDBOX] = locate(request.target, store.find, site.paths.netns)

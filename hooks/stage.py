@@ -34,10 +34,10 @@ from ocinet.base.events import EventLog
 from ocinet.base.names import check_network, did_you_mean
 from ocinet.base.paths import Paths, own_environment
 from ocinet.base.value import Value
+from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
+from ocinet.engine.records.settings import load as load_settings
 from ocinet.engine.request import DEFAULT_REQUEST, NET, OPTIONS, SANDBOX
-from ocinet.engine.sandbox import Sandbox
-from ocinet.engine.settings import load as load_settings
 from ocinet.hooks.device import DEVICE, devices_of, request_by_devices
 from ocinet.hooks.image import Origin, look_up
 from ocinet.hooks.state import find_bundle, has_private_sandbox, parse_state, read_input

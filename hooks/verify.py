@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ocinet.base.errors import OcinetError
 from ocinet.base.names import did_you_mean
 from ocinet.base.paths import VARIABLES, Paths
-from ocinet.engine.attachments import AttachmentStore
 from ocinet.engine.model.request import DEFAULT_NETWORK
-from ocinet.engine.networks import NetworkStore
+from ocinet.engine.records.attachments import AttachmentStore
+from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.request import SANDBOX, parse_annotations
 from ocinet.hooks import cdi, hooksd
 from ocinet.hooks.device import DEVICE, KIND

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.base.clock import Process
-    from ocinet.engine.sandbox import Sandbox
+    from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.hooks.docker_files import DockerContainer
     from ocinet.hooks.injection import Injected, Site
     from ocinet.hooks.runtime_call import RuntimeCall
@@ -253,7 +253,7 @@ def _process_of(pid_file: str) -> Process:
 
 
 def _open_sandbox(process: Process, injected: Injected) -> Sandbox:
-    from ocinet.engine.sandbox import Sandbox
+    from ocinet.engine.kernel.sandbox import Sandbox
 
     sandbox = Sandbox.open_process(process)
     if injected.sandbox in ("", sandbox.identity):

@@ -23,10 +23,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ocinet.base.address import Address, Subnet
-from ocinet.engine.firewall import Firewall
+from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.network import NetworkRules
-from ocinet.engine.ruleset import table_text
+from ocinet.engine.ruleset.nft import table_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ocinet.base.clock import Process
 from ocinet.base.errors import NotFoundError, SystemFailure
-from ocinet.engine.sandbox import Sandbox
+from ocinet.engine.kernel.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

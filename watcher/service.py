@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from ocinet.base.errors import BusyError, OcinetError, RequestError
 from ocinet.base.lock import Lock
-from ocinet.engine.sandbox import check_privilege
-from ocinet.engine.settings import load, socket_path
+from ocinet.engine.kernel.sandbox import check_privilege
+from ocinet.engine.records.settings import load, socket_path
 from ocinet.watcher import notify
 from ocinet.watcher.acts import Acts
 from ocinet.watcher.cgroups import Cgroups
@@ -42,7 +42,7 @@ _SETTLE_INTERVAL_S = 0.02
 _IN_PASSING_S = 2.0
 _STOP_S = 25.0  # an operation's own deadline is 20 s
 # What the first attach of a boot needs besides: it would come too late for an early one.
-_RARE = ("ocinet.engine.bridge", "ocinet.engine.command", "ocinet.engine.define")
+_RARE = ("ocinet.engine.kernel.bridge", "ocinet.engine.firewall.programs", "ocinet.engine.define")
 _POLICY = {
     "all": "every container with --net=none gets a network, unless it says ocinet.net=none",
     "labelled": "containers with --net=none and an ocinet.* label get a network",

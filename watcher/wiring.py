@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from ocinet.base.clock import Process, boot_id
 from ocinet.base.errors import NotFoundError
-from ocinet.engine.attachments import AttachmentStore
 from ocinet.engine.engine import Engine
+from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import ATTACHED, Container
 from ocinet.engine.model.request import DEFAULT_NETWORK
-from ocinet.engine.sandbox import Sandbox
+from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.watcher.cgroups import Life, is_listed
 
 if TYPE_CHECKING:

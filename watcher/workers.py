@@ -13,7 +13,7 @@ from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ocinet.engine.sandbox import StrandedError
+from ocinet.engine.kernel.sandbox import StrandedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

@@ -8,7 +8,7 @@ import pytest
 
 from lab import Unreachable
 from lab.machine import LAB_V4
-from ocinet.engine.claim import file_of
+from ocinet.engine.records.port_claim import file_of
 from topology import (
     EVERY,
     HOST_SERVICE,

@@ -9,7 +9,7 @@ import pytest
 
 from lab import CommandFailed
 from ocinet.base.paths import Paths
-from ocinet.engine.attachments import AttachmentStore
+from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.request import parse_annotations
 from ocinet.hooks.bundle import add, remove
 from ocinet.hooks.registration import resolve

@@ -13,11 +13,11 @@ from ocinet.base.address import Address, Subnet
 from ocinet.base.clock import Deadline, Process, boot_id, now
 from ocinet.base.paths import Paths
 from ocinet.engine.engine import DEFAULT_TIMEOUT_S, Engine
+from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
 from ocinet.engine.parts import make_parts
-from ocinet.engine.sandbox import Sandbox
 from ocinet.ipam.pool import Pool
 
 if TYPE_CHECKING:

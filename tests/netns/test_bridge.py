@@ -13,10 +13,10 @@ from namespaces import Sleeper, addresses_json, in_namespaces, ip_json, link_jso
 from ocinet.base.address import Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, KernelError, NotFoundError, RequestError
-from ocinet.engine import bridge
-from ocinet.engine.kernel import Kernel
+from ocinet.engine.kernel import bridge
+from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.sandbox import Sandbox, entered
 from ocinet.engine.model.link import LINK_GROUP, Inside, Veth
-from ocinet.engine.sandbox import Sandbox, entered
 
 MAC = "02:00:00:0c:1e:01"
 ADDRESSES = (Interface.parse("10.9.0.1/24"), Interface.parse("fd00:9::1/64"))

@@ -7,7 +7,7 @@ import time
 
 from namespaces import in_namespaces
 from ocinet.cli.bundle import empty_sandbox
-from ocinet.engine.kernel import Kernel
+from ocinet.engine.kernel.links import Kernel
 
 
 @in_namespaces

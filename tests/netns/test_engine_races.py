@@ -28,10 +28,10 @@ from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, System
 from ocinet.base.lock import Lock
 from ocinet.engine.engine import Engine
 from ocinet.engine.gc import collect
+from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.request import Publish, Request
-from ocinet.engine.networks import NetworkStore
 from ocinet.engine.parts import make_parts
-from ocinet.engine.sandbox import Sandbox
+from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.shared_steps import MakeTable
 from ocinet.engine.steps import AddVeth, ConfigureInside, ForgetFlows, OpenFirewall, Step
 

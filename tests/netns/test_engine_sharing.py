@@ -12,9 +12,9 @@ import pytest
 from namespaces import Sleeper, in_namespaces, ip_json, run
 from netns.kit import PATHS, Address, Deadline, Host, eth0, lan, on, ping, records, snapshot, tcp
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
+from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
 from ocinet.engine.model.request import Publish, Request
-from ocinet.engine.sandbox import Sandbox
 from ocinet.ipam.reservation import Reservation, ReservationStore
 
 PORT = tcp(8080)

@@ -16,11 +16,12 @@ from firewall_world import sh
 from namespaces import in_namespaces
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, NotFoundError, SystemFailure
-from ocinet.engine import command, ruleset
-from ocinet.engine.firewall import Firewall, explain_forward_drop
+from ocinet.engine.firewall import programs
+from ocinet.engine.firewall.table import Firewall, explain_forward_drop
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.network import NetworkRules
 from ocinet.engine.model.observed import FirewallState
+from ocinet.engine.ruleset import nft
 
 LAN = NetworkRules("ocinet0", (Subnet.parse("10.9.0.0/24"), Subnet.parse("fd00:9::/64")))
 VAULT = NetworkRules("ocbr-0a1b2c3d", (Subnet.parse("10.8.0.0/24"),), internal=True)
@@ -124,7 +125,7 @@ def test_open_is_what_the_text_of_a_plan_does(seed: int) -> None:
     networks = tuple(_any_network(number, dice) for number in range(1, 20))
     ports = tuple({(port.protocol, port.host_address, port.host_port): port
                    for port in (_any_port(dice) for _ in range(60))}.values())  # fmt: skip
-    sh("nft", "-f", "-", given=ruleset.table_text() + ruleset.open_text(networks, ports))
+    sh("nft", "-f", "-", given=nft.table_text() + nft.open_text(networks, ports))
     shown = ruleset_json()
     with Firewall() as firewall:
         firewall.remove_table()
@@ -135,12 +136,12 @@ def test_open_is_what_the_text_of_a_plan_does(seed: int) -> None:
         encoded = ruleset_json()
         firewall.rebuild(networks, ports)
         assert ruleset_json() == shown
-        sh("nft", "-f", "-", given=ruleset.close_text(ports[:30]))
+        sh("nft", "-f", "-", given=nft.close_text(ports[:30]))
         assert ruleset_json() == encoded
         firewall.remove_network(networks[0])
         encoded = ruleset_json()
         firewall.rebuild(networks, ports[30:])
-        sh("nft", "-f", "-", given=ruleset.remove_network_text(networks[0]))
+        sh("nft", "-f", "-", given=nft.remove_network_text(networks[0]))
         assert ruleset_json() == encoded
 
 
@@ -214,11 +215,11 @@ def test_open_without_a_table_makes_it() -> None:
         sh("nft", "flush", "ruleset")
         assert firewall.open((LAN,), (WEB,))
         assert elements("publish4") == ["tcp . 8080 : 10.9.0.2 . 80"]
-        assert _rules() == ruleset.table_text().count("\n\t\t") - _lines_that_are_no_rules()
+        assert _rules() == nft.table_text().count("\n\t\t") - _lines_that_are_no_rules()
 
 
 def _lines_that_are_no_rules() -> int:
-    lines = [line.strip() for line in ruleset.table_text().splitlines() if line.startswith("\t\t")]
+    lines = [line.strip() for line in nft.table_text().splitlines() if line.startswith("\t\t")]
     return sum(line.startswith(("#", "type ", "flags ")) for line in lines)
 
 
@@ -237,7 +238,7 @@ def test_open_in_a_table_of_another_version_names_what_is_missing() -> None:
     """A table that lacks a set is not filled up, for what else may differ?"""
     sh("nft", "-f", "-", given="table inet ocinet { set bridges { type ifname; }; }")
     with (
-        mock.patch.object(command, "_PLACES", ()),  # not even tried
+        mock.patch.object(programs, "_PLACES", ()),  # not even tried
         Firewall() as firewall,
         pytest.raises(SystemFailure, match="it has no same"),
     ):
@@ -325,7 +326,7 @@ def test_make_table_works_with_an_empty_environment() -> None:
 @in_namespaces
 def test_make_table_without_nft_says_what_to_install() -> None:
     """The error names the package."""
-    with mock.patch.object(command, "_PLACES", ("/nowhere",)), Firewall() as firewall:
+    with mock.patch.object(programs, "_PLACES", ("/nowhere",)), Firewall() as firewall:
         with pytest.raises(NotFoundError, match="apt-get install nftables"):
             firewall.make_table()
         with pytest.raises(NotFoundError):
@@ -336,13 +337,13 @@ def test_make_table_without_nft_says_what_to_install() -> None:
 def test_every_text_is_accepted_by_nft() -> None:
     """What a plan shows can be given to `nft -c -f -`."""
     with Firewall() as firewall:
-        sh("nft", "-c", "-f", "-", given=ruleset.table_text())
-        sh("nft", "-c", "-f", "-", given=ruleset.rebuild_text((LAN, VAULT), (WEB, WEB6, DNS)))
+        sh("nft", "-c", "-f", "-", given=nft.table_text())
+        sh("nft", "-c", "-f", "-", given=nft.rebuild_text((LAN, VAULT), (WEB, WEB6, DNS)))
         firewall.make_table()
-        sh("nft", "-c", "-f", "-", given=ruleset.open_text((LAN, VAULT), (WEB, WEB6, DNS)))
+        sh("nft", "-c", "-f", "-", given=nft.open_text((LAN, VAULT), (WEB, WEB6, DNS)))
         firewall.open((LAN, VAULT), (WEB, WEB6, DNS))
-        sh("nft", "-c", "-f", "-", given=ruleset.close_text((WEB, WEB6, DNS)))
-        sh("nft", "-c", "-f", "-", given=ruleset.remove_network_text(VAULT))
+        sh("nft", "-c", "-f", "-", given=nft.close_text((WEB, WEB6, DNS)))
+        sh("nft", "-c", "-f", "-", given=nft.remove_network_text(VAULT))
 
 
 @in_namespaces

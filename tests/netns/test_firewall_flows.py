@@ -10,8 +10,8 @@ import pytest
 from firewall_world import EVERY, HOST, World, address, network_rules, sh
 from namespaces import in_namespaces
 from ocinet.base.address import Address
-from ocinet.engine import conntrack, nfnl
-from ocinet.engine.firewall import Firewall
+from ocinet.engine.firewall import conntrack, nfnetlink
+from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.model.endpoint import PortRule
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _flush(firewall: Firewall, port: PortRule) -> None:
 
 
 def _flush_listed(firewall: Firewall, port: PortRule) -> None:
-    with nfnl.NetfilterSocket() as netfilter:
+    with nfnetlink.NetfilterSocket() as netfilter:
         conntrack.flush_udp_listed(
             netfilter, port.address.family, port.host_address, port.host_port
         )

@@ -7,8 +7,9 @@ import pytest
 from firewall_world import ADOPTED, EVERY, HOST, NEIGHBOUR, OTHER, World, address, sh
 from namespaces import in_namespaces
 from ocinet.base.errors import SystemFailure
-from ocinet.engine import command, ruleset
-from ocinet.engine.firewall import Firewall
+from ocinet.engine.firewall import programs
+from ocinet.engine.firewall.table import Firewall
+from ocinet.engine.ruleset import nft
 
 _DOCKER = """\
 *filter
@@ -180,7 +181,7 @@ def test_rules_have_the_text_that_a_plan_shows() -> None:
             firewall.add_forward_accept("ocinet0", managed=managed)
             applied = sh("iptables-nft", "-S")
             firewall.remove_forward_accept("ocinet0")
-        for line in ruleset.forward_accept_commands("ocinet0", managed=managed):
+        for line in nft.forward_accept_commands("ocinet0", managed=managed):
             sh("sh", "-c", line)
         assert sh("iptables-nft", "-S") == applied
         sh("iptables-nft", "-F")
@@ -188,7 +189,7 @@ def test_rules_have_the_text_that_a_plan_shows() -> None:
 
 @in_namespaces
 def test_failing_iptables_is_told_with_its_own_words() -> None:
-    """A command that fails is told with what it said, on one line and not at any length."""
+    """A programs that fails is told with what it said, on one line and not at any length."""
     with pytest.raises(SystemFailure, match=r"iptables-nft failed: .*NOTHING") as failed:
-        command.run((command.find("iptables", "iptables-nft"), "-S", "NOTHING"))
+        programs.run((programs.find("iptables", "iptables-nft"), "-S", "NOTHING"))
     assert "\n" not in str(failed.value)

@@ -22,7 +22,7 @@ from firewall_world import (
     sh,
 )
 from namespaces import in_namespaces
-from ocinet.engine.ruleset import table_text
+from ocinet.engine.ruleset.nft import table_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,11 +19,12 @@ from namespaces import Sleeper, addresses_json, in_namespaces, ip_json, link_jso
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import KernelError
-from ocinet.engine.kernel import Kernel
+from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.sandbox import Sandbox, entered
 from ocinet.engine.model.link import Inside, Pair, Veth
 from ocinet.engine.model.request import Route
-from ocinet.engine.netlink import NETLINK_ROUTE, Answer, NetlinkSocket, Refusal
-from ocinet.engine.sandbox import Sandbox, entered
+from ocinet.engine.netlink.framing import Answer, Refusal
+from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,11 +15,12 @@ from namespaces import Sleeper, addresses_json, in_namespaces, ip_json, link_jso
 from ocinet.base.address import Interface
 from ocinet.base.clock import Process
 from ocinet.base.errors import KernelError, SystemFailure
-from ocinet.engine.kernel import Kernel
+from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.rtnetlink import RTM_SETLINK
+from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.link import LINK_GROUP, Inside, Link, Veth
-from ocinet.engine.netlink import NETLINK_ROUTE, Answer, NetlinkSocket, Refusal
-from ocinet.engine.rtnl import RTM_SETLINK
-from ocinet.engine.sandbox import Sandbox
+from ocinet.engine.netlink.framing import Answer, Refusal
+from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

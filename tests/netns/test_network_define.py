@@ -11,7 +11,7 @@ from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.paths import Paths
 from ocinet.engine.define import NetworkOptions, create
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.networks import NetworkStore
+from ocinet.engine.records.networks import NetworkStore
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from ocinet.base.clock import Deadline
 from ocinet.base.errors import ExhaustedError
 from ocinet.base.paths import Paths
 from ocinet.engine.model.request import Publish
-from ocinet.engine.ports import PortClaims
+from ocinet.engine.records.port_claims import PortClaims
 
 
 def narrow() -> PortClaims:

@@ -11,9 +11,9 @@ import pytest
 from namespaces import in_namespaces, run
 from netns.segment import MAC, inside, make_bridge, neighbour
 from ocinet.base.address import Address
-from ocinet.engine.kernel import Kernel
+from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.probe import NEAR, Segment, open_filtered
 from ocinet.engine.model.link import Link
-from ocinet.engine.probe import NEAR, Segment, open_filtered
 
 V4, V6 = Address.parse("10.1.0.2"), Address.parse("fd00:1::2")
 FREE_V4, FREE_V6 = Address.parse("10.1.0.3"), Address.parse("fd00:1::3")

@@ -14,8 +14,8 @@ import pytest
 from namespaces import Sleeper, in_namespaces, ip_json, run
 from ocinet.base.clock import Process
 from ocinet.base.errors import NotFoundError, RequestError, SystemFailure
-from ocinet.engine import sandbox as module
-from ocinet.engine.sandbox import Sandbox, StrandedError, check_privilege, entered
+from ocinet.engine.kernel import sandbox as module
+from ocinet.engine.kernel.sandbox import Sandbox, StrandedError, check_privilege, entered
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import pytest
 
 from namespaces import in_namespaces, run
 from ocinet.base.errors import SystemFailure
-from ocinet.engine import sysctl
+from ocinet.engine.kernel import sysctl
 
 KEY = "net/ipv4/ip_forward"
 

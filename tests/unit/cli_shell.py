@@ -14,19 +14,19 @@ from ocinet.base.events import EventLog
 from ocinet.base.paths import Paths
 from ocinet.cli.console import Console, Streams
 from ocinet.cli.main import main
-from ocinet.engine.attachments import AttachmentStore
 from ocinet.engine.define import Device
-from ocinet.engine.firewall import Firewall
+from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.gc import Finding
+from ocinet.engine.kernel.netns_names import NetnsNames
 from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.model.endpoint import Endpoint, PortRule
 from ocinet.engine.model.link import InsideLink
 from ocinet.engine.model.request import Route
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.netns_names import NetnsNames
-from ocinet.engine.networks import NetworkStore
 from ocinet.engine.parts import Parts
-from ocinet.engine.ports import PortClaims
+from ocinet.engine.records.attachments import AttachmentStore
+from ocinet.engine.records.networks import NetworkStore
+from ocinet.engine.records.port_claims import PortClaims
 from ocinet.engine.steps import Step
 from ocinet.ipam.lease import Holder, Lease
 from ocinet.ipam.store import AddressStore
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocinet.engine.engine import Engine
-    from ocinet.engine.kernel import Kernel
+    from ocinet.engine.kernel.links import Kernel
+    from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.link import Link
     from ocinet.engine.model.request import Publish, Request
-    from ocinet.engine.sandbox import Sandbox
 
 WEB_ID = "6f2a" + "0" * 60
 DB_ID = "77b1" + "0" * 60

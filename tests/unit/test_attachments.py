@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ocinet.base.address import Address
 from ocinet.base.paths import Paths
-from ocinet.engine.attachments import AttachmentStore, encode
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.records.attachments import AttachmentStore, encode
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -341,7 +341,7 @@ def test_import_of_the_store_costs_nothing_but_ours() -> None:
     site = os.path.dirname(os.path.dirname(os.path.dirname(clock.__spec__.origin or "")))
     code = (
         "import sys; sys.path.append(sys.argv[1]); before = set(sys.modules);"
-        "import ocinet.ipam.store, ocinet.engine.ports, ocinet.base.events;"
+        "import ocinet.ipam.store, ocinet.engine.records.port_claims, ocinet.base.events;"
         "print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run(

@@ -14,9 +14,9 @@ from ocinet.base.address import Address
 from ocinet.base.clock import Process
 from ocinet.base.errors import SystemFailure
 from ocinet.cli.output import spell_ports
+from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container, Member
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
-from ocinet.engine.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Generator

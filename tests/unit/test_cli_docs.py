@@ -96,7 +96,7 @@ def test_settings_page_example_can_be_read() -> None:
     """The example is a legal file with every key."""
     import tomllib
 
-    from ocinet.engine.settings import _convert
+    from ocinet.engine.records.settings import _convert
 
     text = read("docs/settings.md").partition("```toml\n")[2].partition("```")[0]
     assert tuple(_convert(tomllib.loads(text), "the page")) == Settings._fields

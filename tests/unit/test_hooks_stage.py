@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ocinet.base.errors import OcinetError
-    from ocinet.engine.sandbox import Sandbox
+    from ocinet.engine.kernel.sandbox import Sandbox
 
 DEFAULT = Request("bridge", "", (EndpointRequest("bridge"),))
 CONTAINER = "5dfbece984106079ceb608107bde95755f4785ac0591a6502890a2386c1f3981"

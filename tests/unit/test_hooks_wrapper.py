@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ocinet.base.errors import OcinetError
-    from ocinet.engine.sandbox import Sandbox
+    from ocinet.engine.kernel.sandbox import Sandbox
 
 Json = dict[str, Any]
 ID = "15d51a24213dd17a4651a445a2520bcabe37ad1ef1d34fc015b99053110a7dc1"

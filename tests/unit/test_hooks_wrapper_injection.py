@@ -14,8 +14,8 @@ import pytest
 from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.events import EventLog
 from ocinet.base.paths import Paths
-from ocinet.engine.attachments import AttachmentStore
 from ocinet.engine.model.attachment import Attachment, Container
+from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.request import parse_annotations
 from ocinet.hooks.docker_files import DockerContainer
 from ocinet.hooks.edit import BY_HAND, apply

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocinet.base.errors import KernelError, SystemFailure
-from ocinet.engine import netlink
-from ocinet.engine.netlink import NETLINK_ROUTE, Answer, NetlinkSocket, Refusal
+from ocinet.engine.netlink import framing
+from ocinet.engine.netlink.framing import Answer, Refusal
+from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def ack(sequence: int = 1, code: int = 0, text: str = "", *, capped: bool = True
     flags = CAPPED if capped else 0
     if text:
         flags |= ACK_TLVS
-        body += netlink.attribute(1, text.encode() + b"\0")
+        body += framing.attribute(1, text.encode() + b"\0")
     return answer(2, body, sequence=sequence, flags=flags)
 
 
@@ -157,9 +158,9 @@ def test_look_up_with_an_answer_missing_fails(scripted: Scripted) -> None:
 
 def test_last_ack_is_the_only_one() -> None:
     """The other messages are as they were, but for that flag."""
-    one, two = (netlink.message(16, netlink.NLM_F_ACK | 0x400, n, b"data") for n in (1, 2))
-    assert netlink.with_last_ack([one, two]) == netlink.message(16, 0x400, 1, b"data") + two
-    assert netlink.with_last_ack([two]) == two
+    one, two = (framing.message(16, framing.NLM_F_ACK | 0x400, n, b"data") for n in (1, 2))
+    assert framing.with_last_ack([one, two]) == framing.message(16, 0x400, 1, b"data") + two
+    assert framing.with_last_ack([two]) == two
 
 
 def test_request_missing_ack_fails_and_does_not_hang(scripted: Scripted) -> None:
@@ -305,26 +306,26 @@ def test_socket_unknown_protocol_is_refused() -> None:
 def test_attribute_length_that_would_wrap_is_refused(size: int, fits: bool) -> None:
     """A 16-bit length that wraps smuggles attributes in (CVE-2021-43784)."""
     if fits:
-        raw = netlink.attribute(3, bytes(size))
+        raw = framing.attribute(3, bytes(size))
         assert raw[:2] == b"\xff\xff"
         assert len(raw) % 4 == 0
     else:
         with pytest.raises(SystemFailure, match="too long"):
-            netlink.attribute(3, bytes(size))
+            framing.attribute(3, bytes(size))
 
 
 @given(st.dictionaries(st.integers(0, 0x3FFF), st.binary(max_size=40), max_size=8), st.booleans())
 def test_attributes_any_reads_back(wanted: dict[int, bytes], nested: bool) -> None:
     """What was encoded is found, flag bits aside."""
-    flag = netlink.NLA_F_NESTED if nested else 0
-    raw = b"".join(netlink.attribute(kind | flag, value) for kind, value in wanted.items())
-    assert netlink.attributes(b"head" + raw, 4) == wanted
+    flag = framing.NLA_F_NESTED if nested else 0
+    raw = b"".join(framing.attribute(kind | flag, value) for kind, value in wanted.items())
+    assert framing.attributes(b"head" + raw, 4) == wanted
 
 
 @given(st.binary(max_size=200))
 def test_attributes_any_bytes_end(raw: bytes) -> None:
     """No length, zero among them, makes it read for ever or beyond the end."""
-    for value in netlink.attributes(raw).values():
+    for value in framing.attributes(raw).values():
         assert value in raw
 
 
@@ -332,16 +333,16 @@ def test_attributes_any_bytes_end(raw: bytes) -> None:
 def test_split_any_messages_read_back(wanted: list[tuple[int, bytes]]) -> None:
     """Messages are padded to 4 bytes, and their bodies are not."""
     raw = b"".join(answer(kind, body) for kind, body in wanted)
-    assert [(one.kind, one.body) for one in netlink.split(raw)] == wanted
+    assert [(one.kind, one.body) for one in framing.split(raw)] == wanted
 
 
 @given(st.binary(max_size=200))
 def test_split_and_refusal_any_bytes_end(raw: bytes) -> None:
     """What the kernel would never send is refused, not believed."""
     try:
-        found = netlink.split(raw)
+        found = framing.split(raw)
     except SystemFailure:
         return
     for one in found:
-        refused = netlink.refusal(one)
+        refused = framing.refusal(one)
         assert refused is None or refused.errno > 0

@@ -32,7 +32,7 @@ from ocinet.engine.define import (
 )
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.networks import NetworkStore, decode, encode
+from ocinet.engine.records.networks import NetworkStore, decode, encode
 from ocinet.ipam.pool import Pool, Range
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pyroute2.netlink.nfnetlink.nftsocket import nft_set_elem_list_msg
 
 from ocinet.base.address import Address, Subnet
-from ocinet.engine import nfnl
-from ocinet.engine.elements import network_elements, port_element, port_elements
+from ocinet.engine.firewall import nfnetlink
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.network import NetworkRules
-from ocinet.engine.netlink import Answer, Refusal, attribute
+from ocinet.engine.netlink.framing import Answer, Refusal, attribute
+from ocinet.engine.ruleset.elements import network_elements, port_element, port_elements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def _messages(encoded: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         encoded = encoded[length:]
 
 
-def _decoded(batch: nfnl.Batch) -> list[tuple[str, list[dict[str, Any]]]]:
+def _decoded(batch: nfnetlink.Batch) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return the set and the elements of each message, as pyroute2 reads them."""
     found = []
     for kind, _flags, _sequence, data in _messages(batch.encode()):
@@ -85,7 +85,7 @@ def port_rules(draw: st.DrawFn) -> PortRule:
 @given(port_rules(), st.booleans())
 def test_port_is_decoded_by_pyroute2_as_meant(port: PortRule, exclusive: bool) -> None:
     """Protocol, addresses and ports come out as they went in, each padded to 4 bytes."""
-    batch = nfnl.Batch("ocinet")
+    batch = nfnetlink.Batch("ocinet")
     batch.add((port_element(port),), exclusive=exclusive)
     [(name, [element])] = _decoded(batch)
     assert name == f"publish{port.address.family}" + ("_at" if port.host_address else "")
@@ -101,7 +101,7 @@ def test_port_is_decoded_by_pyroute2_as_meant(port: PortRule, exclusive: bool) -
 @given(port_rules())
 def test_deleted_port_is_named_by_its_key_alone(port: PortRule) -> None:
     """The kernel takes an element to delete without its data."""
-    batch = nfnl.Batch("ocinet")
+    batch = nfnetlink.Batch("ocinet")
     batch.delete((port_element(port),))
     [(_name, [element])] = _decoded(batch)
     assert list(element) == ["NFTA_SET_ELEM_KEY"]
@@ -122,7 +122,7 @@ def test_subnet_is_decoded_by_pyroute2_from_end_to_end(subnet: Subnet) -> None:
     """An interval set gets a start and an element after the end, a concatenation both ends."""
     network = ipaddress.ip_network(str(subnet))
     device = b"ocinet0".ljust(16, b"\0")
-    batch = nfnl.Batch("ocinet")
+    batch = nfnetlink.Batch("ocinet")
     batch.add(network_elements(NetworkRules("ocinet0", (subnet,))))
     sets = dict(_decoded(batch))
     [home] = sets[f"home{subnet.family}"]
@@ -142,7 +142,7 @@ def test_subnet_is_decoded_by_pyroute2_from_end_to_end(subnet: Subnet) -> None:
 @given(st.lists(port_rules(), min_size=1, max_size=30))
 def test_batch_begins_and_ends_and_asks_for_one_ack(ports: list[PortRule]) -> None:
     """A transaction is framed for nftables, and only its last change is acknowledged."""
-    batch = nfnl.Batch("ocinet")
+    batch = nfnetlink.Batch("ocinet")
     batch.add(map(port_element, ports))
     messages = list(_messages(batch.encode()))
     assert [messages[0][0], messages[-1][0]] == [16, 17]
@@ -156,7 +156,7 @@ def test_batch_of_many_ports_is_cut_where_a_length_ends() -> None:
     """A list's length has 16 bits: the longest elements fit, and none is lost."""
     address = Address.parse("fd00::2")
     ports = [PortRule("tcp", address, number, address, number) for number in range(1, 3000)]
-    batch = nfnl.Batch("ocinet")
+    batch = nfnetlink.Batch("ocinet")
     batch.add(map(port_element, ports))
     keys = [_value(element, "KEY") for _, listed in _decoded(batch) for element in listed]
     assert len(set(keys)) == 2999
@@ -170,7 +170,7 @@ def test_row_of_ports_is_encoded_as_its_ports_are(port: PortRule, count: int) ->
         port.replace(host_port=min(port.host_port, 65000) + one, port=min(port.port, 65000) + one)
         for one in range(count)
     ]
-    single, joined = nfnl.Batch("ocinet"), nfnl.Batch("ocinet")
+    single, joined = nfnetlink.Batch("ocinet"), nfnetlink.Batch("ocinet")
     for batch, elements in (
         (single, tuple(map(port_element, ports))),
         (joined, port_elements(ports)),
@@ -185,7 +185,7 @@ def test_row_of_ports_is_encoded_as_its_ports_are(port: PortRule, count: int) ->
 
 def test_batch_of_nothing_is_false() -> None:
     """An attach without networks and ports sends nothing."""
-    batch = nfnl.Batch("ocinet")
+    batch = nfnetlink.Batch("ocinet")
     batch.add(())
     assert not batch
 
@@ -193,14 +193,14 @@ def test_batch_of_nothing_is_false() -> None:
 def test_element_given_twice_goes_in_once() -> None:
     """Two networks on one bridge do not enter it twice."""
     rules = NetworkRules("ocinet0", ())
-    batch = nfnl.Batch("ocinet")
+    batch = nfnetlink.Batch("ocinet")
     batch.add((*network_elements(rules), *network_elements(rules)))
     assert [len(listed) for _, listed in _decoded(batch)] == [1, 1, 1]
 
 
 def test_refused_set_is_that_of_the_message() -> None:
     """A refusal leads to the set that its message was for, and to none outside of the batch."""
-    batch = nfnl.Batch("ocinet")
+    batch = nfnetlink.Batch("ocinet")
     batch.add(network_elements(NetworkRules("ocinet0", ())))
     batch.delete_table()
     names = [batch.refused_set(Refusal(sequence, 2, "")) for sequence in range(6)]
@@ -214,7 +214,7 @@ def _chain(hook: int, policy: int, kind: bytes = b"filter\0") -> bytes:
     hooks = attribute(1, struct.pack(">I", hook)) + attribute(2, struct.pack(">I", 0))
     return (
         b"\x02\0\0\0" + attribute(1, b"filter\0") + attribute(3, b"FORWARD\0")
-        + nfnl.nested(4, hooks) + attribute(5, struct.pack(">I", policy)) + attribute(7, kind)
+        + nfnetlink.nested(4, hooks) + attribute(5, struct.pack(">I", policy)) + attribute(7, kind)
     )  # fmt: skip
 
 
@@ -232,7 +232,7 @@ def test_chain_drops_what_is_forwarded_only_with_hook_policy_and_family(
     body: bytes, *, drops: bool
 ) -> None:
     """Hook forward, policy drop, type filter, of an IP family: all of it is needed."""
-    chain = nfnl.decode_chain(body)
+    chain = nfnetlink.decode_chain(body)
     assert chain.forward_drop is drops
     assert (chain.table, chain.name) == ("filter", "FORWARD")
 
@@ -240,14 +240,17 @@ def test_chain_drops_what_is_forwarded_only_with_hook_policy_and_family(
 def test_chain_without_a_hook_drops_nothing() -> None:
     """A chain that is only jumped to has no policy."""
     body = b"\x02\0\0\0" + attribute(1, b"filter\0") + attribute(3, b"DOCKER-USER\0")
-    assert str(nfnl.decode_chain(body)) == "ip filter DOCKER-USER"
-    assert not nfnl.decode_chain(body).forward_drop
+    assert str(nfnetlink.decode_chain(body)) == "ip filter DOCKER-USER"
+    assert not nfnetlink.decode_chain(body).forward_drop
 
 
 @given(port_rules())
 def test_answer_for_an_element_tells_where_it_leads(port: PortRule) -> None:
     """What is encoded as an element's data is read back as address and port."""
-    batch = nfnl.Batch("ocinet")
+    batch = nfnetlink.Batch("ocinet")
     batch.add((port_element(port),))
     [body] = [data[16:] for kind, _, _, data in _messages(batch.encode()) if kind == _NEWSETELEM]
-    assert nfnl.decode_element_data(Answer(_NEWSETELEM, 1, 0, body)) == (port.address, port.port)
+    assert nfnetlink.decode_element_data(Answer(_NEWSETELEM, 1, 0, body)) == (
+        port.address,
+        port.port,
+    )

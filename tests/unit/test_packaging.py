@@ -14,7 +14,7 @@ from ocinet.base.files import Directory
 from ocinet.base.paths import Paths
 from ocinet.cli.commands import Entry, resolve
 from ocinet.cli.parser import Parser
-from ocinet.engine.sandbox import _CAPABILITIES
+from ocinet.engine.kernel.sandbox import _CAPABILITIES
 from ocinet.watcher import service
 
 PACKAGING = Path(__file__).parents[2] / "packaging"

@@ -22,11 +22,16 @@ from ocinet.base.errors import (
 )
 from ocinet.base.lock import Lock
 from ocinet.base.paths import Paths
-from ocinet.engine.claim import PortClaim, file_of
-from ocinet.engine.free_port import candidates, ephemeral_range, parse_ranges, reserved_ports
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.request import Publish
-from ocinet.engine.ports import PortClaims
+from ocinet.engine.records.free_port import (
+    candidates,
+    ephemeral_range,
+    parse_ranges,
+    reserved_ports,
+)
+from ocinet.engine.records.port_claim import PortClaim, file_of
+from ocinet.engine.records.port_claims import PortClaims
 
 if TYPE_CHECKING:
     from pathlib import Path

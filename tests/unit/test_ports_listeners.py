@@ -9,7 +9,7 @@ import pytest
 
 from ocinet.base.address import Address
 from ocinet.base.errors import KernelError
-from ocinet.engine.listeners import Listener, listed_in_proc, listeners, owner_of
+from ocinet.engine.kernel.listeners import Listener, listed_in_proc, listeners, owner_of
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocinet.base.address import Address
+from ocinet.engine.kernel.probe import FAR, NEAR, claimed, patience, question
 from ocinet.engine.model.link import Link
-from ocinet.engine.probe import FAR, NEAR, claimed, patience, question
 
 OURS = bytes.fromhex("0242aabbcc01")
 THEIRS = bytes.fromhex("0242ac110005")

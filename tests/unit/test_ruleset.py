@@ -12,9 +12,9 @@ import pytest
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
-from ocinet.engine import elements, ruleset
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.network import NetworkRules
+from ocinet.engine.ruleset import elements, nft
 
 _GOLDEN = Path(__file__).with_name("golden")
 
@@ -43,15 +43,15 @@ PORTS = (
 )
 
 SCENARIOS = {
-    "table": ruleset.table_text(),
-    "one_network": ruleset.open_text((LAN,), ()),
-    "dual_stack_internal": ruleset.open_text((VAULT,), ()),
-    "adopted_bridge": ruleset.open_text((ADOPTED,), ()),
-    "every_kind_of_port": ruleset.open_text((), PORTS),
-    "attach_with_ports": ruleset.open_text((LAN, VAULT), PORTS[:2]),
-    "close_ports": ruleset.close_text(PORTS),
-    "remove_network": ruleset.remove_network_text(VAULT),
-    "rebuild": ruleset.rebuild_text((LAN,), PORTS[:1]),
+    "table": nft.table_text(),
+    "one_network": nft.open_text((LAN,), ()),
+    "dual_stack_internal": nft.open_text((VAULT,), ()),
+    "adopted_bridge": nft.open_text((ADOPTED,), ()),
+    "every_kind_of_port": nft.open_text((), PORTS),
+    "attach_with_ports": nft.open_text((LAN, VAULT), PORTS[:2]),
+    "close_ports": nft.close_text(PORTS),
+    "remove_network": nft.remove_network_text(VAULT),
+    "rebuild": nft.rebuild_text((LAN,), PORTS[:1]),
 }
 
 
@@ -71,17 +71,17 @@ def test_golden_files_have_a_scenario_each() -> None:
 
 def test_open_text_of_nothing_is_empty() -> None:
     """An attach that needs no element shows no command."""
-    assert ruleset.open_text((), ()) == ""
+    assert nft.open_text((), ()) == ""
 
 
 def test_open_text_names_a_network_once_however_often_it_is_given() -> None:
     """Two endpoints on one network enter it once."""
-    assert ruleset.open_text((LAN, LAN), ()) == ruleset.open_text((LAN,), ())
+    assert nft.open_text((LAN, LAN), ()) == nft.open_text((LAN,), ())
 
 
 def test_text_of_the_table_has_every_set_that_the_chains_look_into() -> None:
     """Each `@name` in a rule is declared, and each set that is declared is looked into."""
-    text = ruleset.table_text()
+    text = nft.table_text()
     used = {word[1:] for word in text.split() if word.startswith("@") and "," not in word}
     assert used == {kind.name for kind in elements.SETS}
 
@@ -90,7 +90,7 @@ def test_text_of_the_table_has_every_set_that_the_chains_look_into() -> None:
 def test_open_text_with_a_device_that_nft_can_not_say_is_refused(device: str) -> None:
     """A bridge's name can't end the string that it stands in, nor become a pattern."""
     with pytest.raises(RequestError, match="can't be written"):
-        ruleset.open_text((LAN.replace(device=device),), ())
+        nft.open_text((LAN.replace(device=device),), ())
 
 
 def test_removal_of_a_network_names_all_that_any_of_its_options_entered() -> None:
@@ -104,7 +104,7 @@ def test_removal_of_a_network_names_all_that_any_of_its_options_entered() -> Non
 
 def test_forward_accept_of_a_managed_bridge_passes_both_directions() -> None:
     """The commands put the rules at the top of Docker's chain, in this order."""
-    assert ruleset.forward_accept_commands("ocinet0", managed=True, chain="DOCKER-USER") == (
+    assert nft.forward_accept_commands("ocinet0", managed=True, chain="DOCKER-USER") == (
         "iptables -I DOCKER-USER -i ocinet0 -m comment --comment ocinet:ocinet0 -j ACCEPT",
         "iptables -I DOCKER-USER -o ocinet0 -m comment --comment ocinet:ocinet0 -j ACCEPT",
     )
@@ -112,19 +112,19 @@ def test_forward_accept_of_a_managed_bridge_passes_both_directions() -> None:
 
 def test_forward_accept_keeps_managed_bridges_out_of_dockers_networks() -> None:
     """Where Docker has its isolation chain, new connections go through it first."""
-    rules = ruleset.forward_accept_rules("ocinet0", managed=True, isolation="STAGE-2")
+    rules = nft.forward_accept_rules("ocinet0", managed=True, isolation="STAGE-2")
     assert [rule[-1] for rule in rules] == ["ACCEPT", "STAGE-2", "ACCEPT"]
     assert " ".join(rules[1][:6]) == "-i ocinet0 -m conntrack ! --ctstate"
 
 
 def test_forward_accept_of_an_adopted_bridge_passes_published_ports_alone() -> None:
     """What else gets into an adopted bridge is for its owner to say."""
-    rules = ruleset.forward_accept_rules("docker0", managed=False)
+    rules = nft.forward_accept_rules("docker0", managed=False)
     assert len(rules) == 2
     assert all("DNAT" in rule for rule in rules)
 
 
 def test_forward_accept_commands_quote_a_strange_device_for_the_shell() -> None:
     """A plan can be pasted into a shell."""
-    command = ruleset.forward_accept_commands("br;reboot", managed=True)[0]
+    command = nft.forward_accept_commands("br;reboot", managed=True)[0]
     assert " -i 'br;reboot' " in command

@@ -15,7 +15,7 @@ from ocinet.base.address import Subnet
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.paths import Paths
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.settings import COMPILED, load, load_or_defaults
+from ocinet.engine.records.settings import COMPILED, load, load_or_defaults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -272,7 +272,7 @@ def test_load_of_compiled_settings_imports_no_toml(paths: Paths) -> None:
     load(paths)
     code = (
         "import sys; sys.path.append(sys.argv[1]); "
-        "from ocinet.base.paths import Paths; from ocinet.engine.settings import load; "
+        "from ocinet.base.paths import Paths; from ocinet.engine.records.settings import load; "
         "assert load(Paths(config=sys.argv[2], run=sys.argv[3])).ipv6; "
         "bad = {'tomllib', 're', 'json', 'enum', 'typing', 'dataclasses'} & set(sys.modules); "
         "sys.exit(f'imported: {bad}' if bad else 0)"

@@ -12,10 +12,10 @@ import structlog
 
 from ocinet.base.clock import Process
 from ocinet.base.errors import BusyError, KernelError, NotFoundError, RequestError, SystemFailure
+from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.request import Request
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.sandbox import Sandbox
 from ocinet.watcher.acts import Acts
 from ocinet.watcher.cgroups import Life
 from ocinet.watcher.shown import UNTOLD, Event, Shown

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ocinet.engine.sandbox import StrandedError
+from ocinet.engine.kernel.sandbox import StrandedError
 from ocinet.watcher.workers import Workers
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from ocinet.engine.model.network import NetworkRules, rules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocinet.engine.attachments import AttachmentStore
     from ocinet.engine.model.endpoint import PortRule
-    from ocinet.engine.networks import NetworkStore
+    from ocinet.engine.records.attachments import AttachmentStore
+    from ocinet.engine.records.networks import NetworkStore
 
 
 def everything(

@@ -11,16 +11,11 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ocinet.base.errors import SystemFailure
-from ocinet.engine import command
-from ocinet.engine.ruleset import (
-    DOCKER_ISOLATION,
-    DOCKER_USER,
-    TABLE,
-    forward_accept_rules,
-)
+from ocinet.engine.firewall import programs
+from ocinet.engine.ruleset.nft import DOCKER_ISOLATION, DOCKER_USER, TABLE, forward_accept_rules
 
 if TYPE_CHECKING:
-    from ocinet.engine.firewall import Firewall
+    from ocinet.engine.firewall.table import Firewall
 
 _TOOLS = {"ip": "iptables", "ip6": "ip6tables"}
 
@@ -76,11 +71,11 @@ def _chains_there(firewall: Firewall, family: str) -> tuple[str, ...]:
 
 def _removals(family: str, device: str, chains: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Return the deletions of the rules that bear the bridge's tag."""
-    tool = command.find("iptables", f"{_TOOLS[family]}-nft", _TOOLS[family])
+    tool = programs.find("iptables", f"{_TOOLS[family]}-nft", _TOOLS[family])
     tag = f"{TABLE}:{device}"
     found = []
     for chain in chains:
-        for line in command.run((tool, "-w", "-S", chain)).splitlines():
+        for line in programs.run((tool, "-w", "-S", chain)).splitlines():
             verb, *rule = shlex.split(line)
             if verb == "-A" and tag in rule:
                 found.append(("-D", *rule))
@@ -92,10 +87,10 @@ def _restore(family: str, changes: list[tuple[str, ...]]) -> None:
     if not changes:
         return
     name = _TOOLS[family]
-    tool = command.find("iptables", f"{name}-nft-restore", f"{name}-restore")
+    tool = programs.find("iptables", f"{name}-nft-restore", f"{name}-restore")
     lines = [" ".join(map(_quoted, change)) for change in changes]
     text = "\n".join(["*filter", *lines, "COMMIT", ""])
-    command.run((tool, "--noflush", "--wait"), text)
+    programs.run((tool, "--noflush", "--wait"), text)
 
 
 def _quoted(word: str) -> str:

@@ -16,23 +16,23 @@ from __future__ import annotations
 from errno import EEXIST, ENOENT
 
 from ocinet.base.errors import ConflictError, SystemFailure
-from ocinet.engine import nfnl
-from ocinet.engine.elements import (
+from ocinet.engine.firewall import nfnetlink
+from ocinet.engine.model.observed import FirewallState
+from ocinet.engine.ruleset.elements import (
     every_network_element,
     network_elements,
     port_element,
     port_elements,
 )
-from ocinet.engine.model.observed import FirewallState
-from ocinet.engine.ruleset import DOCKER_USER, FAMILY, TABLE, table_text
+from ocinet.engine.ruleset.nft import DOCKER_USER, FAMILY, TABLE, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocinet.engine.elements import Element
+    from ocinet.engine.firewall.nfnetlink import Batch, Chain
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import NetworkRules
-    from ocinet.engine.netlink import Refusal
-    from ocinet.engine.nfnl import Batch, Chain
+    from ocinet.engine.netlink.framing import Refusal
+    from ocinet.engine.ruleset.elements import Element
 
 _FORWARDS = (("ip", "filter", "FORWARD"), ("ip6", "filter", "FORWARD"))
 _DOCKER_USERS = (("ip", "filter", DOCKER_USER), ("ip6", "filter", DOCKER_USER))
@@ -47,12 +47,12 @@ class Firewall:
     """
 
     def __init__(self) -> None:
-        self._opened: nfnl.NetfilterSocket | None = None
+        self._opened: nfnetlink.NetfilterSocket | None = None
 
     @property
-    def _socket(self) -> nfnl.NetfilterSocket:
+    def _socket(self) -> nfnetlink.NetfilterSocket:
         if self._opened is None:
-            self._opened = nfnl.NetfilterSocket()
+            self._opened = nfnetlink.NetfilterSocket()
         return self._opened
 
     def disconnect(self) -> None:
@@ -82,11 +82,11 @@ class Firewall:
         Raises:
             KernelError: the kernel refused to answer.
         """
-        questions = [nfnl.get_table(1, FAMILY, TABLE)]
+        questions = [nfnetlink.get_table(1, FAMILY, TABLE)]
         questions += _chain_questions((*_FORWARDS, *_DOCKER_USERS), 2)
         answers, refusals = self._socket.look_up(b"".join(questions), len(questions))
         _raise_unless_missing(refusals)
-        chains = [nfnl.decode_chain(answer.body) for answer in answers if answer.sequence > 1]
+        chains = [nfnetlink.decode_chain(answer.body) for answer in answers if answer.sequence > 1]
         return FirewallState(
             table=any(answer.sequence == 1 for answer in answers),
             forward_drop=tuple(str(chain) for chain in chains if chain.forward_drop),
@@ -98,7 +98,7 @@ class Firewall:
 
         Reads all chains of all tables: for `check` and `plan`, not for attach.
         """
-        chains = map(nfnl.decode_chain, self._socket.dump(nfnl.dump_chains()))
+        chains = map(nfnetlink.decode_chain, self._socket.dump(nfnetlink.dump_chains()))
         return tuple(str(chain) for chain in chains if chain.forward_drop)  # ours never does
 
     def make_table(self) -> None:
@@ -122,7 +122,7 @@ class Firewall:
         Raises:
             KernelError: the kernel refused.
         """
-        batch = nfnl.Batch(TABLE)
+        batch = nfnetlink.Batch(TABLE)
         batch.delete_table()
         _raise_unless_missing(self._apply(batch))
 
@@ -138,7 +138,7 @@ class Firewall:
             NotFoundError: nft is not installed.
             SystemFailure: nft failed.
         """
-        from ocinet.engine.ruleset import rebuild_text
+        from ocinet.engine.ruleset.nft import rebuild_text
 
         _run_nft(rebuild_text(networks, ports))
 
@@ -160,7 +160,7 @@ class Firewall:
             SystemFailure: the table is of another version or can't be made.
             KernelError: the kernel refused for another reason.
         """
-        batch = nfnl.Batch(TABLE)
+        batch = nfnetlink.Batch(TABLE)
         batch.add(element for rules in networks for element in network_elements(rules))
         batch.add(port_elements(ports), exclusive=True)
         refusals = self._apply(batch)
@@ -197,7 +197,7 @@ class Firewall:
         Raises:
             KernelError: the kernel refused.
         """
-        from ocinet.engine.conntrack import flush_udp
+        from ocinet.engine.firewall.conntrack import flush_udp
 
         for port in ports:
             if port.protocol == "udp":
@@ -231,7 +231,7 @@ class Firewall:
             NotFoundError: iptables is not installed.
             SystemFailure: it failed.
         """
-        from ocinet.engine import forward_accept
+        from ocinet.engine.firewall import forward_accept
 
         return forward_accept.add(self, device, managed=managed)
 
@@ -241,7 +241,7 @@ class Firewall:
         Raises:
             SystemFailure: iptables failed.
         """
-        from ocinet.engine import forward_accept
+        from ocinet.engine.firewall import forward_accept
 
         forward_accept.remove(self, device)
 
@@ -250,7 +250,7 @@ class Firewall:
         questions = b"".join(_chain_questions(wanted, 1))
         answers, refusals = self._socket.look_up(questions, len(wanted))
         _raise_unless_missing(refusals)
-        return tuple(nfnl.decode_chain(answer.body) for answer in answers)
+        return tuple(nfnetlink.decode_chain(answer.body) for answer in answers)
 
     def count_accepts(self, family: str, device: str) -> tuple[str, int]:
         """Return the iptables chain for our accept rules, and how many for this bridge work.
@@ -259,11 +259,11 @@ class Firewall:
         works in either.
         """
         tag = f"{TABLE}:{device}\0".encode()
-        forward = self._socket.dump(nfnl.dump_rules(family, "filter", "FORWARD"))
+        forward = self._socket.dump(nfnetlink.dump_rules(family, "filter", "FORWARD"))
         count = sum(tag in rule for rule in forward)
         if not any(f"{DOCKER_USER}\0".encode() in rule for rule in forward):
             return "FORWARD", count
-        others = self._socket.dump(nfnl.dump_rules(family, "filter", DOCKER_USER))
+        others = self._socket.dump(nfnetlink.dump_rules(family, "filter", DOCKER_USER))
         return DOCKER_USER, count + sum(tag in rule for rule in others)
 
     def _apply(self, batch: Batch) -> list[Refusal]:
@@ -273,7 +273,7 @@ class Firewall:
         return refusals
 
     def _delete(self, elements: tuple[Element, ...]) -> None:
-        batch = nfnl.Batch(TABLE)
+        batch = nfnetlink.Batch(TABLE)
         batch.delete(elements)
         refusals = self._apply(batch)
         if not refusals:
@@ -283,7 +283,7 @@ class Firewall:
         refusals = []
         for element in elements:
             for one in element.each():
-                batch = nfnl.Batch(TABLE)
+                batch = nfnetlink.Batch(TABLE)
                 batch.delete((one,))
                 refusals += self._apply(batch)
         _raise_unless_missing(refusals)
@@ -312,10 +312,10 @@ class Firewall:
     def _port_conflict(self, ports: tuple[PortRule, ...]) -> ConflictError:
         what = "cannot publish a port"
         for port in ports:
-            question = nfnl.get_element(1, TABLE, port_element(port))
+            question = nfnetlink.get_element(1, TABLE, port_element(port))
             answers, _refusals = self._socket.look_up(question, 1)
             if answers:
-                address, number = nfnl.decode_element_data(answers[0])
+                address, number = nfnetlink.decode_element_data(answers[0])
                 shown = f"[{address}]" if address.family == 6 else str(address)
                 return ConflictError(
                     f"cannot publish port {port.host_port}/{port.protocol}",
@@ -348,7 +348,7 @@ def explain_forward_drop(chains: tuple[str, ...], device: str) -> str:
 
 
 def _chain_questions(wanted: tuple[tuple[str, str, str], ...], first: int) -> list[bytes]:
-    return [nfnl.get_chain(sequence, *chain) for sequence, chain in enumerate(wanted, first)]
+    return [nfnetlink.get_chain(sequence, *chain) for sequence, chain in enumerate(wanted, first)]
 
 
 def _all_missing(refusals: list[Refusal]) -> bool:
@@ -362,6 +362,6 @@ def _raise_unless_missing(refusals: list[Refusal]) -> None:
 
 
 def _run_nft(text: str) -> None:
-    from ocinet.engine import command
+    from ocinet.engine.firewall import programs
 
-    command.run((command.find("nftables", "nft"), "-f", "-"), text)
+    programs.run((programs.find("nftables", "nft"), "-f", "-"), text)

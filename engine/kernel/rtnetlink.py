@@ -15,7 +15,7 @@ from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import SystemFailure
 from ocinet.engine.model.link import Link, Veth
 from ocinet.engine.model.request import Route
-from ocinet.engine.netlink import (
+from ocinet.engine.netlink.framing import (
     NLA_F_NESTED,
     NLM_F_ACK,
     NLM_F_CREATE,

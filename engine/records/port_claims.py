@@ -12,9 +12,15 @@ from ocinet.base.errors import ConflictError, ExhaustedError, RequestError, Syst
 from ocinet.base.files import Directory
 from ocinet.base.lock import Lock
 from ocinet.base.names import check_container
-from ocinet.engine.claim import PortClaim, file_of, read_claims, split_by_file, write_claims
-from ocinet.engine.free_port import candidates, ephemeral_range, reserved_ports
-from ocinet.engine.listeners import listeners, owner_of
+from ocinet.engine.kernel.listeners import listeners, owner_of
+from ocinet.engine.records.free_port import candidates, ephemeral_range, reserved_ports
+from ocinet.engine.records.port_claim import (
+    PortClaim,
+    file_of,
+    read_claims,
+    split_by_file,
+    write_claims,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.clock import Deadline
     from ocinet.base.paths import Paths
-    from ocinet.engine.listeners import Listener
+    from ocinet.engine.kernel.listeners import Listener
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.request import Protocol, Publish
 

@@ -17,7 +17,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import ConflictError, KernelError, NotFoundError, RequestError
 from ocinet.base.value import Value
-from ocinet.engine import sysctl
+from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.link import LINK_GROUP, is_ours
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from ocinet.base.lock import Lock
 from ocinet.base.names import check_ifname, check_network, did_you_mean
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import DEFAULT_NETWORK
-from ocinet.engine.settings import load
+from ocinet.engine.records.settings import load
 from ocinet.ipam.pool import Pool, Range
 
 TYPE_CHECKING = False

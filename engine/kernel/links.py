@@ -14,7 +14,8 @@ from time import sleep
 from ocinet.base.address import Interface
 from ocinet.base.errors import KernelError, OcinetError, SystemFailure, failures
 from ocinet.base.value import Value
-from ocinet.engine import rtnl, sysctl
+from ocinet.engine.kernel import rtnetlink, sysctl
+from ocinet.engine.kernel.sandbox import Sandbox, check_privilege, entered
 from ocinet.engine.model.link import (
     DOOMED,
     LINK_GROUP,
@@ -26,8 +27,8 @@ from ocinet.engine.model.link import (
     is_ours,
 )
 from ocinet.engine.model.request import Route
-from ocinet.engine.netlink import NETLINK_ROUTE, NetlinkSocket, Refusal, with_last_ack
-from ocinet.engine.sandbox import Sandbox, check_privilege, entered
+from ocinet.engine.netlink.framing import Refusal, with_last_ack
+from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
 
 _LOOPBACK = 1  # the index of `lo` in every namespace: LOOPBACK_IFINDEX
 _MOST_PORTS = 1023  # of a Linux bridge: BR_MAX_PORTS less port 0
@@ -118,9 +119,11 @@ class Kernel:
         except OSError:
             raise KernelError(what, f"there is no bridge {veth.bridge}", errno=ENODEV) from None
         wanted = veth if veth.mtu else veth.replace(mtu=self._mtu(veth.bridge))
-        create = rtnl.new_veth(1, wanted, netns_fd=sandbox.fd, master=bridge, group=LINK_GROUP)
-        answers, refusals = self._socket.look_up(create + rtnl.get_link(2, veth.host_ifname), 2)
-        found = rtnl.link(answers[0].body) if answers else None
+        create = rtnetlink.new_veth(1, wanted, netns_fd=sandbox.fd, master=bridge, group=LINK_GROUP)
+        answers, refusals = self._socket.look_up(
+            create + rtnetlink.get_link(2, veth.host_ifname), 2
+        )
+        found = rtnetlink.link(answers[0].body) if answers else None
         if refusals and refusals[0].sequence == 1:
             raise _veth_error(what, veth, refusals[0], host_end_exists=found is not None)
         if found is None:
@@ -129,7 +132,7 @@ class Kernel:
         try:
             self._finish_host_end(veth, found.ifindex, what)
         except OcinetError:
-            self._socket.ask(rtnl.delete_link(1, found.ifindex), 1)
+            self._socket.ask(rtnetlink.delete_link(1, found.ifindex), 1)
             raise
         return Pair(found.ifindex, found.peer, bridge, veth.mac)
 
@@ -138,9 +141,9 @@ class Kernel:
         return link.mtu if link else 0
 
     def _finish_host_end(self, veth: Veth, ifindex: int, what: str) -> None:
-        messages = [rtnl.set_no_link_local(1, ifindex)]
+        messages = [rtnetlink.set_no_link_local(1, ifindex)]
         if veth.alias:
-            messages.append(rtnl.set_alias(2, ifindex, veth.alias))
+            messages.append(rtnetlink.set_alias(2, ifindex, veth.alias))
         for refused in self._socket.ask(with_last_ack(messages), 1)[1]:
             if refused.sequence != 1 or refused.errno != EAFNOSUPPORT:
                 raise refused.error(what)
@@ -159,7 +162,7 @@ class Kernel:
         for start in range(0, len(ifnames), _AT_ONCE):
             self._sort_links(ifnames[start : start + _AT_ONCE], ours, errors)
         if len(ours) == 1:
-            refusals = self._socket.ask(rtnl.delete_link(1, ours[0].ifindex), 1)[1]
+            refusals = self._socket.ask(rtnetlink.delete_link(1, ours[0].ifindex), 1)[1]
         else:
             refusals = self._delete_as_group(ours)
         errors += [
@@ -173,10 +176,10 @@ class Kernel:
         self, ifnames: tuple[str, ...], ours: list[Link], errors: list[OcinetError]
     ) -> None:
         """Look the links up in one round trip, and add each to where it belongs."""
-        questions = b"".join(rtnl.get_link(number, one) for number, one in enumerate(ifnames))
+        questions = b"".join(rtnetlink.get_link(number, one) for number, one in enumerate(ifnames))
         answers, refusals = self._socket.look_up(questions, len(ifnames))
         for answer in answers:
-            found = rtnl.link(answer.body)
+            found = rtnetlink.link(answer.body)
             if is_ours(found.group):
                 ours.append(found)
             else:
@@ -195,9 +198,9 @@ class Kernel:
         refusals = []
         for start in range(0, len(links), _AT_ONCE):
             some = links[start : start + _AT_ONCE]
-            moves = with_last_ack([rtnl.set_group(1, one.ifindex, group) for one in some])
+            moves = with_last_ack([rtnetlink.set_group(1, one.ifindex, group) for one in some])
             refusals += self._socket.ask(moves, 1)[1]
-        return refusals + self._socket.ask(rtnl.delete_group(1, group), 1)[1]
+        return refusals + self._socket.ask(rtnetlink.delete_group(1, group), 1)[1]
 
     def set_hairpin(self, ifname: str) -> None:
         """Let a bridge port send frames back to where they came from.
@@ -205,7 +208,7 @@ class Kernel:
         Raises:
             KernelError: there is no such link, or it is no bridge port.
         """
-        refusals = self._socket.ask(rtnl.set_hairpin(1, ifname), 1)[1]
+        refusals = self._socket.ask(rtnetlink.set_hairpin(1, ifname), 1)[1]
         if refusals:
             raise refusals[0].error(f"cannot set hairpin mode on {ifname}")
 
@@ -253,9 +256,9 @@ class Kernel:
                               errno=ENODEV)  # fmt: skip
         if link.kind != "veth":
             return Pair(0, link.ifindex, 0, link.mac)
-        answers, _refusals = self._socket.look_up(rtnl.get_link_at(1, link.peer), 1)
+        answers, _refusals = self._socket.look_up(rtnetlink.get_link_at(1, link.peer), 1)
         # No answer: the other end is in a third namespace.
-        bridge = rtnl.link(answers[0].body).master if answers else 0
+        bridge = rtnetlink.link(answers[0].body).master if answers else 0
         return Pair(link.peer, link.ifindex, bridge, link.mac)
 
     def _open_the_way(self, socket: NetlinkSocket, pair: Pair, inside: Inside) -> tuple[str, ...]:
@@ -275,7 +278,7 @@ class Kernel:
             return (f"{what}: no carrier",)
         if not inside.announce:
             return ()
-        refusals = socket.ask(rtnl.set_mac(1, pair.ifindex, pair.mac), 1)[1]
+        refusals = socket.ask(rtnetlink.set_mac(1, pair.ifindex, pair.mac), 1)[1]
         return tuple(str(one.error(what)) for one in refusals)
 
     def _is_settled(self, pair: Pair) -> bool:
@@ -283,8 +286,10 @@ class Kernel:
         # The bridge by a request of its own, after its port: asked for with it, it may
         # still tell of the time before.
         for ifindex in (pair.host_ifindex, pair.bridge_ifindex):
-            answers = self._socket.look_up(rtnl.get_link_at(1, ifindex), 1)[0] if ifindex else []
-            link = rtnl.link(answers[0].body) if answers else None
+            answers = (
+                self._socket.look_up(rtnetlink.get_link_at(1, ifindex), 1)[0] if ifindex else []
+            )
+            link = rtnetlink.link(answers[0].body) if answers else None
             if link and not (link.up and link.running):
                 return not link.up
         return True
@@ -297,7 +302,7 @@ class Kernel:
             KernelError: the kernel refused.
         """
         with _socket_in(sandbox) as socket:
-            refusals = socket.ask(rtnl.set_up(1, _LOOPBACK), 1)[1]
+            refusals = socket.ask(rtnetlink.set_up(1, _LOOPBACK), 1)[1]
         if refusals:
             raise refusals[0].error("cannot set lo up")
 
@@ -311,7 +316,11 @@ class Kernel:
         with _socket_in(sandbox) as socket:
             links = _links(socket)
             addresses = _addresses(socket, 0)
-            hops = [hop for body in socket.dump(rtnl.dump_routes(1)) for hop in rtnl.routes(body)]
+            hops = [
+                hop
+                for body in socket.dump(rtnetlink.dump_routes(1))
+                for hop in rtnetlink.routes(body)
+            ]
         return tuple(
             InsideLink(
                 link.ifname,
@@ -326,19 +335,19 @@ class Kernel:
 
 
 def _link(socket: NetlinkSocket, ifname: str) -> Link | None:
-    answers, refusals = socket.look_up(rtnl.get_link(1, ifname), 1)
+    answers, refusals = socket.look_up(rtnetlink.get_link(1, ifname), 1)
     if refusals and refusals[0].errno != ENODEV:
         raise refusals[0].error(f"cannot look up the link {ifname}")
-    return rtnl.link(answers[0].body) if answers else None
+    return rtnetlink.link(answers[0].body) if answers else None
 
 
 def _links(socket: NetlinkSocket, master: int = 0) -> list[Link]:
-    return [rtnl.link(body) for body in socket.dump(rtnl.dump_links(1, master))]
+    return [rtnetlink.link(body) for body in socket.dump(rtnetlink.dump_links(1, master))]
 
 
 def _addresses(socket: NetlinkSocket, ifindex: int) -> list[tuple[int, Interface]]:
     # Before Linux 4.20 the kernel does not filter: so it is done here once more.
-    found = [rtnl.address(body) for body in socket.dump(rtnl.dump_addresses(1, ifindex))]
+    found = [rtnetlink.address(body) for body in socket.dump(rtnetlink.dump_addresses(1, ifindex))]
     return [one for one in found if ifindex in (0, one[0])]
 
 
@@ -406,15 +415,15 @@ class _Act(Value):
 def _batch(ifindex: int, inside: Inside) -> list[_Act]:
     """Return the messages that configure an interface; each one's sequence is its place."""
     ifname = inside.ifname
-    acts = [_Act("set lo up", rtnl.set_up(0, _LOOPBACK))]
+    acts = [_Act("set lo up", rtnetlink.set_up(0, _LOOPBACK))]
     if inside.announce:
-        acts.append(_Act(f"set arp_notify of {ifname}", rtnl.set_arp_notify(1, ifindex)))
+        acts.append(_Act(f"set arp_notify of {ifname}", rtnetlink.set_arp_notify(1, ifindex)))
     for one in inside.addresses:
-        message = rtnl.new_address(len(acts), ifindex, one)
+        message = rtnetlink.new_address(len(acts), ifindex, one)
         acts.append(_Act(f"give {ifname} the address {one}", message))
-    acts.append(_Act(f"set {ifname} up", rtnl.set_up(len(acts), ifindex)))
+    acts.append(_Act(f"set {ifname} up", rtnetlink.set_up(len(acts), ifindex)))
     for route, onlink in inside.ordered_routes():
-        message = rtnl.new_route(len(acts), ifindex, route, onlink=onlink)
+        message = rtnetlink.new_route(len(acts), ifindex, route, onlink=onlink)
         via = f" via {route.gateway}" if route.gateway else ""
         acts.append(_Act(f"route {route.destination}{via} through {ifname}", message, route))
     return acts
@@ -432,7 +441,9 @@ def _send_batch(socket: NetlinkSocket, acts: list[_Act], ifindex: int) -> None:
         refusals += socket.ask(with_last_ack([one.message for one in some]), 1)[1]
     there: set[tuple[int, Route]] = set()
     if any(one.errno == EEXIST for one in refusals):
-        there.update(hop for body in socket.dump(rtnl.dump_routes(1)) for hop in rtnl.routes(body))
+        there.update(
+            hop for body in socket.dump(rtnetlink.dump_routes(1)) for hop in rtnetlink.routes(body)
+        )
     for refused in refusals:
         act = acts[refused.sequence]
         if act.route is None or refused.errno != EEXIST:

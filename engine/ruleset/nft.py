@@ -8,15 +8,15 @@ input gives the same text.
 from __future__ import annotations
 
 from ocinet.base.errors import RequestError
-from ocinet.engine.elements import SETS, network_elements, port_element
+from ocinet.engine.ruleset.elements import SETS, network_elements, port_element
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ocinet.engine.elements import Element, Field, Kind, Set
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import NetworkRules
+    from ocinet.engine.ruleset.elements import Element, Field, Kind, Set
 
 FAMILY = "inet"
 TABLE = "ocinet"

@@ -16,13 +16,8 @@ from ocinet.base.address import Address
 from ocinet.base.clock import describe_process
 from ocinet.base.errors import KernelError
 from ocinet.base.value import Value
-from ocinet.engine.netlink import (
-    NETLINK_SOCK_DIAG,
-    NLM_F_DUMP,
-    NetlinkSocket,
-    attributes,
-    message,
-)
+from ocinet.engine.netlink.framing import NLM_F_DUMP, attributes, message
+from ocinet.engine.netlink.socket import NETLINK_SOCK_DIAG, NetlinkSocket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

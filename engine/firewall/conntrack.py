@@ -11,13 +11,13 @@ from _socket import AF_INET, AF_INET6, IPPROTO_UDP
 from errno import EINVAL, ENOENT, EOPNOTSUPP
 from sys import byteorder
 
-from ocinet.engine.netlink import NLM_F_ACK, NLM_F_DUMP, attribute, attributes, message
-from ocinet.engine.nfnl import family_header, nested
+from ocinet.engine.firewall.nfnetlink import family_header, nested
+from ocinet.engine.netlink.framing import NLM_F_ACK, NLM_F_DUMP, attribute, attributes, message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.address import Address
-    from ocinet.engine.netlink import NetlinkSocket
+    from ocinet.engine.netlink.socket import NetlinkSocket
 
 _SUBSYSTEM = 1  # NFNL_SUBSYS_CTNETLINK
 _GET = _SUBSYSTEM << 8 | 1

@@ -14,25 +14,24 @@ from _struct import Struct
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.value import Value
-from ocinet.engine.netlink import (
-    NETLINK_NETFILTER,
+from ocinet.engine.netlink.framing import (
     NLA_F_NESTED,
     NLM_F_ACK,
     NLM_F_CREATE,
     NLM_F_DUMP,
     NLM_F_EXCL,
-    NetlinkSocket,
     attribute,
     attributes,
     message,
 )
+from ocinet.engine.netlink.socket import NETLINK_NETFILTER, NetlinkSocket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ocinet.engine.elements import Element, Field, Kind, Set
-    from ocinet.engine.netlink import Answer, Refusal
+    from ocinet.engine.netlink.framing import Answer, Refusal
+    from ocinet.engine.ruleset.elements import Element, Field, Kind, Set
 
 NFPROTO = {"inet": 1, "ip": 2, "ip6": 10}
 
