@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
+    from ocinet.engine.assembly import Parts
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Publish, Request
-    from ocinet.engine.parts import Parts
-    from ocinet.engine.steps import Step
+    from ocinet.engine.plan.steps import Step
 
 
 def _configure_attach(parser: Parser) -> None:

@@ -10,11 +10,12 @@ from ocinet.base.names import check_ifname, did_you_mean
 from ocinet.cli.commands import Command
 from ocinet.cli.output import Table, show, show_json, tell_unreadable
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
-from ocinet.engine.define import NetworkOptions, create, with_driver_option
+from ocinet.engine.create_network import create
 from ocinet.engine.detach import take_down_dead
 from ocinet.engine.model.request import DEFAULT_NETWORK
+from ocinet.engine.plan.new_network import NetworkOptions, with_driver_option
 from ocinet.engine.records.networks import encode
-from ocinet.engine.removal import users
+from ocinet.engine.remove_network import users
 from ocinet.ipam.pool import Range
 
 TYPE_CHECKING = False

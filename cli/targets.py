@@ -19,8 +19,8 @@ from ocinet.engine.model.attachment import Container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocinet.engine.assembly import Parts
     from ocinet.engine.model.attachment import Attachment
-    from ocinet.engine.parts import Parts
 
 METAVAR = "TARGET"
 HELP = "pid:N, netns:PATH, or a container's name, id or the start of its id"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
+    from ocinet.engine.assembly import Parts
     from ocinet.engine.model.attachment import Attachment
-    from ocinet.engine.parts import Parts
 
 _DEFAULT_S = 30
 _INTERVAL_S = 0.05

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ocinet.base.address import Address
+    from ocinet.engine.assembly import Parts
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import DeviceState
-    from ocinet.engine.parts import Parts
     from ocinet.ipam.lease import Lease
 
     Allocate = Callable[[Mapping[Address, str]], tuple[Lease, ...]]

@@ -13,17 +13,15 @@ from ocinet.engine.journal import Journal
 from ocinet.engine.model.attachment import ATTACHED, ATTACHING, Attachment, Member
 from ocinet.engine.model.endpoint import Endpoint, targets_of
 from ocinet.engine.observe import is_still_so, observe
-from ocinet.engine.plan import (
+from ocinet.engine.plan.attach import Wanted, plan_attach
+from ocinet.engine.plan.endpoint import (
     Grant,
-    Wanted,
     assign_ifnames,
-    check_ports,
     check_request,
     host_ifname,
     make_endpoint,
-    make_ports,
-    plan_attach,
 )
+from ocinet.engine.plan.ports import check_ports, make_ports
 from ocinet.ipam.lease import Holder
 
 TYPE_CHECKING = False
@@ -32,14 +30,14 @@ if TYPE_CHECKING:
 
     from ocinet.base.address import Address
     from ocinet.engine.adopted import Adopted
+    from ocinet.engine.assembly import Parts
     from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.attachment import Container
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import DeviceState, Observed
     from ocinet.engine.model.request import EndpointRequest, Publish, Request
-    from ocinet.engine.parts import Parts
-    from ocinet.engine.steps import Step
+    from ocinet.engine.plan.steps import Step
     from ocinet.ipam.lease import Lease
 
 

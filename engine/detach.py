@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from ocinet.base.errors import BusyError, OcinetError, failures
 from ocinet.engine.journal import go_through
-from ocinet.engine.plan import plan_detach
+from ocinet.engine.plan.detach import plan_detach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.clock import Process
+    from ocinet.engine.assembly import Parts
     from ocinet.engine.model.attachment import Attachment, Member
-    from ocinet.engine.parts import Parts
 
 
 def lives(parts: Parts, record: Attachment) -> bool:

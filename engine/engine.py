@@ -10,38 +10,28 @@ from __future__ import annotations
 from errno import EEXIST
 
 from ocinet.base.clock import now
-from ocinet.base.errors import (
-    ConflictError,
-    KernelError,
-    NotFoundError,
-    OcinetError,
-    RequestError,
-)
-from ocinet.engine.attach import (
-    Attach,
-    is_satisfied,
-    refuse_other_life,
-    with_member,
-)
+from ocinet.base.errors import ConflictError, KernelError, NotFoundError, OcinetError, RequestError
+from ocinet.engine.assembly import make_parts
+from ocinet.engine.attach import Attach, is_satisfied, refuse_other_life, with_member
 from ocinet.engine.detach import detach, is_of, lives, living_members, roll_back, take_down
 from ocinet.engine.journal import Journal, go_through
 from ocinet.engine.kernel.sandbox import open_recorded
 from ocinet.engine.model.attachment import ATTACHED, Attachment
 from ocinet.engine.model.request import Request
 from ocinet.engine.observe import observe
-from ocinet.engine.parts import make_parts
-from ocinet.engine.plan import close_ports, plan_networks
+from ocinet.engine.plan.detach import close_ports
+from ocinet.engine.plan.networks import plan_networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.paths import Paths
+    from ocinet.engine.assembly import Neighbours, Parts
     from ocinet.engine.gc import Finding
     from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.attachment import Container
     from ocinet.engine.model.request import Publish
     from ocinet.engine.model.settings import Settings
-    from ocinet.engine.parts import Neighbours, Parts
-    from ocinet.engine.steps import Step
+    from ocinet.engine.plan.steps import Step
 
 DEFAULT_TIMEOUT_S = 20.0
 
@@ -469,7 +459,7 @@ class Engine:
 
     def remove_network(self, name: str) -> None:
         """Remove a network that no container is on; see `removal.remove_network`."""
-        from ocinet.engine.removal import remove_network
+        from ocinet.engine.remove_network import remove_network
 
         remove_network(self.parts, name)
 

@@ -12,17 +12,17 @@ from ocinet.base.address import Address
 from ocinet.base.errors import BusyError, OcinetError
 from ocinet.base.files import Directory
 from ocinet.base.value import Value
+from ocinet.engine.assembly import lease_lives
 from ocinet.engine.detach import is_dead, leave_to_members, take_down_dead
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.link import LINK_GROUP
-from ocinet.engine.parts import lease_lives
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ocinet.engine.assembly import Parts
     from ocinet.engine.model.link import Link
-    from ocinet.engine.parts import Parts
     from ocinet.ipam.lease import Lease
 
 

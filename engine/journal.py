@@ -8,8 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.engine.parts import Parts
-    from ocinet.engine.steps import Machine, Step
+    from ocinet.engine.assembly import Parts
+    from ocinet.engine.plan.steps import Machine, Step
 
 
 _UNDO_S = 5.0  # with the hook's own deadline still less than the registered one

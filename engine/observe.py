@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.observed import DeviceState, Observed
-from ocinet.engine.plan import FORWARD_IPV4, FORWARD_IPV6
+from ocinet.engine.plan.networks import FORWARD_IPV4, FORWARD_IPV6
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocinet.engine.assembly import Parts
     from ocinet.engine.model.network import Network
-    from ocinet.engine.parts import Parts
 
 
 def observe(parts: Parts, networks: tuple[Network, ...]) -> Observed:

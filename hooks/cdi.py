@@ -16,14 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError
 from ocinet.hooks.device import DEVICE, KIND
-from ocinet.hooks.placing import (
-    Installed,
-    make_directory,
-    put,
-    read_json,
-    remove_directories,
-    take,
-)
+from ocinet.hooks.placing import Installed, make_directory, put, read_json, remove_directories, take
 from ocinet.hooks.registration import DOWN_STAGE, UP_STAGES, is_ours, write_flaws
 
 if TYPE_CHECKING:

@@ -17,14 +17,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError, SystemFailure
-from ocinet.hooks.placing import (
-    Installed,
-    make_directory,
-    put,
-    read_json,
-    remove_directories,
-    take,
-)
+from ocinet.hooks.placing import Installed, make_directory, put, read_json, remove_directories, take
 from ocinet.hooks.registration import DOWN_STAGE, UP_STAGES, is_ours, write_flaws
 from ocinet.hooks.stage import ALWAYS, FROM_HOOKS_DIR
 

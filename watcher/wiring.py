@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocinet.base.paths import Paths
+    from ocinet.engine.assembly import Neighbours
     from ocinet.engine.gc import Finding
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Request
     from ocinet.engine.model.settings import Settings
-    from ocinet.engine.parts import Neighbours
     from ocinet.watcher.shown import Shown
 
 DOOR = "watcher"

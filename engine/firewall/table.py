@@ -325,28 +325,6 @@ class Firewall:
         return ConflictError(what, "the firewall sent one of them elsewhere a moment ago")
 
 
-def explain_forward_drop(chains: tuple[str, ...], device: str) -> str:
-    """Return what drops a bridge's packets and the commands that let them pass; or "".
-
-    For those who want no rules of ours in other tables, and for tables of others
-    that are not made by iptables, which are never touched.
-
-    Args:
-        chains: as in `FirewallState.forward_drop` or from `observe_foreign`.
-        device: the bridge.
-    """
-    if not chains:
-        return ""
-    commands = " && ".join(
-        f"nft insert rule {chain} {direction} '\"{device}\"' accept"
-        for chain in chains
-        for direction in ("iifname", "oifname")
-    )
-    names = " and ".join(chains)
-    drops = "drops" if len(chains) == 1 else "drop"
-    return f"{names} {drops} what no rule accepts, also packets of {device}: {commands}"
-
-
 def _chain_questions(wanted: tuple[tuple[str, str, str], ...], first: int) -> list[bytes]:
     return [nfnetlink.get_chain(sequence, *chain) for sequence, chain in enumerate(wanted, first)]
 

@@ -13,7 +13,7 @@ from _struct import Struct
 
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import SystemFailure
-from ocinet.engine.model.link import Link, Veth
+from ocinet.engine.model.link import ALIAS_MAX, Link, Veth
 from ocinet.engine.model.request import Route
 from ocinet.engine.netlink.framing import (
     NLA_F_NESTED,
@@ -35,8 +35,6 @@ RTM_NEWADDR = 20
 RTM_GETADDR = 22
 RTM_NEWROUTE = 24
 RTM_GETROUTE = 26
-
-ALIAS_MAX = 255  # bytes: IFALIASZ less the terminator
 
 _IFINFO = Struct("=BxHIII")  # family, device type, index, flags, which flags to change
 _IFADDR = Struct("=BBBBI")  # family, prefixlen, flags, scope, index

@@ -13,14 +13,7 @@ from _struct import Struct
 from errno import EAGAIN, EINTR, ENOBUFS, ENOPROTOOPT
 
 from ocinet.base.errors import KernelError, SystemFailure
-from ocinet.engine.netlink.framing import (
-    NLMSG_DONE,
-    NLMSG_ERROR,
-    Answer,
-    Refusal,
-    refusal,
-    split,
-)
+from ocinet.engine.netlink.framing import NLMSG_DONE, NLMSG_ERROR, Answer, Refusal, refusal, split
 
 NETLINK_ROUTE = 0
 NETLINK_SOCK_DIAG = 4

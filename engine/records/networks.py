@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.base.paths import Paths
-    from ocinet.engine.define import Host
+    from ocinet.engine.create_network import Host
     from ocinet.engine.model.settings import Settings
 
 _SUFFIX = ".json"
@@ -105,7 +105,7 @@ class NetworkStore:
         if network is not None:
             return network
         if name == DEFAULT_NETWORK:
-            from ocinet.engine.define import define_default  # once in a machine's life
+            from ocinet.engine.create_network import define_default  # once in a machine's life
 
             return define_default(self)
         raise NotFoundError(

@@ -9,16 +9,7 @@ import pytest
 
 from lab import CommandFailed
 from lab.snapshot import files
-from podman_world import (
-    DOWN_HOOK,
-    DROP_IN,
-    HOOKS_DIR,
-    UP_HOOK,
-    events,
-    install,
-    keys,
-    records,
-)
+from podman_world import DOWN_HOOK, DROP_IN, HOOKS_DIR, UP_HOOK, events, install, keys, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,14 +11,7 @@ import pytest
 
 from lab.machine import LAB_V4, OUTSIDE_V4
 from lab.namespace import wait_until
-from runtime_world import (
-    both_runtimes,
-    events,
-    host_ends,
-    netns_names,
-    register,
-    start,
-)
+from runtime_world import both_runtimes, events, host_ends, netns_names, register, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,19 +12,19 @@ from namespaces import Sleeper, ip_json, run
 from ocinet.base.address import Address, Subnet
 from ocinet.base.clock import Deadline, Process, boot_id, now
 from ocinet.base.paths import Paths
+from ocinet.engine.assembly import make_parts
 from ocinet.engine.engine import DEFAULT_TIMEOUT_S, Engine
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
-from ocinet.engine.parts import make_parts
 from ocinet.ipam.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocinet.engine.model.attachment import Attachment
-    from ocinet.engine.steps import Step
+    from ocinet.engine.plan.steps import Step
 
 PATHS = Paths("/run/test/etc", "/run/test/lib", "/run/ocinet", "/run/netns")
 __all__ = ["PATHS", "Address", "Deadline", "Host", "Pool", "Subnet", "boot_id", "now"]

@@ -36,9 +36,9 @@ from ocinet.base.errors import (
 from ocinet.engine.engine import Engine
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import Publish, Request
+from ocinet.engine.plan.shared_steps import MakeTable
+from ocinet.engine.plan.steps import AddVeth, OpenFirewall, Step
 from ocinet.engine.records.networks import NetworkStore
-from ocinet.engine.shared_steps import MakeTable
-from ocinet.engine.steps import AddVeth, OpenFirewall, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable

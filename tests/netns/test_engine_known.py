@@ -7,7 +7,7 @@ import os
 from namespaces import addresses_json, in_namespaces, link_json, run
 from netns.kit import Host, eth0, on, open_sandbox, records, snapshot, tcp
 from netns.test_engine_sharing import join
-from ocinet.engine.steps import ConfigureInside
+from ocinet.engine.plan.steps import ConfigureInside
 
 
 def is_wired(host: Host, name: str, pid: int = 0) -> bool:

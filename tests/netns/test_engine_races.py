@@ -12,28 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from namespaces import in_namespaces, run
-from netns.kit import (
-    PATHS,
-    Address,
-    Host,
-    eth0,
-    lan,
-    on,
-    open_sandbox,
-    ping,
-    records,
-    tcp,
-)
+from netns.kit import PATHS, Address, Host, eth0, lan, on, open_sandbox, ping, records, tcp
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, SystemFailure
 from ocinet.base.lock import Lock
+from ocinet.engine.assembly import make_parts
 from ocinet.engine.engine import Engine
 from ocinet.engine.gc import collect
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.request import Publish, Request
-from ocinet.engine.parts import make_parts
+from ocinet.engine.plan.shared_steps import MakeTable
+from ocinet.engine.plan.steps import AddVeth, ConfigureInside, ForgetFlows, OpenFirewall, Step
 from ocinet.engine.records.networks import NetworkStore
-from ocinet.engine.shared_steps import MakeTable
-from ocinet.engine.steps import AddVeth, ConfigureInside, ForgetFlows, OpenFirewall, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,10 +17,11 @@ from namespaces import in_namespaces
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, NotFoundError, SystemFailure
 from ocinet.engine.firewall import programs
-from ocinet.engine.firewall.table import Firewall, explain_forward_drop
+from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.network import NetworkRules
 from ocinet.engine.model.observed import FirewallState
+from ocinet.engine.plan.networks import explain_forward_drop
 from ocinet.engine.ruleset import nft
 
 LAN = NetworkRules("ocinet0", (Subnet.parse("10.9.0.0/24"), Subnet.parse("fd00:9::/64")))

@@ -9,8 +9,9 @@ import pytest
 from namespaces import in_namespaces, run
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.paths import Paths
-from ocinet.engine.define import NetworkOptions, create
+from ocinet.engine.create_network import create
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.plan.new_network import NetworkOptions
 from ocinet.engine.records.networks import NetworkStore
 
 if TYPE_CHECKING:

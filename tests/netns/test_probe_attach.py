@@ -29,7 +29,7 @@ from netns.segment import MAC, make_bridge, neighbour
 from ocinet.base.errors import ConflictError, ExhaustedError, SystemFailure
 from ocinet.engine.engine import Engine
 from ocinet.engine.model.network import Network
-from ocinet.engine.steps import AddVeth, Step
+from ocinet.engine.plan.steps import AddVeth, Step
 from ocinet.ipam.pool import Range
 from ocinet.ipam.reservation import Reservation, ReservationStore
 

@@ -14,7 +14,7 @@ from ocinet.base.events import EventLog
 from ocinet.base.paths import Paths
 from ocinet.cli.console import Console, Streams
 from ocinet.cli.main import main
-from ocinet.engine.define import Device
+from ocinet.engine.assembly import Parts
 from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.gc import Finding
 from ocinet.engine.kernel.netns_names import NetnsNames
@@ -23,11 +23,11 @@ from ocinet.engine.model.endpoint import Endpoint, PortRule
 from ocinet.engine.model.link import InsideLink
 from ocinet.engine.model.request import Route
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.parts import Parts
+from ocinet.engine.plan.new_network import Device
+from ocinet.engine.plan.steps import Step
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.port_claims import PortClaims
-from ocinet.engine.steps import Step
 from ocinet.ipam.lease import Holder, Lease
 from ocinet.ipam.store import AddressStore
 

@@ -10,8 +10,8 @@ import subprocess
 import pytest
 
 from ocinet.cli.commands import ENTRIES, EXIT_CODES, GROUPS
-from ocinet.engine.define import _DRIVER_OPTIONS
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.plan.new_network import _DRIVER_OPTIONS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 

@@ -11,13 +11,7 @@ import pytest
 
 from ocinet.base.address import Address
 from ocinet.base.clock import Deadline
-from ocinet.base.errors import (
-    BusyError,
-    ConflictError,
-    ExhaustedError,
-    RequestError,
-    SystemFailure,
-)
+from ocinet.base.errors import BusyError, ConflictError, ExhaustedError, RequestError, SystemFailure
 from ocinet.base.lock import Lock
 from ocinet.ipam.lease import Lease
 from stores import NETWORK, World, make_holder, make_pool

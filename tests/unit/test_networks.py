@@ -13,25 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocinet.base.address import Address, Subnet
-from ocinet.base.errors import (
-    BusyError,
-    ConflictError,
-    NotFoundError,
-    RequestError,
-    SystemFailure,
-)
+from ocinet.base.errors import BusyError, ConflictError, NotFoundError, RequestError, SystemFailure
 from ocinet.base.lock import Lock
 from ocinet.base.paths import Paths
-from ocinet.engine.define import (
-    Device,
-    NetworkOptions,
-    Surroundings,
-    create,
-    define,
-    define_default,
-)
+from ocinet.engine.create_network import create, define_default
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.plan.new_network import Device, NetworkOptions, Surroundings, define
 from ocinet.engine.records.networks import NetworkStore, decode, encode
 from ocinet.ipam.pool import Pool, Range
 

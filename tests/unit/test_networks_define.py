@@ -14,7 +14,8 @@ from ocinet.base.errors import (
     OcinetError,
     RequestError,
 )
-from ocinet.engine.define import (
+from ocinet.engine.model.network import Network
+from ocinet.engine.plan.new_network import (
     Device,
     NetworkOptions,
     Surroundings,
@@ -22,7 +23,6 @@ from ocinet.engine.define import (
     device_of,
     with_driver_option,
 )
-from ocinet.engine.model.network import Network
 from ocinet.ipam.pool import Pool, Range
 
 DOCKER0 = Device("bridge", addresses=(Interface.parse("172.17.0.1/16"),))

@@ -14,19 +14,18 @@ from ocinet.engine.model.network import Network
 from ocinet.engine.model.observed import DeviceState, FirewallState, Observed
 from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.plan import (
+from ocinet.engine.plan.attach import Wanted, plan_attach
+from ocinet.engine.plan.detach import plan_detach
+from ocinet.engine.plan.endpoint import (
     Grant,
-    Wanted,
     assign_ifnames,
     check_request,
     derive_mac,
     host_ifname,
     make_endpoint,
-    make_ports,
-    plan_attach,
-    plan_detach,
 )
-from ocinet.engine.shared_steps import (
+from ocinet.engine.plan.ports import make_ports
+from ocinet.engine.plan.shared_steps import (
     LOOPBACK_ROUTED,
     AcceptForward,
     EnterNetwork,
@@ -35,7 +34,7 @@ from ocinet.engine.shared_steps import (
     RouteLoopback,
     SetSysctl,
 )
-from ocinet.engine.steps import (
+from ocinet.engine.plan.steps import (
     AddVeth,
     CloseFirewall,
     ConfigureInside,

@@ -14,12 +14,7 @@ from hypothesis import strategies as st
 
 from ocinet.base.address import Address
 from ocinet.base.clock import Deadline
-from ocinet.base.errors import (
-    BusyError,
-    ConflictError,
-    RequestError,
-    SystemFailure,
-)
+from ocinet.base.errors import BusyError, ConflictError, RequestError, SystemFailure
 from ocinet.base.lock import Lock
 from ocinet.base.paths import Paths
 from ocinet.engine.model.endpoint import PortRule

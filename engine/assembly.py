@@ -15,12 +15,12 @@ from ocinet.base.value import Value
 from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.kernel.links import Kernel
 from ocinet.engine.kernel.netns_names import NetnsNames
+from ocinet.engine.plan.steps import Machine
 from ocinet.engine.records import settings as settings_module
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.port_claims import PortClaims
 from ocinet.engine.records.recorded import everything
-from ocinet.engine.steps import Machine
 from ocinet.ipam.store import AddressStore
 
 TYPE_CHECKING = False
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import Network, NetworkRules
     from ocinet.engine.model.settings import Settings
+    from ocinet.engine.plan.steps import Step
     from ocinet.engine.records.port_claim import PortClaim
-    from ocinet.engine.steps import Step
     from ocinet.ipam.lease import Lease
 
     class Neighbours(Protocol):

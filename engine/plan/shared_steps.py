@@ -10,8 +10,8 @@ from __future__ import annotations
 from ocinet.base.errors import OcinetError
 from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.link import LINK_GROUP
+from ocinet.engine.plan.steps import OpenFirewall, Step, as_nft, ready_address
 from ocinet.engine.ruleset import nft
-from ocinet.engine.steps import OpenFirewall, Step, as_nft, ready_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import NetworkRules
-    from ocinet.engine.steps import Machine
+    from ocinet.engine.plan.steps import Machine
 
 
 # Any number but 0 means yes. Docker and people write 1, so this one is ours to take back.

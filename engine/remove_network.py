@@ -7,13 +7,13 @@ from ocinet.base.names import did_you_mean
 from ocinet.engine.detach import take_down_dead
 from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.network import rules_of
-from ocinet.engine.shared_steps import LOOPBACK_ROUTED
+from ocinet.engine.plan.shared_steps import LOOPBACK_ROUTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.engine.parts import Parts
+    from ocinet.engine.assembly import Parts
 
 
 def users(parts: Parts, name: str) -> tuple[str, ...]:

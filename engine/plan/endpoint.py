@@ -1,0 +1,157 @@
+"""From a wish and what it was given to the endpoint that it comes to."""
+
+from __future__ import annotations
+
+from _blake2 import blake2s
+
+from ocinet.base.address import Address, Interface, Subnet
+from ocinet.base.errors import ConflictError, RequestError
+from ocinet.base.value import Value
+from ocinet.engine.model.endpoint import Endpoint
+from ocinet.engine.model.network import Network
+from ocinet.engine.model.request import EndpointRequest, Request, Route
+
+_LEAST_MTU_IPV6 = 1280  # RFC 8200 section 5
+_ANYWHERE = {4: Subnet(4, 0, 0), 6: Subnet(6, 0, 0)}
+
+
+def assign_ifnames(
+    requests: tuple[EndpointRequest, ...], used: tuple[str, ...]
+) -> tuple[EndpointRequest, ...]:
+    """Give each request without an interface name the first free of eth0, eth1, ….
+
+    Raises:
+        ConflictError: a name that is asked for is used in the sandbox already.
+    """
+    taken = set(used)
+    for request in requests:
+        if request.ifname and request.ifname in taken:
+            raise ConflictError(
+                "",
+                f"the interface {request.ifname} is there already",
+                "ask for another one with ifname=",
+            )
+        taken.add(request.ifname)
+    named = []
+    for request in requests:
+        number = 0
+        while not request.ifname and f"eth{number}" in taken:
+            number += 1
+        ifname = request.ifname or f"eth{number}"
+        taken.add(ifname)
+        named.append(request.replace(ifname=ifname))
+    return tuple(named)
+
+
+def host_ifname(container_id: str, ifname: str, sandbox: str) -> str:
+    """Return the name of a host end: unique per attach, 15 characters.
+
+    The sandbox is part of it: a dead sandbox keeps its host end's name taken
+    for 16 to 40 ms, and a restart must not want the same one.
+    """
+    text = f"{container_id}\0{ifname}\0{sandbox}".encode()
+    return f"oc{blake2s(text, digest_size=7).hexdigest()[:13]}"
+
+
+def host_mac(host_ifname: str) -> str:
+    """Return a host end's MAC: one so high that an adopted bridge keeps its own.
+
+    A bridge without a MAC that was set takes the lowest of its ports'
+    (net/bridge/br_stp_if.c, br_stp_recalculate_bridge_id): a container that
+    starts must not change the address that the host is known under.
+    """
+    digits = host_ifname[-10:]
+    return ":".join(("fe", *(digits[at : at + 2] for at in range(0, 10, 2))))
+
+
+def derive_mac(address: Address) -> str:
+    """Return a locally administered MAC that goes with an address.
+
+    The address that comes again brings the same MAC, so the neighbours' ARP
+    caches stay right whatever container has it.
+    """
+    if address.family == 4:
+        return f"02:6f:{address.packed.hex(':')}"
+    return f"02:66:{blake2s(address.packed, digest_size=4).digest().hex(':')}"
+
+
+def check_request(request: Request, networks: tuple[Network, ...]) -> None:
+    """Refuse what these networks can't give, before anything is changed.
+
+    Raises:
+        RequestError: a static address, gateway or publish does not fit.
+    """
+    for wish, network in zip(request.endpoints, networks, strict=True):
+        where = f"network {network.name}"
+        for address in wish.addresses:
+            if not any(address in pool.subnet for pool in network.pools):
+                subnets = ", ".join(str(pool.subnet) for pool in network.pools)
+                raise RequestError("", f"{address} is not in {where}", f"its subnets are {subnets}")
+        if wish.gateway and wish.gateway.family not in network.families:
+            raise RequestError(
+                "", f"the gateway {wish.gateway} is of a family that {where} has not"
+            )
+        if wish.mtu and 6 in network.families and wish.mtu < _LEAST_MTU_IPV6:
+            raise RequestError(
+                "",
+                f"an MTU of {wish.mtu} is too small for IPv6 on {where}",
+                f"use {_LEAST_MTU_IPV6} or more",
+            )
+    if request.publish and networks and all(network.internal for network in networks):
+        raise RequestError(
+            "",
+            f"the network {networks[0].name} is internal: no port can be published",
+            "use a network that is not --internal",
+        )
+
+
+class Grant(Value):
+    """What an endpoint is given besides what it wishes.
+
+    Attributes:
+        container_id: whose it is.
+        sandbox: as DEV:INODE.
+        addresses: that were allocated.
+        mtu: of the bridge, where the wish has none.
+        mac: of a reservation, or "".
+        default_for: families that it has the default route of.
+    """
+
+    container_id: str
+    sandbox: str
+    addresses: tuple[Address, ...]
+    mtu: int
+    mac: str = ""
+    default_for: tuple[int, ...] = ()
+
+
+def make_endpoint(wish: EndpointRequest, network: Network, grant: Grant) -> Endpoint:
+    """Return the endpoint that a wish comes to, once it has its interface name and addresses."""
+    interfaces = []
+    for address in grant.addresses:
+        pool = next(pool for pool in network.pools if address in pool.subnet)
+        interfaces.append(Interface(address, pool.subnet.prefixlen))
+    routes = []
+    for family in grant.default_for:
+        gateway = _gateway(wish, network, family)
+        if gateway and any(address.family == family for address in grant.addresses):
+            routes.append(Route(_ANYWHERE[family], gateway))
+    return Endpoint(
+        network=network.name,
+        device=network.device,
+        ifname=wish.ifname,
+        host_ifname=host_ifname(grant.container_id, wish.ifname, grant.sandbox),
+        mac=wish.mac or grant.mac or derive_mac(grant.addresses[0]),
+        mtu=wish.mtu or grant.mtu,
+        addresses=tuple(interfaces),
+        routes=(*routes, *wish.routes),
+    )
+
+
+def _gateway(wish: EndpointRequest, network: Network, family: int) -> Address | None:
+    if wish.gateway and wish.gateway.family == family:
+        return wish.gateway
+    if network.internal:
+        return None
+    gateways = [pool.gateway for pool in network.pools if pool.gateway]
+    return next((one for one in gateways if one.family == family), None)
