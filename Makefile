@@ -7,7 +7,7 @@ PYTEST_OPTIONS ?= -n 2
 VENV := .venv
 BIN := $(VENV)/bin
 SITE = $(wildcard $(VENV)/lib/python3.*/site-packages)
-PACKAGES := $(wildcard base ipam engine hooks watcher cli)
+PACKAGES := $(wildcard base ipam engine request hooks watcher cli)
 SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name 'py.typed'))
 CHECKED := $(PACKAGES) $(wildcard tests bench demo)
 

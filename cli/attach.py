@@ -19,8 +19,8 @@ from ocinet.cli.parser import (
 )
 from ocinet.cli.targets import HELP, METAVAR, Target, find_record, open_target
 from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest
-from ocinet.engine.publish import parse_publish
 from ocinet.engine.records.attachments import encode
+from ocinet.request.publish import parse_publish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

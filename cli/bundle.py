@@ -11,7 +11,7 @@ from ocinet.base.jsontext import MAX_BYTES, loads
 from ocinet.base.names import check_container
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
-from ocinet.engine.request import NAME, PREFIX
+from ocinet.request.annotations import NAME, PREFIX
 
 _CLONE_NEWNET = 0x40000000  # sched.h
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
-    from ocinet.hooks.placing import Installed
-    from ocinet.hooks.registration import Registration
-    from ocinet.hooks.verify import Finding
+    from ocinet.hooks.config.hook_entry import Registration
+    from ocinet.hooks.registration.foreign_files import Installed
+    from ocinet.hooks.registration.verify import Finding
 
 _CDI = "/etc/cdi"
 _STAGES = ("createRuntime", "prestart")
@@ -36,7 +36,7 @@ def _configure_hook(parser: Parser) -> None:
 
 
 def _hook(arguments: Namespace, console: Console) -> int:
-    from ocinet.hooks.stage import main
+    from ocinet.hooks.entry.stage import main
 
     return main(arguments.arguments, environment=console.environment)
 
@@ -50,7 +50,7 @@ def _add_stage(parser: Parser) -> None:
 def registration(console: Console) -> Registration:
     """Return what is to be registered, ready to start fast."""
     from ocinet.hooks.archive import refresh
-    from ocinet.hooks.registration import resolve
+    from ocinet.hooks.config.hook_entry import resolve
 
     found = resolve(console.environment)
     try:
@@ -73,8 +73,8 @@ def _configure_add(parser: Parser) -> None:
 
 
 def _add(arguments: Namespace, console: Console) -> None:
-    from ocinet.hooks.bundle import add
-    from ocinet.hooks.verify import wish_flaws
+    from ocinet.hooks.registration.bundle import add
+    from ocinet.hooks.registration.verify import wish_flaws
 
     given = asked(arguments)
     request = read_request(given) if given else None
@@ -100,7 +100,7 @@ def _configure_remove(parser: Parser) -> None:
 
 
 def _remove(arguments: Namespace, console: Console) -> None:
-    from ocinet.hooks.bundle import remove
+    from ocinet.hooks.registration.bundle import remove
 
     if not remove(arguments.bundle):
         console.say(f"there is nothing of ocinet's in {arguments.bundle}")
@@ -132,7 +132,7 @@ def _directory(arguments: Namespace) -> str:
     Raises:
         RequestError: none is, or CDI is, too.
     """
-    from ocinet.hooks.hooksd import HOOKS_DIR
+    from ocinet.hooks.registration.hooks_dir import HOOKS_DIR
 
     hooks = arguments.podman or arguments.hooks_dir is not None
     if hooks and arguments.cdi is not None:
@@ -151,12 +151,12 @@ def _networks(console: Console) -> set[str]:
 
 
 def _install(arguments: Namespace, console: Console) -> None:
-    from ocinet.hooks import cdi, hooksd
+    from ocinet.hooks.registration import cdi_specs, hooks_dir
 
     directory = _directory(arguments)
     ours = registration(console)
     if arguments.cdi is None:
-        installed = hooksd.install(
+        installed = hooks_dir.install(
             ours,
             directory=directory,
             always=arguments.always,
@@ -166,20 +166,20 @@ def _install(arguments: Namespace, console: Console) -> None:
     elif arguments.always:
         raise RequestError("", "--always does not go with --cdi", "a device is asked for by name")
     else:
-        installed = cdi.install(
+        installed = cdi_specs.install(
             ours, _networks(console), directory=arguments.cdi, stage=arguments.stage
         )
     _report(installed, console)
 
 
 def _uninstall(arguments: Namespace, console: Console) -> None:
-    from ocinet.hooks import cdi, hooksd
+    from ocinet.hooks.registration import cdi_specs, hooks_dir
 
     directory = _directory(arguments)
     if arguments.cdi is None:
-        _report(hooksd.uninstall(directory=directory), console)
+        _report(hooks_dir.uninstall(directory=directory), console)
     else:
-        _report(cdi.uninstall(directory=arguments.cdi), console)
+        _report(cdi_specs.uninstall(directory=arguments.cdi), console)
 
 
 def _report(installed: Installed, console: Console) -> None:
@@ -198,7 +198,7 @@ def _configure_verify(parser: Parser) -> None:
 
 
 def _findings(arguments: Namespace, console: Console) -> tuple[Finding, ...]:
-    from ocinet.hooks.verify import verify_bundle, verify_cdi, verify_directory
+    from ocinet.hooks.registration.verify import verify_bundle, verify_cdi, verify_directory
 
     environment = console.environment
     if arguments.bundle is None:

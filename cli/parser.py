@@ -7,7 +7,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from ocinet.base.errors import RequestError
 from ocinet.base.names import did_you_mean
-from ocinet.engine.request import NAME, NET, PREFIX, PUBLISH, parse_annotations
+from ocinet.request.annotations import NAME, NET, PREFIX, PUBLISH, parse_annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

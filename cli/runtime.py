@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
-    from ocinet.hooks.placing import Installed
+    from ocinet.hooks.registration.foreign_files import Installed
 
 _DAEMON_JSON = "/etc/docker/daemon.json"
 _NAME = "ocinet"
@@ -44,7 +44,7 @@ def _configure_install(parser: Parser) -> None:
 
 
 def _install(arguments: Namespace, console: Console) -> None:
-    from ocinet.hooks.launcher import Wanted, install
+    from ocinet.hooks.registration.launcher import Wanted, install
 
     if arguments.default and arguments.docker is None:
         raise RequestError("", "--default is about Docker", "say --docker, too")
@@ -69,7 +69,7 @@ def _configure_uninstall(parser: Parser) -> None:
 
 
 def _uninstall(arguments: Namespace, console: Console) -> None:
-    from ocinet.hooks.launcher import DockerFile, launcher_path, uninstall
+    from ocinet.hooks.registration.launcher import DockerFile, launcher_path, uninstall
 
     launcher = arguments.launcher or launcher_path(arguments.name)
     docker = DockerFile(arguments.docker, arguments.name) if arguments.docker else None

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 HEAD = 1 << 16  # bytes: what `hook.py` reads at once
-_PACKAGES = ("base", "ipam", "engine", "hooks")
+_PACKAGES = ("base", "ipam", "engine", "request", "hooks")
 # What a script imports, and what that imports when there is something to do: each
 # comes with all that it imports, less what those before it in its row have brought.
 _ROWS = (
-    ("ocinet.hooks.stage", "ocinet.engine.engine"),
-    ("ocinet.hooks.wrapper",),
+    ("ocinet.hooks.entry.stage", "ocinet.engine.engine"),
+    ("ocinet.hooks.wrapper.create",),
 )
 _AT_ONCE = 8  # modules of a group in one piece: memory for more is new to the process
 _OPTIMIZE = 2  # without docstrings: a sixth less to read

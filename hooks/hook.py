@@ -31,11 +31,11 @@ if __name__ == "__main__":
     except (OSError, EOFError, TypeError, ValueError):
         pass  # there is none, or half of one: all is as with it, only slower
     if sys.argv[1:2] == ["runtime"]:
-        from ocinet.hooks.wrapper import main as make_container
+        from ocinet.hooks.wrapper.create import main as make_container
 
         status = make_container(sys.argv[1:])
     else:
-        from ocinet.hooks.stage import main
+        from ocinet.hooks.entry.stage import main
 
         status = main(sys.argv[1:])
     # Nothing is buffered, so the interpreter need not be taken down first.

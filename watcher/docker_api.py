@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 
 from ocinet.base.address import Address
 from ocinet.base.errors import OcinetError, SystemFailure
-from ocinet.hooks.docker_files import read_docker
+from ocinet.request.docker_files import read_docker
 from ocinet.watcher.cgroups import is_listed
 from ocinet.watcher.shown import Event, Shown, parse_event, parse_inspected, parse_listed, show_kept
 

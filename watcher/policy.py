@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ocinet.engine.model.request import Request
-from ocinet.engine.request import DEFAULT_REQUEST, PREFIX
-from ocinet.hooks.device import KIND
-from ocinet.hooks.wish import parse_bindings, sort_out, with_publishes
+from ocinet.request.annotations import DEFAULT_REQUEST, PREFIX
+from ocinet.request.bindings import parse_bindings, with_publishes
+from ocinet.request.cdi import KIND
+from ocinet.request.origin import sort_out
 from ocinet.watcher.shown import NONE, SHARED
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.names import check_container
-from ocinet.hooks.docker_files import DockerContainer, cdi_devices, is_build_step
+from ocinet.request.docker_files import DockerContainer, cdi_devices, is_build_step
 
 NONE = "none"
 SHARED = "container"

@@ -10,9 +10,9 @@ import pytest
 from lab import CommandFailed
 from ocinet.base.paths import Paths
 from ocinet.engine.records.attachments import AttachmentStore
-from ocinet.engine.request import parse_annotations
-from ocinet.hooks.bundle import add, remove
-from ocinet.hooks.registration import resolve
+from ocinet.hooks.config.hook_entry import resolve
+from ocinet.hooks.registration.bundle import add, remove
+from ocinet.request.annotations import parse_annotations
 
 if TYPE_CHECKING:
     from lab import Lab

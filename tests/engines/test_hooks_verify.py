@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocinet.hooks.bundle import add
-from ocinet.hooks.registration import resolve
+from ocinet.hooks.config.hook_entry import resolve
+from ocinet.hooks.registration.bundle import add
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _VERIFY = """\
 import json, sys
-from ocinet.hooks.verify import verify_bundle
+from ocinet.hooks.registration.verify import verify_bundle
 found = verify_bundle(sys.argv[1], {})
 print(json.dumps([[finding.ok, finding.what] for finding in found]))
 """

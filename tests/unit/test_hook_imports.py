@@ -42,7 +42,7 @@ def _budget() -> set[str]:
 
 def test_hook_imports_nothing_beyond_the_budget() -> None:
     """An attach or detach costs what the table says, and every line of it is needed."""
-    imported = _imported("ocinet.hooks.stage", "ocinet.engine.engine")
+    imported = _imported("ocinet.hooks.entry.stage", "ocinet.engine.engine")
     foreign = {name for name in imported if name.partition(".")[0] != "ocinet"}
     assert foreign <= _budget(), f"beyond the budget: {sorted(foreign - _budget())}"
     assert _budget() <= foreign, f"no longer needed: {sorted(_budget() - foreign)}"
@@ -50,7 +50,7 @@ def test_hook_imports_nothing_beyond_the_budget() -> None:
 
 def test_hook_that_has_nothing_to_do_leaves_the_engine_out() -> None:
     """Who asks for nothing does not wait for the engine's modules."""
-    imported = _imported("ocinet.hooks.stage")
+    imported = _imported("ocinet.hooks.entry.stage")
     assert "ocinet.engine.engine" not in imported
     assert "ocinet.engine.plan" not in imported
     assert "_struct" not in imported

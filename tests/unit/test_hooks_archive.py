@@ -13,7 +13,7 @@ import pytest
 import ocinet.hooks
 from ocinet.hooks.archive import HEAD, archive_path, refresh
 
-_PACKAGES = ("base", "ipam", "engine", "hooks")
+_PACKAGES = ("base", "ipam", "engine", "request", "hooks")
 _TREE = Path(next(iter(ocinet.hooks.__path__))).parent
 # What the hook does at its start, and then with all that it would load for an attach.
 _LOADED = """\
@@ -59,7 +59,7 @@ def test_archive_is_made_once(script: str) -> None:
     """And again when a module has changed, but not otherwise."""
     assert refresh(script)
     assert not refresh(script)
-    Path(script).with_name("stage.py").touch()
+    Path(script).with_name("entry").joinpath("stage.py").touch()
     assert refresh(script)
 
 
@@ -90,7 +90,7 @@ def test_hook_does_the_same(script: str) -> None:
 def test_changed_module_counts_at_once(script: str) -> None:
     """The archive has the old one: it is not believed."""
     refresh(script)
-    stage = Path(script).with_name("stage.py")
+    stage = Path(script).with_name("entry") / "stage.py"
     stage.write_text(stage.read_text().replace("is no stage", "is none"))
     assert "'nonsense' is none" in _run(script).stderr
 
@@ -108,8 +108,8 @@ def test_module_that_others_need_may_change(script: str, module: str) -> None:
 def test_removed_module_is_gone(script: str) -> None:
     """The archive does not stand in for a source that is not there."""
     refresh(script)
-    Path(script).with_name("state.py").unlink()
-    assert "No module named 'ocinet.hooks.state'" in _run(script).stderr
+    Path(script).with_name("entry").joinpath("state.py").unlink()
+    assert "No module named 'ocinet.hooks.entry.state'" in _run(script).stderr
 
 
 @pytest.mark.parametrize(

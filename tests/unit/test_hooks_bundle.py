@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from ocinet.base.errors import NotFoundError, RequestError
 from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.model.request import EndpointRequest, Request
-from ocinet.engine.request import parse_annotations
-from ocinet.hooks.bundle import add, remove
-from ocinet.hooks.edit import apply, restore
-from ocinet.hooks.registration import Registration, is_ours
+from ocinet.hooks.config.config_edit import apply, restore
+from ocinet.hooks.config.hook_entry import Registration
+from ocinet.hooks.registration.bundle import add, remove
+from ocinet.request.annotations import parse_annotations
+from ocinet.request.config_json import is_our_hook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -209,8 +210,8 @@ def test_add_keeps_foreign_hooks_and_goes_first_at_poststop(tmp_path: Path) -> N
     add(bundle, LAN, REGISTRATION, _find)
     hooks = _config(bundle)["hooks"]
     assert hooks["createRuntime"][0] == FOREIGN
-    assert is_ours(hooks["createRuntime"][1])
-    assert is_ours(hooks["poststop"][0])
+    assert is_our_hook(hooks["createRuntime"][1])
+    assert is_our_hook(hooks["poststop"][0])
     assert hooks["poststop"][1] == FOREIGN
     hooks_of_others = _config(bundle)
     hooks_of_others["hooks"]["poststop"].append({"path": "/bin/late"})

@@ -10,12 +10,18 @@ import pytest
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.engine.model.request import EndpointRequest
-from ocinet.hooks import cdi
-from ocinet.hooks.device import devices_of, request_by_devices
-from ocinet.hooks.placing import MADE, Installed, make_directory, put, remove_directories
-from ocinet.hooks.registration import Registration
-from ocinet.hooks.verify import verify_cdi
-from ocinet.hooks.wish import sort_out
+from ocinet.hooks.config.hook_entry import Registration
+from ocinet.hooks.registration import cdi_specs
+from ocinet.hooks.registration.foreign_files import (
+    MADE,
+    Installed,
+    make_directory,
+    put,
+    remove_directories,
+)
+from ocinet.hooks.registration.verify import verify_cdi
+from ocinet.request.cdi import devices_of, request_by_devices
+from ocinet.request.origin import sort_out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +32,7 @@ REGISTRATION = Registration("/usr/bin/python3.11", "/usr/lib/ocinet/hooks/hook.p
 
 def install(directory: Path, *networks: str, stage: str = "createRuntime") -> Installed:
     """Write the devices of some networks."""
-    return cdi.install(REGISTRATION, networks, directory=str(directory), stage=stage)
+    return cdi_specs.install(REGISTRATION, networks, directory=str(directory), stage=stage)
 
 
 def read(directory: Path) -> Json:
@@ -66,9 +72,9 @@ def test_install_again_replaces_networks_and_stage(tmp_path: Path) -> None:
     """What is registered is what is there now."""
     install(tmp_path, "lan")
     install(tmp_path, "dmz", stage="prestart")
-    assert {name: list(stages) for name, stages in cdi.read_devices(str(tmp_path)).items()} == {
-        "dmz": ["prestart", "poststop"]
-    }
+    assert {
+        name: list(stages) for name, stages in cdi_specs.read_devices(str(tmp_path)).items()
+    } == {"dmz": ["prestart", "poststop"]}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ def test_install_leaves_names_out_that_are_no_devices(
 ) -> None:
     """One illegal name would make engines refuse the whole file; a word tells of it."""
     done = install(tmp_path, "bridge", name)
-    assert (name in cdi.read_devices(str(tmp_path))) == legal
+    assert (name in cdi_specs.read_devices(str(tmp_path))) == legal
     assert [f"the network {name} gets no device" in one for one in done.warnings[:-1]] == (
         [] if legal else [True]
     )
@@ -96,7 +102,12 @@ def test_install_leaves_names_out_that_are_no_devices(
 def test_install_where_engines_do_not_look_says_so(tmp_path: Path) -> None:
     """/etc/cdi and /run/cdi are read by themselves, others have to be named."""
     assert "engines do not read" in install(tmp_path, "lan").warnings[-1]
-    assert cdi.unread("/etc/cdi") == cdi.unread("/run/cdi") == cdi.unread("/var/run/cdi") == ()
+    assert (
+        cdi_specs.unread("/etc/cdi")
+        == cdi_specs.unread("/run/cdi")
+        == cdi_specs.unread("/var/run/cdi")
+        == ()
+    )
 
 
 def test_install_where_others_can_write_is_refused(tmp_path: Path) -> None:
@@ -105,7 +116,7 @@ def test_install_where_others_can_write_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="can be written by everyone"):
         install(tmp_path, "lan")
     with pytest.raises(RequestError, match="not an absolute path"):
-        cdi.install(REGISTRATION, ["lan"], directory="cdi")
+        cdi_specs.install(REGISTRATION, ["lan"], directory="cdi")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -113,14 +124,14 @@ def test_uninstall_removes_ours_alone(tmp_path: Path) -> None:
     """A file of that name that is not ours stays, whatever is in it."""
     directory = tmp_path / "cdi"
     install(directory, "lan")
-    assert cdi.uninstall(directory=str(directory)).changed == (f"{directory}/ocinet.json",)
+    assert cdi_specs.uninstall(directory=str(directory)).changed == (f"{directory}/ocinet.json",)
     assert not directory.exists()
     directory.mkdir()
     foreign = {"kind": "ocinet.dev/net", "devices": [{"name": "lan", "containerEdits": {
         "hooks": [{"hookName": "poststop", "path": "/bin/true"}]}}]}  # fmt: skip
     for text in ("{}", "[]", "no JSON", json.dumps(foreign), '{"kind": "x", "devices": []}'):
         (directory / "ocinet.json").write_text(text)
-        assert cdi.uninstall(directory=str(directory)).changed == ()
+        assert cdi_specs.uninstall(directory=str(directory)).changed == ()
     assert (directory / "ocinet.json").exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ocinet.hooks.docker_files import (
+from ocinet.request.docker_files import (
     DockerContainer,
     find_docker,
     is_dockers,

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from ocinet.base.errors import RequestError, SystemFailure
-from ocinet.hooks import hooksd
-from ocinet.hooks.placing import Installed
-from ocinet.hooks.registration import Registration, is_ours, resolve, write_flaws
+from ocinet.hooks.config.hook_entry import Registration, resolve, write_flaws
+from ocinet.hooks.registration import hooks_dir
+from ocinet.hooks.registration.foreign_files import Installed
+from ocinet.request.config_json import is_our_hook
 
 REGISTRATION = Registration("/usr/bin/python3.11", "/usr/lib/ocinet/hooks/hook.py")
 
@@ -27,7 +28,7 @@ def test_resolve_gives_real_interpreter_script_and_environment() -> None:
     entry = found.entry("poststop", "--hooks-dir")
     assert entry["args"] == ["python3", "-I", "-S", found.script, "poststop", "--hooks-dir"]
     assert entry["timeout"] == 30
-    assert is_ours(entry)
+    assert is_our_hook(entry)
 
 
 def test_resolve_of_shim_or_missing_interpreter_is_refused(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_write_flaws_sees_links_and_both_their_ends(tmp_path: Path) -> None:
 )
 def test_is_ours_of_foreign_entry_is_false(entry: object) -> None:
     """What we did not make is never taken for ours."""
-    assert not is_ours(entry)
+    assert not is_our_hook(entry)
 
 
 def _read(root: Path, path: str) -> str:
@@ -92,7 +93,7 @@ def _read(root: Path, path: str) -> str:
 
 
 def _install(root: Path, **options: object) -> Installed:
-    return hooksd.install(REGISTRATION, root=str(root), **({"environment": {}} | options))  # type: ignore[arg-type]  # of the tests below
+    return hooks_dir.install(REGISTRATION, root=str(root), **({"environment": {}} | options))  # type: ignore[arg-type]  # of the tests below
 
 
 def test_install_writes_both_stages_and_the_drop_in(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_install_writes_both_stages_and_the_drop_in(tmp_path: Path) -> None:
     }
     assert down["stages"] == ["poststop"]
     assert down["hook"]["args"][4:] == ["poststop", "--hooks-dir"]
-    drop_in = tomllib.loads(_read(tmp_path, hooksd.DROP_IN))
+    drop_in = tomllib.loads(_read(tmp_path, hooks_dir.DROP_IN))
     assert drop_in == {
         "engine": {
             "hooks_dir": ["/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"]
@@ -143,9 +144,9 @@ def test_install_keeps_the_directories_that_others_named(tmp_path: Path) -> None
     main.parent.mkdir(parents=True)
     main.write_text('[engine]\nhooks_dir = ["/srv/hooks.d"]\n')
     _install(tmp_path)
-    told = tomllib.loads(_read(tmp_path, hooksd.DROP_IN))["engine"]["hooks_dir"]
+    told = tomllib.loads(_read(tmp_path, hooks_dir.DROP_IN))["engine"]["hooks_dir"]
     assert told == ["/srv/hooks.d", "/etc/containers/oci/hooks.d"]
-    assert "/etc/containers/containers.conf names the others" in _read(tmp_path, hooksd.DROP_IN)
+    assert "/etc/containers/containers.conf names the others" in _read(tmp_path, hooks_dir.DROP_IN)
 
 
 def test_install_again_takes_over_what_was_named_since(tmp_path: Path) -> None:
@@ -154,18 +155,18 @@ def test_install_again_takes_over_what_was_named_since(tmp_path: Path) -> None:
     main = tmp_path / "etc/containers/containers.conf"
     main.write_text('[engine]\nhooks_dir = ["/srv/new"]\n')
     _install(tmp_path)
-    told = tomllib.loads(_read(tmp_path, hooksd.DROP_IN))["engine"]["hooks_dir"]
+    told = tomllib.loads(_read(tmp_path, hooks_dir.DROP_IN))["engine"]["hooks_dir"]
     assert told == ["/srv/new", "/etc/containers/oci/hooks.d"]
 
 
 def test_install_where_podman_looks_anyway_needs_no_drop_in(tmp_path: Path) -> None:
     """The vendor's directory is read by default, a named one as well."""
-    _install(tmp_path, directory=hooksd.VENDOR_DIR)
-    assert not Path(f"{tmp_path}{hooksd.DROP_IN}").exists()
+    _install(tmp_path, directory=hooks_dir.VENDOR_DIR)
+    assert not Path(f"{tmp_path}{hooks_dir.DROP_IN}").exists()
     (tmp_path / "etc/containers").mkdir(parents=True)
     (tmp_path / "etc/containers/containers.conf").write_text('[engine]\nhooks_dir = ["/srv/h"]\n')
     assert _install(tmp_path, directory="/srv/h").warnings == ()
-    assert not Path(f"{tmp_path}{hooksd.DROP_IN}").exists()
+    assert not Path(f"{tmp_path}{hooks_dir.DROP_IN}").exists()
 
 
 def test_install_warns_where_podman_will_not_look(tmp_path: Path) -> None:
@@ -186,15 +187,15 @@ def test_uninstall_removes_ours_alone(tmp_path: Path) -> None:
     done = _install(tmp_path)
     foreign = tmp_path / "etc/containers/oci/hooks.d/50-other.json"
     foreign.write_text("{}")
-    assert set(hooksd.uninstall(root=str(tmp_path)).changed) == set(done.changed)
+    assert set(hooks_dir.uninstall(root=str(tmp_path)).changed) == set(done.changed)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [foreign]
-    assert hooksd.uninstall(root=str(tmp_path)).changed == ()
+    assert hooks_dir.uninstall(root=str(tmp_path)).changed == ()
     masked = tmp_path / "etc/containers/oci/hooks.d/50-ocinet-poststop.json"
     for text in ("{}", "[]", "no JSON"):
         masked.write_text(text)
-        assert hooksd.uninstall(root=str(tmp_path)).changed == ()
-    Path(f"{tmp_path}{hooksd.DROP_IN}").write_text("[engine]\n")
-    assert hooksd.uninstall(root=str(tmp_path)).changed == ()
+        assert hooks_dir.uninstall(root=str(tmp_path)).changed == ()
+    Path(f"{tmp_path}{hooks_dir.DROP_IN}").write_text("[engine]\n")
+    assert hooks_dir.uninstall(root=str(tmp_path)).changed == ()
 
 
 def test_install_for_another_engine_leaves_podman_alone(tmp_path: Path) -> None:
@@ -203,13 +204,13 @@ def test_install_for_another_engine_leaves_podman_alone(tmp_path: Path) -> None:
     assert [os.path.dirname(path) for path in done.changed] == ["/srv/crio/hooks.d"] * 2
     (warning,) = done.warnings
     assert warning.startswith("podman does not read /srv/crio/hooks.d")
-    assert _install(tmp_path, directory=hooksd.VENDOR_DIR, environment=None).warnings == ()
-    assert not Path(f"{tmp_path}{hooksd.DROP_IN}").exists()
+    assert _install(tmp_path, directory=hooks_dir.VENDOR_DIR, environment=None).warnings == ()
+    assert not Path(f"{tmp_path}{hooks_dir.DROP_IN}").exists()
     _install(tmp_path)
-    gone = hooksd.uninstall(directory="/srv/crio/hooks.d", root=str(tmp_path))
+    gone = hooks_dir.uninstall(directory="/srv/crio/hooks.d", root=str(tmp_path))
     assert gone.changed == done.changed
-    assert Path(f"{tmp_path}{hooksd.DROP_IN}").exists()
-    assert hooksd.DROP_IN in hooksd.uninstall(root=str(tmp_path)).changed
+    assert Path(f"{tmp_path}{hooks_dir.DROP_IN}").exists()
+    assert hooks_dir.DROP_IN in hooks_dir.uninstall(root=str(tmp_path)).changed
 
 
 def test_install_in_wrong_place_is_refused(tmp_path: Path) -> None:
@@ -232,12 +233,12 @@ def test_read_hook_of_ours_and_of_others(tmp_path: Path) -> None:
     """A file that is there but not ours is told apart from one that can't be read."""
     _install(tmp_path)
     path = f"{tmp_path}/etc/containers/oci/hooks.d/50-ocinet-poststop.json"
-    assert hooksd.read_hook(path)["stages"] == ["poststop"]
+    assert hooks_dir.read_hook(path)["stages"] == ["poststop"]
     Path(path).write_text("{}")
     with pytest.raises(RequestError, match="it is not ocinet's"):
-        hooksd.read_hook(path)
+        hooks_dir.read_hook(path)
     Path(path).write_text("{")
     with pytest.raises(RequestError, match="it is not JSON"):
-        hooksd.read_hook(path)
+        hooks_dir.read_hook(path)
     with pytest.raises(SystemFailure, match="No such file"):
-        hooksd.read_hook(f"{path}.none")
+        hooks_dir.read_hook(f"{path}.none")

@@ -16,8 +16,8 @@ from ocinet.base.errors import ConflictError, RequestError, SystemFailure
 from ocinet.base.paths import Paths
 from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.model.request import EndpointRequest, Request
-from ocinet.hooks.registration import REGISTERED_TIMEOUT_S
-from ocinet.hooks.stage import TIMEOUT_S, Call, main, parse_call
+from ocinet.hooks.config.hook_entry import REGISTERED_TIMEOUT_S
+from ocinet.hooks.entry.stage import TIMEOUT_S, Call, main, parse_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure
-from ocinet.hooks.state import State, find_bundle, has_private_sandbox, parse_state, read_input
+from ocinet.hooks.entry.state import State, find_bundle, parse_state
+from ocinet.request.config_json import has_private_sandbox, read_input
 
 if TYPE_CHECKING:
     from pathlib import Path

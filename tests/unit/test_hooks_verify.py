@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ocinet.base.errors import RequestError
-from ocinet.hooks import hooksd
-from ocinet.hooks.bundle import add
-from ocinet.hooks.registration import Registration, resolve
-from ocinet.hooks.verify import Finding, verify_bundle, verify_directory
+from ocinet.hooks.config.hook_entry import Registration, resolve
+from ocinet.hooks.registration import hooks_dir
+from ocinet.hooks.registration.bundle import add
+from ocinet.hooks.registration.verify import Finding, verify_bundle, verify_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,9 +140,9 @@ def test_verify_podman_finds_files_condition_and_directory(
     """What install wrote is right, except that podman does not read a directory of our own."""
     directory = str(tmp_path / "hooks.d")
     for stage in ("createRuntime", "poststop"):
-        path = Path(hooksd.hook_file(directory, stage))
+        path = Path(hooks_dir.hook_file(directory, stage))
         path.parent.mkdir(exist_ok=True)
-        path.write_text(hooksd._render(registration, stage, always=False))
+        path.write_text(hooks_dir._render(registration, stage, always=False))
     flaws = [one for one in verify_directory(directory, {}, _works) if not one.ok]
     assert [f"add {json.dumps(directory)} to hooks_dir" in flaw.what for flaw in flaws] == [True]
     conf = {"CONTAINERS_CONF": "/etc/x.conf"}
@@ -170,17 +170,17 @@ def test_verify_podman_of_wrong_document_says_what_is_wrong(
 ) -> None:
     """Each flaw of a file is told with its path and the way to mend it."""
     for stage in ("createRuntime", "poststop"):
-        document = json.loads(hooksd._render(registration, stage, always=False))
+        document = json.loads(hooks_dir._render(registration, stage, always=False))
         if stage == "createRuntime":
             change(document)
-        Path(hooksd.hook_file(str(tmp_path), stage)).write_text(json.dumps(document))
+        Path(hooks_dir.hook_file(str(tmp_path), stage)).write_text(json.dumps(document))
     flaws = [one for one in verify_directory(str(tmp_path), {}, _works) if not one.ok]
     assert any(said in flaw.what and flaw.hint == _PODMAN_HINT for flaw in flaws)
 
 
 def test_verify_podman_of_foreign_file_is_told(tmp_path: Path) -> None:
     """A file in our place that is not ours masks the hook."""
-    Path(hooksd.hook_file(str(tmp_path), "createRuntime")).write_text("{}")
+    Path(hooks_dir.hook_file(str(tmp_path), "createRuntime")).write_text("{}")
     flaws = [one.what for one in verify_directory(str(tmp_path), {}, _works)]
     assert "it is not ocinet's" in flaws[0]
     assert "has no hook of ocinet for createRuntime and poststop" in flaws[-1]

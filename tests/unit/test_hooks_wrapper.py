@@ -15,8 +15,8 @@ from ocinet.base.errors import ConflictError, SystemFailure
 from ocinet.base.paths import Paths
 from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.model.request import Request
-from ocinet.hooks import wrapper
-from ocinet.hooks.wrapper import Runtime, main
+from ocinet.hooks.wrapper import create
+from ocinet.hooks.wrapper.create import Runtime, main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -199,7 +199,7 @@ def test_hooks_run_with_this_interpreter_and_these_directories(world: World) -> 
     """What the launcher was told, the hooks are told."""
     world.create_with_file()
     (entry,) = world.config["hooks"]["poststop"]
-    script = wrapper.__file__.replace("wrapper.py", "hook.py")
+    script = create.__file__.replace("wrapper/create.py", "hook.py")
     assert entry["path"] == sys.executable
     assert entry["args"][1:] == ["-I", "-S", script, "poststop"]
     assert entry["env"][1:] == [

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ocinet.hooks.launcher import render
-from ocinet.hooks.registration import Registration
-from ocinet.hooks.runtime_call import (
+from ocinet.hooks.config.hook_entry import Registration
+from ocinet.hooks.registration.launcher import render
+from ocinet.hooks.wrapper.runtime_call import (
     GLOBAL_OPTIONS,
     RuntimeCall,
     _split_options,

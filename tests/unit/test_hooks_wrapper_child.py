@@ -21,12 +21,12 @@ _ROOT = next(iter(ocinet.hooks.__path__)).rsplit("/", 2)[0]
 _ACT = """\
 import sys
 sys.path.append(sys.argv[1])
-from ocinet.hooks import child
+from ocinet.hooks.wrapper import runtime_process
 act, program, *arguments = sys.argv[2:]
 if act == "become":
-    child.become(program, arguments)
+    runtime_process.become(program, arguments)
 said = []
-status = child.run(program, arguments, lambda: said.append("meanwhile"))
+status = runtime_process.run(program, arguments, lambda: said.append("meanwhile"))
 import os
 os.write(2, " ".join(said).encode())
 os._exit(status)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ocinet.base.errors import ConflictError, RequestError
-from ocinet.hooks.daemon_json import is_empty, launchers, register, unregister
+from ocinet.hooks.registration.docker_daemon import is_empty, launchers, register, unregister
 
 PATH = "/usr/local/sbin/ocinet-runtime"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-from glob import glob
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,16 +19,18 @@ if TYPE_CHECKING:
 
 def test_wrapper_imports_nothing_beyond_the_hooks_budget() -> None:
     """A create that is wired costs what the hook's table says."""
-    imported = _imported("ocinet.hooks.wrapper", "ocinet.hooks.injection", "ocinet.engine.engine")
+    imported = _imported(
+        "ocinet.hooks.wrapper.create", "ocinet.hooks.wrapper.injection", "ocinet.engine.engine"
+    )
     foreign = {name for name in imported if name.partition(".")[0] != "ocinet"}
     assert foreign <= _budget(), f"beyond the budget: {sorted(foreign - _budget())}"
 
 
 def test_create_that_is_not_ours_leaves_the_rest_out() -> None:
     """Under `default-runtime` most containers are Docker's: they wait for nothing of ours."""
-    imported = _imported("ocinet.hooks.wrapper")
+    imported = _imported("ocinet.hooks.wrapper.create")
     assert not {name for name in imported if name.startswith(("ocinet.engine", "ocinet.ipam"))}
-    assert "ocinet.hooks.stage" not in imported
+    assert "ocinet.hooks.entry.stage" not in imported
     assert "_socket" not in imported
 
 
@@ -49,11 +51,10 @@ def test_container_with_a_network_of_dockers_waits_for_nothing(
     (tmp_path / "config.json").write_text(json.dumps(config))
     # Without a code archive, which loads modules without a word.
     hooks = next(iter(ocinet.hooks.__path__))
-    (tmp_path / "ocinet/hooks").mkdir(parents=True)
-    for package in ("base", "ipam", "engine"):
+    skipped = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(hooks, tmp_path / "ocinet/hooks", ignore=skipped)
+    for package in ("base", "ipam", "engine", "request"):
         (tmp_path / "ocinet" / package).symlink_to(f"{hooks}/../{package}")
-    for module in glob(f"{hooks}/*.py"):
-        (tmp_path / "ocinet/hooks" / module.rpartition("/")[2]).symlink_to(module)
     script = f"{tmp_path}/ocinet/hooks/hook.py"
     told = subprocess.run(
         [sys.executable, "-I", "-S", "-X", "importtime", script, "runtime",
@@ -61,5 +62,5 @@ def test_container_with_a_network_of_dockers_waits_for_nothing(
          "/bin/true", "run", "-b", str(tmp_path), container],
         check=True, capture_output=True, text=True, env={},
     ).stderr  # fmt: skip
-    assert "ocinet.hooks.docker_files" in told
-    assert ("ocinet.hooks.injection" in told) is loads
+    assert "ocinet.request.docker_files" in told
+    assert ("ocinet.hooks.wrapper.injection" in told) is loads

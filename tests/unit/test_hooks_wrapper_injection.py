@@ -16,12 +16,13 @@ from ocinet.base.events import EventLog
 from ocinet.base.paths import Paths
 from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.records.attachments import AttachmentStore
-from ocinet.engine.request import parse_annotations
-from ocinet.hooks.docker_files import DockerContainer
-from ocinet.hooks.edit import BY_HAND, apply
-from ocinet.hooks.injection import Injected, Site, inject
-from ocinet.hooks.registration import Registration, is_ours
-from ocinet.hooks.runtime_call import RuntimeCall
+from ocinet.hooks.config.config_edit import BY_HAND, apply
+from ocinet.hooks.config.hook_entry import Registration
+from ocinet.hooks.wrapper.injection import Injected, Site, inject
+from ocinet.hooks.wrapper.runtime_call import RuntimeCall
+from ocinet.request.annotations import parse_annotations
+from ocinet.request.config_json import is_our_hook
+from ocinet.request.docker_files import DockerContainer
 
 Json = dict[str, Any]
 ID = "15d51a24213dd17a4651a445a2520bcabe37ad1ef1d34fc015b99053110a7dc1"
@@ -145,7 +146,7 @@ def test_unasked_docker_container_gets_the_default_network(bundle: Bundle) -> No
     assert edited.pop("annotations") == wanted
     hooks = edited.pop("hooks")
     assert hooks.pop("prestart") == [SETKEY]
-    assert [entry["args"][4] for entry in hooks["poststop"] if is_ours(entry)] == ["poststop"]
+    assert [entry["args"][4] for entry in hooks["poststop"] if is_our_hook(entry)] == ["poststop"]
     assert hooks["poststop"][1:] == [FOREIGN]
     assert set(hooks) == {"poststop"}
     assert edited == {key: CONFIG[key] for key in ("ociVersion", "linux")}

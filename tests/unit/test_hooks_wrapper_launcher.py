@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from ocinet.base.errors import ConflictError, OcinetError, RequestError, SystemFailure
-from ocinet.hooks.launcher import (
+from ocinet.hooks.config.hook_entry import Registration
+from ocinet.hooks.registration.launcher import (
     DockerFile,
     Wanted,
     find_runtime,
@@ -20,7 +21,6 @@ from ocinet.hooks.launcher import (
     launcher_path,
     uninstall,
 )
-from ocinet.hooks.registration import Registration
 
 REGISTRATION = Registration(
     "/usr/bin/python3.11", "/lib/ocinet/hooks/hook.py", ("PATH=/bin", "OCINET_RUN_DIR=/run/a b")

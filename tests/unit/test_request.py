@@ -7,7 +7,7 @@ import pytest
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
-from ocinet.engine.request import (
+from ocinet.request.annotations import (
     KEYS,
     needs_trust,
     parse_annotations,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
-from ocinet.engine.request import KEYS, parse_annotations, to_annotations
+from ocinet.request.annotations import KEYS, parse_annotations, to_annotations
 
 # The machine may be busy with everything else; that is no fault of the code.
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -7,7 +7,7 @@ import pytest
 from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.request import Publish
-from ocinet.engine.publish import parse_publish
+from ocinet.request.publish import parse_publish
 
 _HOME = Address.parse("127.0.0.1")
 _ULA = Address.parse("fd00::5")

@@ -8,7 +8,7 @@ from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.request import DEFAULT_REQUEST
+from ocinet.request.annotations import DEFAULT_REQUEST
 from ocinet.watcher.policy import LEAVE, Decision, decide, needs_image
 from ocinet.watcher.shown import Shown
 

@@ -15,14 +15,22 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError
-from ocinet.hooks.device import DEVICE, KIND
-from ocinet.hooks.placing import Installed, make_directory, put, read_json, remove_directories, take
-from ocinet.hooks.registration import DOWN_STAGE, UP_STAGES, is_ours, write_flaws
+from ocinet.hooks.config.hook_entry import write_flaws
+from ocinet.hooks.registration.foreign_files import (
+    Installed,
+    make_directory,
+    put,
+    read_json,
+    remove_directories,
+    take,
+)
+from ocinet.request.cdi import DEVICE, KIND
+from ocinet.request.config_json import DOWN_STAGE, UP_STAGES, is_our_hook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ocinet.hooks.registration import Registration
+    from ocinet.hooks.config.hook_entry import Registration
 
     Json = dict[str, Any]
 
@@ -145,6 +153,6 @@ def _is_our_spec(document: Any) -> bool:
             entry for device in document["devices"] for entry in device["containerEdits"]["hooks"]
         ]
         named = all(isinstance(device["name"], str) for device in document["devices"])
-        return document["kind"] == KIND and named and all(is_ours(entry) for entry in hooks)
+        return document["kind"] == KIND and named and all(is_our_hook(entry) for entry in hooks)
     except (KeyError, TypeError):
         return False

@@ -12,22 +12,21 @@ from __future__ import annotations
 
 import posix
 
-from ocinet.base.errors import RequestError, SystemFailure
+from ocinet.base.errors import RequestError
 from ocinet.base.files import exists
-from ocinet.base.jsontext import MAX_BYTES, loads
+from ocinet.base.jsontext import loads
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
+from ocinet.request.config_json import CONFIG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
-CONFIG = "config.json"
+
 _WHAT = "cannot read the container's state"
 _PID_MAX = 1 << 22  # PID_MAX_LIMIT of the kernel
 _PATH_MAX = 4096
-_CHUNK = 1 << 16
 
 
 class State(Value):
@@ -47,23 +46,6 @@ class State(Value):
     bundle: str = ""
     annotations: tuple[tuple[str, str], ...] = ()
     status: str = ""
-
-
-def read_input(fd: int) -> bytes:
-    """Read a descriptor to its end, or to one byte more than a state may have.
-
-    Raises:
-        SystemFailure: it can't be read.
-    """
-    chunks = []
-    room = MAX_BYTES + 1
-    try:
-        while room and (chunk := posix.read(fd, min(room, _CHUNK))):
-            chunks.append(chunk)
-            room -= len(chunk)
-    except OSError as error:
-        raise SystemFailure(_WHAT, f"stdin: {error.strerror}") from error
-    return b"".join(chunks)
 
 
 def parse_state(data: bytes) -> State:
@@ -140,48 +122,3 @@ def find_bundle(state: State) -> str:
     if exists(CONFIG):
         return posix.getcwd()
     return state.bundle
-
-
-def read_config(bundle: str) -> bytes:
-    """Return a bundle's `config.json`, or one byte more of it than we would parse.
-
-    Raises:
-        SystemFailure: it can't be read.
-    """
-    path = f"{bundle}/{CONFIG}"
-    try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
-    except OSError as error:
-        raise SystemFailure(f"cannot read {path}", error.strerror or str(error)) from error
-    try:
-        return read_input(fd)
-    finally:
-        posix.close(fd)
-
-
-def has_private_sandbox(bundle: str) -> bool:
-    """Tell whether a bundle asks the runtime for a network namespace of its own.
-
-    Raises:
-        RequestError: `config.json` is not JSON, or too long.
-        SystemFailure: it can't be read.
-    """
-    return is_private(loads(read_config(bundle), f"cannot read {bundle}/{CONFIG}"))
-
-
-def is_private(config: Any) -> bool:
-    """Tell whether a `config.json` asks for a network namespace of its own."""
-    try:
-        namespaces = config["linux"]["namespaces"]
-        paths = [one.get("path", "") for one in namespaces if one["type"] == "network"]
-    except (KeyError, TypeError, AttributeError):
-        return False
-    return paths == [""]
-
-
-def hooks_of(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield every hook entry with its stage; what is no list of them is passed over."""
-    hooks = config.get("hooks")
-    for stage, listed in hooks.items() if isinstance(hooks, dict) else ():
-        for entry in listed if isinstance(listed, list) else ():
-            yield stage, entry

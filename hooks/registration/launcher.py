@@ -19,16 +19,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ocinet.base.errors import ConflictError, OcinetError, RequestError, SystemFailure
-from ocinet.hooks import daemon_json
-from ocinet.hooks.placing import MADE, Installed, make_directory, remove_directories
-from ocinet.hooks.registration import SEARCH_PATH, write_flaws
+from ocinet.hooks.config.hook_entry import SEARCH_PATH, write_flaws
+from ocinet.hooks.registration import docker_daemon
+from ocinet.hooks.registration.foreign_files import (
+    MADE,
+    Installed,
+    make_directory,
+    remove_directories,
+)
 from ocinet.hooks.replace import replace_file
-from ocinet.hooks.runtime_call import GLOBAL_OPTIONS, VERBS
+from ocinet.hooks.wrapper.runtime_call import GLOBAL_OPTIONS, VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ocinet.hooks.registration import Registration
+    from ocinet.hooks.config.hook_entry import Registration
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 DEFAULT_NAME = "ocinet"
@@ -257,7 +262,7 @@ def _edit_docker(wanted: Wanted, known: tuple[DockerFile, ...]) -> tuple[DockerF
                             f"ocinet runtime uninstall --name {earlier.name}, first")  # fmt: skip
     before = _read(file)
     try:
-        text = daemon_json.register(
+        text = docker_daemon.register(
             before or "", wanted.name, wanted.launcher, default=wanted.default
         )
     except OcinetError as error:
@@ -270,7 +275,7 @@ def _made_by_another(text: str, file: str) -> bool:
     """Tell whether a `daemon.json` is there because of another launcher of ours."""
     return any(
         one.made
-        for launcher in daemon_json.launchers(text)
+        for launcher in docker_daemon.launchers(text)
         for one in _registered(launcher)
         if one.file == file
     )
@@ -282,8 +287,8 @@ def _unregistered(docker: DockerFile, launcher: str) -> tuple[str | None, str | 
     if before is None or not before.strip():
         return before, before
     try:
-        after = daemon_json.unregister(before, docker.name, launcher)
-        return before, None if docker.made and daemon_json.is_empty(after) else after
+        after = docker_daemon.unregister(before, docker.name, launcher)
+        return before, None if docker.made and docker_daemon.is_empty(after) else after
     except OcinetError as error:
         raise error.within(docker.file) from error
 

@@ -4,7 +4,7 @@ Whoever may give a container a device is its user: an image can't, and no engine
 takes one for a label or an annotation. So a device alone is a wish, and what is
 asked besides goes by the rules of a hooks directory: it may be the image's.
 
-Each device has a hook of its own (`hooks.cdi` writes them). All of them find the
+Each device has a hook of its own (`hooks.registration.cdi_specs` writes them). All of them find the
 same list in the bundle and ask for all of it, so the first one wires everything
 or nothing, and the others find it done.
 """
@@ -14,15 +14,15 @@ from __future__ import annotations
 from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.jsontext import loads
 from ocinet.engine.model.request import EndpointRequest
-from ocinet.engine.request import NET, parse_annotations
-from ocinet.hooks.state import CONFIG, hooks_of, read_config
+from ocinet.request.annotations import NET, parse_annotations
+from ocinet.request.config_json import CONFIG, hooks_of, read_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocinet.engine.model.request import Request
-    from ocinet.hooks.wish import Wish
+    from ocinet.request.origin import Wish
 
 KIND = "ocinet.dev/net"  # of the devices: vendor and class
 DEVICE = "--device="  # what a hook's arguments name the network by
@@ -41,12 +41,12 @@ def devices_of(bundle: str) -> tuple[str, ...]:
         config = loads(data, CONFIG)
     except OcinetError:
         return ()
-    from ocinet.hooks.registration import UP_STAGES, is_ours  # where there is a device
+    from ocinet.request.config_json import UP_STAGES, is_our_hook  # where there is a device
 
     given = [
         str(argument)[len(DEVICE) :]
         for stage, entry in (hooks_of(config) if isinstance(config, dict) else ())
-        if stage in UP_STAGES and is_ours(entry)
+        if stage in UP_STAGES and is_our_hook(entry)
         for argument in entry["args"]
         if str(argument).startswith(DEVICE)
     ]

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.paths import Paths
-from ocinet.engine.request import NET
-from ocinet.hooks.registration import SEARCH_PATH
+from ocinet.hooks.config.hook_entry import SEARCH_PATH
+from ocinet.request.annotations import NET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,24 +17,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure
-from ocinet.engine.request import (
+from ocinet.hooks.config.config_edit import apply, locate, our_annotations, restore
+from ocinet.hooks.replace import replace_file
+from ocinet.request.annotations import (
     BUNDLE,
     DEFAULT_REQUEST,
     SANDBOX,
     parse_annotations,
     to_annotations,
 )
-from ocinet.hooks.edit import apply, locate, our_annotations, restore
-from ocinet.hooks.registration import DOWN_STAGE, UP_STAGES
-from ocinet.hooks.replace import replace_file
-from ocinet.hooks.state import CONFIG
+from ocinet.request.config_json import CONFIG, DOWN_STAGE, UP_STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Request
-    from ocinet.hooks.registration import Registration
+    from ocinet.hooks.config.hook_entry import Registration
 
     Json = dict[str, Any]
 

@@ -22,9 +22,7 @@ from ocinet.base.names import check_container
 from ocinet.base.value import Value
 from ocinet.engine.kernel.sandbox import check_privilege
 from ocinet.engine.records.settings import load as load_settings
-from ocinet.engine.request import DEFAULT_REQUEST, PREFIX, SANDBOX, to_annotations
-from ocinet.hooks.docker_files import NONE, DockerContainer, is_dockers, is_setkey
-from ocinet.hooks.edit import (
+from ocinet.hooks.config.config_edit import (
     BY_WRAPPER,
     apply,
     has_ours,
@@ -33,12 +31,15 @@ from ocinet.hooks.edit import (
     restore,
     without_hooks,
 )
-from ocinet.hooks.image import Origin, look_up
-from ocinet.hooks.registration import DOWN_STAGE, UP_STAGES
+from ocinet.hooks.entry.stage import Call, decide
+from ocinet.hooks.entry.state import State
 from ocinet.hooks.replace import replace_file
-from ocinet.hooks.stage import Call, decide
-from ocinet.hooks.state import State, hooks_of, is_private
-from ocinet.hooks.wish import parse_bindings, sort_out, with_publishes
+from ocinet.request.annotations import DEFAULT_REQUEST, PREFIX, SANDBOX, to_annotations
+from ocinet.request.bindings import parse_bindings, with_publishes
+from ocinet.request.config_json import DOWN_STAGE, UP_STAGES, hooks_of, is_private
+from ocinet.request.docker_files import NONE, DockerContainer, is_dockers, is_setkey
+from ocinet.request.origin import sort_out
+from ocinet.request.podman_files import Origin, look_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
     from ocinet.base.events import EventLog
     from ocinet.base.paths import Paths
     from ocinet.engine.model.request import Request
-    from ocinet.hooks.registration import Registration
-    from ocinet.hooks.runtime_call import RuntimeCall
+    from ocinet.hooks.config.hook_entry import Registration
+    from ocinet.hooks.wrapper.runtime_call import RuntimeCall
 
     Json = dict[str, Any]
 
@@ -119,7 +120,7 @@ def inject(
     Raises:
         OcinetError: the container must not be made; the config is as it was.
     """
-    origin = Origin() if docker else look_up(State(call.id, bundle=call.bundle))
+    origin = Origin() if docker else look_up(call.id, call.bundle)
     name = (docker.name if docker else origin.name) or call.id[:12]
     try:
         plain = restore(config) if is_wrappers(config) else config

@@ -21,8 +21,8 @@ from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.jsontext import MAX_BYTES, loads
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
-from ocinet.hooks.image import collect_pairs, read_file
-from ocinet.hooks.state import hooks_of, read_input
+from ocinet.request.config_json import hooks_of, read_input
+from ocinet.request.podman_files import collect_pairs, read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

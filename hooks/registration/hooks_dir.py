@@ -17,14 +17,22 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError, SystemFailure
-from ocinet.hooks.placing import Installed, make_directory, put, read_json, remove_directories, take
-from ocinet.hooks.registration import DOWN_STAGE, UP_STAGES, is_ours, write_flaws
-from ocinet.hooks.stage import ALWAYS, FROM_HOOKS_DIR
+from ocinet.hooks.config.hook_entry import write_flaws
+from ocinet.hooks.entry.stage import ALWAYS, FROM_HOOKS_DIR
+from ocinet.hooks.registration.foreign_files import (
+    Installed,
+    make_directory,
+    put,
+    read_json,
+    remove_directories,
+    take,
+)
+from ocinet.request.config_json import DOWN_STAGE, UP_STAGES, is_our_hook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ocinet.hooks.registration import Registration
+    from ocinet.hooks.config.hook_entry import Registration
 
 HOOKS_DIR = "/etc/containers/oci/hooks.d"
 VENDOR_DIR = "/usr/share/containers/oci/hooks.d"  # all that podman 4 reads by default
@@ -119,7 +127,7 @@ def read_hook(path: str) -> dict[str, Any]:
         SystemFailure: it can't be read.
     """
     document = read_json(path)
-    if not isinstance(document, dict) or not is_ours(document.get("hook")):
+    if not isinstance(document, dict) or not is_our_hook(document.get("hook")):
         raise RequestError(f"cannot read {path}", "it is not ocinet's")
     return document
 
@@ -218,7 +226,7 @@ def _read_toml(path: str) -> dict[str, Any]:
 
 def _is_our_hook(text: str) -> bool:
     document = json.loads(text)
-    return isinstance(document, dict) and is_ours(document.get("hook"))
+    return isinstance(document, dict) and is_our_hook(document.get("hook"))
 
 
 def _is_our_drop_in(text: str, directory: str) -> bool:

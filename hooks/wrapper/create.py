@@ -24,10 +24,10 @@ from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.jsontext import dumps, loads
 from ocinet.base.paths import VARIABLES, Paths
 from ocinet.base.value import Value
-from ocinet.hooks import child
-from ocinet.hooks.docker_files import NONE, find_docker
-from ocinet.hooks.image import read_file
-from ocinet.hooks.runtime_call import parse_runtime_call
+from ocinet.hooks.wrapper import runtime_process
+from ocinet.hooks.wrapper.runtime_call import parse_runtime_call
+from ocinet.request.docker_files import NONE, find_docker
+from ocinet.request.podman_files import read_file
 
 # What only our own containers need is imported when it is known that it is one:
 # under Docker's `default-runtime` most are not.
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
     from ocinet.base.clock import Process
     from ocinet.engine.kernel.sandbox import Sandbox
-    from ocinet.hooks.docker_files import DockerContainer
-    from ocinet.hooks.injection import Injected, Site
-    from ocinet.hooks.runtime_call import RuntimeCall
-    from ocinet.hooks.stage import Wiring
+    from ocinet.hooks.entry.stage import Wiring
+    from ocinet.hooks.wrapper.injection import Injected, Site
+    from ocinet.hooks.wrapper.runtime_call import RuntimeCall
+    from ocinet.request.docker_files import DockerContainer
 
     Json = dict[str, Any]
 
@@ -55,18 +55,18 @@ class Runtime:
 
     def become(self, program: str, arguments: Sequence[str]) -> int:
         """Become it; never comes back."""
-        child.become(program, arguments)
+        runtime_process.become(program, arguments)
 
     def run(
         self, program: str, arguments: Sequence[str], meanwhile: Callable[[], object] | None = None
     ) -> int:
-        """Run it to its end, and return its exit status; see `child.run`."""
-        return child.run(program, arguments, meanwhile)
+        """Run it to its end, and return its exit status; see `runtime_process.run`."""
+        return runtime_process.run(program, arguments, meanwhile)
 
 
 def _open_engine(paths: Paths) -> Wiring:
     from ocinet.engine.engine import Engine
-    from ocinet.hooks.stage import TIMEOUT_S
+    from ocinet.hooks.entry.stage import TIMEOUT_S
 
     return Engine.open(paths, timeout_s=TIMEOUT_S)
 
@@ -125,14 +125,14 @@ def main(
     except OcinetError as error:
         return _refuse(str(error), call)
     except Exception as error:  # noqa: BLE001  # the edge: an engine shows one line, no traceback
-        from ocinet.hooks.stage import place
+        from ocinet.hooks.entry.stage import place
 
         return _refuse(f"internal error: {type(error).__name__}: {error}{place(error)}", call)
 
 
 def _make(job: _Job, config: Json, docker: DockerContainer | None) -> int:
     """Have a container made that may be one of ours."""
-    from ocinet.hooks.injection import inject
+    from ocinet.hooks.wrapper.injection import inject
 
     call = job.call
     attaches = call.verb == "create" and call.pid_file != ""
@@ -173,11 +173,11 @@ def _read_config(path: str) -> Json | None:
 def _site(environment: dict[str, str]) -> Site:
     """Return where we are; hooks run by this interpreter, from beside this file."""
     from ocinet.base.events import EventLog
-    from ocinet.hooks.injection import Site
-    from ocinet.hooks.registration import SEARCH_PATH, Registration
+    from ocinet.hooks.config.hook_entry import SEARCH_PATH, Registration
+    from ocinet.hooks.wrapper.injection import Site
 
     paths = Paths.from_environment(environment)
-    script = f"{__file__.rpartition('/')[0]}/hook.py"
+    script = f"{__file__.rsplit('/', 2)[0]}/hook.py"
     given = (f"{name}={value}" for name, value in environment.items())
     registration = Registration(sys.executable, script, (f"PATH={SEARCH_PATH}", *given))
     return Site(paths, EventLog(paths.run), registration)
@@ -187,8 +187,8 @@ def _create_with_hook(job: _Job) -> int:
     """Run a create that attaches by a hook; crun runs no poststop if it fails then."""
     status = job.runtime.run(job.program, job.arguments)
     if status:
-        from ocinet.hooks.stage import take_down
-        from ocinet.hooks.state import State
+        from ocinet.hooks.entry.stage import take_down
+        from ocinet.hooks.entry.state import State
 
         try:
             take_down(State(job.call.id), job.site.paths, job.site.log, job.open_engine)
@@ -212,7 +212,7 @@ def _attach_or_delete(job: _Job, injected: Injected) -> None:
 
 def _attach(job: _Job, injected: Injected) -> None:
     from ocinet.engine.model.attachment import Container
-    from ocinet.hooks.injection import refused
+    from ocinet.hooks.wrapper.injection import refused
 
     call, site, request = job.call, job.site, injected.request
     name = request.name or call.id[:12]
@@ -265,7 +265,7 @@ def _open_sandbox(process: Process, injected: Injected) -> Sandbox:
 
 def _refuse(line: str, call: RuntimeCall) -> int:
     """Say why there is no container: on stderr, and where engines look for it."""
-    from ocinet.hooks.stage import say
+    from ocinet.hooks.entry.stage import say
 
     say(line)
     if call.log and not call.log.startswith(_NO_FILES):

@@ -18,13 +18,13 @@ from ocinet.base.paths import VARIABLES, Paths
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.networks import NetworkStore
-from ocinet.engine.request import SANDBOX, parse_annotations
-from ocinet.hooks import cdi, hooksd
-from ocinet.hooks.device import DEVICE, KIND
-from ocinet.hooks.registration import DOWN_STAGE, UP_STAGES, is_ours, write_flaws
-from ocinet.hooks.stage import FROM_HOOKS_DIR, TIMEOUT_S
-from ocinet.hooks.state import CONFIG
-from ocinet.hooks.trial import try_out
+from ocinet.hooks.config.hook_entry import write_flaws
+from ocinet.hooks.entry.stage import FROM_HOOKS_DIR, TIMEOUT_S
+from ocinet.hooks.registration import cdi_specs, hooks_dir
+from ocinet.hooks.registration.trial_run import try_out
+from ocinet.request.annotations import SANDBOX, parse_annotations
+from ocinet.request.cdi import DEVICE, KIND
+from ocinet.request.config_json import CONFIG, DOWN_STAGE, UP_STAGES, is_our_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -70,7 +70,7 @@ def verify_bundle(
             config = json.load(file)
         listed = config.get("hooks") or {}
         entries = {
-            stage: [entry for entry in listed.get(stage) or () if is_ours(entry)]
+            stage: [entry for entry in listed.get(stage) or () if is_our_hook(entry)]
             for stage in (*UP_STAGES, DOWN_STAGE)
         }
     except (OSError, ValueError, AttributeError, TypeError) as error:
@@ -110,7 +110,7 @@ def wish_flaws(bundle: str, paths: Paths) -> Iterator[Finding]:
 
 
 def verify_directory(
-    directory: str = hooksd.HOOKS_DIR,
+    directory: str = hooks_dir.HOOKS_DIR,
     environment: Mapping[str, str] = os.environ,
     trial: Callable[[Json, Json], list[str]] = try_out,
     *,
@@ -128,11 +128,11 @@ def verify_directory(
     findings, entries = [], {}
     insecure: dict[str, None] = {}
     for stage in (*UP_STAGES, DOWN_STAGE):
-        path = hooksd.hook_file(directory, stage)
+        path = hooks_dir.hook_file(directory, stage)
         if os.path.lexists(path):
             insecure.update(dict.fromkeys(write_flaws(path)))
             try:
-                document = hooksd.read_hook(path)
+                document = hooks_dir.read_hook(path)
             except OcinetError as error:
                 findings.append(Finding(str(error), hint))
             else:
@@ -142,7 +142,7 @@ def verify_directory(
                 ]
     findings += [Finding(flaw, "what root runs, only root may write") for flaw in insecure]
     try:
-        for warning in hooksd.missing_directories(directory, "", environment) if podman else ():
+        for warning in hooks_dir.missing_directories(directory, "", environment) if podman else ():
             findings.append(Finding(warning))
     except OcinetError as error:
         findings.append(Finding(str(error), error.hint))
@@ -163,14 +163,14 @@ def verify_cdi(
         environment: of the operator, whose directories the hook should use.
         trial: runs up and down; see `trial.try_out`.
     """
-    path = cdi.spec_file(directory)
+    path = cdi_specs.spec_file(directory)
     try:
-        devices = cdi.read_devices(directory)
+        devices = cdi_specs.read_devices(directory)
     except OcinetError as error:
         return (Finding(str(error), _INSTALL_CDI),)
     findings = [Finding(flaw, "what root runs, only root may write") for flaw in write_flaws(path)]
-    findings += [Finding(warning) for warning in cdi.unread(directory)]
-    known = {DEFAULT_NETWORK, *filter(cdi.is_device_name, networks)}
+    findings += [Finding(warning) for warning in cdi_specs.unread(directory)]
+    known = {DEFAULT_NETWORK, *filter(cdi_specs.is_device_name, networks)}
     findings += [
         Finding(f"{path} has no device for the network {name}", _INSTALL_CDI)
         for name in sorted(known - set(devices))

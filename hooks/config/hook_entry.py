@@ -20,6 +20,7 @@ from _stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISVTX, S_IWGRP, S_IWOTH
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.paths import VARIABLES
 from ocinet.base.value import Value
+from ocinet.request.config_json import FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-UP_STAGES = ("createRuntime", "prestart")
-DOWN_STAGE = "poststop"
 REGISTERED_TIMEOUT_S = 30  # the hook's own deadline leaves time to undo before that
-_FLAGS = ("-I", "-S")
-_SCRIPT_TAIL = "/ocinet/hooks/hook.py"
 _ELF = b"\x7fELF"
 _WHAT = "cannot register the hook"
 
@@ -51,7 +48,7 @@ class Registration(Value):
 
     def command(self, *words: str) -> list[str]:
         """Return the command line that runs the script with these words."""
-        return [self.interpreter, *_FLAGS, self.script, *words]
+        return [self.interpreter, *FLAGS, self.script, *words]
 
     def entry(self, stage: str, *flags: str) -> dict[str, Any]:
         """Return the hook entry for one stage (runtime-spec, config.md, POSIX-platform hooks)."""
@@ -61,17 +58,6 @@ class Registration(Value):
             "env": list(self.environment),
             "timeout": REGISTERED_TIMEOUT_S,
         }
-
-
-def is_ours(entry: object) -> bool:
-    """Tell whether a hook entry is one that `Registration.entry` made, of any version."""
-    arguments = entry.get("args") if isinstance(entry, dict) else None
-    return (
-        isinstance(arguments, list)
-        and len(arguments) > 3
-        and tuple(arguments[1:3]) == _FLAGS
-        and str(arguments[3]).endswith(_SCRIPT_TAIL)
-    )
 
 
 def resolve(environment: Mapping[str, str], executable: str = sys.executable) -> Registration:
@@ -99,7 +85,7 @@ def resolve(environment: Mapping[str, str], executable: str = sys.executable) ->
     if magic != _ELF:
         raise RequestError(_WHAT, f"{interpreter} is a script that starts another interpreter",
                            "run ocinet with that interpreter itself: /usr/bin/python3")  # fmt: skip
-    script = f"{dirname(abspath(__file__))}/hook.py"
+    script = f"{dirname(dirname(abspath(__file__)))}/hook.py"
     for path in (interpreter, script):
         for flaw in write_flaws(path):
             raise RequestError(_WHAT, flaw, "install ocinet where only root can write")

@@ -12,9 +12,8 @@ import posix
 
 from ocinet.base.errors import RequestError
 from ocinet.base.jsontext import dumps, loads
-from ocinet.engine.request import BUNDLE, PREFIX
-from ocinet.hooks.registration import DOWN_STAGE, UP_STAGES, is_ours
-from ocinet.hooks.state import CONFIG, hooks_of
+from ocinet.request.annotations import BUNDLE, PREFIX
+from ocinet.request.config_json import CONFIG, DOWN_STAGE, UP_STAGES, hooks_of, is_our_hook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def restore(config: Json) -> Json:
         RequestError: what `apply` has kept can't be read any more.
     """
     text = our_annotations(config).get(BUNDLE)
-    config = without_hooks(config, is_ours)
+    config = without_hooks(config, is_our_hook)
     if text is None:
         return config
     try:
@@ -101,7 +100,7 @@ def restore(config: Json) -> Json:
 
 def has_ours(config: Json) -> bool:
     """Tell whether a config runs a hook of ours already, whoever put it there."""
-    return any(is_ours(entry) for _, entry in hooks_of(config))
+    return any(is_our_hook(entry) for _, entry in hooks_of(config))
 
 
 def is_wrappers(config: Json) -> bool:

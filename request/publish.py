@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
-from ocinet.engine.grammar import (
+from ocinet.engine.model.request import PROTOCOLS, Publish
+from ocinet.request.grammar import (
     MAX_ITEMS,
     is_group,
     is_mapped,
@@ -19,7 +20,6 @@ from ocinet.engine.grammar import (
     split_items,
     within,
 )
-from ocinet.engine.model.request import PROTOCOLS, Publish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

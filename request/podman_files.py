@@ -23,13 +23,11 @@ from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.jsontext import MAX_BYTES, loads
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
-from ocinet.hooks.state import read_input
+from ocinet.request.config_json import read_input
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from ocinet.hooks.state import State
 
 _LISTS = ("containers.json", "volatile-containers.json")
 _LONGEST_LIST = 64 << 20  # some 100,000 containers
@@ -49,18 +47,18 @@ class Origin(Value):
     carried: frozenset[tuple[str, str]] | None = None
 
 
-def look_up(state: State) -> Origin:
+def look_up(container_id: str, bundle: str) -> Origin:
     """Find out where a container comes from, by its bundle.
 
     Returns:
         `Origin()` where the bundle is not podman's, or its storage is not as
         it is known to be. Never raises: not to know is an answer.
     """
-    root, containers, tail = state.bundle.rpartition("-containers/")
-    if not containers or tail != f"{state.id}/userdata":
+    root, containers, tail = bundle.rpartition("-containers/")
+    if not containers or tail != f"{container_id}/userdata":
         return Origin()
     try:
-        record = _find_record(f"{root}-containers", state.id)
+        record = _find_record(f"{root}-containers", container_id)
         image = record.get("image") or ""
         name = _container_name(record.get("names"))
     except (OcinetError, OSError, AttributeError, LookupError, TypeError):

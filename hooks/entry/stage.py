@@ -37,11 +37,12 @@ from ocinet.base.value import Value
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
 from ocinet.engine.records.settings import load as load_settings
-from ocinet.engine.request import DEFAULT_REQUEST, NET, OPTIONS, SANDBOX
-from ocinet.hooks.device import DEVICE, devices_of, request_by_devices
-from ocinet.hooks.image import Origin, look_up
-from ocinet.hooks.state import find_bundle, has_private_sandbox, parse_state, read_input
-from ocinet.hooks.wish import sort_out
+from ocinet.hooks.entry.state import find_bundle, parse_state
+from ocinet.request.annotations import DEFAULT_REQUEST, NET, OPTIONS, SANDBOX
+from ocinet.request.cdi import DEVICE, devices_of, request_by_devices
+from ocinet.request.config_json import has_private_sandbox, read_input
+from ocinet.request.origin import sort_out
+from ocinet.request.podman_files import Origin, look_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Request
     from ocinet.engine.model.settings import Settings
-    from ocinet.hooks.state import State
+    from ocinet.hooks.entry.state import State
 
     class Wiring(Protocol):
         """What the hook needs of an engine."""
@@ -178,7 +179,7 @@ def bring_up(
         OcinetError: it can't be done; the container must not start.
     """
     state = state.replace(bundle=find_bundle(state))
-    origin = look_up(state) if call.from_hooks_dir else Origin(carried=frozenset())
+    origin = look_up(state.id, state.bundle) if call.from_hooks_dir else Origin(carried=frozenset())
     name = origin.name or state.id[:12]
     try:
         request = decide(state, call, origin, paths, log)

@@ -10,7 +10,7 @@ Go program, takes `-root X` for `--root X`; crun takes `-bDIR`.
 from __future__ import annotations
 
 from ocinet.base.value import Value
-from ocinet.hooks.state import CONFIG
+from ocinet.request.config_json import CONFIG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

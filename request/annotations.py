@@ -11,7 +11,7 @@
     ocinet.mtu       68 to 65535
     ocinet.gateway   ADDRESS
     ocinet.routes    SUBNET[ via ADDRESS][,SUBNET[ via ADDRESS]]…
-    ocinet.publish   PUBLISH[,PUBLISH]…, see `engine.publish`
+    ocinet.publish   PUBLISH[,PUBLISH]…, see `publish`
     ocinet.name      the container's name
     ocinet.sandbox   written by `ocinet hooks add`: DEV:INODE that must be found
     ocinet.bundle    written by `ocinet hooks add`: what `hooks remove` restores
@@ -25,7 +25,8 @@ from __future__ import annotations
 from ocinet.base.errors import RequestError
 from ocinet.base.names import check_container, check_network, did_you_mean
 from ocinet.base.value import Value
-from ocinet.engine.grammar import (
+from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest, Request, Route
+from ocinet.request.grammar import (
     BLANK,
     SHOWN,
     first_repeated,
@@ -41,8 +42,7 @@ from ocinet.engine.grammar import (
     split_items,
     within,
 )
-from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest, Request, Route
-from ocinet.engine.publish import parse_publish, spell_publish
+from ocinet.request.publish import parse_publish, spell_publish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

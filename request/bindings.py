@@ -1,0 +1,56 @@
+"""The published ports that an engine keeps for a container, as a request's."""
+
+from __future__ import annotations
+
+from ocinet.request.publish import parse_publish
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from ocinet.engine.model.request import Publish, Request
+
+
+_BINDINGS = "the engine's published ports"
+
+
+def parse_bindings(
+    bindings: Mapping[str, Any] | None, exposed: Iterable[str] = ()
+) -> tuple[Publish, ...]:
+    """Read the published ports that an engine keeps for a container.
+
+    Args:
+        bindings: `HostConfig.PortBindings` of the Docker API:
+            {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}.
+        exposed: `Config.ExposedPorts`, where all of them are to be published
+            (`docker run -P`): ["80/tcp"].
+
+    Raises:
+        RequestError: one of them can't be published as it is asked for.
+    """
+    items = []
+    for port, hosts in (bindings or {}).items():
+        for host in hosts or [{}]:
+            items.append(_spell(port, host.get("HostIp") or "", host.get("HostPort") or ""))
+    items += [port for port in exposed if not (bindings or {}).get(port)]
+    return parse_publish(",".join(items), _BINDINGS) if items else ()
+
+
+def _spell(port: str, address: str, host_port: str) -> str:
+    """Spell one binding as Docker's `-p` does."""
+    shown = f"[{address}]" if ":" in address else address
+    host_port = "" if host_port == "0" else host_port
+    if shown:
+        return f"{shown}:{host_port}:{port}"
+    return f"{host_port}:{port}" if host_port else port
+
+
+def with_publishes(request: Request, publishes: tuple[Publish, ...]) -> Request:
+    """Return a request that publishes these ports, too.
+
+    Only with a network of ours: Docker takes ports for nothing beside `host`.
+    """
+    if request.mode != "bridge":
+        return request
+    return request.replace(publish=tuple(dict.fromkeys((*request.publish, *publishes))))

@@ -1,0 +1,99 @@
+"""What a bundle's `config.json` says (OCI runtime-spec, config.md)."""
+
+from __future__ import annotations
+
+import posix
+
+from ocinet.base.errors import SystemFailure
+from ocinet.base.jsontext import MAX_BYTES, loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+CONFIG = "config.json"
+_CHUNK = 1 << 16
+_STATE = "cannot read the container's state"
+UP_STAGES = ("createRuntime", "prestart")
+DOWN_STAGE = "poststop"
+FLAGS = ("-I", "-S")
+_SCRIPT_TAIL = "/ocinet/hooks/hook.py"
+
+
+def read_input(fd: int, what: str = _STATE, name: str = "stdin") -> bytes:
+    """Read a descriptor to its end, or to one byte more than a document may have.
+
+    Args:
+        fd: open for reading.
+        what: could not be done if it can't be read.
+        name: of what is read.
+
+    Raises:
+        SystemFailure: it can't be read.
+    """
+    chunks = []
+    room = MAX_BYTES + 1
+    try:
+        while room and (chunk := posix.read(fd, min(room, _CHUNK))):
+            chunks.append(chunk)
+            room -= len(chunk)
+    except OSError as error:
+        raise SystemFailure(what, f"{name}: {error.strerror}") from error
+    return b"".join(chunks)
+
+
+def read_config(bundle: str) -> bytes:
+    """Return a bundle's `config.json`, or one byte more of it than we would parse.
+
+    Raises:
+        SystemFailure: it can't be read.
+    """
+    path = f"{bundle}/{CONFIG}"
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    except OSError as error:
+        raise SystemFailure(f"cannot read {path}", error.strerror or str(error)) from error
+    try:
+        return read_input(fd, f"cannot read {path}", CONFIG)
+    finally:
+        posix.close(fd)
+
+
+def has_private_sandbox(bundle: str) -> bool:
+    """Tell whether a bundle asks the runtime for a network namespace of its own.
+
+    Raises:
+        RequestError: `config.json` is not JSON, or too long.
+        SystemFailure: it can't be read.
+    """
+    return is_private(loads(read_config(bundle), f"cannot read {bundle}/{CONFIG}"))
+
+
+def is_private(config: Any) -> bool:
+    """Tell whether a `config.json` asks for a network namespace of its own."""
+    try:
+        namespaces = config["linux"]["namespaces"]
+        paths = [one.get("path", "") for one in namespaces if one["type"] == "network"]
+    except (KeyError, TypeError, AttributeError):
+        return False
+    return paths == [""]
+
+
+def hooks_of(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield every hook entry with its stage; what is no list of them is passed over."""
+    hooks = config.get("hooks")
+    for stage, listed in hooks.items() if isinstance(hooks, dict) else ():
+        for entry in listed if isinstance(listed, list) else ():
+            yield stage, entry
+
+
+def is_our_hook(entry: object) -> bool:
+    """Tell whether a hook entry is one that `Registration.entry` made, of any version."""
+    arguments = entry.get("args") if isinstance(entry, dict) else None
+    return (
+        isinstance(arguments, list)
+        and len(arguments) > 3
+        and tuple(arguments[1:3]) == FLAGS
+        and str(arguments[3]).endswith(_SCRIPT_TAIL)
+    )
