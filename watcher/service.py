@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -41,8 +40,6 @@ _SETTLE_S = 60.0
 _SETTLE_INTERVAL_S = 0.02
 _IN_PASSING_S = 2.0
 _STOP_S = 25.0  # an operation's own deadline is 20 s
-# What the first attach of a boot needs besides: it would come too late for an early one.
-_RARE = ("ocinet.engine.kernel.bridge", "ocinet.engine.firewall.programs", "ocinet.engine.define")
 _POLICY = {
     "all": "every container with --net=none gets a network, unless it says ocinet.net=none",
     "labelled": "containers with --net=none and an ocinet.* label get a network",
@@ -103,8 +100,7 @@ class Service:
 
     def _serve(self) -> None:
         self._log.info("watcher started", policy=_POLICY[self._settings.select])
-        for module in _RARE:
-            import_module(module)
+        _import_ahead()
         self._workers.start()
         self._lookout.start()
         try:
@@ -259,6 +255,18 @@ class Service:
 
     def _report(self, error: BaseException) -> None:
         self._log.error("internal error", exc_info=error)
+
+
+def _import_ahead() -> None:
+    """Import what the first attach of a boot needs besides the others.
+
+    In the middle of that attach it would take some 150 ms, as long as Docker
+    takes from the network's connection to the container's first process: the
+    attach would be no early one.
+    """
+    from ocinet.engine import create_network  # noqa: F401  # to be loaded is all that is asked
+    from ocinet.engine.firewall import programs  # noqa: F401
+    from ocinet.engine.kernel import bridge  # noqa: F401
 
 
 def engine_sockets(settings: Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
