@@ -1,20 +1,44 @@
 """IP addresses and subnets as small values, parsed by the C library.
 
-`ipaddress` costs 3 ms to import; `inet_pton` is already in `_socket`.
+`ipaddress` costs 3 ms to import; `inet_pton` lies in `_socket`, which whoever does
+anything has loaded. Who only decides has no business with sockets, so it is loaded
+at the first address that is read or spelled.
 """
 
 from __future__ import annotations
-
-from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 from ocinet.base.errors import RequestError
 from ocinet.base.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _BITS = {4: 32, 6: 128}
+_AF_INET, _AF_INET6 = 2, 10  # as Linux numbers them, on every machine
+
+
+def _load() -> None:
+    """Put the C library's functions in place of those that call this one."""
+    global _pton, _ntop
+    from _socket import inet_ntop, inet_pton
+
+    _pton, _ntop = inet_pton, inet_ntop
+
+
+def _first_pton(family: int, text: str) -> bytes:
+    _load()
+    return _pton(family, text)
+
+
+def _first_ntop(family: int, packed: bytes) -> str:
+    _load()
+    return _ntop(family, packed)
+
+
+# Names that are bound anew, not an import in each call: that takes half as long as the parsing.
+_pton: Callable[[int, str], bytes] = _first_pton
+_ntop: Callable[[int, bytes], str] = _first_ntop
 
 
 class Address(Value):
@@ -37,8 +61,8 @@ class Address(Value):
         """
         try:
             if ":" in text:
-                return cls(6, int.from_bytes(inet_pton(AF_INET6, text), "big"))
-            return cls(4, int.from_bytes(inet_pton(AF_INET, text), "big"))
+                return cls(6, int.from_bytes(_pton(_AF_INET6, text), "big"))
+            return cls(4, int.from_bytes(_pton(_AF_INET, text), "big"))
         except (OSError, UnicodeError, ValueError):
             raise RequestError("", f"{text!r} is no IP address") from None
 
@@ -69,8 +93,8 @@ class Address(Value):
 def spell(family: int, value: int) -> str:
     """Render an address that is known as a number, as `str` of an `Address` does."""
     if family == 4:
-        return inet_ntop(AF_INET, value.to_bytes(4, "big"))
-    return inet_ntop(AF_INET6, value.to_bytes(16, "big"))
+        return _ntop(_AF_INET, value.to_bytes(4, "big"))
+    return _ntop(_AF_INET6, value.to_bytes(16, "big"))
 
 
 def numbers(family: int, texts: Iterable[str]) -> list[int]:
@@ -79,11 +103,11 @@ def numbers(family: int, texts: Iterable[str]) -> list[int]:
     For directories of tens of thousands of leases: a twentieth of the time that
     as many `Address` values take.
     """
-    code, size = (AF_INET, 4) if family == 4 else (AF_INET6, 16)
+    code, size = (_AF_INET, 4) if family == 4 else (_AF_INET6, 16)
     mark = "." if family == 4 else ":"
     likely = [text for text in texts if mark in text]
     try:
-        packed = b"".join(map(inet_pton, [code] * len(likely), likely))
+        packed = b"".join(map(_pton, [code] * len(likely), likely))
     except (OSError, UnicodeError, ValueError):
         packed = b"".join(_packed(code, text) for text in likely)
     if family == 4:
@@ -95,7 +119,7 @@ def numbers(family: int, texts: Iterable[str]) -> list[int]:
 
 def _packed(code: int, text: str) -> bytes:
     try:
-        return inet_pton(code, text)
+        return _pton(code, text)
     except (OSError, UnicodeError, ValueError):
         return b""
 

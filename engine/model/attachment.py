@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ocinet.base.clock import Process
 from ocinet.base.value import Value
 from ocinet.engine.model.endpoint import Endpoint, PortRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocinet.base.clock import Process
     from ocinet.engine.model.request import Mode
 
 ATTACHING, ATTACHED = "attaching", "attached"
