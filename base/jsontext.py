@@ -12,11 +12,13 @@ from ocinet.base.errors import RequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 MAX_BYTES = 1 << 20
 MAX_NESTING = 32
 _BLANK = " \t\r\n"
+_TOO_DEEP = f"it nests deeper than {MAX_NESTING} levels"
 
 
 def _refuse_constant(name: str) -> Any:
@@ -66,17 +68,34 @@ def loads(data: bytes, what: str, longest: int = MAX_BYTES) -> Any:
         raise RequestError(what, f"it is longer than {longest} bytes")
     try:
         text = data.decode()
-        start = len(text) - len(text.lstrip(_BLANK))
-        value, end = _scan(text, start)
+    except UnicodeDecodeError as error:
+        raise RequestError(what, f"it is not JSON: {error}") from None
+    value = _parse(_scan, text, what)
+    if text.count("{") + text.count("[") > MAX_NESTING and not _nesting(value, MAX_NESTING):
+        raise RequestError(what, _TOO_DEEP)
+    return value
+
+
+def _parse(scan: Callable[[str, int], tuple[Any, int]], text: str, what: str) -> Any:
+    """Return the one value that a text is, with blanks around it."""
+    start = len(text) - len(text.lstrip(_BLANK))
+    try:
+        try:
+            value, end = scan(text, start)
+        except SystemError:
+            # CPython 3.11 tells what is wrong inside an object or a string with the error
+            # class of `json.decoder`, and where nobody has imported that, raises nothing at
+            # all. It costs 7 ms, which only a damaged document is worth.
+            import json.decoder  # noqa: F401  # the scanner looks for it itself
+
+            value, end = scan(text, start)
         if text[end:].strip(_BLANK):
             raise ValueError(f"there is more after its end at character {end}")
-        if text.count("{") + text.count("[") > MAX_NESTING and not _nesting(value, MAX_NESTING):
-            raise RecursionError
     except StopIteration as stop:
         raise RequestError(what, f"it is not JSON at character {stop.value}") from None
     except RecursionError:
-        raise RequestError(what, f"it nests deeper than {MAX_NESTING} levels") from None
-    except ValueError as error:  # of the scanner, or of the UTF-8 decoder
+        raise RequestError(what, _TOO_DEEP) from None
+    except ValueError as error:
         raise RequestError(what, f"it is not JSON: {error}") from None
     return value
 

@@ -1,8 +1,7 @@
-"""Values, JSON text, names, errors, paths and the clock."""
+"""Values, names, errors, paths and the clock."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocinet.base import clock, jsontext, names
+from ocinet.base import clock, names
 from ocinet.base.clock import Deadline, Process, describe_process
 from ocinet.base.errors import (
     BusyError,
@@ -90,72 +89,6 @@ def test_values_are_equal_by_type_and_fields() -> None:
     assert Point(1) != Point3(1)
     assert Point(1) != (1, 0)
     assert len({Point(1), Point(1), Point(2), Point3(1)}) == 3
-
-
-# -- JSON --------------------------------------------------------------------------
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
-)  # fmt: skip
-
-
-@given(JSON)
-def test_dumps_and_loads_agree_with_the_standard_library(value: object) -> None:
-    """What one writes the other reads, on one line of ASCII."""
-    text = jsontext.dumps(value)
-
-    assert text == json.dumps(value)
-    assert jsontext.loads(text.encode(), "") == value
-
-
-@given(
-    st.binary(max_size=40) | st.text('[]{}",:0123eE+-.truefalsn \\u', max_size=40).map(str.encode)
-)
-def test_loads_of_any_bytes_agrees_with_the_standard_library(data: bytes) -> None:
-    """It refuses what `json` refuses, with a request error of one line; and NaN."""
-    try:
-        expected = json.loads(data.decode(), parse_constant=lambda _name: 1 / 0)
-    except (ValueError, ZeroDivisionError):
-        with pytest.raises(RequestError, match=r"^cannot read it: it is .*not JSON") as raised:
-            jsontext.loads(data, "cannot read it")
-        assert "\n" not in str(raised.value)
-    else:
-        assert jsontext.loads(data, "") == expected
-
-
-@pytest.mark.parametrize(
-    ("data", "why"),
-    [
-        (b"[" * 33 + b"]" * 33, "nests deeper than 32"),
-        (b"[" * 100_000 + b"]" * 100_000, "nests deeper than 32"),
-        (b'{"a":' * 100_000, "nests deeper than 32"),
-        (b" " * (jsontext.MAX_BYTES + 1), "longer than"),
-        (b"NaN", "not JSON"),
-        (b"-Infinity", "not JSON"),
-        (b"9" * 5000, "not JSON"),
-        (b"1 2", "more after its end"),
-        ("\ufeff{}".encode(), "not JSON"),
-    ],
-)
-def test_loads_of_what_is_too_much_is_refused(data: bytes, why: str) -> None:
-    """Depth, size and numbers are bounded."""
-    with pytest.raises(RequestError, match=why):
-        jsontext.loads(data, "cannot read it")
-
-
-def test_loads_at_the_nesting_limit_is_fine() -> None:
-    """32 levels are allowed."""
-    assert jsontext.loads(b"[" * 32 + b"]" * 32, "")
-
-
-@pytest.mark.parametrize("value", [Point(1), b"x", {1, 2}])
-def test_dumps_of_no_json_is_refused(value: object) -> None:
-    """An object of ours does not slip into a file."""
-    with pytest.raises(TypeError, match="is no JSON value"):
-        jsontext.dumps([value])
 
 
 # -- names --------------------------------------------------------------------------
