@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    _Scanner = Callable[[str, int], tuple[Any, int]]
+    _PairsHook = Callable[[list[tuple[str, Any]]], object]
+
 MAX_BYTES = 1 << 20
 MAX_NESTING = 32
 _BLANK = " \t\r\n"
@@ -31,17 +34,28 @@ def _refuse_value(value: object) -> Any:
 
 
 class _Options:
-    """What the C scanner reads its options from."""
+    """What the C scanner reads its options from.
+
+    Args:
+        pairs_hook: takes the pairs of each object, and returns what stands for it; None:
+            a dict of them.
+    """
 
     strict = True
     object_hook = None
-    object_pairs_hook = None
     parse_float = float
     parse_int = int
     parse_constant = staticmethod(_refuse_constant)
 
+    def __init__(self, pairs_hook: _PairsHook | None) -> None:
+        self.object_pairs_hook = pairs_hook
 
-_scan = make_scanner(_Options)  # type: ignore[arg-type]  # it only reads attributes
+
+def _scanner(pairs_hook: _PairsHook | None = None) -> _Scanner:
+    return make_scanner(_Options(pairs_hook))  # type: ignore[arg-type]  # it only reads attributes
+
+
+_scan = _scanner()
 
 
 def _nesting(value: Any, room: int) -> bool:
@@ -76,7 +90,29 @@ def loads(data: bytes, what: str, longest: int = MAX_BYTES) -> Any:
     return value
 
 
-def _parse(scan: Callable[[str, int], tuple[Any, int]], text: str, what: str) -> Any:
+def text_pairs(data: bytes, what: str) -> set[tuple[str, str]]:
+    """Collect every pair of a key and a text anywhere in a document, whatever object it is in.
+
+    A key that an object repeats is there with each of its texts, where `loads` has
+    the last one. Bytes that are not UTF-8 are replaced.
+
+    Args:
+        data: the document, of any depth that the scanner can follow.
+        what: names it in an error.
+
+    Raises:
+        RequestError: it is not JSON.
+    """
+    found: set[tuple[str, str]] = set()
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        found.update((key, text) for key, text in pairs if isinstance(text, str))
+
+    _parse(_scanner(note), data.decode("utf-8", "replace"), what)
+    return found
+
+
+def _parse(scan: _Scanner, text: str, what: str) -> Any:
     """Return the one value that a text is, with blanks around it."""
     start = len(text) - len(text.lstrip(_BLANK))
     try:

@@ -18,11 +18,11 @@ from __future__ import annotations
 import posix
 
 from ocinet.base.errors import OcinetError, RequestError
-from ocinet.base.jsontext import MAX_BYTES, loads
+from ocinet.base.jsontext import MAX_BYTES, loads, text_pairs
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
 from ocinet.request.config_json import hooks_of, read_input
-from ocinet.request.podman_files import collect_pairs, read_file
+from ocinet.request.podman_files import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,13 +84,11 @@ class DockerContainer(Value):
         digest = self.image.removeprefix(_SHA256)
         if digest == self.image or not _HEX.issuperset(digest) or "/" in self.driver:
             return None
-        found: set[tuple[str, str]] = set()
         path = f"{self.root}/image/{self.driver}/imagedb/content/sha256/{digest}"
         try:
-            collect_pairs(read_file(path, MAX_BYTES), found)
+            return frozenset(text_pairs(read_file(path, MAX_BYTES), path))
         except (OcinetError, OSError):
             return None
-        return frozenset(found)
 
 
 def find_docker(config: Json, container_id: str) -> DockerContainer | None:

@@ -15,12 +15,11 @@ lock meanwhile. The layout is that of containers/storage:
 from __future__ import annotations
 
 import posix
-from _json import make_scanner
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 
 from ocinet.base.errors import OcinetError, RequestError
-from ocinet.base.jsontext import MAX_BYTES, loads
+from ocinet.base.jsontext import MAX_BYTES, loads, text_pairs
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
 from ocinet.request.config_json import read_input
@@ -102,7 +101,9 @@ def _find_record(directory: str, container_id: str) -> dict[str, Any]:
 def _carried(images: str, image: str) -> frozenset[tuple[str, str]]:
     """Collect the pairs of all manifests that an image is stored with.
 
-    podman uses one of them, which depends on how the image was named.
+    podman uses one of them, which depends on how the image was named. Its parser takes
+    `annotations` in any case and joins repeated ones, so to look for that one key would
+    leave an image a way past. Nor does it mind bytes that are not UTF-8.
     """
     if not image or not _HEX.issuperset(image):
         raise RequestError("", f"{image[:80]!r} is no image id")
@@ -111,7 +112,7 @@ def _carried(images: str, image: str) -> frozenset[tuple[str, str]]:
     if "manifest" not in manifests:
         raise RequestError("", f"image {image} has no manifest")
     for name in manifests:
-        collect_pairs(read_file(f"{images}/{image}/{name}", MAX_BYTES), found)
+        found |= text_pairs(read_file(f"{images}/{image}/{name}", MAX_BYTES), name)
     return frozenset(found)
 
 
@@ -122,37 +123,6 @@ def _is_manifest(name: str) -> bool:
         except (Base64Error, ValueError):
             return False
     return name.startswith("manifest")
-
-
-def collect_pairs(data: bytes, found: set[tuple[str, str]]) -> None:
-    """Add every pair of texts anywhere in a document, whatever object it is in.
-
-    podman's parser takes `annotations` in any case and joins repeated ones, so
-    to look for that one key would leave an image a way past.
-
-    Raises:
-        RequestError: it is not JSON.
-    """
-
-    def note(pairs: list[tuple[str, Any]]) -> None:
-        found.update((key, text) for key, text in pairs if isinstance(text, str))
-
-    class Options:
-        strict = True
-        object_hook = None
-        object_pairs_hook = staticmethod(note)
-        parse_float = float
-        parse_int = int
-        parse_constant = float
-
-    scan = make_scanner(Options)  # type: ignore[arg-type]  # it only reads attributes
-    text = data.decode("utf-8", "replace")  # as podman's parser does
-    try:
-        end = scan(text, len(text) - len(text.lstrip()))[1]
-    except (StopIteration, RecursionError, ValueError):
-        raise RequestError("", "a manifest is not JSON") from None
-    if text[end:].strip():
-        raise RequestError("", "a manifest is not JSON")
 
 
 def read_file(path: str, longest: int) -> bytes:

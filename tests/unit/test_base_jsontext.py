@@ -144,3 +144,38 @@ def test_loads_of_a_damaged_document_agrees_with_the_standard_library(data: byte
         assert is_refused(data)
     else:
         assert not is_refused(data)
+
+
+# -- pairs of texts -------------------------------------------------------------------
+
+
+def test_text_pairs_are_found_at_any_depth_and_as_often_as_they_are_there() -> None:
+    """A key that is repeated hides nothing, nor does one that is escaped; other values are none."""
+    data = b"""
+        {"a": "1", "a": "2", "n": 1, "deep": [{"\\u0062": "3", "c": {"d": "4"}, "c": null}, "e"]}
+    """
+
+    assert jsontext.text_pairs(data, "") == {("a", "1"), ("a", "2"), ("b", "3"), ("d", "4")}
+
+
+def test_text_pairs_reads_what_is_not_utf_8() -> None:
+    """Others' parsers replace such bytes, and go on."""
+    assert jsontext.text_pairs(b'{"a": "\xff", "b": "1"}', "") == {("a", "\ufffd"), ("b", "1")}
+
+
+def test_text_pairs_of_every_start_of_a_document_is_refused() -> None:
+    """As with `loads`: what is cut off may have gone on with any pair."""
+    for at in range(len(DOCUMENT)):
+        with without_json(), pytest.raises(RequestError, match="cannot read it: it is not JSON"):
+            jsontext.text_pairs(DOCUMENT[:at], "cannot read it")
+    assert ("id", "web") in jsontext.text_pairs(DOCUMENT, "")
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [(b"{} {}", "more after its end"), (b"[" * 100_000, "nests deeper"), (b"[NaN]", "not JSON")],
+)
+def test_text_pairs_of_what_is_no_document_is_refused(data: bytes, why: str) -> None:
+    """One value, of a depth that can be followed."""
+    with pytest.raises(RequestError, match=why):
+        jsontext.text_pairs(data, "cannot read it")

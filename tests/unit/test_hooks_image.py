@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bare_json import without_json
 from ocinet.request.podman_files import Origin, look_up
 
 if TYPE_CHECKING:
@@ -145,6 +146,15 @@ def test_look_up_with_unreadable_manifest_is_undecided(tmp_path: Path, manifest:
     """A manifest that can't be read is no proof that it carries nothing."""
     _add_manifest(tmp_path, manifest)
     assert look_up(CONTAINER, _store(tmp_path, _entry(CONTAINER))) == Origin("e1", None)
+
+
+def test_look_up_with_a_cut_manifest_is_undecided(tmp_path: Path) -> None:
+    """In the hook as well, where nobody has imported `json`: it is no fault, and no proof."""
+    whole = _json(MANIFEST)
+    for at in range(0, len(whole), 7):
+        _add_manifest(tmp_path, whole[:at])
+        with without_json():
+            assert look_up(CONTAINER, _store(tmp_path, _entry(CONTAINER))) == Origin("e1", None)
 
 
 def test_look_up_elsewhere_is_undecided(tmp_path: Path) -> None:
