@@ -1,8 +1,7 @@
 """State files: whole or not there, reached through one directory descriptor.
 
-A file appears by `link` (create) or `rename` (replace) of a finished temporary
-one, so a reader never sees half of it and a kill leaves at most a `.tmp-` file,
-which `sweep` removes. Directories are ours alone: owned by root, closed to
+How a file appears is in `atomic`: a kill leaves at most a temporary one, which
+`sweep` removes. Directories are ours alone: owned by root, closed to
 others, and no symbolic link is followed in their last part. Nothing here syncs
 to disk unless asked: /run does not survive a reboot, reservations must.
 """
@@ -13,25 +12,20 @@ import posix
 from _stat import S_ISDIR, S_ISREG
 from errno import ENOTEMPTY
 
+from ocinet.base import atomic
 from ocinet.base.errors import SystemFailure
 from ocinet.base.jsontext import MAX_BYTES
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _OPEN_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
 _OPEN_FILE = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
-_MAKE_FILE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
-_TEMPORARY = ".tmp-"
 
 
 def _failure(act: str, path: str, error: OSError) -> SystemFailure:
     return SystemFailure(f"cannot {act} {path}", error.strerror or str(error))
-
-
-def _sync_directory(path: str) -> None:
-    fd = posix.open(path, _OPEN_DIRECTORY)
-    try:
-        posix.fsync(fd)
-    finally:
-        posix.close(fd)
 
 
 def exists(path: str) -> bool:
@@ -79,7 +73,7 @@ def make_directories(path: str, *, durable: bool = False) -> None:
         make_directories(path, durable=durable)
     else:
         if durable:
-            _sync_directory(_parent(path))
+            atomic.sync_directory(_parent(path))
 
 
 def remove_directory(path: str) -> bool:
@@ -116,7 +110,6 @@ class Directory:
     def __init__(self, path: str, *, durable: bool = False, make: bool = True) -> None:
         self.path = path
         self._durable = durable
-        self._made = 0
         try:
             self._fd = posix.open(path, _OPEN_DIRECTORY)
         except FileNotFoundError:
@@ -231,15 +224,12 @@ class Directory:
         Raises:
             SystemFailure: it can't be written; nothing has changed then.
         """
-        temporary = self._write(content)
         try:
-            posix.link(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            atomic.create(name, self._writing(content), dir_fd=self._fd)
         except FileExistsError:
             return False
         except OSError as error:
             raise _failure("create", f"{self.path}/{name}", error) from error
-        finally:
-            posix.unlink(temporary, dir_fd=self._fd)
         try:
             self._sync()
         except OSError as error:
@@ -253,13 +243,7 @@ class Directory:
         Raises:
             SystemFailure: it can't be written; the old content is still there.
         """
-        temporary = self._write(content)
-        try:
-            posix.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
-            self._sync()
-        except OSError as error:
-            posix.unlink(temporary, dir_fd=self._fd)
-            raise _failure("write", f"{self.path}/{name}", error) from error
+        self._replace(name, self._writing(content))
 
     def note(self, name: str, text: str) -> None:
         """Keep a short text under `name`, whether it is there or not.
@@ -274,26 +258,18 @@ class Directory:
         Raises:
             SystemFailure: it can't be written; the old text is still there.
         """
+
+        def make(link: str) -> None:
+            posix.symlink(text, link, dir_fd=self._fd)
+
         try:
             try:
-                posix.symlink(text, name, dir_fd=self._fd)
+                make(name)
             except FileNotFoundError:
                 posix.mkdir(_parent(name), 0o700, dir_fd=self._fd)
-                posix.symlink(text, name, dir_fd=self._fd)
+                make(name)
         except FileExistsError:
-            self._renote(name, text)
-        except OSError as error:
-            raise _failure("write", f"{self.path}/{name}", error) from error
-
-    def _renote(self, name: str, text: str) -> None:
-        temporary = self._temporary()
-        try:
-            posix.symlink(text, temporary, dir_fd=self._fd)
-            try:
-                posix.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
-            except OSError:
-                posix.unlink(temporary, dir_fd=self._fd)
-                raise
+            self._replace(name, make)
         except OSError as error:
             raise _failure("write", f"{self.path}/{name}", error) from error
 
@@ -338,32 +314,30 @@ class Directory:
         """
         swept = 0
         for name in posix.listdir(self._fd):
-            if name.startswith(_TEMPORARY) and not exists(f"/proc/{name.split('-')[1]}"):
+            writer = atomic.writer_of(name)
+            if writer is not None and not exists(f"/proc/{writer}"):
                 swept += self.remove(name)
         return swept
 
-    def _write(self, content: str) -> str:
-        name = self._temporary()
-        try:
-            fd = posix.open(name, _MAKE_FILE, 0o600, dir_fd=self._fd)
-        except OSError as error:
-            raise _failure("write in", self.path, error) from error
-        try:
-            data = content.encode()
-            while data:
-                data = data[posix.write(fd, data) :]
-            if self._durable:
-                posix.fsync(fd)
-        except OSError as error:
-            posix.unlink(name, dir_fd=self._fd)
-            raise _failure("write in", self.path, error) from error
-        finally:
-            posix.close(fd)
-        return name
+    def _writing(self, content: str) -> Callable[[str], None]:
+        """Return what writes a content under a temporary name."""
 
-    def _temporary(self) -> str:
-        self._made += 1
-        return f"{_TEMPORARY}{posix.getpid()}-{id(self):x}-{self._made}"
+        def make(temporary: str) -> None:
+            try:
+                atomic.write_file(
+                    temporary, content.encode(), durable=self._durable, dir_fd=self._fd
+                )
+            except OSError as error:
+                raise _failure("write in", self.path, error) from error
+
+        return make
+
+    def _replace(self, name: str, make: Callable[[str], None]) -> None:
+        try:
+            atomic.replace(name, make, dir_fd=self._fd)
+            self._sync()
+        except OSError as error:
+            raise _failure("write", f"{self.path}/{name}", error) from error
 
     def _sync(self) -> None:
         if self._durable:

@@ -22,7 +22,7 @@ from importlib.util import MAGIC_NUMBER
 from marshal import dumps, loads
 from typing import TYPE_CHECKING, NamedTuple
 
-from ocinet.hooks.replace import replace_file
+from ocinet.base.atomic import replace_file
 
 if TYPE_CHECKING:
     from types import CodeType

@@ -16,9 +16,9 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ocinet.base.atomic import replace_file
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure
 from ocinet.hooks.config.config_edit import apply, locate, our_annotations, restore
-from ocinet.hooks.replace import replace_file
 from ocinet.request.annotations import (
     BUNDLE,
     DEFAULT_REQUEST,

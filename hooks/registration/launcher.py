@@ -18,6 +18,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ocinet.base.atomic import replace_file
 from ocinet.base.errors import ConflictError, OcinetError, RequestError, SystemFailure
 from ocinet.hooks.config.hook_entry import SEARCH_PATH, write_flaws
 from ocinet.hooks.registration import docker_daemon
@@ -27,7 +28,6 @@ from ocinet.hooks.registration.foreign_files import (
     make_directory,
     remove_directories,
 )
-from ocinet.hooks.replace import replace_file
 from ocinet.hooks.wrapper.runtime_call import GLOBAL_OPTIONS, VERBS
 
 if TYPE_CHECKING:

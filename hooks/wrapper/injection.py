@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import posix
 
+from ocinet.base.atomic import replace_file
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure
 from ocinet.base.jsontext import dumps
 from ocinet.base.names import check_container
@@ -33,7 +34,6 @@ from ocinet.hooks.config.config_edit import (
 )
 from ocinet.hooks.entry.stage import Call, decide
 from ocinet.hooks.entry.state import State
-from ocinet.hooks.replace import replace_file
 from ocinet.request.annotations import DEFAULT_REQUEST, PREFIX, SANDBOX, to_annotations
 from ocinet.request.bindings import parse_bindings, with_publishes
 from ocinet.request.config_json import DOWN_STAGE, UP_STAGES, hooks_of, is_private

@@ -75,6 +75,16 @@ def test_make_directories_through_a_file_fails(tmp_path: Path) -> None:
             make_directories(f"{tmp_path}/{path}")
 
 
+def test_make_durable_directories_behind_a_link_works(tmp_path: Path) -> None:
+    """As where /var/lib is one: the parent is only synced, whatever leads to it."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+
+    make_directories(f"{tmp_path}/link/a", durable=True)
+
+    assert (tmp_path / "real/a").is_dir()
+
+
 def test_remove_directory_takes_only_empty_ones(tmp_path: Path) -> None:
     """True if it went; False if it was not there, or holds something."""
     make_directories(f"{tmp_path}/a/b")
@@ -148,6 +158,24 @@ def test_create_that_can_not_be_synced_is_taken_back(tmp_path: Path) -> None:
         with pytest.raises(SystemFailure, match="cannot create"):
             directory.create("a", "one")
         assert all_names(directory) == []
+
+
+@pytest.mark.usefixtures("failing_sync")
+def test_replace_that_can_not_be_synced_fails(tmp_path: Path) -> None:
+    """Whoever needs it after a power cut is told that it may not be there; nothing else is left."""
+    make_directories(f"{tmp_path}/state")
+    with Directory(f"{tmp_path}/state", durable=True) as directory:
+        with pytest.raises(SystemFailure, match=r"cannot write .*/a: Input/output error"):
+            directory.replace("a", "one")
+        assert all_names(directory) == ["a"]
+
+
+def test_text_that_has_no_bytes_leaves_nothing(directory: Directory) -> None:
+    """A lone surrogate, as of a damaged name, is the writer's fault, and leaves no half file."""
+    for act in (directory.create, directory.replace):
+        with pytest.raises(UnicodeEncodeError):
+            act("a", "\ud800")
+    assert all_names(directory) == []
 
 
 def test_durable_changes_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
