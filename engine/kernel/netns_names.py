@@ -10,6 +10,7 @@ from __future__ import annotations
 import posix
 from _blake2 import blake2s
 
+from ocinet.base.atomic import replace
 from ocinet.base.errors import SystemFailure
 
 TYPE_CHECKING = False
@@ -78,10 +79,8 @@ class NetnsNames:
         path = f"{self._path}/{name}"
         if not self._shows(path, (before,)):
             return
-        temporary = f"{path}.ocinet-{posix.getpid()}"
         try:
-            posix.symlink(_target(after), temporary)
-            posix.rename(temporary, path)
+            replace(path, lambda link: posix.symlink(_target(after), link))
         except OSError as error:
             raise SystemFailure(f"cannot name {path}", error.strerror or str(error)) from error
 

@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ocinet.base.atomic import replace_file
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.files import remove_directory
 
@@ -41,19 +42,11 @@ def put(path: str, text: str) -> bool:
     Raises:
         SystemFailure: it can't be written; what was there is there still.
     """
-    temporary = f"{path}.tmp-{os.getpid()}"  # ends in neither .json nor .conf: nobody reads it
     try:
         if _read_text(path) == text:
             return False
-        with open(temporary, "x", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
+        replace_file(path, text)
     except OSError as error:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
         raise SystemFailure(f"cannot write {path}", error.strerror or str(error)) from error
     return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import posix
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -268,3 +269,32 @@ def test_verify_cdi_of_wrong_devices_says_what_is_wrong(
     flaws = [one for one in verify_cdi(str(tmp_path), ["lan"], {}, lambda *_: []) if not one.ok]
     [flaw] = [flaw for flaw in flaws if said in flaw.what]
     assert flaw.hint == "register them again: ocinet hooks install --cdi"
+
+
+def test_put_is_whole_and_for_all_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Synced, file and directory; once it is there, it is not written again; a link is replaced."""
+    synced: list[str] = []
+    path = tmp_path / "50-ours.json"
+    path.symlink_to("/nowhere")
+    monkeypatch.setattr(
+        posix, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+    )
+
+    before = os.umask(0o077)
+    try:
+        assert [put(str(path), "text"), put(str(path), "text")] == [True, False]
+    finally:
+        os.umask(before)
+
+    assert (path.read_text(), path.stat().st_mode & 0o7777) == ("text", 0o644)
+    assert (len(synced), synced[-1]) == (2, str(tmp_path))
+    assert os.listdir(tmp_path) == ["50-ours.json"]
+
+
+def test_put_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """Neither half a file nor a temporary one, which podman would stumble over."""
+    (tmp_path / "file").mkdir()
+
+    with pytest.raises(SystemFailure, match=f"cannot write {tmp_path}/file"):
+        put(f"{tmp_path}/file", "text")
+    assert os.listdir(tmp_path) == ["file"]
