@@ -129,7 +129,7 @@ class Wiring:
         Raises:
             OcinetError: it can't be made ready.
         """
-        with Engine.open(self._paths) as engine:
+        with self._engine() as engine:
             return engine.prepare(DEFAULT_NETWORK)
 
     def collect(self) -> tuple[Finding, ...]:
