@@ -13,8 +13,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from ocinet.base.errors import ExhaustedError, OcinetError, RequestError
+from ocinet.watcher.observed import NONE, SHARED, UNTOLD
 from ocinet.watcher.policy import decide, needs_image
-from ocinet.watcher.shown import NONE, SHARED, UNTOLD
 from ocinet.watcher.wiring import open_life
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ocinet.engine.model.request import Request
     from ocinet.engine.model.settings import Settings
     from ocinet.watcher.cgroups import Life
+    from ocinet.watcher.observed import Event, ObservedContainer
     from ocinet.watcher.policy import Carried, Decision
-    from ocinet.watcher.shown import Event, Shown
     from ocinet.watcher.workers import Workers
 
 NOT_SERVED = "container not served"
@@ -40,19 +40,19 @@ class Asked(Protocol):
     def kind(self) -> str:
         """What it is: docker or podman."""
 
-    def listed(self) -> tuple[Shown, ...]:
+    def listed(self) -> tuple[ObservedContainer, ...]:
         """List all containers."""
 
-    def look(self, container_id: str) -> Shown | None:
+    def look(self, container_id: str) -> ObservedContainer | None:
         """Return what one is to be like."""
 
-    def glance(self, container_id: str) -> Shown | None:
+    def glance(self, container_id: str) -> ObservedContainer | None:
         """Return what is known of one without waiting."""
 
-    def started(self, container_id: str) -> Shown | None:
+    def started(self, container_id: str) -> ObservedContainer | None:
         """Return all about one that is said to have started."""
 
-    def inspect(self, container_id: str) -> Shown | None:
+    def inspect(self, container_id: str) -> ObservedContainer | None:
         """Return all about one."""
 
     def carried(self, image: str) -> Carried:
@@ -63,7 +63,7 @@ class Wires(Protocol):
     """What has to be done to a container."""
 
     def attach(
-        self, shown: Shown, request: Request, life: Life, *, anew: bool
+        self, shown: ObservedContainer, request: Request, life: Life, *, anew: bool
     ) -> Attachment | None:
         """Wire it, unless it is wired; anew: more of it may have to be."""
 
@@ -124,7 +124,7 @@ class Acts:
         self._settings = settings
         self._log = log
         self._guard = threading.Lock()
-        self._shown: dict[str, Shown] = {}  # those that we may have to do with
+        self._shown: dict[str, ObservedContainer] = {}  # those that we may have to do with
         self._said: dict[str, dict[str, str]] = {}  # by event, the last why: not to be said again
         self._carried: dict[str, Carried] = {}  # by image
         self._partly: set[str] = set()  # wired by what a list tells: without ports
@@ -134,7 +134,7 @@ class Acts:
 
     def told(self, event: Event) -> None:
         """Have done what an event gives reason to."""
-        act, container = event.act, event.container
+        act, container = event.act, event.container_id
         if act == "create":
             # An answer may wait for a start that has overtaken it: one worker may, not all.
             self._workers.submit("look", f"look {container}", lambda: self._look(container))
@@ -163,7 +163,7 @@ class Acts:
 
     def _connecting(self, event: Event) -> None:
         """A container is about to be started, if its network is none."""
-        container = event.container
+        container = event.container_id
         if event.network != NONE:
             self._keep(container, None)  # by hand: it is no longer as it was shown
         elif self._lookout and self._settings().early_attach:
@@ -195,7 +195,7 @@ class Acts:
 
     # What is known of containers.
 
-    def _keep(self, container: str, shown: Shown | None) -> None:
+    def _keep(self, container: str, shown: ObservedContainer | None) -> None:
         """Remember what a container is like, if it may be for us; None: forget."""
         with self._guard:
             if shown and shown.mode in (NONE, SHARED):
@@ -210,7 +210,7 @@ class Acts:
         except OcinetError as error:
             self._log.debug("container not inspected", container=container, error=str(error))
 
-    def _carried_by(self, shown: Shown) -> Carried:
+    def _carried_by(self, shown: ObservedContainer) -> Carried:
         """Return what a container's image carries, as far as that matters."""
         if not needs_image(shown):
             return frozenset()
@@ -299,7 +299,7 @@ class Acts:
         self._log.debug("to be tried again", container=container, error=str(error))
         self._settle(container, attempt + 1)
 
-    def _wire(self, shown: Shown, life: Life, *, door: str) -> None:
+    def _wire(self, shown: ObservedContainer, life: Life, *, door: str) -> None:
         decision = self._decide(shown)
         self._say_what_is_odd(shown, decision)
         if decision.request is None or (decision.act == "join" and not self._is_ours(shown.target)):
@@ -327,7 +327,7 @@ class Acts:
                 duration_ms=round((monotonic() - began) * 1000, 1),
             )
 
-    def _decide(self, shown: Shown) -> Decision:
+    def _decide(self, shown: ObservedContainer) -> Decision:
         return decide(shown, self._carried_by(shown), self._settings())
 
     def _is_ours(self, owner: str) -> bool:
@@ -341,7 +341,7 @@ class Acts:
         except RequestError:
             return False  # the owner's matter
 
-    def _say_what_is_odd(self, shown: Shown, decision: Decision) -> None:
+    def _say_what_is_odd(self, shown: ObservedContainer, decision: Decision) -> None:
         if decision.dropped:
             self._say_once(
                 shown.id, "image's keys ignored", f"the image carries {', '.join(decision.dropped)}"

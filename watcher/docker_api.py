@@ -26,10 +26,12 @@ from ocinet.base.address import Address
 from ocinet.base.errors import OcinetError, SystemFailure
 from ocinet.request.docker_files import read_docker
 from ocinet.watcher.cgroups import is_listed
-from ocinet.watcher.shown import Event, Shown, parse_event, parse_inspected, parse_listed, show_kept
+from ocinet.watcher.docker_json import observe_kept, parse_event, parse_inspected, parse_listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ocinet.watcher.observed import Event, ObservedContainer
 
 _TIMEOUT_S = 15.0
 _LIBPOD = "/v4.0.0/libpod"
@@ -76,16 +78,16 @@ class Client:
             self._keep(self._connect(self._version))
             self._root = "" if self._is_podman else self._client().info().get("DockerRootDir", "")
 
-    def listed(self) -> tuple[Shown, ...]:
+    def listed(self) -> tuple[ObservedContainer, ...]:
         """List all containers, those that do not run among them.
 
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
         with self._told("list its containers"):
-            return tuple(parse_listed(one) for one in self._client().containers(all=True))
+            return tuple(parse_listed(item) for item in self._client().containers(all=True))
 
-    def look(self, container_id: str) -> Shown | None:
+    def look(self, container_id: str) -> ObservedContainer | None:
         """Return what a container is to be like, or None if it is not there.
 
         From Docker's files, for an answer that a start has overtaken waits for
@@ -96,7 +98,7 @@ class Client:
         """
         return self._kept(container_id) or self.inspect(container_id)
 
-    def glance(self, container_id: str) -> Shown | None:
+    def glance(self, container_id: str) -> ObservedContainer | None:
         """Return what is known of a container without waiting for its start.
 
         From Docker's files, else from the list, which does not tell all.
@@ -106,7 +108,7 @@ class Client:
         """
         return self._kept(container_id) or self._list_one(container_id)
 
-    def started(self, container_id: str) -> Shown | None:
+    def started(self, container_id: str) -> ObservedContainer | None:
         """Return all about a container that is said to have started, None if it is not there.
 
         From Docker's files, if the process that they name is the container's: the
@@ -115,27 +117,27 @@ class Client:
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
-        shown = self._kept(container_id)
-        if shown and shown.pid and is_listed(shown.pid, container_id):
-            return replace(shown, running=True)
+        container = self._kept(container_id)
+        if container and container.pid and is_listed(container.pid, container_id):
+            return replace(container, running=True)
         return self.inspect(container_id)
 
-    def _kept(self, container_id: str) -> Shown | None:
+    def _kept(self, container_id: str) -> ObservedContainer | None:
         kept = read_docker(self._root, container_id) if self._root else None
-        return show_kept(container_id, kept) if kept else None
+        return observe_kept(container_id, kept) if kept else None
 
-    def _list_one(self, container_id: str) -> Shown | None:
+    def _list_one(self, container_id: str) -> ObservedContainer | None:
         """Return what the list tells of one container, or None if it is not there.
 
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
         with self._told(f"list {container_id[:12]}"):
-            found = self._client().containers(all=True, filters={"id": [container_id]})
-            shown = (parse_listed(one) for one in found)
-            return next((one for one in shown if one.id == container_id), None)
+            items = self._client().containers(all=True, filters={"id": [container_id]})
+            listed = (parse_listed(item) for item in items)
+            return next((container for container in listed if container.id == container_id), None)
 
-    def inspect(self, container_id: str) -> Shown | None:
+    def inspect(self, container_id: str) -> ObservedContainer | None:
         """Return all about a container, or None if it is not there.
 
         Raises:
@@ -174,12 +176,12 @@ class Client:
             SystemFailure: the engine does not answer, or nonsense.
         """
         with self._told(f"list the addresses on {device}"):
-            found: dict[Address, str] = {}
+            holders: dict[Address, str] = {}
             for listed in self._client().networks(filters={"driver": "bridge"}):
                 options = listed.get("Options") or {}
                 if (options.get(_BRIDGE_NAME) or f"br-{listed['Id'][:12]}") == device:
-                    found |= _endpoints(self._client().inspect_network(listed["Id"]), self.kind)
-            return found
+                    holders |= _endpoints(self._client().inspect_network(listed["Id"]), self.kind)
+            return holders
 
     def _client(self) -> Any:
         """Return this thread's connection to the engine that was greeted last."""
@@ -316,14 +318,14 @@ def _socket_of(response: Any) -> socket.socket:
 
 
 def _endpoints(network: dict[str, Any], kind: str) -> dict[Address, str]:
-    found = {}
-    for one in (network.get("Containers") or {}).values():
+    holders = {}
+    for endpoint in (network.get("Containers") or {}).values():
         for key in ("IPv4Address", "IPv6Address"):
-            text = str(one.get(key) or "").partition("/")[0]
+            text = str(endpoint.get(key) or "").partition("/")[0]
             if text:
-                who = f"{kind.capitalize()}'s container {one.get('Name', '')}"
-                found[Address.parse(text)] = who
-    return found
+                holder = f"{kind.capitalize()}'s container {endpoint.get('Name', '')}"
+                holders[Address.parse(text)] = holder
+    return holders
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Which containers are wired, and with what: pure, from what an engine shows.
+"""Which containers are wired, and with what: pure, from what was observed.
 
 Every container of network mode `none` is, unless it says `ocinet.net=none`;
 with `select = "labelled"`, only those that say something. All others have their
@@ -16,11 +16,11 @@ from ocinet.request.annotations import DEFAULT_REQUEST, PREFIX
 from ocinet.request.bindings import parse_bindings, with_publishes
 from ocinet.request.cdi import KIND
 from ocinet.request.origin import sort_out
-from ocinet.watcher.shown import NONE, SHARED
+from ocinet.watcher.observed import NONE, SHARED
 
 if TYPE_CHECKING:
     from ocinet.engine.model.settings import Settings
-    from ocinet.watcher.shown import Shown
+    from ocinet.watcher.observed import ObservedContainer
 
     Carried = frozenset[tuple[str, str]] | None
 
@@ -45,16 +45,16 @@ class Decision:
 LEAVE = Decision("leave")
 
 
-def needs_image(shown: Shown) -> bool:
+def needs_image(container: ObservedContainer) -> bool:
     """Tell whether it matters what the container's image carries."""
-    return any(key.startswith(PREFIX) for key, _ in shown.labels)
+    return any(key.startswith(PREFIX) for key, _ in container.labels)
 
 
-def decide(shown: Shown, carried: Carried, settings: Settings) -> Decision:
+def decide(container: ObservedContainer, carried: Carried, settings: Settings) -> Decision:
     """Decide about a container, by what its engine shows of it.
 
     Args:
-        shown: the container.
+        container: as it was observed.
         carried: labels and annotations of its image; None if that can't be told.
         settings: the operator's.
 
@@ -62,26 +62,26 @@ def decide(shown: Shown, carried: Carried, settings: Settings) -> Decision:
         RequestError: a key of its is not legal, or asks for what its image may
             have asked for; nothing is attached then.
     """
-    if shown.mode == SHARED:
-        return Decision("join", Request("container", target=shown.target))
-    if any(device.startswith(f"{KIND}=") for device in shown.devices):
+    if container.mode == SHARED:
+        return Decision("join", Request("container", target=container.target))
+    if any(device.startswith(f"{KIND}=") for device in container.devices):
         return LEAVE  # a device of ours brings its hook along, which wires it
-    wish = sort_out(shown.labels, carried)
-    if shown.mode != NONE:
-        why = f"its network is {shown.mode}, not none: its ocinet.* keys count for nothing"
+    wish = sort_out(container.labels, carried)
+    if container.mode != NONE:
+        why = f"its network is {container.mode}, not none: its ocinet.* keys count for nothing"
         return Decision("leave", why=why if wish.keys else "")
-    if shown.build_step:
+    if container.build_step:
         return LEAVE
-    foreign = [name for name in shown.networks if name != NONE]
+    foreign = [name for name in container.networks if name != NONE]
     if foreign:
         why = (
             f"it was started with none and connected to {', '.join(foreign)} by hand; to have it "
-            f"wired: docker network disconnect {foreign[0]} {shown.name}, and start it anew"
+            f"wired: docker network disconnect {foreign[0]} {container.name}, and start it anew"
         )
         return Decision("leave", why=why)
     request = wish.request(lambda: settings.trust_annotations)
     if request is None and settings.select == "labelled":
         return Decision("leave", dropped=wish.dropped)
-    publishes = parse_bindings(shown.bindings, shown.exposed)
+    publishes = parse_bindings(container.bindings, container.exposed)
     request = with_publishes(request or DEFAULT_REQUEST, publishes)
     return Decision("wire", request, dropped=wish.dropped)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Request
     from ocinet.engine.model.settings import Settings
-    from ocinet.watcher.shown import Shown
+    from ocinet.watcher.observed import ObservedContainer
 
 DOOR = "watcher"
 
@@ -59,7 +59,7 @@ class Wiring:
         self._warn = warn
 
     def attach(
-        self, shown: Shown, request: Request, life: Life, *, anew: bool
+        self, shown: ObservedContainer, request: Request, life: Life, *, anew: bool
     ) -> Attachment | None:
         """Wire a container, unless it is wired, by whatever door.
 
@@ -142,7 +142,9 @@ class Wiring:
             return engine.gc(dry_run=False)
 
 
-def open_life(shown: Shown, shown_again: Callable[[], Shown | None]) -> Life | None:
+def open_life(
+    shown: ObservedContainer, shown_again: Callable[[], ObservedContainer | None]
+) -> Life | None:
     """Open the sandbox of a container's first process.
 
     Args:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fake_engine import FakeContainer
     from ocinet.engine.model.request import Request
     from ocinet.watcher.cgroups import Life
-    from ocinet.watcher.shown import Shown
+    from ocinet.watcher.observed import ObservedContainer
 
 _PATIENCE_S = 20
 _SIDE_BY_SIDE = 8
@@ -48,7 +48,7 @@ class Counting:
         self._guard = threading.Lock()
 
     def attach(
-        self, shown: Shown, request: Request, life: Life, *, anew: bool
+        self, shown: ObservedContainer, request: Request, life: Life, *, anew: bool
     ) -> Attachment | None:
         """Count a container once for each of its lives."""
         with self._guard:

@@ -18,7 +18,7 @@ from ocinet.engine.model.request import Request
 from ocinet.engine.model.settings import Settings
 from ocinet.watcher.acts import Acts
 from ocinet.watcher.cgroups import Life
-from ocinet.watcher.shown import UNTOLD, Event, Shown
+from ocinet.watcher.observed import UNTOLD, Event, ObservedContainer
 from ocinet.watcher.workers import Workers
 
 if TYPE_CHECKING:
@@ -36,26 +36,26 @@ class Engine:
     kind = "docker"
 
     def __init__(self) -> None:
-        self.containers: dict[str, Shown] = {}
+        self.containers: dict[str, ObservedContainer] = {}
         self.images: dict[str, frozenset[tuple[str, str]]] = {}
         self.asked: Counter[str] = Counter()
         self.failures: list[OcinetError] = []
 
-    def listed(self) -> tuple[Shown, ...]:
+    def listed(self) -> tuple[ObservedContainer, ...]:
         self.asked["list"] += 1
         return tuple(self.containers.values())
 
-    def look(self, container_id: str) -> Shown | None:
+    def look(self, container_id: str) -> ObservedContainer | None:
         return self.inspect(container_id)
 
-    def glance(self, container_id: str) -> Shown | None:
+    def glance(self, container_id: str) -> ObservedContainer | None:
         self.asked["glance"] += 1
         return self.containers.get(container_id)
 
-    def started(self, container_id: str) -> Shown | None:
+    def started(self, container_id: str) -> ObservedContainer | None:
         return self.inspect(container_id)
 
-    def inspect(self, container_id: str) -> Shown | None:
+    def inspect(self, container_id: str) -> ObservedContainer | None:
         self.asked["inspect"] += 1
         if self.failures:
             raise self.failures.pop()
@@ -88,7 +88,7 @@ class Wiring:
         self.failures: list[OcinetError] = []
 
     def attach(
-        self, shown: Shown, request: Request, life: Life, *, anew: bool
+        self, shown: ObservedContainer, request: Request, life: Life, *, anew: bool
     ) -> Attachment | None:
         if self.failures:
             raise self.failures.pop()
@@ -131,10 +131,10 @@ class Scene:
         )  # fmt: skip
         self.workers.start()
 
-    def show(self, container: str, mode: str = "none", **changes: Any) -> Shown:
+    def show(self, container: str, mode: str = "none", **changes: Any) -> ObservedContainer:
         """Have the engine show a container, running in this process's own namespace."""
         fields = {"name": container[:6], "pid": os.getpid(), "running": True, **changes}
-        self.engine.containers[container] = Shown(container, mode=mode, **fields)
+        self.engine.containers[container] = ObservedContainer(container, mode=mode, **fields)
         return self.engine.containers[container]
 
     def tell(self, *events: Event) -> None:
@@ -205,7 +205,7 @@ def test_start_of_what_was_partly_wired_early_looks_for_the_rest(scene: Scene) -
 def test_life_after_one_that_failed_to_start_is_wired_anew(scene: Scene) -> None:
     """What was wired early counts for that life alone."""
     scene.show(WEB)
-    none = {"container": WEB, "network": "none"}
+    none = {"container_id": WEB, "network": "none"}
     scene.tell(Event("connect", **none), Event("disconnect", **none), Event("start", WEB))
     assert [one[:2] for one in scene.wiring.done] == [
         ("attach", WEB), ("end", WEB), ("attach", WEB),

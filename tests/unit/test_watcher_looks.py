@@ -14,7 +14,7 @@ from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.request import Request
 from ocinet.engine.model.settings import Settings
 from ocinet.watcher.acts import Acts
-from ocinet.watcher.shown import Event, Shown
+from ocinet.watcher.observed import Event, ObservedContainer
 from ocinet.watcher.workers import Workers
 
 if TYPE_CHECKING:
@@ -34,23 +34,25 @@ class BusyEngine:
         self.begun = threading.Event()
         self.waiting = 0
 
-    def listed(self) -> tuple[Shown, ...]:
+    def listed(self) -> tuple[ObservedContainer, ...]:
         return ()
 
-    def look(self, container_id: str) -> Shown | None:
+    def look(self, container_id: str) -> ObservedContainer | None:
         return self.inspect(container_id)
 
-    def glance(self, container_id: str) -> Shown | None:
+    def glance(self, container_id: str) -> ObservedContainer | None:
         return None
 
-    def started(self, container_id: str) -> Shown | None:
+    def started(self, container_id: str) -> ObservedContainer | None:
         return self.inspect(container_id)
 
-    def inspect(self, container_id: str) -> Shown | None:
+    def inspect(self, container_id: str) -> ObservedContainer | None:
         if container_id in _CROWD:
             self.waiting += 1
             self.begun.wait(_LONG_S)
-        return Shown(container_id, container_id[:6], "none", pid=os.getpid(), running=True)
+        return ObservedContainer(
+            container_id, container_id[:6], "none", pid=os.getpid(), running=True
+        )
 
     def carried(self, image: str) -> frozenset[tuple[str, str]] | None:
         return None
@@ -63,7 +65,7 @@ class Wiring:
         self.done: list[str] = []
 
     def attach(
-        self, shown: Shown, request: Request, life: Life, *, anew: bool
+        self, shown: ObservedContainer, request: Request, life: Life, *, anew: bool
     ) -> Attachment | None:
         self.done.append(shown.id)
         container = Container(shown.id, shown.name, "", life.process, "watcher")

@@ -9,23 +9,23 @@ from ocinet.base.errors import RequestError
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
 from ocinet.engine.model.settings import Settings
 from ocinet.request.annotations import DEFAULT_REQUEST
+from ocinet.watcher.observed import ObservedContainer
 from ocinet.watcher.policy import LEAVE, Decision, decide, needs_image
-from ocinet.watcher.shown import Shown
 
 ALL, LABELLED = Settings(), Settings(select="labelled")
 NOTHING: frozenset[tuple[str, str]] = frozenset()
-WEB = Shown("c0ffee" * 10, "web", "none", networks=("none",))
+WEB = ObservedContainer("c0ffee" * 10, "web", "none", networks=("none",))
 
 
-def labelled(**labels: str) -> Shown:
+def labelled(**labels: str) -> ObservedContainer:
     """Return the container with `ocinet.*` labels."""
     pairs = tuple((f"ocinet.{key}", text) for key, text in labels.items())
-    return Shown(WEB.id, WEB.name, WEB.mode, networks=WEB.networks, labels=pairs)
+    return ObservedContainer(WEB.id, WEB.name, WEB.mode, networks=WEB.networks, labels=pairs)
 
 
-def shown(mode: str, **changes: object) -> Shown:
+def in_mode(mode: str, **changes: object) -> ObservedContainer:
     """Return the container in another mode."""
-    return Shown(WEB.id, WEB.name, mode, **changes)  # type: ignore[arg-type]  # fields by name
+    return ObservedContainer(WEB.id, WEB.name, mode, **changes)  # type: ignore[arg-type]  # fields by name
 
 
 def test_none_container_gets_the_default_network() -> None:
@@ -47,7 +47,7 @@ def test_container_that_says_none_is_recorded_and_left_with_its_loopback() -> No
 
 def test_kept_ports_are_published() -> None:
     """Docker keeps `-p` of a none container; it adds to what the label publishes."""
-    web = Shown(
+    web = ObservedContainer(
         WEB.id, "web", "none", labels=(("ocinet.publish", "8443:443,8080:80"),),
         bindings={
             "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "127.0.0.1", "HostPort": ""}],
@@ -68,7 +68,7 @@ def test_kept_ports_are_published() -> None:
 
 def test_range_for_one_port_is_refused() -> None:
     """Docker would take any of the range; which one, nobody could say."""
-    web = shown("none", bindings={"80/tcp": [{"HostIp": "", "HostPort": "8000-8010"}]})
+    web = in_mode("none", bindings={"80/tcp": [{"HostIp": "", "HostPort": "8000-8010"}]})
     with pytest.raises(RequestError, match="published ports"):
         decide(web, NOTHING, ALL)
 
@@ -112,21 +112,21 @@ def test_typo_is_an_error() -> None:
 @pytest.mark.parametrize("mode", ["host", "bridge", "default", "web_net"])
 def test_containers_with_a_network_are_left_alone(mode: str) -> None:
     """Silently, unless they bear keys that somebody will wonder about."""
-    assert decide(shown(mode), NOTHING, ALL) == LEAVE
-    decision = decide(shown(mode, labels=(("ocinet.net", "lan"),)), NOTHING, ALL)
+    assert decide(in_mode(mode), NOTHING, ALL) == LEAVE
+    decision = decide(in_mode(mode, labels=(("ocinet.net", "lan"),)), NOTHING, ALL)
     assert decision.act == "leave"
     assert decision.why == f"its network is {mode}, not none: its ocinet.* keys count for nothing"
 
 
 def test_members_of_a_sandbox_are_counted() -> None:
     """Their own keys say nothing: the sandbox is another's."""
-    member = shown("container", target="feed", labels=(("ocinet.publish", "22:22"),))
+    member = in_mode("container", target="feed", labels=(("ocinet.publish", "22:22"),))
     assert decide(member, NOTHING, ALL) == Decision("join", Request("container", target="feed"))
 
 
 def test_container_connected_by_hand_is_left_alone_and_told() -> None:
     """Docker would fail to make its own eth0 beside ours."""
-    decision = decide(shown("none", networks=("lan",)), NOTHING, ALL)
+    decision = decide(in_mode("none", networks=("lan",)), NOTHING, ALL)
     assert (decision.act, decision.request) == ("leave", None)
     assert "connected to lan by hand" in decision.why
     assert "docker network disconnect lan web" in decision.why
@@ -134,16 +134,16 @@ def test_container_connected_by_hand_is_left_alone_and_told() -> None:
 
 def test_container_with_a_device_of_ours_is_left_to_its_hook() -> None:
     """It asks for a network by that device; the default one besides would be one too many."""
-    assert decide(shown("none", devices=("ocinet.dev/net=lan",)), NOTHING, ALL) == LEAVE
-    assert decide(shown("none", devices=("vendor.com/gpu=0",)), NOTHING, ALL).act == "wire"
+    assert decide(in_mode("none", devices=("ocinet.dev/net=lan",)), NOTHING, ALL) == LEAVE
+    assert decide(in_mode("none", devices=("vendor.com/gpu=0",)), NOTHING, ALL).act == "wire"
 
 
 def test_build_steps_are_left_alone() -> None:
     """A build has the network that it was given."""
-    assert decide(shown("none", build_step=True), NOTHING, ALL) == LEAVE
+    assert decide(in_mode("none", build_step=True), NOTHING, ALL) == LEAVE
 
 
 def test_image_matters_only_for_keys_of_ours() -> None:
     """Most containers have none, and their images are not asked for."""
     assert needs_image(labelled(net="lan"))
-    assert not needs_image(shown("none", labels=(("my-ocinet.net", "lan"),)))
+    assert not needs_image(in_mode("none", labels=(("my-ocinet.net", "lan"),)))

@@ -1,4 +1,4 @@
-"""What engines tell: containers as they are, and that something has happened.
+"""Reading what engines answer and tell: their JSON into the values of `observed`.
 
 The shapes are those of the Docker Engine API 1.41 (`GET /containers/json`,
 `/containers/ID/json`, `/events`) and of Podman's own one (`/libpod/…`). Nothing
@@ -7,76 +7,24 @@ of their JSON goes further in than this module.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.names import check_container
-from ocinet.request.docker_files import DockerContainer, cdi_devices, is_build_step
+from ocinet.request.docker_files import cdi_devices, is_build_step
+from ocinet.watcher.observed import SHARED, UNTOLD, Event, ObservedContainer
 
-NONE = "none"
-SHARED = "container"
-UNTOLD = ""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from ocinet.request.docker_files import DockerContainer
+
 _SHARED_PREFIX = "container:"
 _ALIASES = {"died": "die", "remove": "destroy"}  # Podman's words
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A container as its engine shows it.
-
-    Attributes:
-        id: whole.
-        name: without Docker's slash; the id's first 12 characters where it is
-            none that we could use.
-        mode: none, host, container, or a network of the engine's; in Podman's
-            lists, untold.
-        target: with mode container, whose sandbox it is: an id, or a name.
-        networks: of the engine's that it is connected to.
-        labels: and, of Podman, annotations.
-        image: the image's id.
-        bindings: `HostConfig.PortBindings`.
-        exposed: ports that are to be published although nothing binds them (-P).
-        devices: CDI devices that it asks for.
-        pid: of its first process; 0 if it does not run.
-        build_step: whether it is a step of an image's build; or may be, if a list tells.
-        whole: False if it comes from a list, which tells no bindings and no pid.
-    """
-
-    id: str
-    name: str
-    mode: str
-    target: str = ""
-    networks: tuple[str, ...] = ()
-    labels: tuple[tuple[str, str], ...] = ()
-    image: str = ""
-    bindings: Mapping[str, Any] = field(default_factory=dict)
-    exposed: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ()
-    pid: int = 0
-    running: bool = False
-    build_step: bool = False
-    whole: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that has happened to a container, or is said to have.
-
-    Attributes:
-        act: create, start, die, destroy, rename, connect, disconnect, or another
-            word of the engine's.
-        container: the whole id.
-        network: with connect and disconnect, the network's name.
-    """
-
-    act: str
-    container: str
-    network: str = ""
-
-
-def parse_listed(document: Mapping[str, Any]) -> Shown:
+def parse_listed(document: Mapping[str, Any]) -> ObservedContainer:
     """Read one item of `GET /containers/json`.
 
     Raises:
@@ -86,7 +34,7 @@ def parse_listed(document: Mapping[str, Any]) -> Shown:
         container_id = check_container(document["Id"])
         mode, target = _mode((document.get("HostConfig") or {}).get("NetworkMode", UNTOLD))
         names = document.get("Names") or [""]
-        return Shown(
+        return ObservedContainer(
             id=container_id,
             name=_name(names[0], container_id),
             mode=mode,
@@ -100,10 +48,9 @@ def parse_listed(document: Mapping[str, Any]) -> Shown:
             build_step=str(document.get("Image")).startswith("sha256:"),
             whole=False,
         )
-    raise AssertionError  # pragma: no cover  # the block returns or raises
 
 
-def parse_inspected(document: Mapping[str, Any]) -> Shown:
+def parse_inspected(document: Mapping[str, Any]) -> ObservedContainer:
     """Read `GET /containers/ID/json`, of Docker, or Podman's own one.
 
     Raises:
@@ -114,7 +61,7 @@ def parse_inspected(document: Mapping[str, Any]) -> Shown:
         host, config, state = document["HostConfig"], document["Config"], document["State"]
         mode, target = _mode(host["NetworkMode"])
         exposed = config.get("ExposedPorts") or () if host.get("PublishAllPorts") else ()
-        return Shown(
+        return ObservedContainer(
             id=container_id,
             name=_name(document.get("Name", ""), container_id),
             mode=mode,
@@ -129,13 +76,12 @@ def parse_inspected(document: Mapping[str, Any]) -> Shown:
             running=bool(state.get("Running") or state.get("Paused")),
             build_step=is_build_step(host, config, document.get("Image") or ""),
         )
-    raise AssertionError  # pragma: no cover  # the block returns or raises
 
 
-def show_kept(container_id: str, kept: DockerContainer) -> Shown:
+def observe_kept(container_id: str, kept: DockerContainer) -> ObservedContainer:
     """Return a container as Docker's files have it; whether it still runs, they don't say."""
     mode, target = _mode(kept.mode)
-    return Shown(
+    return ObservedContainer(
         id=container_id,
         name=kept.name or container_id[:12],
         mode=mode,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from ocinet.base.errors import SystemFailure
-from ocinet.watcher.shown import UNTOLD, Event, Shown, parse_event, parse_inspected, parse_listed
+from ocinet.watcher.docker_json import parse_event, parse_inspected, parse_listed
+from ocinet.watcher.observed import UNTOLD, Event, ObservedContainer
 
 ID = "2d8a9ace25cc" * 5 + "abcd"
 
@@ -43,7 +44,7 @@ def inspected(**changes: Any) -> dict[str, Any]:
 
 def test_inspected_container_is_read_whole() -> None:
     """Every field that is decided by."""
-    assert parse_inspected(inspected()) == Shown(
+    assert parse_inspected(inspected()) == ObservedContainer(
         id=ID,
         name="web",
         mode="none",
@@ -58,30 +59,30 @@ def test_inspected_container_is_read_whole() -> None:
 
 def test_ports_that_are_all_to_be_published_are_the_exposed_ones() -> None:
     """`docker run -P`."""
-    shown = parse_inspected(inspected(HostConfig__PublishAllPorts=True))
-    assert shown.exposed == ("80/tcp",)
+    container = parse_inspected(inspected(HostConfig__PublishAllPorts=True))
+    assert container.exposed == ("80/tcp",)
 
 
 def test_cdi_devices_are_read() -> None:
-    """Docker has shown them among the device requests since version 25; GPUs are there, too."""
+    """Docker has container them among the device requests since version 25; GPUs are there, too."""
     requests = [
         {"Driver": "cdi", "DeviceIDs": ["ocinet.dev/net=lan"]},
         {"Driver": "", "Count": -1, "DeviceIDs": None},
     ]
-    shown = parse_inspected(inspected(HostConfig__DeviceRequests=requests))
-    assert shown.devices == ("ocinet.dev/net=lan",)
+    container = parse_inspected(inspected(HostConfig__DeviceRequests=requests))
+    assert container.devices == ("ocinet.dev/net=lan",)
 
 
 def test_annotations_of_podman_count_as_labels_do() -> None:
     """Podman's own inspect shows them beside the labels."""
-    shown = parse_inspected(inspected(Config__Annotations={"ocinet.ip": "10.0.0.5"}))
-    assert shown.labels == (("ocinet.net", "lan"), ("ocinet.ip", "10.0.0.5"))
+    container = parse_inspected(inspected(Config__Annotations={"ocinet.ip": "10.0.0.5"}))
+    assert container.labels == (("ocinet.net", "lan"), ("ocinet.ip", "10.0.0.5"))
 
 
 def test_shared_sandbox_names_its_owner() -> None:
     """`--network container:X`."""
-    shown = parse_inspected(inspected(HostConfig__NetworkMode="container:feed"))
-    assert (shown.mode, shown.target) == ("container", "feed")
+    container = parse_inspected(inspected(HostConfig__NetworkMode="container:feed"))
+    assert (container.mode, container.target) == ("container", "feed")
 
 
 BUILD_STEP = {
@@ -120,7 +121,7 @@ def test_nonsense_is_one_clear_error(changes: dict[str, Any]) -> None:
 
 def test_listed_container_tells_neither_pid_nor_ports() -> None:
     """`GET /containers/json`, 1.41."""
-    shown = parse_listed(
+    container = parse_listed(
         {
             "Id": ID,
             "Names": ["/web", "/other/web"],
@@ -131,7 +132,7 @@ def test_listed_container_tells_neither_pid_nor_ports() -> None:
             "NetworkSettings": {"Networks": {"none": {}}},
         }
     )
-    assert shown == Shown(
+    assert container == ObservedContainer(
         ID, "web", "none", networks=("none",), labels=(("a", "b"),), image="sha256:5884",
         running=True, whole=False,
     )  # fmt: skip
@@ -145,8 +146,10 @@ def test_list_that_is_none_is_one_clear_error() -> None:
 
 def test_list_of_podman_does_not_tell_the_mode() -> None:
     """There is no HostConfig in it; the container has to be inspected."""
-    shown = parse_listed({"Id": ID, "Names": ["/web"], "State": "running", "NetworkSettings": None})
-    assert (shown.mode, shown.running) == (UNTOLD, True)
+    container = parse_listed(
+        {"Id": ID, "Names": ["/web"], "State": "running", "NetworkSettings": None}
+    )
+    assert (container.mode, container.running) == (UNTOLD, True)
 
 
 def test_container_event_is_read() -> None:
