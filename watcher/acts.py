@@ -13,9 +13,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from ocinet.base.errors import ExhaustedError, OcinetError, RequestError
+from ocinet.watcher.life import open_life
 from ocinet.watcher.observed import NONE, SHARED, UNTOLD
 from ocinet.watcher.policy import decide, needs_image
-from ocinet.watcher.wiring import open_life
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Request
     from ocinet.engine.model.settings import Settings
-    from ocinet.watcher.cgroups import Life
+    from ocinet.watcher.life import Life
     from ocinet.watcher.observed import Event, ObservedContainer
     from ocinet.watcher.policy import Carried, Decision
     from ocinet.watcher.workers import Workers

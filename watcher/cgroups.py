@@ -11,12 +11,7 @@ hierarchies serves, on version 2 there is just the one.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from ocinet.base.clock import Process
-from ocinet.base.errors import NotFoundError, SystemFailure
-from ocinet.engine.kernel.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -28,7 +23,6 @@ _NAMES = ("{}", "docker-{}.scope")
 _DEEPEST = 8
 _MOST_DIRECTORIES = 20_000
 _MOST_PLACES = 16
-_PASSING = (b"runc:[0:PARENT]", b"runc:[1:CHILD]")  # as its nsexec.c calls them
 
 
 class Cgroups:
@@ -117,69 +111,6 @@ def _read_processes(directory: str) -> tuple[int, ...] | None:
             return tuple(int(line) for line in file.readall().split())
     except OSError:
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """A container's first process, and the sandbox that it lives in, open.
-
-    Attributes:
-        process: to follow.
-        sandbox: to be closed by whom it is given to.
-    """
-
-    process: Process
-    sandbox: Sandbox
-
-
-def find_life(pids: tuple[int, ...], *, settled: bool) -> Life | None:
-    """Open the sandbox that a container's processes are in, as soon as there is one.
-
-    The runtime's own stages pass through the cgroup as well: first in the host's
-    namespace, then in the new one, but outside the new pid namespace. The one
-    to follow is the first process of that.
-
-    Args:
-        pids: of the container's cgroup.
-        settled: whether to take a process that is the first of no pid
-            namespace, as with `--pid=host`; runc's passing ones never are taken.
-
-    Returns:
-        The process, and its sandbox to be closed; None if there is none yet.
-    """
-    for pid in pids:
-        if not (_is_first(pid) or (settled and not _is_passing(pid))):
-            continue
-        process = Process.of(pid)
-        if process is None:
-            continue
-        try:
-            sandbox = Sandbox.open_process(process)
-        except (NotFoundError, SystemFailure):
-            continue
-        if not sandbox.is_host:
-            return Life(process, sandbox)
-        sandbox.close()
-    return None
-
-
-def _is_first(pid: int) -> bool:
-    """Tell whether a process is the first of a pid namespace below ours (proc(5), NSpid)."""
-    try:
-        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
-            ids = file.readall().partition(b"\nNSpid:")[2].partition(b"\n")[0].split()
-    except OSError:
-        return False
-    return len(ids) > 1 and ids[-1] == b"1"
-
-
-def _is_passing(pid: int) -> bool:
-    """Tell whether a process is one of runc's that end before the container starts."""
-    try:
-        with open(f"/proc/{pid}/comm", "rb", buffering=0) as file:
-            return file.readall().strip() in _PASSING
-    except OSError:
-        return True
 
 
 def is_listed(pid: int, container_id: str) -> bool:

@@ -12,12 +12,13 @@ import threading
 from time import monotonic, thread_time
 from typing import TYPE_CHECKING
 
-from ocinet.watcher.cgroups import find_life
+from ocinet.watcher.life import find_life
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.watcher.cgroups import Cgroups, Life
+    from ocinet.watcher.cgroups import Cgroups
+    from ocinet.watcher.life import Life
 
 # A sandbox is there some 100 ms before the container's first process runs. With many
 # to look for, the looking must not take from them the time that they need to start.

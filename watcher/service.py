@@ -19,9 +19,9 @@ from ocinet.watcher import notify
 from ocinet.watcher.acts import Acts
 from ocinet.watcher.cgroups import Cgroups
 from ocinet.watcher.docker_api import Client
+from ocinet.watcher.engine_calls import EngineCalls
 from ocinet.watcher.lookout import Lookout
 from ocinet.watcher.watch import Watch
-from ocinet.watcher.wiring import Wiring
 from ocinet.watcher.workers import Workers
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Service:
         self._notifier = notify.Notifier(environment)
         self._workers = Workers(WORKERS, self._report)
         self._lookout = Lookout(Cgroups(), self._report)
-        self._wiring = Wiring(paths, self._neighbours, self._current, self._warn)
+        self._engine = EngineCalls(paths, self._neighbours, self._current, self._warn)
         self._watches: dict[str, Watch] = {}
         self._askers: dict[str, Client] = {}  # for what an attach asks in passing
         self._next_put_right = 0.0
@@ -196,7 +196,7 @@ class Service:
     def _watch(self, path: str) -> Watch:
         log = self._log.bind(engine=path)
         client = Client(path)
-        acts = Acts(client, self._wiring, self._workers, self._lookout, self._current, log)
+        acts = Acts(client, self._engine, self._workers, self._lookout, self._current, log)
         return Watch(client, acts, self._workers, self._current, log, self._put_right)
 
     def _current(self) -> Settings:
@@ -228,12 +228,12 @@ class Service:
             # The first container of a boot would come too late for an early attach.
             # It restores what somebody flushed as well.
             is_awaited = any(os.path.exists(path) for path in self._watches)
-            if is_awaited and self._settings.select == "all" and self._wiring.prepare():
+            if is_awaited and self._settings.select == "all" and self._engine.prepare():
                 self._log.info("default network made ready")
         except OcinetError as error:
             self._log.warning("default network not ready", error=str(error))
         try:
-            for finding in self._wiring.collect():
+            for finding in self._engine.collect():
                 self._log.info("collected", kind=finding.kind, name=finding.name, why=finding.why)
         except OcinetError as error:
             self._log.warning("not collected", error=str(error))

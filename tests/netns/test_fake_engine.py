@@ -9,7 +9,8 @@ import pytest
 
 from fake_engine import FakeDocker, FakePodman, Sandboxes
 from lab.requirements import require
-from ocinet.watcher.cgroups import Cgroups, find_life
+from ocinet.watcher.cgroups import Cgroups
+from ocinet.watcher.life import find_life
 
 
 def _namespace(pid: int | str, kind: str) -> str:

@@ -28,8 +28,8 @@ from netns.watched import Watched
 from ocinet.engine.model.link import LINK_GROUP
 from ocinet.engine.model.settings import Settings
 from ocinet.watcher.cgroups import Cgroups
+from ocinet.watcher.engine_calls import EngineCalls
 from ocinet.watcher.lookout import Lookout
-from ocinet.watcher.wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -362,7 +362,7 @@ def live_through(steps: list[Step], *, early: bool) -> None:
     directory = tempfile.mkdtemp(dir="/run")
     path = f"{directory}/docker.sock"
     current = Settings()
-    wiring = Wiring(PATHS, lambda _network: {}, lambda: current)
+    calls = EngineCalls(PATHS, lambda _network: {}, lambda: current)
     broken: list[BaseException] = []
     collected: list[Finding] = []
     with Sandboxes(cgroups=early) as sandboxes, FakeDocker(path, sandboxes) as docker:
@@ -370,10 +370,10 @@ def live_through(steps: list[Step], *, early: bool) -> None:
         lookout.start()
 
         def collect() -> None:
-            collected.extend(wiring.collect())
+            collected.extend(calls.collect())
 
         def watcher() -> Watched:
-            return Watched(path, wiring, collect=collect, lookout=lookout if early else None)
+            return Watched(path, calls, collect=collect, lookout=lookout if early else None)
 
         world = _World(docker, sandboxes, watcher)
         docker.inits = world.init

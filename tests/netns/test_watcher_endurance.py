@@ -21,14 +21,14 @@ from netns.kit import PATHS, records
 from netns.watched import Watched
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.settings import Settings
-from ocinet.watcher.wiring import Wiring
+from ocinet.watcher.engine_calls import EngineCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sized
 
     from fake_engine import FakeContainer
     from ocinet.engine.model.request import Request
-    from ocinet.watcher.cgroups import Life
+    from ocinet.watcher.life import Life
     from ocinet.watcher.observed import ObservedContainer
 
 _PATIENCE_S = 20
@@ -208,8 +208,8 @@ def run_wired(rounds: int) -> None:
     directory = tempfile.mkdtemp(dir="/run")
     path = f"{directory}/docker.sock"
     current = Settings()
-    wiring = Wiring(PATHS, lambda _network: {}, lambda: current)
-    wiring.prepare()
+    calls = EngineCalls(PATHS, lambda _network: {}, lambda: current)
+    calls.prepare()
     links, kept = len(ip_json("link")), records()
 
     def up(number: int) -> bool:
@@ -220,7 +220,7 @@ def run_wired(rounds: int) -> None:
         Sandboxes() as sandboxes,
         FakeDocker(path, sandboxes) as docker,
         Watched(
-            path, wiring, collect=wiring.collect, reconcile_interval_s=30, level="warning"
+            path, calls, collect=calls.collect, reconcile_interval_s=30, level="warning"
         ) as watched,
     ):
         live(docker, rounds // 5, up, 3, rounds)

@@ -11,7 +11,7 @@ from netns.kit import PATHS
 from ocinet.base.address import Subnet
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.new_network import DEFAULT_DEVICE
-from ocinet.watcher.wiring import Wiring
+from ocinet.watcher.engine_calls import EngineCalls
 
 
 @in_namespaces
@@ -20,13 +20,13 @@ def prepare_beside_settings(text: str) -> None:
     Path(PATHS.config).mkdir(mode=0o700, parents=True)
     Path(PATHS.config, "ocinet.toml").write_text(text)
     in_force = Settings(pools=(Subnet.parse("10.80.0.0/16"),))
-    wiring = Wiring(PATHS, lambda _network: {}, lambda: in_force)
+    calls = EngineCalls(PATHS, lambda _network: {}, lambda: in_force)
 
-    assert wiring.prepare()
+    assert calls.prepare()
 
     assert [one["local"] for one in addresses_json(DEFAULT_DEVICE)] == ["10.80.0.1"]
-    assert not wiring.prepare()
-    assert wiring.collect() == ()
+    assert not calls.prepare()
+    assert calls.collect() == ()
 
 
 @pytest.mark.parametrize("text", ["pools = [", 'pools = ["10.90.0.0/16"]'], ids=["typo", "other"])

@@ -10,13 +10,14 @@ import time
 from typing import TYPE_CHECKING
 
 from namespaces import Sleeper, in_namespaces, run
-from ocinet.watcher.cgroups import Cgroups, find_life
+from ocinet.watcher.cgroups import Cgroups
+from ocinet.watcher.life import find_life
 from ocinet.watcher.lookout import Lookout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.watcher.cgroups import Life
+    from ocinet.watcher.life import Life
 
 WEB = "c0ffee" * 10 + "0123"
 _LONG_S = 10.0

@@ -17,7 +17,7 @@ from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.request import Request
 from ocinet.engine.model.settings import Settings
 from ocinet.watcher.acts import Acts
-from ocinet.watcher.cgroups import Life
+from ocinet.watcher.life import Life
 from ocinet.watcher.observed import UNTOLD, Event, ObservedContainer
 from ocinet.watcher.workers import Workers
 

@@ -18,7 +18,7 @@ from ocinet.watcher.observed import Event, ObservedContainer
 from ocinet.watcher.workers import Workers
 
 if TYPE_CHECKING:
-    from ocinet.watcher.cgroups import Life
+    from ocinet.watcher.life import Life
 
 WEB = "c0ffee" * 10
 _CROWD = [f"{number:064x}" for number in range(20)]

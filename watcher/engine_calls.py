@@ -1,6 +1,6 @@
-"""What the watcher does to a container: each act with an engine of its own.
+"""What the watcher has `ocinet.engine` do: each call with an engine of its own.
 
-The acts can be repeated and come in any order: the truth is what the records
+The calls can be repeated and come in any order: the truth is what the records
 and the kernel say at the time, not what was said before.
 """
 
@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocinet.base.clock import Process, boot_id
-from ocinet.base.errors import NotFoundError
+from ocinet.base.clock import boot_id
 from ocinet.engine.engine import Engine
-from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import ATTACHED, Container
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.records.attachments import AttachmentStore
-from ocinet.watcher.cgroups import Life, is_listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Request
     from ocinet.engine.model.settings import Settings
+    from ocinet.watcher.life import Life
     from ocinet.watcher.observed import ObservedContainer
 
 DOOR = "watcher"
@@ -35,7 +33,7 @@ def _say_nothing(container_id: str, warning: str) -> None:
     """Stand where nobody listens."""
 
 
-class Wiring:
+class EngineCalls:
     """Attaches and detaches by way of `ocinet.engine`; any thread may use it.
 
     Args:
@@ -140,34 +138,3 @@ class Wiring:
         """
         with self._engine() as engine:
             return engine.gc(dry_run=False)
-
-
-def open_life(
-    shown: ObservedContainer, shown_again: Callable[[], ObservedContainer | None]
-) -> Life | None:
-    """Open the sandbox of a container's first process.
-
-    Args:
-        shown: with a process id, which may be another one's by now.
-        shown_again: asks the engine once more, where the process's cgroup does
-            not bear the container's id.
-
-    Returns:
-        The process, and the sandbox, to be closed; None if it has ended.
-
-    Raises:
-        SystemFailure: the sandbox may not be opened.
-    """
-    process = Process.of(shown.pid) if shown.pid else None
-    if process is None:
-        return None
-    try:
-        sandbox = Sandbox.open_process(process)
-    except NotFoundError:
-        return None
-    if not is_listed(process.pid, shown.id):
-        now = shown_again()
-        if now is None or now.pid != process.pid:
-            sandbox.close()
-            return None
-    return Life(process, sandbox)

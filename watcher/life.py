@@ -1,0 +1,116 @@
+"""A container's life: its first process, and the sandbox that the process lives in, open.
+
+Before an engine tells of the process it is looked for among those of the
+container's cgroup; once the engine names it, its id may be another one's by now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ocinet.base.clock import Process
+from ocinet.base.errors import NotFoundError, SystemFailure
+from ocinet.engine.kernel.sandbox import Sandbox
+from ocinet.watcher.cgroups import is_listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocinet.watcher.observed import ObservedContainer
+
+_PASSING = (b"runc:[0:PARENT]", b"runc:[1:CHILD]")  # as its nsexec.c calls them
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A container's first process, and the sandbox that it lives in, open.
+
+    Attributes:
+        process: to follow.
+        sandbox: to be closed by whom it is given to.
+    """
+
+    process: Process
+    sandbox: Sandbox
+
+
+def find_life(pids: tuple[int, ...], *, settled: bool) -> Life | None:
+    """Open the sandbox that a container's processes are in, as soon as there is one.
+
+    The runtime's own stages pass through the cgroup as well: first in the host's
+    namespace, then in the new one, but outside the new pid namespace. The one
+    to follow is the first process of that.
+
+    Args:
+        pids: of the container's cgroup.
+        settled: whether to take a process that is the first of no pid
+            namespace, as with `--pid=host`; runc's passing ones never are taken.
+
+    Returns:
+        The process, and its sandbox to be closed; None if there is none yet.
+    """
+    for pid in pids:
+        if not (_is_first(pid) or (settled and not _is_passing(pid))):
+            continue
+        process = Process.of(pid)
+        if process is None:
+            continue
+        try:
+            sandbox = Sandbox.open_process(process)
+        except (NotFoundError, SystemFailure):
+            continue
+        if not sandbox.is_host:
+            return Life(process, sandbox)
+        sandbox.close()
+    return None
+
+
+def open_life(
+    container: ObservedContainer, observe_again: Callable[[], ObservedContainer | None]
+) -> Life | None:
+    """Open the sandbox of a container's first process, as its engine names it.
+
+    Args:
+        container: with a process id, which may be another one's by now.
+        observe_again: asks the engine once more, where the process's cgroup does
+            not bear the container's id.
+
+    Returns:
+        The process, and the sandbox, to be closed; None if it has ended.
+
+    Raises:
+        SystemFailure: the sandbox may not be opened.
+    """
+    process = Process.of(container.pid) if container.pid else None
+    if process is None:
+        return None
+    try:
+        sandbox = Sandbox.open_process(process)
+    except NotFoundError:
+        return None
+    if not is_listed(process.pid, container.id):
+        now = observe_again()
+        if now is None or now.pid != process.pid:
+            sandbox.close()
+            return None
+    return Life(process, sandbox)
+
+
+def _is_first(pid: int) -> bool:
+    """Tell whether a process is the first of a pid namespace below ours (proc(5), NSpid)."""
+    try:
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+            ids = file.readall().partition(b"\nNSpid:")[2].partition(b"\n")[0].split()
+    except OSError:
+        return False
+    return len(ids) > 1 and ids[-1] == b"1"
+
+
+def _is_passing(pid: int) -> bool:
+    """Tell whether a process is one of runc's that end before the container starts."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb", buffering=0) as file:
+            return file.readall().strip() in _PASSING
+    except OSError:
+        return True
