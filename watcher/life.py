@@ -89,12 +89,17 @@ def open_life(
         sandbox = Sandbox.open_process(process)
     except NotFoundError:
         return None
-    if not is_listed(process.pid, container.id):
-        now = observe_again()
-        if now is None or now.pid != process.pid:
+    is_its_own = False
+    try:
+        is_its_own = is_listed(process.pid, container.id) or _pid_of(observe_again()) == process.pid
+    finally:
+        if not is_its_own:
             sandbox.close()
-            return None
-    return Life(process, sandbox)
+    return Life(process, sandbox) if is_its_own else None
+
+
+def _pid_of(container: ObservedContainer | None) -> int:
+    return container.pid if container else 0
 
 
 def _is_first(pid: int) -> bool:
