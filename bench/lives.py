@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 sys.path.append(f"{Path(__file__).resolve().parent.parent}/tests")
 
-from fake_engine import FakeDocker, Sandboxes
+from fakes.engine_api import FakeDocker, Sandboxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import docker
 from docker.errors import APIError, NotFound
 
-from fake_engine import FakeDocker, FakePodman, Image, Refused
-from fake_engine.model import Spec
+from fakes.engine_api import FakeDocker, FakePodman, Image, Refused
+from fakes.engine_api.model import Spec
 from lab import Lab
 from lab.engines import PODMAN_SOCKET
 from lab.namespace import wait_until
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from fake_engine import FakeContainer, FakeEngine
+    from fakes.engine_api import FakeContainer, FakeEngine
     from lab.engines import Docker, Podman
     from lab.namespace import Background
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_engine import FakeDocker, FakePodman, Sandboxes
+from fakes.engine_api import FakeDocker, FakePodman, Sandboxes
 from lab.requirements import require
 from ocinet.watcher.cgroups import Cgroups
 from ocinet.watcher.life import find_life

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from fake_engine import ODD, Answer, FakeDocker, Refused, Sandboxes
+from fakes.engine_api import ODD, Answer, FakeDocker, Refused, Sandboxes
 from lab.namespace import wait_until
 from lab.requirements import require
 from namespaces import in_namespaces, ip_json
@@ -34,7 +34,7 @@ from ocinet.watcher.lookout import Lookout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fake_engine import FakeContainer, Init
+    from fakes.engine_api import FakeContainer, Init
     from ocinet.engine.gc import Finding
 
 _RIGHT_S = 15  # ends as soon as all is right; a stalled stream ends after 0.3 s

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fake_engine import FakeDocker, Sandboxes
-from fake_engine.inits import Number
+from fakes.engine_api import FakeDocker, Sandboxes
+from fakes.engine_api.inits import Number
 from lab.namespace import wait_until
 from lab.requirements import require
 from namespaces import in_namespaces, ip_json
@@ -26,7 +26,7 @@ from ocinet.watcher.engine_calls import EngineCalls
 if TYPE_CHECKING:
     from collections.abc import Callable, Sized
 
-    from fake_engine import FakeContainer
+    from fakes.engine_api import FakeContainer
     from ocinet.engine.model.request import Request
     from ocinet.watcher.life import Life
     from ocinet.watcher.observed import ObservedContainer

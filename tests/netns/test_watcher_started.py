@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fake_engine import FakeDocker, Sandboxes
+from fakes.engine_api import FakeDocker, Sandboxes
 from lab.requirements import require
 from ocinet.base.errors import SystemFailure
 from ocinet.watcher.docker_api import Client
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from fake_engine import FakeContainer
+    from fakes.engine_api import FakeContainer
 
 _SOON_S = 0.2
 

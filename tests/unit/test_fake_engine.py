@@ -18,14 +18,14 @@ import requests
 from docker.errors import APIError, NotFound
 
 from engine_world import Fake, Told, client_of
-from fake_engine import ODD, Answer, FakeDocker, FakePodman, Refused
+from fakes.engine_api import ODD, Answer, FakeDocker, FakePodman, Refused
 from lab.namespace import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from fake_engine import FakeEngine
+    from fakes.engine_api import FakeEngine
 
 _LAST_CHUNK = b"0\r\n\r\n"
 

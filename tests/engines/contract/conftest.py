@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine_world import KINDS, Driven, client_of, running_engine
-from fake_engine import Refused
+from fakes.engine_api import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

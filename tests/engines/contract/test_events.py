@@ -21,7 +21,7 @@ from engine_world import (
     spell,
     word_of,
 )
-from fake_engine import Refused
+from fakes.engine_api import Refused
 from lab.namespace import wait_until
 
 if TYPE_CHECKING:

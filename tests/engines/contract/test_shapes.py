@@ -24,7 +24,7 @@ from engine_world import (
     state_of,
     word_of,
 )
-from fake_engine import FakeDocker, Refused
+from fakes.engine_api import FakeDocker, Refused
 from lab.namespace import wait_until
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from fake_engine.engine import FakeEngine
-    from fake_engine.inits import Init
+    from fakes.engine_api.engine import FakeEngine
+    from fakes.engine_api.inits import Init
 
 NONE, HOST, BRIDGE, DEFAULT = "none", "host", "bridge", "default"
 SHARED = "container:"

@@ -10,20 +10,20 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from fake_engine.events import Cut, EventLog
-from fake_engine.faults import Faults
-from fake_engine.inits import Numbers
-from fake_engine.model import FakeContainer, Image, Network, Refused, Spec
-from fake_engine.queries import Filters, has_label, parse_filters
-from fake_engine.server import Asked, Reply, Server
+from fakes.engine_api.events import Cut, EventLog
+from fakes.engine_api.faults import Faults
+from fakes.engine_api.inits import Numbers
+from fakes.engine_api.model import FakeContainer, Image, Network, Refused, Spec
+from fakes.engine_api.queries import Filters, has_label, parse_filters
+from fakes.engine_api.server import Asked, Reply, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Self
 
-    from fake_engine.events import Event, Item, Subscription
-    from fake_engine.inits import Init
+    from fakes.engine_api.events import Event, Item, Subscription
+    from fakes.engine_api.inits import Init
 
 _ROUTES = {
     "ping": re.compile(r"/_ping"),

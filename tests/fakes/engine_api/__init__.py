@@ -24,12 +24,12 @@ Faults are switched at any moment: those of the stream and of the answers by
 
 from __future__ import annotations
 
-from fake_engine.docker import FakeDocker
-from fake_engine.engine import FakeEngine
-from fake_engine.faults import ODD, Answer, Faults
-from fake_engine.inits import Init, Numbers, Sandboxes
-from fake_engine.model import FakeContainer, Image, Network, Refused
-from fake_engine.podman import FakePodman
+from fakes.engine_api.docker import FakeDocker
+from fakes.engine_api.engine import FakeEngine
+from fakes.engine_api.faults import ODD, Answer, Faults
+from fakes.engine_api.inits import Init, Numbers, Sandboxes
+from fakes.engine_api.model import FakeContainer, Image, Network, Refused
+from fakes.engine_api.podman import FakePodman
 
 __all__ = [
     "ODD",

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fake_engine import docker_shapes
-from fake_engine.queries import spell_time
+from fakes.engine_api import docker_shapes
+from fakes.engine_api.queries import spell_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fake_engine.model import FakeContainer, Image, Network
-    from fake_engine.podman import FakePodman, PodmanContainer
+    from fakes.engine_api.model import FakeContainer, Image, Network
+    from fakes.engine_api.podman import FakePodman, PodmanContainer
 
 API = "1.41"
 VERSION = "4.3.1"

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fake_engine.queries import spell_time
+from fakes.engine_api.queries import spell_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fake_engine.docker import DockerContainer, FakeDocker
-    from fake_engine.model import Endpoint, FakeContainer, Image, Network
+    from fakes.engine_api.docker import DockerContainer, FakeDocker
+    from fakes.engine_api.model import Endpoint, FakeContainer, Image, Network
 
 API = "1.41"
 VERSION = "20.10.24+dfsg1"

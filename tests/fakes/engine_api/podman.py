@@ -8,9 +8,9 @@ from fractions import Fraction
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from fake_engine import podman_shapes
-from fake_engine.engine import FakeEngine
-from fake_engine.model import (
+from fakes.engine_api import podman_shapes
+from fakes.engine_api.engine import FakeEngine
+from fakes.engine_api.model import (
     BRIDGE,
     DEFAULT,
     HOST,
@@ -23,16 +23,16 @@ from fake_engine.model import (
     Refused,
     Spec,
 )
-from fake_engine.queries import has_label, told_labels
+from fakes.engine_api.queries import has_label, told_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from fake_engine.events import Event
-    from fake_engine.inits import Init
-    from fake_engine.model import Image
-    from fake_engine.queries import Filters
-    from fake_engine.server import Asked, Reply
+    from fakes.engine_api.events import Event
+    from fakes.engine_api.inits import Init
+    from fakes.engine_api.model import Image
+    from fakes.engine_api.queries import Filters
+    from fakes.engine_api.server import Asked, Reply
 
 _DEFAULT_NETWORK = "podman"
 _DIED = "died"

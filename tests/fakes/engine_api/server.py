@@ -20,12 +20,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from fake_engine.events import Cut, Subscription
+from fakes.engine_api.events import Cut, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fake_engine.events import Item
+    from fakes.engine_api.events import Item
 
 _HEAD_END = b"\r\n\r\n"
 _HEAD_MAX = 65536

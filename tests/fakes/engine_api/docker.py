@@ -6,9 +6,9 @@ import contextlib
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from fake_engine import docker_shapes
-from fake_engine.engine import FakeEngine
-from fake_engine.model import (
+from fakes.engine_api import docker_shapes
+from fakes.engine_api.engine import FakeEngine
+from fakes.engine_api.model import (
     BRIDGE,
     DEFAULT,
     HOST,
@@ -21,15 +21,15 @@ from fake_engine.model import (
     Spec,
     new_id,
 )
-from fake_engine.queries import has_label, parse_seconds, told_labels
+from fakes.engine_api.queries import has_label, parse_seconds, told_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fake_engine.events import Event
-    from fake_engine.inits import Init
-    from fake_engine.model import Image
-    from fake_engine.queries import Filters
+    from fakes.engine_api.events import Event
+    from fakes.engine_api.inits import Init
+    from fakes.engine_api.model import Image
+    from fakes.engine_api.queries import Filters
 
 _RING = 256
 _FUZZY = ("health_status", "exec_create", "exec_start")

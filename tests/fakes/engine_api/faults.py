@@ -13,7 +13,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fake_engine.events import Cut, Event, EventLog, Item, Line
+from fakes.engine_api.events import Cut, Event, EventLog, Item, Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -6,12 +6,12 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from fake_engine.model import Refused
+from fakes.engine_api.model import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fake_engine.events import Event
+    from fakes.engine_api.events import Event
 
 Filters = dict[str, list[str]]
 

@@ -1,0 +1,6 @@
+"""What stands in for a part that a test can't have, or has to break.
+
+Each answers as the real thing does, and one suite of contract tests is run against both.
+
+    engine_api/      Docker's and podman's API on a socket; tests/engines/contract
+"""
