@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import Lab, Snapshot, require
-from lab.bundle import Config, build_rootfs, default_config
-from lab.requirements import SEARCH_PATH
-from lab.snapshot import LOOK, parse
+from hosts.engine.bundle import Config, build_rootfs, default_config
+from hosts.lab.machine import Lab
+from hosts.lab.snapshot import LOOK, Snapshot, parse
+from hosts.requirements import SEARCH_PATH, require
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

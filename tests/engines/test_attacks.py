@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import Unreachable
-from lab.machine import LAB_V4
-from ocinet.engine.records.port_claim import file_of
-from topology import (
+from hosts.lab.machine import LAB_V4
+from hosts.lab.namespace import Unreachable
+from hosts.lab.topology import (
     EVERY,
     HOST_SERVICE,
     LOOP,
@@ -17,16 +16,17 @@ from topology import (
     SERVICE,
     SILENT,
     Question,
-    World,
+    Topology,
     cut_rule,
     detach_all,
     make_world,
     run_attached,
 )
+from ocinet.engine.records.port_claim import file_of
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.namespace import Namespace
+    from hosts.lab.machine import Lab
+    from hosts.lab.namespace import Namespace
 
 _NO_LOOPBACK = 'comment "ip daddr 127.0.0.0/8"'
 _LOCAL_ONLY = "fib daddr type local"
@@ -171,7 +171,7 @@ def test_connect_from_other_network_to_containers_own_address_is_dropped(lab: La
     detach_all(lab)
 
 
-def _succeed_first(lab: Lab) -> World:
+def _succeed_first(lab: Lab) -> Topology:
     """Let `second` have what `first` had, and `first` have a detach that is late.
 
     Its record is put back, as one that the detach had read before.
@@ -184,7 +184,7 @@ def _succeed_first(lab: Lab) -> World:
     assert not record.exists()
     record.touch(mode=0o600)
     record.write_bytes(late)
-    world = World(lab, {"second": second.namespace}, {"second": "bridge"})
+    world = Topology(lab, {"second": second.namespace}, {"second": "bridge"})
     world.serve("second", protocols=("tcp",))
     return world
 

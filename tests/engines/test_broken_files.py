@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import CommandFailed
-from runtime_world import both_runtimes, events, failures, register, start, stop
+from hosts.command import CommandFailed
+from hosts.engine.hooked_runtime import both_runtimes, events, failures, register, start, stop
 
 if TYPE_CHECKING:
-    from lab import Lab
+    from hosts.lab.machine import Lab
 
 TYPO = "/etc/ocinet/ocinet.toml: unknown key 'ipv7'"
 DAMAGED = "/etc/ocinet/networks/dmz.json"

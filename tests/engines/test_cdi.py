@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.engines import IMAGE
-from lab.namespace import wait_until
-from lab.snapshot import files
-from podman_world import (
+from hosts.engine.container import IMAGE
+from hosts.engine.hooked_podman import (
     build,
     current,
     each_runtime,
@@ -22,10 +20,13 @@ from podman_world import (
     wait_for_events,
     why_not,
 )
+from hosts.lab.snapshot import files
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.engines import EngineContainer, Podman
+    from hosts.engine.container import EngineContainer
+    from hosts.engine.podman import Podman
+    from hosts.lab.machine import Lab
 
 SPEC = "/etc/cdi/ocinet.json"
 PLACES = ("/etc/cdi", "/etc/containers", "/usr/share/containers")

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.command import CommandFailed
-from topology import (
+from hosts.command import CommandFailed
+from hosts.lab.topology import (
     EVERY,
     HOST_SERVICE,
     OUTSIDE_SERVICE,
     SERVICE,
     SILENT,
     Question,
-    World,
+    Topology,
     attach,
     bridge_netfilter,
     detach_all,
@@ -23,9 +23,10 @@ from topology import (
 )
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.engines import Docker, EngineContainer
-    from lab.namespace import Namespace
+    from hosts.engine.container import EngineContainer
+    from hosts.engine.dockerd import Docker
+    from hosts.lab.machine import Lab
+    from hosts.lab.namespace import Namespace
 
 _THEIR_PORT = 9090
 # 172.30.0.2 to .7 for Docker, .8 to .14 for us
@@ -171,7 +172,7 @@ def test_reach_on_docker0_ours_as_dockers_own(
         theirs = _run_theirs(docker, f"--publish={_THEIR_PORT}:{SERVICE}")
         _define(lab, *(["--ipv6"] if "--ipv6" in options else []))
         ours = run_attached(lab, "web", "dock", f"{EVERY}:{SERVICE}")
-        world = World(
+        world = Topology(
             lab, {"web": ours.namespace, "theirs": theirs.namespace},
             {"web": "docker0", "theirs": "docker0"},
         )  # fmt: skip

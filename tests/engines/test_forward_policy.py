@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from topology import (
+from hosts.lab.topology import (
     EVERY,
     OUTSIDE_SERVICE,
     SERVICE,
     SILENT,
     Question,
-    World,
+    Topology,
     attach,
     bridge_netfilter,
     detach_all,
@@ -28,9 +28,9 @@ from topology import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lab import Lab
-    from lab.engines import Docker
-    from topology import Family
+    from hosts.engine.dockerd import Docker
+    from hosts.lab.machine import Lab
+    from hosts.lab.topology import Family
 
 OUT = Question("web", "outside", OUTSIDE_SERVICE)
 SIBLING = Question("web", "sibling", SERVICE)
@@ -74,11 +74,11 @@ def _rules(lab: Lab, chain: str = "FORWARD", tool: str = "iptables") -> list[str
     return [rule for rule in listed if "ocinet:" in rule]
 
 
-def _assert_answers(world: World, expected: Mapping[Question, str]) -> None:
+def _assert_answers(world: Topology, expected: Mapping[Question, str]) -> None:
     assert world.ask_all(dict(expected)) == expected
 
 
-def _make_world(lab: Lab, *, ipv6: bool = False) -> World:
+def _make_world(lab: Lab, *, ipv6: bool = False) -> Topology:
     bridge_netfilter(lab, on=True)
     world = make_world(lab, "web", "sibling", ipv6=ipv6)
     world.serve()
@@ -161,19 +161,19 @@ def _foreign_rules(lab: Lab) -> list[str]:
     return [lab.run("nft", "list", *table).stdout for table in others]
 
 
-def _plan_and_attach(lab: Lab) -> tuple[World, str]:
+def _plan_and_attach(lab: Lab) -> tuple[Topology, str]:
     """Attach one container that publishes a port; return what `plan` showed before."""
     lab.ocinet("network", "create", "lan")
     container = lab.runc.run(lab.bundle("web"))
     words = ("--net", "lan", "--publish", f"{EVERY}:80")
     planned = lab.ocinet("plan", f"pid:{container.pid}", *words).stdout
     attach(container, "lan", f"{EVERY}:80")
-    world = World(lab, {"web": container.namespace}, {"web": "lan"})
+    world = Topology(lab, {"web": container.namespace}, {"web": "lan"})
     world.serve("web", "outside")
     return world, planned
 
 
-def _assert_explained(lab: Lab, world: World, planned: str, what: str) -> None:
+def _assert_explained(lab: Lab, world: Topology, planned: str, what: str) -> None:
     """Plan and event tell what drops; the command that they give lets packets pass."""
     (comment,) = (line for line in planned.splitlines() if line.startswith("#"))
     (warning,) = (event["warning"] for event in _events(lab) if "warning" in event)
@@ -221,10 +221,10 @@ def test_attach_beside_dockerd_passes_its_rules_and_survives_its_restart(lab: La
     lab.baseline = baseline
 
 
-def _assert_apart(world: World, docker: Docker) -> None:
+def _assert_apart(world: Topology, docker: Docker) -> None:
     """Ours and Docker's containers don't reach each other, but by what they publish."""
     theirs = docker.run("--publish=9090:80", network="bridge")
-    beside = World(
+    beside = Topology(
         world.lab,
         {"web": world.places["web"], "theirs": theirs.namespace},
         {"web": "lan", "theirs": "docker0"},
@@ -272,7 +272,7 @@ def test_adopt_docker0_containers_live_beside_dockers_own(lab: Lab, proxy: bool)
             "--ip-range", "172.17.200.0/24",
         )  # fmt: skip
         ours = run_attached(lab, "web", "lan", f"{EVERY}:80")
-        world = World(
+        world = Topology(
             lab, {"web": ours.namespace, "theirs": theirs.namespace},
             {"web": "docker0", "theirs": "docker0"},
         )  # fmt: skip

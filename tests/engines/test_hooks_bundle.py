@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab import CommandFailed
+from hosts.command import CommandFailed
 from ocinet.base.paths import Paths
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.hooks.config.hook_entry import resolve
@@ -15,8 +15,8 @@ from ocinet.hooks.registration.bundle import add, remove
 from ocinet.request.annotations import parse_annotations
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.bundle import Bundle
+    from hosts.engine.bundle import Bundle
+    from hosts.lab.machine import Lab
 
 both = pytest.mark.parametrize("program", ["runc", "crun"])
 

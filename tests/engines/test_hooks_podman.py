@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import CommandFailed
+from hosts.command import CommandFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lab import Lab
-    from lab.engines import Podman
+    from hosts.engine.podman import Podman
+    from hosts.lab.machine import Lab
 
 _INSTALL = """\
 import sys

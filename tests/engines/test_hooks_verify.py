@@ -13,7 +13,7 @@ from ocinet.hooks.registration.bundle import add
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab import Lab
+    from hosts.lab.machine import Lab
 
 _VERIFY = """\
 import json, sys

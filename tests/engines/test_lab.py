@@ -7,9 +7,11 @@ import time
 
 import pytest
 
-from lab import CommandFailed, Lab, Unreachable, require
-from lab.machine import LAB_V4, LAB_V6, OUTSIDE_V4, OUTSIDE_V6
-from lab.namespace import wait_until
+from hosts.command import CommandFailed
+from hosts.lab.machine import LAB_V4, LAB_V6, OUTSIDE_V4, OUTSIDE_V6, Lab
+from hosts.lab.namespace import Unreachable
+from hosts.requirements import require
+from hosts.waiting import wait_until
 
 RUNTIMES = ("runc", "crun")
 

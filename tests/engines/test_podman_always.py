@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.engines import IMAGE
-from lab.machine import OUTSIDE_V4
-from podman_world import each_runtime, events, install, keys, make_lan, records
+from hosts.engine.container import IMAGE
+from hosts.engine.hooked_podman import each_runtime, events, install, keys, make_lan, records
+from hosts.lab.machine import OUTSIDE_V4
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.engines import EngineContainer, Podman
+    from hosts.engine.container import EngineContainer
+    from hosts.engine.podman import Podman
+    from hosts.lab.machine import Lab
 
 _INFRA = (f"--infra-image={IMAGE}", "--infra-command=sleep 1000")
 

@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.engines import IMAGE
-from podman_world import current, each_runtime, events, install, keys, make_lan, records, why_not
+from hosts.engine.container import IMAGE
+from hosts.engine.hooked_podman import (
+    current,
+    each_runtime,
+    events,
+    install,
+    keys,
+    make_lan,
+    records,
+    why_not,
+)
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.engines import Podman
+    from hosts.engine.podman import Podman
+    from hosts.lab.machine import Lab
 
 # The line that the operator reads, by what is asked for.
 REFUSED = {

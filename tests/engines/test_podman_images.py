@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.machine import LAB_V4
-from podman_world import (
+from hosts.engine.hooked_podman import (
     UP_HOOK,
     build,
     each_runtime,
@@ -20,10 +19,12 @@ from podman_world import (
     run_image,
     why_not,
 )
+from hosts.lab.machine import LAB_V4
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.engines import EngineContainer, Podman
+    from hosts.engine.container import EngineContainer
+    from hosts.engine.podman import Podman
+    from hosts.lab.machine import Lab
 
 # What an image may try; `victim` is a container of somebody else's on `lan`.
 WISHES = {

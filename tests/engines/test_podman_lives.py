@@ -6,10 +6,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from lab.engines import IMAGE
-from lab.machine import LAB_V4
-from lab.namespace import wait_until
-from podman_world import (
+from hosts.engine.container import IMAGE
+from hosts.engine.hooked_podman import (
     DROP_IN,
     HOOKS_DIR,
     current,
@@ -20,10 +18,13 @@ from podman_world import (
     records,
     wait_for_events,
 )
+from hosts.lab.machine import LAB_V4
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.engines import EngineContainer, Podman
+    from hosts.engine.container import EngineContainer
+    from hosts.engine.podman import Podman
+    from hosts.lab.machine import Lab
 
 ASK = keys(net="bridge", publish="8080:80")
 # Ends with a failure, so that podman's policy starts it again.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.engines import IMAGE
-from lab.machine import LAB_V4, LAB_V6, OUTSIDE_V4
-from podman_world import each_runtime, install, keys, make_lan, records, why_not
+from hosts.engine.container import IMAGE
+from hosts.engine.hooked_podman import each_runtime, install, keys, make_lan, records, why_not
+from hosts.lab.machine import LAB_V4, LAB_V6, OUTSIDE_V4
 
 if TYPE_CHECKING:
-    from lab import Lab
+    from hosts.lab.machine import Lab
 
 
 @each_runtime

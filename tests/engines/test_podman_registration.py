@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab import CommandFailed
-from lab.snapshot import files
-from podman_world import DOWN_HOOK, DROP_IN, HOOKS_DIR, UP_HOOK, events, install, keys, records
+from hosts.command import CommandFailed
+from hosts.engine.hooked_podman import (
+    DOWN_HOOK,
+    DROP_IN,
+    HOOKS_DIR,
+    UP_HOOK,
+    events,
+    install,
+    keys,
+    records,
+)
+from hosts.lab.snapshot import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab import Lab
+    from hosts.lab.machine import Lab
 
 VENDOR_DIR = "/usr/share/containers/oci/hooks.d"
 MASK = f"/etc/site/hooks.d/{UP_HOOK.rpartition('/')[2]}"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from lab import Unreachable
-from lab.machine import LAB_V4, OUTSIDE_V4
-from topology import (
+from hosts.lab.machine import LAB_V4, OUTSIDE_V4
+from hosts.lab.namespace import Unreachable
+from hosts.lab.topology import (
     AT_UPLINK,
     EVERY,
     HOST_SERVICE,
@@ -23,7 +23,7 @@ from topology import (
     SERVICE,
     SILENT,
     Question,
-    World,
+    Topology,
     attach,
     bridge_netfilter,
     detach_all,
@@ -33,9 +33,9 @@ from topology import (
 )
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.namespace import Protocol
-    from topology import Family
+    from hosts.lab.machine import Lab
+    from hosts.lab.namespace import Protocol
+    from hosts.lab.topology import Family
 
 
 class Row(NamedTuple):
@@ -273,7 +273,7 @@ def test_enter_udp_port_without_forgetting_flows_leaves_running_flow_where_it_wa
     container = run_attached(lab, "web", "bridge")
     container.namespace.serve("udp", SERVICE, name="web")
     address = container.namespace.addresses("eth0")[0].partition("/")[0]
-    World(lab, {}, {})  # refusals at any rate
+    Topology(lab, {}, {})  # refusals at any rate
     element = f"{{ udp . {EVERY} : {address} . {SERVICE} }}"
     answers = [_ask_again(lab)]
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.machine import LAB_V6, OUTSIDE_V4, OUTSIDE_V6
-from runtime_world import both_runtimes, host_ends, refused, register, start, stop
+from hosts.engine.hooked_runtime import both_runtimes, host_ends, refused, register, start, stop
+from hosts.lab.machine import LAB_V6, OUTSIDE_V4, OUTSIDE_V6
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.runtimes import Container
+    from hosts.engine.runtimes import Container
+    from hosts.lab.machine import Lab
 
 # Like a host's own bridge: it has the MAC of its network card, the lowest of its ports'.
 _HAND_MADE_BRIDGE = """\

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.machine import LAB_V4, OUTSIDE_V4
-from lab.namespace import wait_until
-from runtime_world import both_runtimes, host_ends, link_index, netns_names, register, start, stop
+from hosts.engine.hooked_runtime import (
+    both_runtimes,
+    host_ends,
+    link_index,
+    netns_names,
+    register,
+    start,
+    stop,
+)
+from hosts.lab.machine import LAB_V4, OUTSIDE_V4
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Lab
+    from hosts.lab.machine import Lab
 
 
 @both_runtimes

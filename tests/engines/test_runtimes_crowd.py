@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from runtime_world import events, host_ends, netns_names, register
+from hosts.engine.hooked_runtime import events, host_ends, netns_names, register
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.bundle import Bundle
+    from hosts.engine.bundle import Bundle
+    from hosts.lab.machine import Lab
 
 _AT_ONCE = 8
 # Each start is told by its own exit status; the containers' addresses by the kernel.

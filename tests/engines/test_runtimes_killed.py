@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.machine import LAB_V4, OUTSIDE_V4
-from lab.namespace import wait_until
-from runtime_world import both_runtimes, events, host_ends, netns_names, register, start
+from hosts.engine.hooked_runtime import (
+    both_runtimes,
+    events,
+    host_ends,
+    netns_names,
+    register,
+    start,
+)
+from hosts.lab.machine import LAB_V4, OUTSIDE_V4
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lab import Lab
-    from lab.bundle import Bundle
-    from lab.namespace import Background
-    from lab.runtimes import Container
+    from hosts.engine.bundle import Bundle
+    from hosts.engine.runtimes import Container
+    from hosts.lab.machine import Lab
+    from hosts.lab.namespace import Background
 
 CURES = ("gc", "next start")
 both_cures = pytest.mark.parametrize("cure", CURES)

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import CommandFailed
-from lab.machine import OUTSIDE_V4
-from lab.namespace import wait_until
-from runtime_world import (
+from hosts.command import CommandFailed
+from hosts.engine.hooked_runtime import (
     both_runtimes,
     events,
     host_ends,
@@ -24,11 +22,13 @@ from runtime_world import (
     stop,
     stopped_state,
 )
+from hosts.lab.machine import OUTSIDE_V4
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.bundle import Bundle, Config
-    from lab.command import Result
+    from hosts.command import Result
+    from hosts.engine.bundle import Bundle, Config
+    from hosts.lab.machine import Lab
 
 
 def _rooted(lab: Lab, program: str, root: str, *words: str, stdout: str = "/dev/null") -> Result:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.machine import LAB_V4, OUTSIDE_V4
-from runtime_world import (
+from hosts.engine.hooked_runtime import (
     FIRST_LOOK,
     RUNTIMES,
     both_runtimes,
@@ -17,9 +16,10 @@ from runtime_world import (
     start,
     stop,
 )
+from hosts.lab.machine import LAB_V4, OUTSIDE_V4
 
 if TYPE_CHECKING:
-    from lab import Lab
+    from hosts.lab.machine import Lab
 
 STAGES = ("createRuntime", "prestart", "both")
 

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.machine import OUTSIDE_V4
-from runtime_world import both_runtimes, events, host_ends, in_sandbox, refused, register, start
+from hosts.engine.hooked_runtime import (
+    both_runtimes,
+    events,
+    host_ends,
+    in_sandbox,
+    refused,
+    register,
+    start,
+)
+from hosts.lab.machine import OUTSIDE_V4
 
 if TYPE_CHECKING:
-    from lab import Lab
+    from hosts.lab.machine import Lab
 
 _LAN = "ocinet network create --subnet 10.9.0.0/24 lan"
 _TINY = "ocinet network create --subnet 10.7.0.0/30 tiny"

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.machine import LAB_V4
-from runtime_world import both_runtimes, register, start, stop
+from hosts.engine.hooked_runtime import both_runtimes, register, start, stop
+from hosts.lab.machine import LAB_V4
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab import Lab
-    from lab.bundle import Bundle
+    from hosts.engine.bundle import Bundle
+    from hosts.lab.machine import Lab
 
 MODES = {
     "default": (),

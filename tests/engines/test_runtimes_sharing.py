@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.machine import LAB_V4, OUTSIDE_V4
-from lab.namespace import wait_until
-from runtime_world import (
+from hosts.engine.hooked_runtime import (
     both_runtimes,
     events,
     host_ends,
@@ -16,9 +14,11 @@ from runtime_world import (
     start,
     stop,
 )
+from hosts.lab.machine import LAB_V4, OUTSIDE_V4
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Lab
+    from hosts.lab.machine import Lab
 
 
 @both_runtimes

@@ -13,12 +13,12 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.namespace import wait_until
-from lab.requirements import SEARCH_PATH, missing
+from hosts.requirements import SEARCH_PATH, missing
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.namespace import Background
+    from hosts.lab.machine import Lab
+    from hosts.lab.namespace import Background
 
 UNIT = Path(__file__).parents[2] / "packaging/systemd/ocinet-watcher.service"
 LOG = "/run/lab/confined.log"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.machine import OUTSIDE_V6, UPLINK
-from lab.namespace import wait_until
-from topology import OUTSIDE_SERVICE, Question, World, detach_all, run_attached
+from hosts.lab.machine import OUTSIDE_V6, UPLINK
+from hosts.lab.topology import OUTSIDE_SERVICE, Question, Topology, detach_all, run_attached
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Lab
+    from hosts.lab.machine import Lab
 
 _NETWORK_MTU = 1300
 # A router advertisement (RFC 4861, 4.2): hop limit 64, no flags, lifetime in
@@ -81,7 +81,7 @@ def test_attach_with_ipv6_keeps_advertised_default_route(lab: Lab) -> None:
     assert lab.sysctl("net/ipv6/conf/all/forwarding") == "1"
     assert lab.sysctl(f"net/ipv6/conf/{UPLINK}/accept_ra") == "2"
     assert _advertised(lab)
-    world = World(lab, {"web": container.namespace}, {"web": "lan"})
+    world = Topology(lab, {"web": container.namespace}, {"web": "lan"})
     world.serve("outside")
     out = Question("web", "outside", OUTSIDE_SERVICE, family=6)
     assert world.ask(out) == "outside sees uplink"

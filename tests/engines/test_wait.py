@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.machine import OUTSIDE_V4, OUTSIDE_V6
-from lab.namespace import wait_until
-from lab.requirements import SEARCH_PATH, missing
+from hosts.lab.machine import OUTSIDE_V4, OUTSIDE_V6
+from hosts.requirements import SEARCH_PATH, missing
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Lab
-    from lab.bundle import Bundle, Config
-    from lab.namespace import Background
-    from lab.runtimes import Container
+    from hosts.engine.bundle import Bundle, Config
+    from hosts.engine.runtimes import Container
+    from hosts.lab.machine import Lab
+    from hosts.lab.namespace import Background
 
 SCRIPT = Path(__file__).parents[2] / "packaging/ocinet-wait"
 INSIDE = "/tmp/ocinet-wait"

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.engines import IMAGE
-from lab.machine import LAB_V4, OUTSIDE_V4
-from lab.namespace import wait_until
-from lab.watcher import write_settings
-from podman_world import make_lan, records
+from hosts.engine.container import IMAGE
+from hosts.engine.hooked_podman import make_lan, records
+from hosts.lab.machine import LAB_V4, OUTSIDE_V4
+from hosts.lab.watcher import write_settings
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Docker, Lab
+    from hosts.engine.dockerd import Docker
+    from hosts.lab.machine import Lab
 
 HOSTILE = {
     "ocinet.net": "lan",

@@ -6,15 +6,16 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from lab.engines import IMAGE
-from lab.machine import LAB_V4
-from lab.namespace import wait_until
-from podman_world import records
+from hosts.engine.container import IMAGE
+from hosts.engine.hooked_podman import records
+from hosts.lab.machine import LAB_V4
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab import Docker, Lab
+    from hosts.engine.dockerd import Docker
+    from hosts.lab.machine import Lab
 
 SETTLE_S = 10
 # Each life goes on until it has its network, says so, and fails.

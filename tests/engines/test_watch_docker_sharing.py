@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.machine import LAB_V4
-from lab.namespace import wait_until
-from lab.watcher import write_settings
-from podman_world import events, records
+from hosts.engine.hooked_podman import events, records
+from hosts.lab.machine import LAB_V4
+from hosts.lab.watcher import write_settings
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Lab
+    from hosts.lab.machine import Lab
 
 SETTLE_S = 10
 

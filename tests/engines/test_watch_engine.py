@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.machine import LAB_V4, OUTSIDE_V4
-from lab.namespace import wait_until
-from podman_world import records
+from hosts.engine.hooked_podman import records
+from hosts.lab.machine import LAB_V4, OUTSIDE_V4
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Docker, EngineContainer, Lab
+    from hosts.engine.container import EngineContainer
+    from hosts.engine.dockerd import Docker
+    from hosts.lab.machine import Lab
 
 SETTLE_S = 10
 GONE_WITHIN_S = 5  # of the reconnection

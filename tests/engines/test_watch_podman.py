@@ -7,16 +7,18 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lab.engines import IMAGE, PODMAN_SOCKET, EngineContainer
-from lab.machine import LAB_V4, OUTSIDE_V4
-from lab.namespace import wait_until
-from podman_world import build, events, install, keys, make_lan, records, run_image
+from hosts.engine.container import IMAGE, EngineContainer
+from hosts.engine.hooked_podman import build, events, install, keys, make_lan, records, run_image
+from hosts.engine.podman import PODMAN_SOCKET
+from hosts.lab.machine import LAB_V4, OUTSIDE_V4
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lab import Lab, Watcher
-    from lab.engines import Podman
+    from hosts.engine.podman import Podman
+    from hosts.lab.machine import Lab
+    from hosts.lab.watcher import Watcher
 
 SETTLE_S = 10
 LATEST_S = 5  # what is told late is told within a second; the rest is for a busy machine

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.engines import IMAGE
-from lab.machine import LAB_V4
-from lab.namespace import wait_until
-from lab.watcher import write_settings
-from podman_world import records
+from hosts.engine.container import IMAGE
+from hosts.engine.hooked_podman import records
+from hosts.lab.machine import LAB_V4
+from hosts.lab.watcher import write_settings
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import EngineContainer, Lab
+    from hosts.engine.container import EngineContainer
+    from hosts.lab.machine import Lab
 
 SETTLE_S = 10
 BURST = 50

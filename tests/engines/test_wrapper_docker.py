@@ -6,11 +6,9 @@ import json
 import signal
 from typing import TYPE_CHECKING
 
-from lab.engines import IMAGE, EngineContainer
-from lab.machine import LAB_V4
-from lab.namespace import wait_until
-from runtime_world import host_ends
-from wrapper_world import (
+from hosts.engine.container import IMAGE, EngineContainer
+from hosts.engine.hooked_runtime import host_ends
+from hosts.engine.wrapped_runtime import (
     DAEMON_JSON,
     UNDER,
     docker_under_wrapper,
@@ -22,9 +20,12 @@ from wrapper_world import (
     records,
     say,
 )
+from hosts.lab.machine import LAB_V4
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Docker, Lab
+    from hosts.engine.dockerd import Docker
+    from hosts.lab.machine import Lab
 
 LOOK = ("sh", "-c", "ip -4 -o addr show eth0; ip route")
 HOSTILE = {

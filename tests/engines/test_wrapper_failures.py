@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import CommandFailed
-from lab.engines import IMAGE
-from runtime_world import host_ends
-from wrapper_world import (
+from hosts.command import CommandFailed
+from hosts.engine.container import IMAGE
+from hosts.engine.hooked_runtime import host_ends
+from hosts.engine.wrapped_runtime import (
     LAUNCHER,
     UNDER,
     call_runtime,
@@ -24,7 +24,8 @@ from wrapper_world import (
 )
 
 if TYPE_CHECKING:
-    from lab import Docker, Lab
+    from hosts.engine.dockerd import Docker
+    from hosts.lab.machine import Lab
 
 HOOK_STAGES = {"createRuntime", "poststop"}
 

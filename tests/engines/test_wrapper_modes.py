@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import CommandFailed
-from lab.engines import EngineContainer
-from lab.namespace import wait_until
-from wrapper_world import (
+from hosts.command import CommandFailed
+from hosts.engine.container import EngineContainer
+from hosts.engine.wrapped_runtime import (
     UNDER,
     call_runtime,
     changes,
@@ -24,11 +23,13 @@ from wrapper_world import (
     records,
     state,
 )
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab import Docker, Lab
+    from hosts.engine.dockerd import Docker
+    from hosts.lab.machine import Lab
 
 ASKED = ("--sysctl=net.ipv4.ping_group_range=1 1", "--sysctl=net.ipv6.conf.all.disable_ipv6=1")
 

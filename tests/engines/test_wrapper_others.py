@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab import CommandFailed
-from lab.engines import IMAGE
-from lab.machine import LAB_V4
-from lab.namespace import wait_until
-from podman_world import build, keys, run_image
-from runtime_world import host_ends
-from wrapper_world import (
+from hosts.command import CommandFailed
+from hosts.engine.container import IMAGE
+from hosts.engine.hooked_podman import build, keys, run_image
+from hosts.engine.hooked_runtime import host_ends
+from hosts.engine.wrapped_runtime import (
     LAUNCHER,
     annotations_of,
     call_runtime,
@@ -26,10 +24,14 @@ from wrapper_world import (
     records,
     state,
 )
+from hosts.lab.machine import LAB_V4
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab import Lab, Namespace, Podman
-    from lab.bundle import Bundle
+    from hosts.engine.bundle import Bundle
+    from hosts.engine.podman import Podman
+    from hosts.lab.machine import Lab
+    from hosts.lab.namespace import Namespace
 
 _DOCUMENTATION = Path(__file__).parents[2] / "docs/runtime.md"
 TRUST = "trust_annotations = true\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes.engine_api import FakeDocker, FakePodman, Sandboxes
-from lab.requirements import require
+from hosts.requirements import require
 from ocinet.watcher.cgroups import Cgroups
 from ocinet.watcher.life import find_life
 

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from fakes.engine_api import ODD, Answer, FakeDocker, Refused, Sandboxes
-from lab.namespace import wait_until
-from lab.requirements import require
+from hosts.requirements import require
+from hosts.waiting import wait_until
 from namespaces import in_namespaces, ip_json
 from netns.kit import PATHS
 from netns.watched import Watched

@@ -14,8 +14,8 @@ import pytest
 
 from fakes.engine_api import FakeDocker, Sandboxes
 from fakes.engine_api.inits import Number
-from lab.namespace import wait_until
-from lab.requirements import require
+from hosts.requirements import require
+from hosts.waiting import wait_until
 from namespaces import in_namespaces, ip_json
 from netns.kit import PATHS, records
 from netns.watched import Watched

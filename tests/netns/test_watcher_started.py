@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes.engine_api import FakeDocker, Sandboxes
-from lab.requirements import require
+from hosts.requirements import require
 from ocinet.base.errors import SystemFailure
 from ocinet.watcher.docker_api import Client
 

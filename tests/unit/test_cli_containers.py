@@ -8,7 +8,6 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from unit.cli_shell import DB_ID, WEB_ID, Shell, endpoint, port, record
 
 from ocinet.base.address import Address
 from ocinet.base.clock import Process
@@ -17,6 +16,7 @@ from ocinet.cli.output import spell_ports
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container, Member
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
+from unit.cli_shell import DB_ID, WEB_ID, Shell, endpoint, port, record
 
 if TYPE_CHECKING:
     from collections.abc import Generator

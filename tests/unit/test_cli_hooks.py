@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from unit.cli_shell import Shell
 
 STAGES = ("createRuntime", "poststop")

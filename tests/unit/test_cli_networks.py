@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.cli_shell import DB_ID, WEB_ID, Shell, endpoint, record
 
 from ocinet.engine.model.attachment import Container
+from unit.cli_shell import DB_ID, WEB_ID, Shell, endpoint, record
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+
 from unit.cli_shell import Shell
 
 if TYPE_CHECKING:

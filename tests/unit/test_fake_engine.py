@@ -17,9 +17,10 @@ import pytest
 import requests
 from docker.errors import APIError, NotFound
 
-from engine_world import Fake, Told, client_of
 from fakes.engine_api import ODD, Answer, FakeDocker, FakePodman, Refused
-from lab.namespace import wait_until
+from hosts.engine.driven import Fake
+from hosts.engine.told import Told, client_of
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

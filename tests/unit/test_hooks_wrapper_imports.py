@@ -9,9 +9,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.test_hook_imports import _budget, _imported
 
 import ocinet.hooks
+from unit.test_hook_imports import _budget, _imported
 
 if TYPE_CHECKING:
     from pathlib import Path

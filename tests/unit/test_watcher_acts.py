@@ -161,7 +161,7 @@ def scene() -> Iterator[Scene]:
 
 def eventually(scene: Scene, happened: Callable[[], bool]) -> None:
     """Wait for what retries lead to."""
-    from lab.namespace import wait_until
+    from hosts.waiting import wait_until
 
     wait_until(happened, "what retries lead to", timeout_s=_LONG_S)
     assert scene.workers.idle(_LONG_S)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from lab.namespace import wait_until
+from hosts.waiting import wait_until
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.request import Request
 from ocinet.engine.model.settings import Settings

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine_world import KINDS, Driven, client_of, running_engine
 from fakes.engine_api import Refused
+from hosts.engine.driven import KINDS, Driven
+from hosts.engine.driven_real import running_engine
+from hosts.engine.told import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,18 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine_world import (
-    NOW_AND_THEN,
-    PATIENCE_S,
-    Driven,
-    Fake,
-    Told,
-    client_of,
-    running_engine,
-    runs,
-    state_of,
-)
-from lab.namespace import wait_until
+from hosts.engine.driven import NOW_AND_THEN, Driven, Fake
+from hosts.engine.driven_real import running_engine
+from hosts.engine.told import PATIENCE_S, Told, client_of, runs, state_of
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

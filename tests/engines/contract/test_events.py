@@ -9,23 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine_world import (
-    BAD_COMMAND,
-    DOCKERS,
-    HUNGRY_COMMAND,
-    NOW_AND_THEN,
-    PATIENCE_S,
-    PODMANS,
-    Told,
-    runs,
-    spell,
-    word_of,
-)
 from fakes.engine_api import Refused
-from lab.namespace import wait_until
+from hosts.engine.driven import BAD_COMMAND, DOCKERS, HUNGRY_COMMAND, NOW_AND_THEN, PODMANS
+from hosts.engine.told import PATIENCE_S, Told, runs, spell, word_of
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from engine_world import Driven
+    from hosts.engine.driven import Driven
 
 pytestmark = pytest.mark.usefixtures("machine_unchanged")
 ONLY_DOCKER = pytest.mark.parametrize("shared_engine", DOCKERS, indirect=True, scope="module")

@@ -10,27 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import NotFound
 
-from engine_world import (
-    BAD_COMMAND,
-    DOCKERS,
-    PATIENCE_S,
-    PODMANS,
-    Fake,
-    RealDocker,
-    Told,
-    client_of,
-    item_of,
-    runs,
-    state_of,
-    word_of,
-)
 from fakes.engine_api import FakeDocker, Refused
-from lab.namespace import wait_until
+from hosts.engine.driven import BAD_COMMAND, DOCKERS, PODMANS, Fake
+from hosts.engine.driven_real import RealDocker
+from hosts.engine.told import PATIENCE_S, Told, client_of, item_of, runs, state_of, word_of
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from engine_world import Document, Driven
+    from hosts.engine.driven import Driven
+    from hosts.engine.told import Document
 
 pytestmark = pytest.mark.usefixtures("machine_unchanged")
 ONLY_DOCKER = pytest.mark.parametrize("shared_engine", DOCKERS, indirect=True, scope="module")

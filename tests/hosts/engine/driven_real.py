@@ -1,8 +1,4 @@
-"""Engines, real and fake, driven alike: what the contract suite is run against.
-
-A `Driven` engine does as it is told by name and shows itself at its socket only.
-The real ones run in a lab and are told by docker-py.
-"""
+"""Real engines in a lab, driven as the contract suite drives its fakes."""
 
 from __future__ import annotations
 
@@ -11,18 +7,17 @@ import json
 import os
 import signal
 import threading
-import time
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-import docker
 from docker.errors import APIError, NotFound
 
-from fakes.engine_api import FakeDocker, FakePodman, Image, Refused
+from fakes.engine_api import FakeDocker, FakePodman, Refused
 from fakes.engine_api.model import Spec
-from lab import Lab
-from lab.engines import PODMAN_SOCKET
-from lab.namespace import wait_until
+from hosts.engine.driven import Driven, Fake
+from hosts.engine.podman import PODMAN_SOCKET
+from hosts.engine.told import PATIENCE_S, Document, Told, _state, client_of, runs
+from hosts.lab.machine import Lab
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,19 +25,13 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from fakes.engine_api import FakeContainer, FakeEngine
-    from lab.engines import Docker, Podman
-    from lab.namespace import Background
+    from hosts.engine.dockerd import Docker
+    from hosts.engine.podman import Podman
+    from hosts.engine.told import State
+    from hosts.lab.namespace import Background
 
-Document = dict[str, Any]
-State = tuple[str, bool, bool, bool, int]  # Status, Running, Paused, Restarting; 1: has a pid
+
 _LIVES = 5
-DOCKERS, PODMANS = ("fake-docker", "docker"), ("fake-podman", "podman")
-KINDS = DOCKERS + PODMANS
-NOW_AND_THEN = ("cleanup", "stop")  # podman's, of several processes that race
-PATIENCE_S = 15.0
-BAD_COMMAND = ("/no/such",)
-HUNGRY_COMMAND = ("sh", "-c", "x=a; while true; do x=$x$x; done")
 _HOOKS = "/etc/containers/oci/hooks.d"
 _HOOK = "/run/lab/wait-at-gate"
 _GATE = "/run/lab/gate"
@@ -58,119 +47,6 @@ _HOOK_JSON = {
     "when": {"always": True},
     "stages": ["createRuntime"],
 }
-
-
-class Driven(ABC):
-    """An engine; its containers are known to it by name or id.
-
-    What it refuses raises `Refused`, with the status that it answers with.
-
-    Attributes:
-        kind: docker or podman.
-        path: of its socket, as a client here finds it.
-    """
-
-    kind: str
-    path: str
-
-    @property
-    def removal(self) -> str:
-        """What it tells when a container is removed."""
-        return "destroy" if self.kind == "docker" else "remove"
-
-    @abstractmethod
-    def create(self, name: str, **options: Any) -> str:
-        """Create a container of busybox; `options` are those of `Spec`; returns its id."""
-
-    @abstractmethod
-    def act(self, act: str, wanted: str, *words: str) -> None:
-        """Do something to a container, as `act("rename", "web", "shop")`.
-
-        Acts: start, kill, stop, restart, pause, unpause, rename, remove, rm_f, exec,
-        connect, disconnect; die: its first process is killed from the host; oom: it
-        takes more memory than it may have, as `HUNGRY_COMMAND` does; fail: a start
-        that is refused, of one whose command is `BAD_COMMAND`.
-        """
-
-    @abstractmethod
-    def starting(self, wanted: str) -> contextlib.AbstractContextManager[None]:
-        """Start a container; the block runs while it is being started."""
-
-    @abstractmethod
-    def state_between_lives(self, wanted: str) -> State:
-        """End a container's first process, and return its state before it is restarted."""
-
-    @abstractmethod
-    def add_image(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make an image that carries labels."""
-
-    @abstractmethod
-    def quit(self) -> None:
-        """Stop the engine, as a service manager does."""
-
-    @abstractmethod
-    def crash(self) -> None:
-        """Kill the engine."""
-
-    @abstractmethod
-    def boot(self) -> None:
-        """Start the engine again."""
-
-
-class Fake(Driven):
-    """A fake engine."""
-
-    def __init__(self, engine: FakeEngine) -> None:
-        self.engine = engine
-        self.kind = engine.kind
-        self.path = engine.path
-
-    def _find(self, wanted: str) -> FakeContainer:
-        found = self.engine.find(wanted)
-        assert found, wanted
-        return found
-
-    def create(self, name: str, **options: Any) -> str:
-        """Create a container."""
-        return self.engine.create(name, **options).id
-
-    def act(self, act: str, wanted: str, *words: str) -> None:
-        """Do something to a container."""
-        container = self._find(wanted)
-        if act == "rm_f":
-            container.remove(force=True)
-        elif act == "die":
-            container.die(128 + signal.SIGKILL)
-        elif act == "fail":
-            container.fail_to_start()
-        else:
-            getattr(container, act)(*words)
-
-    def starting(self, wanted: str) -> contextlib.AbstractContextManager[None]:
-        """Start a container."""
-        return self._find(wanted).starting()
-
-    def state_between_lives(self, wanted: str) -> State:
-        """Return the state in between."""
-        container = self._find(wanted)
-        with contextlib.closing(client_of(self)) as api, container.between_lives(1):
-            return state_of(api, wanted)
-
-    def add_image(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make an image that carries labels."""
-        self.engine.add_image(Image(name, labels))
-
-    def quit(self) -> None:
-        """Stop the engine."""
-        self.engine.quit()
-
-    def crash(self) -> None:
-        """Kill the engine."""
-        self.engine.crash()
-
-    def boot(self) -> None:
-        """Start the engine again."""
-        self.engine.boot()
 
 
 class Real(Driven):
@@ -419,130 +295,3 @@ def running_engine(
             yield podman
             podman.quit()
             command.remove_all()
-
-
-def client_of(engine: Driven) -> Any:
-    """Return a docker-py client; to be closed."""
-    # A version of its own choice would be a request more, and podman's are slow.
-    return docker.APIClient(base_url=f"unix://{engine.path}", version="1.41", timeout=PATIENCE_S)
-
-
-class Told:
-    """What an engine tells from now on, as docker-py reads it; a context manager.
-
-    Args:
-        engine: who tells.
-        filters: as docker-py takes them.
-        since: of the query; None: now.
-    """
-
-    def __init__(
-        self, engine: Driven, filters: Mapping[str, Any] | None = None, since: str | None = None
-    ) -> None:
-        self._api = client_of(engine)
-        # The header may come before the subscription: so it is asked for from now on.
-        since = since or spell(time.time_ns())
-        self._stream = self._api.events(since=since, filters=filters, decode=True)
-        self._events: list[Document] = []
-        self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._read, name="told")
-        self._thread.start()
-
-    def _read(self) -> None:
-        try:
-            for event in self._stream:
-                self._events.append(event)
-        except Exception as error:  # noqa: BLE001  # it is told to whoever asks
-            self.error = error
-
-    def __enter__(self) -> Told:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        """Listen no more."""
-        self.close()
-
-    def close(self) -> None:
-        """Listen no more."""
-        if self._thread.is_alive():
-            self._stream.close()
-        self._thread.join(PATIENCE_S)
-        self._stream._response.close()
-        self._api.close()
-
-    @property
-    def events(self) -> list[Document]:
-        """All events so far."""
-        return list(self._events)
-
-    def of(self, container_id: str) -> list[Document]:
-        """Return the events so far about one container."""
-        return [event for event in self.events if container_id in _subjects(event)]
-
-    def acts(self, container_id: str) -> list[str]:
-        """Return what has been told of a container, as "start" and "connect(none)"."""
-        return [_spell_act(event) for event in self.of(container_id)]
-
-    def wait_for(self, container_id: str, *acts: str) -> None:
-        """Wait until a container's latest events are these."""
-        wait_until(
-            lambda: all(act in self.acts(container_id) for act in acts),
-            f"{acts} of {container_id[:12]}; told were {self.acts(container_id)}",
-            timeout_s=PATIENCE_S,
-        )
-
-    def wait_for_end(self) -> None:
-        """Wait until the stream ends.
-
-        Raises:
-            AssertionError: it does not, or not silently.
-        """
-        self._thread.join(PATIENCE_S)
-        assert not self._thread.is_alive(), "the stream does not end"
-        assert self.error is None, self.error
-
-
-def word_of(event: Document) -> str:
-    """Return an event's action."""
-    return str(event["Action"])
-
-
-def runs(api: Any, container: str) -> bool:
-    """Tell whether a container runs, as its engine shows it."""
-    state = api.inspect_container(container)["State"]
-    return bool(state["Pid"] and state["Running"])
-
-
-def state_of(api: Any, container: str) -> State:
-    """Return a container's state, as its engine shows it."""
-    return _state(api.inspect_container(container)["State"])
-
-
-def _state(state: Document) -> State:
-    keys = ("Running", "Paused", "Restarting")
-    running, paused, restarting = (state[key] for key in keys)
-    return state["Status"], running, paused, restarting, min(state["Pid"], 1)
-
-
-def item_of(api: Any, container: str) -> Document:
-    """Return a container's item of the list."""
-    found = api.containers(all=True, filters={"id": [container]})
-    assert [one["Id"] for one in found] == [container]
-    document: Document = found[0]
-    return document
-
-
-def _subjects(event: Document) -> tuple[str, str]:
-    actor = event["Actor"]
-    return actor["ID"], actor["Attributes"].get("container", "")
-
-
-def _spell_act(event: Document) -> str:
-    name = event["Actor"]["Attributes"].get("name")
-    return f"{event['Action']}({name})" if event["Type"] == "network" else str(event["Action"])
-
-
-def spell(nanoseconds: int) -> str:
-    """Return a time as `since` takes it, to the nanosecond."""
-    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"

@@ -17,17 +17,17 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING, NamedTuple
 
-from lab import Unreachable
-from lab.machine import LAB_V4, LAB_V6, OUTSIDE_V4, OUTSIDE_V6
+from hosts.lab.machine import LAB_V4, LAB_V6, OUTSIDE_V4, OUTSIDE_V6
+from hosts.lab.namespace import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Literal
 
-    from lab import Lab
-    from lab.engines import Docker
-    from lab.namespace import Namespace, Protocol
-    from lab.runtimes import Container
+    from hosts.engine.dockerd import Docker
+    from hosts.engine.runtimes import Container
+    from hosts.lab.machine import Lab
+    from hosts.lab.namespace import Namespace, Protocol
 
     Family = Literal[4, 6]
 
@@ -56,7 +56,7 @@ class Question(NamedTuple):
 
     Attributes:
         asker: a container, `host` or `outside`.
-        target: a name of `World.address`.
+        target: a name of `Topology.address`.
         port: of the target.
         protocol: tcp or udp.
         family: 4 or 6.
@@ -69,7 +69,7 @@ class Question(NamedTuple):
     family: Family = 4
 
 
-class World:
+class Topology:
     """The lab with containers in it, and names for all their addresses.
 
     Args:
@@ -180,7 +180,7 @@ def detach_all(lab: Lab) -> None:
         lab.ocinet("detach", *names)
 
 
-def make_world(lab: Lab, *names: str, ipv6: bool = False) -> World:
+def make_world(lab: Lab, *names: str, ipv6: bool = False) -> Topology:
     """Build the world, or the part of it with these containers, with ocinet.
 
     The containers are taken down with the lab's others.
@@ -193,10 +193,10 @@ def make_world(lab: Lab, *names: str, ipv6: bool = False) -> World:
     for name, network in networks.items():
         ports = both(PORTS + PORTS_V6 * ipv6) if name == "web" else ()
         containers[name] = run_attached(lab, name, network, *ports).namespace
-    return World(lab, containers, networks)
+    return Topology(lab, containers, networks)
 
 
-def make_docker_world(docker: Docker) -> World:
+def make_docker_world(docker: Docker) -> Topology:
     """Build the world with dockerd's own bridge networks."""
     for network in dict.fromkeys(NETWORKS.values()):
         options = ["--internal"] * (network == "vault")
@@ -207,7 +207,7 @@ def make_docker_world(docker: Docker) -> World:
         words = [f"--publish={port}" for port in ports]
         made = docker.run(f"--name={name}", *words, network=network)
         containers[name] = made.namespace
-    return World(docker.lab, containers, NETWORKS)
+    return Topology(docker.lab, containers, NETWORKS)
 
 
 def cut_rule(lab: Lab, chain: str, words: str) -> None:

@@ -6,13 +6,14 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lab.namespace import Namespace, wait_until
-from lab.requirements import require
+from hosts.lab.namespace import Namespace
+from hosts.requirements import require
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from lab.bundle import Bundle
-    from lab.command import Result
-    from lab.machine import Lab
+    from hosts.command import Result
+    from hosts.engine.bundle import Bundle
+    from hosts.lab.machine import Lab
 
 # The container keeps the runtime's stdout: it goes to a file of the bundle, so
 # that it can be read while the container runs.

@@ -24,21 +24,23 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import snapshot
-from lab.bundle import SLEEP, Bundle, bundle_config
-from lab.command import Result, Transcript
-from lab.engines import Docker, Podman
-from lab.namespace import Namespace, wait_until
-from lab.requirements import SEARCH_PATH, require
-from lab.runtimes import Container, Runtime
-from lab.snapshot import Snapshot
-from lab.watcher import Watcher
+from hosts.command import Result, Transcript
+from hosts.engine.bundle import SLEEP, Bundle, bundle_config
+from hosts.engine.dockerd import Docker
+from hosts.engine.podman import Podman
+from hosts.engine.runtimes import Container, Runtime
+from hosts.lab import snapshot
+from hosts.lab.namespace import Namespace
+from hosts.lab.snapshot import Snapshot
+from hosts.lab.watcher import Watcher
+from hosts.requirements import SEARCH_PATH, require
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-    from lab.bundle import Config
+    from hosts.engine.bundle import Config
 
 UPLINK = "uplink"
 LAB_V4, LAB_V6 = "198.51.100.1", "2001:db8:100::1"

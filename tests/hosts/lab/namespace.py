@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lab.command import CommandFailed, Result, Transcript, run_command
-from lab.requirements import SEARCH_PATH
+from hosts.command import CommandFailed, Result, Transcript, run_command
+from hosts.requirements import SEARCH_PATH
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     Protocol = Literal["tcp", "udp"]
@@ -298,24 +298,3 @@ class Namespace:
     def set_sysctl(self, key: str, value: str) -> None:
         """Write a setting of this namespace, as `net/ipv4/ip_forward`."""
         self.run("sh", "-c", f"echo {value} > /proc/sys/{key}")
-
-
-def wait_until(
-    condition: Callable[[], object], what: str, *, timeout_s: float = 5, interval_s: float = 0.01
-) -> None:
-    """Wait for what happens beside the test and has no event to wait for.
-
-    Args:
-        condition: called again and again until it returns something true.
-        what: for the failure's text.
-        timeout_s: then the test fails.
-        interval_s: between two calls.
-
-    Raises:
-        AssertionError: it never came true.
-    """
-    end = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {timeout_s:g} s")
-        time.sleep(interval_s)

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.engines import IMAGE, EngineContainer
-from lab.namespace import wait_until
+from hosts.engine.container import IMAGE, EngineContainer
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lab import Lab, Result
-    from lab.engines import Podman
+    from hosts.command import Result
+    from hosts.engine.podman import Podman
+    from hosts.lab.machine import Lab
 
 HOOKS_DIR = "/etc/containers/oci/hooks.d"
 UP_HOOK = f"{HOOKS_DIR}/50-ocinet-createRuntime.json"

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.engines import IMAGE
+from hosts.engine.container import IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lab import Docker, Lab, Namespace
-    from lab.bundle import Bundle
-    from lab.command import Result
+    from hosts.command import Result
+    from hosts.engine.bundle import Bundle
+    from hosts.engine.dockerd import Docker
+    from hosts.lab.machine import Lab
+    from hosts.lab.namespace import Namespace
 
 LAUNCHER = "/usr/local/sbin/ocinet-runtime"
 DAEMON_JSON = "/etc/docker/daemon.json"

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.requirements import SEARCH_PATH, require
+from hosts.requirements import SEARCH_PATH, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

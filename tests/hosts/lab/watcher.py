@@ -6,13 +6,14 @@ import json
 import signal
 from typing import TYPE_CHECKING, Any
 
-from lab.namespace import Background, wait_until
+from hosts.lab.namespace import Background
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from lab.machine import Lab
+    from hosts.lab.machine import Lab
 
 LOG = "/run/lab/watcher.log"
 _READY_S = 30

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab import CommandFailed
-from lab.bundle import SLEEP
-from lab.machine import OUTSIDE_V4
+from hosts.command import CommandFailed
+from hosts.engine.bundle import SLEEP
+from hosts.lab.machine import OUTSIDE_V4
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lab import Lab
-    from lab.bundle import Bundle, Config
-    from lab.command import Result
-    from lab.runtimes import Container
+    from hosts.command import Result
+    from hosts.engine.bundle import Bundle, Config
+    from hosts.engine.runtimes import Container
+    from hosts.lab.machine import Lab
 
 RUNTIMES = ("runc", "crun")
 both_runtimes = pytest.mark.parametrize("program", RUNTIMES)
