@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from namespaces import in_namespaces
+from hosts.namespace.isolation import in_namespaces
 from ocinet.cli.bundle import empty_sandbox
 from ocinet.engine.kernel.links import Kernel
 

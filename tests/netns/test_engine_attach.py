@@ -9,22 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from namespaces import in_namespaces, ip_json, link_json, run
-from netns.kit import (
-    PATHS,
-    Address,
-    Host,
-    Pool,
-    Subnet,
-    eth0,
-    lan,
-    on,
-    open_sandbox,
-    ping,
-    records,
-    snapshot,
-    tcp,
-)
+from builders import lan, on, tcp
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import ip_json, link_json, run
+from hosts.namespace.wired_host import PATHS, WiredHost, eth0, open_sandbox, ping, records, snapshot
+from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import (
     ConflictError,
     ExhaustedError,
@@ -39,6 +28,7 @@ from ocinet.engine.model.request import Publish, Request
 from ocinet.engine.plan.shared_steps import MakeTable
 from ocinet.engine.plan.steps import AddVeth, OpenFirewall, Step
 from ocinet.engine.records.networks import NetworkStore
+from ocinet.ipam.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +39,7 @@ PORT = tcp(8080)
 @in_namespaces
 def test_attach_gives_address_route_and_name() -> None:
     """The recipe: a veth on the bridge, eth0 with an address, a default route, a name."""
-    with Host() as host:
+    with WiredHost() as host:
         record = host.up("web")
 
         assert eth0(host, "web") == ["10.9.0.2/24"]
@@ -71,7 +61,7 @@ def test_attach_gives_address_route_and_name() -> None:
 @in_namespaces
 def test_attach_two_containers_reach_each_other() -> None:
     """Containers of one network are neighbours."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("a")
         host.up("b")
 
@@ -87,7 +77,7 @@ def test_attach_leaves_the_hosts_own_packets_alone() -> None:
     run("ip link add uplink type veth peer name outside")
     run("ip addr add 198.51.100.1/24 dev uplink")
     run("ip link set uplink up")
-    with Host() as host, socket.create_server(("0.0.0.0", 9999)) as server:
+    with WiredHost() as host, socket.create_server(("0.0.0.0", 9999)) as server:
         host.up("web")
         server.settimeout(5)
         with socket.create_connection(("10.9.0.1", 9999), timeout=5):
@@ -100,7 +90,7 @@ def test_attach_leaves_the_hosts_own_packets_alone() -> None:
 @in_namespaces
 def test_attach_twice_changes_nothing() -> None:
     """runc runs prestart and createRuntime both: the second call finds all done."""
-    with Host() as host:
+    with WiredHost() as host:
         web = host.start("web")
         first = host.attach(web, on("lan", publish=(PORT,)))
         before = snapshot()
@@ -112,7 +102,7 @@ def test_attach_twice_changes_nothing() -> None:
 @in_namespaces
 def test_attach_to_another_network_adds_an_interface() -> None:
     """As with `docker network connect`, what is there stays as it is."""
-    with Host() as host:
+    with WiredHost() as host:
         web = host.start("web")
         host.attach(web, on("lan"))
 
@@ -127,7 +117,7 @@ def test_attach_to_another_network_adds_an_interface() -> None:
 @in_namespaces
 def test_attach_of_mode_none_raises_lo_only() -> None:
     """Mode none is recorded, named, and left alone until somebody attaches it."""
-    with Host() as host:
+    with WiredHost() as host:
         web = host.start("web")
         host.attach(web, Request("none"))
 
@@ -141,7 +131,7 @@ def test_attach_of_mode_none_raises_lo_only() -> None:
 @in_namespaces
 def test_detach_leaves_nothing_of_the_container() -> None:
     """After the poststop, only the shared bridge and table are there."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("first")
         before = snapshot()
         host.up("web", on("lan", "dmz", publish=(PORT, tcp(53, 53, "udp"))))
@@ -161,14 +151,14 @@ def test_detach_leaves_nothing_of_the_container() -> None:
 @in_namespaces
 def test_detach_without_a_record_is_success() -> None:
     """A poststop may come for a container that never was."""
-    with Host() as host:
+    with WiredHost() as host:
         assert host.poststop("ghost") is False
 
 
 @in_namespaces
 def test_detach_after_the_sandbox_died_frees_address_and_port() -> None:
     """The record alone is enough: no sandbox, no link, no bundle."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(PORT,), addresses=(Address.parse("10.9.0.7"),)))
         assert host.stop("web")
 
@@ -179,7 +169,7 @@ def test_detach_after_the_sandbox_died_frees_address_and_port() -> None:
 @in_namespaces
 def test_poststop_of_a_live_container_is_ignored() -> None:
     """Only `ocinet detach` may unwire what lives: an id is unique per runtime only."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
 
         assert host.poststop("web") is False
@@ -189,7 +179,7 @@ def test_poststop_of_a_live_container_is_ignored() -> None:
 @in_namespaces
 def test_poststop_of_another_bundle_is_ignored() -> None:
     """The same id under another runtime's root is another container."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         host.sleepers["web"].end()
 
@@ -200,7 +190,7 @@ def test_poststop_of_another_bundle_is_ignored() -> None:
 @in_namespaces
 def test_attach_of_an_id_that_lives_elsewhere_is_refused() -> None:
     """The first container keeps its network; the error names its bundle."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         before = snapshot()
         other = host.start("other").replace(id="web-id", name="web", bundle="/elsewhere")
@@ -213,7 +203,7 @@ def test_attach_of_an_id_that_lives_elsewhere_is_refused() -> None:
 @in_namespaces
 def test_attach_after_a_silent_death_settles_the_old_life() -> None:
     """crun runs no poststop after a failed create: the next start puts it right."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(PORT,)))
         host.sleepers.pop("web").end()
 
@@ -226,7 +216,7 @@ def test_attach_after_a_silent_death_settles_the_old_life() -> None:
 @in_namespaces
 def test_attach_takes_the_port_of_a_dead_container() -> None:
     """A port whose holder died without a poststop is not lost until gc."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("old", on("lan", publish=(PORT,)))
         host.sleepers.pop("old").end()
 
@@ -265,7 +255,7 @@ def test_attach_refused_leaves_all_as_before(
     request_: Request, kind: type[OcinetError], words: str
 ) -> None:
     """A request that can't be met says so in one line and changes nothing."""
-    with Host() as host:
+    with WiredHost() as host:
         tiny = Subnet.parse("10.6.0.0/30")
         with host.engine() as engine:
             engine.parts.networks.add(lan("tiny", pools=(Pool(tiny, tiny.first + 1),)))
@@ -288,7 +278,7 @@ def test_attach_to_a_listening_port_is_refused() -> None:
     """Publishing 22 would lock the admin out; the error names the process."""
     import socket
 
-    with Host() as host, socket.create_server(("0.0.0.0", 2222)):  # on purpose
+    with WiredHost() as host, socket.create_server(("0.0.0.0", 2222)):  # on purpose
         web = host.start("web")
 
         with pytest.raises(ConflictError, match=str(os.getpid())):
@@ -317,7 +307,7 @@ EVERYTHING = on("lan", "dmz", publish=(PORT, tcp(53, 53, "udp")))
 @in_namespaces
 def test_attach_failing_at_each_step_leaves_all_as_before() -> None:
     """Whichever step of a plan fails, on a fresh host or a busy one, all is undone."""
-    with Host() as host:
+    with WiredHost() as host:
         web = host.start("web")
         for busy in (False, True):
             if busy:
@@ -341,7 +331,7 @@ def test_attach_failing_at_each_step_leaves_all_as_before() -> None:
 @in_namespaces
 def test_attach_killed_at_each_step_is_collected() -> None:
     """After kill -9 of the hook anywhere, gc or the next start puts things right."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("other")
         before = snapshot()
         number, status = 0, -1
@@ -387,7 +377,7 @@ def test_attach_on_an_adopted_bridge_skips_the_hosts_own_addresses() -> None:
     run("ip addr add 10.9.0.1/24 dev br0")
     run("ip addr add 10.9.0.2/24 dev br0")
     run("ip link set br0 up")
-    with Host() as host:
+    with WiredHost() as host:
         with host.engine() as engine:
             engine.parts.networks.add(lan("own", managed=False, device="br0"))
 
@@ -409,7 +399,7 @@ class Vanishing(NetworkStore):
 @in_namespaces
 def test_attach_to_a_network_that_is_being_removed_is_undone() -> None:
     """A removal looks for records after the definition has gone; attach looks again."""
-    with Host() as host:
+    with WiredHost() as host:
         web = host.start("web")
         with host.engine() as engine, open_sandbox(web) as sandbox:
             racing = Engine(engine.parts.replace(networks=Vanishing(PATHS)))
@@ -423,7 +413,7 @@ def test_attach_to_a_network_that_is_being_removed_is_undone() -> None:
 @in_namespaces
 def test_attach_after_a_flushed_ruleset_restores_every_port() -> None:
     """`nft flush ruleset` is mended, for all containers, by the next attach."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("old", on("lan", publish=(PORT,)))
         run("nft flush ruleset")
 
@@ -437,7 +427,7 @@ def test_attach_after_a_flushed_ruleset_restores_every_port() -> None:
 @in_namespaces
 def test_attach_while_the_ruleset_is_flushed_restores_every_port() -> None:
     """Even a flush between looking and entering costs nobody a port."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("old", on("lan", publish=(PORT,)))
         new = host.start("new")
 
@@ -456,7 +446,7 @@ def test_attach_while_the_ruleset_is_flushed_restores_every_port() -> None:
 @in_namespaces
 def test_attach_with_a_foreign_netns_name_leaves_it() -> None:
     """Somebody's own `ip netns add web` keeps the name; ours is oc-<12 hex>."""
-    with Host() as host:
+    with WiredHost() as host:
         run("ip netns add web")
         record = host.up("web")
 
@@ -470,7 +460,7 @@ def test_attach_with_a_foreign_netns_name_leaves_it() -> None:
 @in_namespaces
 def test_detach_leaves_a_netns_name_that_somebody_took() -> None:
     """A name that is no longer our link is not removed."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         Path("/run/netns/web").unlink()
         run("ip netns add web")
@@ -484,7 +474,7 @@ def test_detach_leaves_a_netns_name_that_somebody_took() -> None:
 @in_namespaces
 def test_attach_beside_another_on_a_fresh_host_keeps_its_ports() -> None:
     """Two find no table; the one that makes it second does not empty the first one's."""
-    with Host() as host:
+    with WiredHost() as host:
         first, second = host.start("first"), host.start("second")
 
         def overtake(step: Step) -> None:
@@ -501,7 +491,7 @@ def test_attach_beside_another_on_a_fresh_host_keeps_its_ports() -> None:
 @in_namespaces
 def test_attach_when_everything_runs_at_once_gives_distinct_addresses() -> None:
     """Fifty starts in parallel on a fresh host: fifty addresses, none left after."""
-    with Host() as host:
+    with WiredHost() as host:
         containers = [host.start(f"c{number}") for number in range(50)]
         assert host.attach_at_once(containers, on("lan")) == {0}
 
@@ -518,7 +508,7 @@ def test_attach_when_everything_runs_at_once_gives_distinct_addresses() -> None:
 def test_plan_done_by_hand_makes_the_same_host() -> None:
     """`ocinet plan` is the truth: its commands, run by sh, give what attach gives."""
     request = on("lan", publish=(PORT, tcp(53, 53, "udp")))
-    with Host() as host:
+    with WiredHost() as host:
         web = host.start("web")
         with host.engine() as engine, open_sandbox(web) as sandbox:
             steps = engine.plan(web, request, sandbox)
@@ -545,7 +535,7 @@ def steps_host_ifname(steps: tuple[Step, ...]) -> str:
     return next(step.veth.host_ifname for step in steps if isinstance(step, AddVeth))
 
 
-def look(host: Host, name: str) -> dict[str, object]:
+def look(host: WiredHost, name: str) -> dict[str, object]:
     """Return what the kernel has of a container and the host, but for state files."""
     pid = host.sleepers[name].pid
     fields = ("ifname", "mtu", "operstate", "group", "ifalias", "master")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 
-from namespaces import addresses_json, in_namespaces, link_json, run
-from netns.kit import Host, eth0, on, open_sandbox, records, snapshot, tcp
+from builders import on, tcp
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import addresses_json, link_json, run
+from hosts.namespace.wired_host import WiredHost, eth0, open_sandbox, records, snapshot
 from netns.test_engine_sharing import join
 from ocinet.engine.plan.steps import ConfigureInside
 
 
-def is_wired(host: Host, name: str, pid: int = 0) -> bool:
+def is_wired(host: WiredHost, name: str, pid: int = 0) -> bool:
     """Ask the engine about a container, as its process or another one's."""
     container = host.container(name, pid or host.sleepers[name].pid)
     with host.engine() as engine, open_sandbox(container) as sandbox:
         return engine.wired(container, sandbox)
 
 
-def names(host: Host) -> dict[str, str]:
+def names(host: WiredHost) -> dict[str, str]:
     """Return the names in the records, members' among them, by id."""
     with host.engine() as engine:
         owners = engine.parts.attachments.all()
@@ -31,7 +33,7 @@ def names(host: Host) -> dict[str, str]:
 @in_namespaces
 def test_container_is_wired_in_its_own_sandbox_alone() -> None:
     """Another sandbox or another process under its id is not it."""
-    with Host() as host:
+    with WiredHost() as host:
         host.start("web")
         assert not is_wired(host, "web")
         host.attach(host.container("web", host.sleepers["web"].pid), on("lan"))
@@ -49,7 +51,7 @@ def test_half_made_container_is_not_wired() -> None:
         if isinstance(step, ConfigureInside):
             os._exit(9)
 
-    with Host() as host:
+    with WiredHost() as host:
         container = host.start("web")
         pid = os.fork()
         if pid == 0:
@@ -65,7 +67,7 @@ def test_half_made_container_is_not_wired() -> None:
 @in_namespaces
 def test_end_of_a_live_container_is_not_believed() -> None:
     """A late or repeated event; of a dead one it is, once."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         with host.engine() as engine:
             assert not engine.ended("web-id")
@@ -81,7 +83,7 @@ def test_end_of_a_live_container_is_not_believed() -> None:
 @in_namespaces
 def test_rename_is_known_wherever_the_name_stands() -> None:
     """Of an owner, of a member in both records; to the same name it does nothing."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         join(host, "side", "web")
         with host.engine() as engine:
@@ -97,7 +99,7 @@ def test_rename_is_known_wherever_the_name_stands() -> None:
 @in_namespaces
 def test_prepared_network_is_there_before_its_first_container() -> None:
     """Bridge, address and rules; a second time there is nothing to do."""
-    with Host() as host:
+    with WiredHost() as host:
         with host.engine() as engine:
             assert engine.prepare("lan")
             assert not engine.prepare("lan")
@@ -114,7 +116,7 @@ def test_prepared_network_is_there_before_its_first_container() -> None:
 @in_namespaces
 def test_prepare_restores_what_was_flushed() -> None:
     """Ports of containers that run are among it."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(tcp(8080),)))
         rules = snapshot()["rules"]
         run("nft flush ruleset")

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from namespaces import in_namespaces, run
-from netns.kit import PATHS, Address, Host, eth0, lan, on, open_sandbox, ping, records, tcp
+from builders import lan, on, tcp
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
+from hosts.namespace.wired_host import PATHS, WiredHost, eth0, open_sandbox, ping, records
+from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, SystemFailure
 from ocinet.base.lock import Lock
 from ocinet.engine.assembly import make_parts
@@ -34,7 +37,7 @@ PORT = tcp(8080)
 TWO = on("lan", addresses=(Address.parse("10.9.0.2"),))
 
 
-def kill_before(host: Host, container: Container, request: Request, kind: type[Step]) -> None:
+def kill_before(host: WiredHost, container: Container, request: Request, kind: type[Step]) -> None:
     """Attach in a child that is killed before its first step of a kind."""
     child = os.fork()
     if not child:
@@ -63,7 +66,7 @@ def published() -> str:
 @in_namespaces
 def test_attach_more_killed_half_way_leaves_what_was_there(more: Request, kind: type[Step]) -> None:
     """The next try takes back what was begun, and the running container keeps the rest."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(PORT,)))
         web = host.container("web", host.sleepers["web"].pid)
         kill_before(host, web, more, kind)
@@ -88,7 +91,7 @@ def test_attach_twice_with_a_port_on_every_address_changes_nothing(
 ) -> None:
     """0.0.0.0 is how people write it, and it is the port that is there."""
     request = on("lan", publish=(Publish("tcp", everywhere, 8080, 80),))
-    with Host() as host:
+    with WiredHost() as host:
         first = host.up("web", request)
         web = host.container("web", host.sleepers["web"].pid)
 
@@ -113,7 +116,7 @@ def test_attach_twice_with_a_port_on_every_address_changes_nothing(
 @in_namespaces
 def test_attach_otherwise_than_it_is_wired_is_refused(other: Request) -> None:
     """What is there is not changed, and that is said; its ports stay claimed."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(PORT,)))
         web = host.container("web", host.sleepers["web"].pid)
 
@@ -125,7 +128,7 @@ def test_attach_otherwise_than_it_is_wired_is_refused(other: Request) -> None:
 @in_namespaces
 def test_detach_beside_an_overlapping_claim_closes_its_own_port() -> None:
     """127.0.0.1:8080 is another element than 8080, whoever has it."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(PORT,)))
         Path(f"{PATHS.run}/ports/tcp-8064-8191").unlink()
         local = Publish("tcp", Address.parse("127.0.0.1"), 8080, 80)
@@ -139,7 +142,7 @@ def test_detach_beside_an_overlapping_claim_closes_its_own_port() -> None:
 @in_namespaces
 def test_attach_that_takes_a_dead_ones_address_takes_its_ports_down() -> None:
     """A port never leads to whoever has the address next."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(PORT,)))
         host.sleepers.pop("web").end()
         with host.engine() as engine:
@@ -155,7 +158,7 @@ def test_attach_that_takes_a_dead_ones_address_takes_its_ports_down() -> None:
 @in_namespaces
 def test_attach_by_path_keeps_its_address_while_it_is_made() -> None:
     """No process tells that it lives, but its lock is held."""
-    with Host() as host:
+    with WiredHost() as host:
         first = host.start("first").replace(process=None)
         refused: list[str] = []
 
@@ -181,7 +184,7 @@ def test_attach_takes_a_dead_ones_port_under_the_same_lock() -> None:
         return blake2s(f"{name}-id".encode(), digest_size=1).digest()
 
     other = next(f"c{at}" for at in range(10_000) if number(f"c{at}") == number("web"))
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(PORT,)))
         host.sleepers.pop("web").end()
 
@@ -212,7 +215,7 @@ def test_attach_that_saw_what_another_undid_makes_it_itself(network: str) -> Non
     """A bridge or a sysctl that was there, and went with somebody's failed attach."""
     forward = Path("/proc/sys/net/ipv4/ip_forward")
     forward.write_text("0")
-    with Host() as host:
+    with WiredHost() as host:
         failing, other = host.start("failing"), host.start("other")
         observed, undone = threading.Event(), threading.Event()
 
@@ -246,7 +249,7 @@ def test_attach_that_saw_what_another_undid_makes_it_itself(network: str) -> Non
 @in_namespaces
 def test_gc_without_a_record_closes_the_ports_too() -> None:
     """What a lost record leaves in the firewall would lead to the address's next holder."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(PORT, tcp(53, 53, "udp"))))
         host.sleepers.pop("web").end()
         Path(f"{PATHS.run}/attachments/web-id.json").unlink()
@@ -260,7 +263,7 @@ def test_gc_without_a_record_closes_the_ports_too() -> None:
 @in_namespaces
 def test_attach_making_the_table_leaves_out_who_has_just_gone() -> None:
     """The table is filled from the records as they are, not as they were when planned."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("going", on("lan", publish=(PORT,)))
         run("nft flush ruleset")
 
@@ -286,7 +289,7 @@ class Killing(NetworkStore):
 @in_namespaces
 def test_remove_network_in_use_never_takes_the_definition_away() -> None:
     """Not even for a moment, in which a kill would lose it."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         child = os.fork()
         if not child:
@@ -303,7 +306,7 @@ def test_remove_network_in_use_never_takes_the_definition_away() -> None:
 class Reborn(NetworkStore):
     """A store whose network is made anew, and used, as soon as it was removed."""
 
-    machine: Host
+    machine: WiredHost
 
     def remove(self, name: str) -> bool:
         """Remove, and let others define it again."""
@@ -316,7 +319,7 @@ class Reborn(NetworkStore):
 @in_namespaces
 def test_remove_network_that_was_made_anew_leaves_the_new_one() -> None:
     """The leases of the new network's containers are not the old one's."""
-    with Host() as host, host.engine() as engine:
+    with WiredHost() as host, host.engine() as engine:
         store = Reborn(PATHS)
         store.machine = host
         racing = Engine(engine.parts.replace(networks=store))
@@ -330,7 +333,7 @@ def test_remove_network_that_was_made_anew_leaves_the_new_one() -> None:
 @in_namespaces
 def test_attach_out_of_time_still_undoes_everything() -> None:
     """Undoing has a few seconds of its own."""
-    with Host() as host:
+    with WiredHost() as host:
         web = host.start("web")
         parts = make_parts(PATHS, timeout_s=0.2)
         busy = Lock(f"{PATHS.run}/ipam/lan/lock", "network lan", None)
@@ -352,7 +355,7 @@ def test_attach_out_of_time_still_undoes_everything() -> None:
 @in_namespaces
 def test_join_of_a_half_made_owner_is_refused() -> None:
     """A member of a sandbox without its network would start without a word."""
-    with Host() as host:
+    with WiredHost() as host:
         web = host.start("web")
         kill_before(host, web, on("lan"), ConfigureInside)
         member = host.container("side", host.sleepers["web"].pid)
@@ -365,7 +368,7 @@ def test_join_of_a_half_made_owner_is_refused() -> None:
 def test_unpublish_of_a_udp_port_forgets_its_flows() -> None:
     """A flow that goes on would still lead to the container."""
     done: list[type[Step]] = []
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(tcp(53, 53, "udp"),)))
         with host.engine(lambda step: done.append(type(step))) as engine:
             engine.unpublish("web", (Publish("udp", None, 53, 53),))
@@ -392,7 +395,7 @@ class _Late:
 @in_namespaces
 def test_collect_while_a_link_is_made_leaves_it_alone() -> None:
     """It is there before its alias is, and so tells nobody yet whose it is."""
-    with Host() as host:
+    with WiredHost() as host:
 
         def attach() -> None:
             record = host.up("web")

@@ -9,8 +9,10 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from namespaces import in_namespaces, link_json
-from netns.kit import Host, eth0, on, open_sandbox, tcp
+from builders import on, tcp
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import link_json
+from hosts.namespace.wired_host import WiredHost, eth0, open_sandbox
 from ocinet.cli.targets import open_target
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _GONE_S = 5
 
 
-def _renumber(host: Host, former: Attachment, container: Container) -> None:
+def _renumber(host: WiredHost, former: Attachment, container: Container) -> None:
     """Have a record's sandbox bear the number that a container's sandbox has.
 
     Not before its links are gone: the kernel frees the number after them.
@@ -34,7 +36,7 @@ def _renumber(host: Host, former: Attachment, container: Container) -> None:
 @in_namespaces
 def test_attach_in_sandbox_with_dead_ones_number_wires_it() -> None:
     """A restart after a silent death is no second call of a hook, whatever the number says."""
-    with Host() as host:
+    with WiredHost() as host:
         former = host.up("web", on("lan", publish=(tcp(8080),)))
         host.sleepers.pop("web").end()
         web = host.start("web")
@@ -50,7 +52,7 @@ def test_attach_in_sandbox_with_dead_ones_number_wires_it() -> None:
 @in_namespaces
 def test_plan_in_sandbox_with_dead_ones_number_shows_the_whole_wiring() -> None:
     """What attach would do is planned, not nothing."""
-    with Host() as host:
+    with WiredHost() as host:
         former = host.up("web")
         host.sleepers.pop("web").end()
         web = host.start("web")
@@ -65,7 +67,7 @@ def test_plan_in_sandbox_with_dead_ones_number_shows_the_whole_wiring() -> None:
 @in_namespaces
 def test_open_target_in_sandbox_with_dead_ones_number_is_a_new_container() -> None:
     """A process is not taken for a container whose namespace is gone."""
-    with Host() as host:
+    with WiredHost() as host:
         former = host.up("web")
         host.sleepers.pop("web").end()
         other = host.start("other")
@@ -82,7 +84,7 @@ def test_open_target_in_sandbox_with_dead_ones_number_is_a_new_container() -> No
 @in_namespaces
 def test_attach_in_sandbox_that_outlived_its_first_process_leaves_it_as_it_is() -> None:
     """Where the links that were made are there, it is the same sandbox, whoever lives in it."""
-    with Host() as host:
+    with WiredHost() as host:
         former = host.up("web")
         (before,) = former.endpoints
         heir = subprocess.Popen(

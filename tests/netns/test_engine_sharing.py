@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from namespaces import Sleeper, in_namespaces, ip_json, run
-from netns.kit import PATHS, Address, Deadline, Host, eth0, lan, on, ping, records, snapshot, tcp
+from builders import lan, on, tcp
+from hosts.namespace.isolation import Sleeper, in_namespaces
+from hosts.namespace.looks import ip_json, run
+from hosts.namespace.wired_host import PATHS, WiredHost, eth0, ping, records, snapshot
+from ocinet.base.address import Address
+from ocinet.base.clock import Deadline
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
@@ -20,7 +24,7 @@ from ocinet.ipam.reservation import Reservation, ReservationStore
 PORT = tcp(8080)
 
 
-def join(host: Host, name: str, owner: str) -> Container:
+def join(host: WiredHost, name: str, owner: str) -> Container:
     """Start a process in another container's sandbox, and count it as a member."""
     pid = host.sleepers[owner].pid
     child = subprocess.Popen(["nsenter", "-n", "-t", str(pid), "sleep", "100"])
@@ -56,7 +60,7 @@ def events() -> list[str]:
 @in_namespaces
 def test_attach_by_another_process_of_the_sandbox_takes_the_name_along() -> None:
     """The first may have been a passing one: the name must not show it, nor outlive the second."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         first = host.sleepers.pop("web")
         host.sleepers["passing"] = first
@@ -79,7 +83,7 @@ def test_attach_by_another_process_of_the_sandbox_takes_the_name_along() -> None
 @pytest.mark.parametrize("collected", [True, False])
 def test_owner_whose_end_nobody_told_is_counted_out_with_its_last_member(collected: bool) -> None:
     """Killed without a poststop: collecting leaves the name to the member, whose end ends all."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(PORT,)))
         join(host, "side", "web")
         host.sleepers.pop("web").end()
@@ -99,7 +103,7 @@ def test_owner_whose_end_nobody_told_is_counted_out_with_its_last_member(collect
 @in_namespaces
 def test_join_counts_members_until_the_last_has_gone() -> None:
     """The owner stops first: the member keeps links, leases and the name."""
-    with Host() as host:
+    with WiredHost() as host:
         record = host.up("web", on("lan", publish=(PORT,)))
         join(host, "side", "web")
 
@@ -119,7 +123,7 @@ def test_join_counts_members_until_the_last_has_gone() -> None:
 @in_namespaces
 def test_join_whose_member_stops_first_leaves_the_owner_wired() -> None:
     """A member that goes takes nothing along."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         join(host, "side", "web")
 
@@ -132,7 +136,7 @@ def test_join_whose_member_stops_first_leaves_the_owner_wired() -> None:
 @in_namespaces
 def test_join_of_a_member_counts_for_the_owner() -> None:
     """container:MEMBER is container:OWNER: one record has the sandbox."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         join(host, "side", "web")
         join(host, "third", "side")
@@ -149,7 +153,7 @@ def test_join_of_a_member_counts_for_the_owner() -> None:
 def test_owner_back_in_a_new_sandbox_takes_address_and_port() -> None:
     """As with Docker the member is unwired; one warning says to restart it."""
     request = on("lan", publish=(PORT,))
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", request)
         join(host, "side", "web")
         host.stop("web")
@@ -166,7 +170,7 @@ def test_owner_back_in_a_new_sandbox_takes_address_and_port() -> None:
 @in_namespaces
 def test_join_of_another_sandbox_is_refused() -> None:
     """A hook can't move a container into a sandbox, so it says how to start it."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         side = host.start("side")
 
@@ -177,7 +181,7 @@ def test_join_of_another_sandbox_is_refused() -> None:
 @in_namespaces
 def test_attach_in_a_sandbox_that_another_has_names_it() -> None:
     """As the second container of a pod: the error says what to ask for instead."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("infra")
         join(host, "first", "infra")
         before = snapshot()
@@ -191,7 +195,7 @@ def test_attach_in_a_sandbox_that_another_has_names_it() -> None:
 @in_namespaces
 def test_attach_of_a_member_wires_the_shared_sandbox() -> None:
     """A network that is asked for a member is the owner's record's."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         side = join(host, "side", "web")
 
@@ -206,7 +210,7 @@ def test_attach_of_a_member_wires_the_shared_sandbox() -> None:
 @in_namespaces
 def test_attach_of_a_member_whose_owner_has_gone_wires_what_it_lives_in() -> None:
     """The sandbox stays the owner's by record, and goes with the last member."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         side = join(host, "side", "web")
         host.stop("web")
@@ -221,7 +225,7 @@ def test_attach_of_a_member_whose_owner_has_gone_wires_what_it_lives_in() -> Non
 @in_namespaces
 def test_detach_by_hand_unwires_a_live_sandbox() -> None:
     """`ocinet detach` needs no dead process; members lose the network too."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         join(host, "side", "web")
 
@@ -235,7 +239,7 @@ def test_detach_by_hand_unwires_a_live_sandbox() -> None:
 @in_namespaces
 def test_gc_collects_what_died_without_a_word() -> None:
     """A dead container's links, ports, name and leases go; a live one's stay."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("alive")
         before = snapshot()
         host.up("dead", on("lan", publish=(PORT,)))
@@ -252,7 +256,7 @@ def test_gc_collects_what_died_without_a_word() -> None:
 @in_namespaces
 def test_gc_leaves_what_is_being_worked_on() -> None:
     """A held container lock means that somebody is at work there."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("dead")
         host.sleepers.pop("dead").end()
 
@@ -269,7 +273,7 @@ def test_gc_leaves_what_is_being_worked_on() -> None:
 @in_namespaces
 def test_gc_collects_leftovers_without_a_record() -> None:
     """Leases, ports and links that no record names, and bridges of no network."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", "dmz", publish=(PORT,)))
         Path(f"{PATHS.run}/attachments/web-id.json").unlink()
         assert host.gc() == [("port", "web-id")]
@@ -287,7 +291,7 @@ def test_gc_collects_leftovers_without_a_record() -> None:
 @in_namespaces
 def test_gc_sets_an_unreadable_record_aside() -> None:
     """A damaged record stops nobody, and nothing of it is thrown away."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         host.sleepers.pop("web").end()
         record = Path(f"{PATHS.run}/attachments/web-id.json")
@@ -302,7 +306,7 @@ def test_gc_sets_an_unreadable_record_aside() -> None:
 @in_namespaces
 def test_gc_after_a_reboot_forgets_the_old_boot() -> None:
     """Records of an earlier boot hold nothing, even if a pid came back."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web", on("lan", publish=(PORT,)))
         record = Path(f"{PATHS.run}/attachments/web-id.json")
         data = json.loads(record.read_text())
@@ -315,7 +319,7 @@ def test_gc_after_a_reboot_forgets_the_old_boot() -> None:
 @in_namespaces
 def test_publish_and_unpublish_on_a_running_container() -> None:
     """One map element comes and goes, without a restart."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         with host.engine() as engine:
             record = engine.publish("web", (PORT, Publish("tcp", None, 0, 81)))
@@ -337,7 +341,7 @@ def test_publish_and_unpublish_on_a_running_container() -> None:
 @in_namespaces
 def test_remove_network_in_use_is_refused_by_name() -> None:
     """The error names who is on it, and the network stays."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         before = snapshot()
         with host.engine() as engine:
@@ -352,7 +356,7 @@ def test_remove_network_in_use_is_refused_by_name() -> None:
 @in_namespaces
 def test_remove_network_leaves_nothing_of_it() -> None:
     """Bridge, firewall elements and leases of a managed network go with it."""
-    with Host() as host:
+    with WiredHost() as host:
         host.up("web")
         before = snapshot()
         host.up("dmz", on("dmz"))
@@ -373,7 +377,7 @@ def test_remove_network_keeps_an_adopted_bridge() -> None:
     run("ip link add br0 address 02:00:00:00:00:01 type bridge")
     run("ip addr add 10.9.0.1/24 dev br0")
     run("ip link set br0 up")
-    with Host() as host:
+    with WiredHost() as host:
         with host.engine() as engine:
             engine.parts.networks.add(lan("own", managed=False, device="br0"))
         before = look("br0")
@@ -390,7 +394,7 @@ def test_remove_network_keeps_an_adopted_bridge() -> None:
 @in_namespaces
 def test_attach_given_by_path_lives_as_long_as_its_namespace() -> None:
     """`ip netns add x` and attach: no process to follow, yet it is collected in time."""
-    with Host() as host:
+    with WiredHost() as host:
         run("ip netns add x")
         with host.engine() as engine, Sandbox.open_path("/run/netns/x") as sandbox:
             engine.attach(Container("x", "x"), on("lan"), sandbox)

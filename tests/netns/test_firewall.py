@@ -12,8 +12,8 @@ from unittest import mock
 
 import pytest
 
-from firewall_world import sh
-from namespaces import in_namespaces
+from hosts.namespace.bridged_host import sh
+from hosts.namespace.isolation import in_namespaces
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, NotFoundError, SystemFailure
 from ocinet.engine.firewall import programs

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from firewall_world import EVERY, HOST, World, address, network_rules, sh
-from namespaces import in_namespaces
+from hosts.namespace.bridged_host import EVERY, HOST, BridgedHost, address, network_rules, sh
+from hosts.namespace.isolation import in_namespaces
 from ocinet.base.address import Address
 from ocinet.engine.firewall import conntrack, nfnetlink
 from ocinet.engine.firewall.table import Firewall
@@ -51,7 +51,7 @@ def test_flow_goes_to_the_new_container_only_once_it_is_forgotten(
 ) -> None:
     """A client that keeps talking is at the old container until its flow is flushed."""
     host = HOST[family] if specific else ""
-    with World(bridge_nf=True) as world, Firewall() as firewall:
+    with BridgedHost(bridge_nf=True) as world, Firewall() as firewall:
         firewall.open(network_rules(), (_port("a", family, host),))
         for name in "ab":
             world.serve(name, 80)
@@ -72,7 +72,7 @@ def test_flow_to_a_port_that_was_not_open_meets_the_container_after_a_flush(
     flush: Callable[[Firewall, PortRule], None],
 ) -> None:
     """A client that has been talking to nobody meets who publishes the port."""
-    with World(bridge_nf=False) as world, Firewall() as firewall:
+    with BridgedHost(bridge_nf=False) as world, Firewall() as firewall:
         firewall.open(network_rules(), ())
         world.serve("a", 80)
         with world.open_socket("neighbour", "udp", 4) as client:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from firewall_world import ADOPTED, EVERY, HOST, NEIGHBOUR, OTHER, World, address, sh
-from namespaces import in_namespaces
+from hosts.namespace.bridged_host import (
+    ADOPTED,
+    EVERY,
+    HOST,
+    NEIGHBOUR,
+    OTHER,
+    BridgedHost,
+    address,
+    sh,
+)
+from hosts.namespace.isolation import in_namespaces
 from ocinet.base.errors import SystemFailure
 from ocinet.engine.firewall import programs
 from ocinet.engine.firewall.table import Firewall
@@ -48,7 +57,7 @@ def test_managed_bridge_passes_a_drop_policy_with_our_rules_and_not_without(
 ) -> None:
     """Out, in through a published port, and among siblings; still isolated by our own table."""
     host, neighbour = HOST[family], NEIGHBOUR[family]
-    with World(bridge_nf=bridge_nf) as world, Firewall() as firewall:
+    with BridgedHost(bridge_nf=bridge_nf) as world, Firewall() as firewall:
         world.enter()
         world.serve_all()
         _docker()
@@ -71,7 +80,7 @@ def test_managed_bridge_passes_a_drop_policy_with_our_rules_and_not_without(
 @in_namespaces
 def test_managed_bridge_does_not_get_into_dockers_network_by_our_rules(family: int) -> None:
     """Docker's isolation holds against us as well; what is published there is open."""
-    with World(bridge_nf=True) as world, Firewall() as firewall:
+    with BridgedHost(bridge_nf=True) as world, Firewall() as firewall:
         world.enter()
         world.serve_all()
         _docker()
@@ -89,7 +98,7 @@ def test_managed_bridge_does_not_get_into_dockers_network_by_our_rules(family: i
 @in_namespaces
 def test_adopted_bridge_is_opened_for_published_ports_alone(family: int) -> None:
     """A published port gets through; the rest is as its owner has it."""
-    with World(bridge_nf=True) as world, Firewall() as firewall:
+    with BridgedHost(bridge_nf=True) as world, Firewall() as firewall:
         world.enter()
         world.serve_all()
         _docker()

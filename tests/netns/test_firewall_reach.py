@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from firewall_world import (
+from hosts.namespace.bridged_host import (
     ADOPTED,
     EVERY,
     FAR,
@@ -17,17 +17,17 @@ from firewall_world import (
     NEIGHBOUR,
     OTHER,
     UPLINK,
-    World,
+    BridgedHost,
     address,
     sh,
 )
-from namespaces import in_namespaces
+from hosts.namespace.isolation import in_namespaces
 from ocinet.engine.ruleset.nft import table_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Ask = Callable[[World], object]
+    Ask = Callable[[BridgedHost], object]
 
 
 def _expected(family: int) -> dict[tuple[str, str, int], str]:
@@ -95,24 +95,24 @@ def test_traffic_reaches_whom_it_should_and_nobody_else(
     family: int, kind: str, bridge_nf: bool
 ) -> None:
     """The reachability table holds for both families and protocols, whatever bridge-nf is."""
-    with World(bridge_nf=bridge_nf) as world:
+    with BridgedHost(bridge_nf=bridge_nf) as world:
         world.enter()
         world.serve_all()
         expected = _expected(family)
         assert {question: world.ask(*question, kind) for question in expected} == expected
 
 
-def _neighbour_reaches_a_loopback_port(world: World) -> bool:
+def _neighbour_reaches_a_loopback_port(world: BridgedHost) -> bool:
     world.open_to_loopback("neighbour", HOST[4])
     return world.ask("neighbour", "127.0.0.1", LOOP) != ""
 
 
-def _container_reaches_a_loopback_service(world: World) -> bool:
+def _container_reaches_a_loopback_service(world: BridgedHost) -> bool:
     world.open_to_loopback("b", address("lan", 4))
     return world.ask("b", "127.0.0.1", 9000) != ""
 
 
-def _container_passes_for_the_host(world: World) -> bool:
+def _container_passes_for_the_host(world: BridgedHost) -> bool:
     world.open_to_loopback("b", address("lan", 4))
     with world.inside("b"):
         sh("ip", "addr", "add", "127.0.0.2/32", "dev", "eth0")
@@ -120,7 +120,7 @@ def _container_passes_for_the_host(world: World) -> bool:
     return "host 127.0.0.2" in world.seen
 
 
-def _host_meets_its_own_service(world: World) -> bool:
+def _host_meets_its_own_service(world: BridgedHost) -> bool:
     world.serve("host", EVERY, at="::1")
     return world.ask("host", "::1", EVERY) == "host ::1"
 
@@ -233,7 +233,7 @@ GUARDS: dict[str, tuple[str, bool, Ask, bool]] = {
 def test_rule_of_the_table_is_what_decides(guard: str, removed: bool) -> None:
     """With the rule it is so; with this one rule cut out it is the other way round."""
     rule, bridge_nf, ask, whole = GUARDS[guard]
-    with World(bridge_nf=bridge_nf) as world:
+    with BridgedHost(bridge_nf=bridge_nf) as world:
         world.enter(without=rule if removed else "")
         world.serve_all()
         assert ask(world) is (whole is not removed)

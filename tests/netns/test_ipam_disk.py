@@ -6,15 +6,17 @@ import os
 
 import pytest
 
-from namespaces import in_namespaces, run
+from builders import make_pool
+from fakes.judged_store import JudgedStore
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
 from ocinet.base.errors import ConflictError, SystemFailure
-from stores import World, make_pool
 
 POOL = make_pool("10.9.0.0/24", "10.9.0.1")
 SIX = make_pool("fd00::/64", "fd00::1")
 
 
-def refused(world: World, container: str) -> str:
+def refused(world: JudgedStore, container: str) -> str:
     """Allocate for a container, and return the error if it failed."""
     try:
         world.get(container, POOL, SIX)
@@ -35,7 +37,7 @@ def test_allocate_on_a_full_disk_makes_nothing() -> None:
     for inodes in range(6, 22):
         os.makedirs("/run/disk", exist_ok=True)
         run(f"mount -t tmpfs -o size=1m,nr_inodes={inodes} none /run/disk")
-        world = World("/run/disk", deadline_s=1)
+        world = JudgedStore("/run/disk", deadline_s=1)
         try:
             world.get("first", POOL)
             before = files(world.root)
@@ -62,7 +64,7 @@ def test_allocate_without_a_page_left_gives_no_empty_lease() -> None:
     """A file that can be made but not filled does not become a lease."""
     os.makedirs("/run/disk")
     run("mount -t tmpfs -o size=16k none /run/disk")
-    world = World("/run/disk", deadline_s=1)
+    world = JudgedStore("/run/disk", deadline_s=1)
 
     refusals = [refused(world, f"c{number}") for number in range(10)]
 
@@ -78,7 +80,7 @@ def test_allocate_on_a_read_only_disk_fails_and_looking_works() -> None:
     """The error names the file and the cause; `ls` still shows what is held."""
     os.makedirs("/run/disk")
     run("mount -t tmpfs none /run/disk")
-    world = World("/run/disk", deadline_s=1)
+    world = JudgedStore("/run/disk", deadline_s=1)
     world.get("c0", POOL)
     run("mount -o remount,ro /run/disk")
 
@@ -95,7 +97,7 @@ def test_quarantine_on_a_full_disk_still_keeps_the_address() -> None:
     """Without room for a tombstone, the junk itself is in the way."""
     os.makedirs("/run/disk")
     run("mount -t tmpfs -o size=1m,nr_inodes=14 none /run/disk")
-    world = World("/run/disk", deadline_s=1)
+    world = JudgedStore("/run/disk", deadline_s=1)
     world.get("c0", POOL)
     with open(world.path("10.9.0.3"), "wb") as file:
         file.write(b"junk")

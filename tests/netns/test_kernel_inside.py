@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from namespaces import Sleeper, addresses_json, in_namespaces, ip_json, link_json, run
+from hosts.namespace.isolation import Sleeper, in_namespaces
+from hosts.namespace.looks import addresses_json, ip_json, link_json, run
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import KernelError

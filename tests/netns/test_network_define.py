@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from namespaces import in_namespaces, run
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.paths import Paths
 from ocinet.engine.create_network import create

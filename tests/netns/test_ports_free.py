@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from namespaces import in_namespaces, run
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import ExhaustedError
 from ocinet.base.paths import Paths

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from namespaces import in_namespaces, run
-from netns.segment import MAC, inside, make_bridge, neighbour
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
+from hosts.namespace.segment import MAC, inside, make_bridge, neighbour
 from ocinet.base.address import Address
 from ocinet.engine.kernel.links import Kernel
 from ocinet.engine.kernel.probe import NEAR, Segment, open_filtered

@@ -9,28 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from namespaces import in_namespaces, run
-from netns.kit import (
-    PATHS,
-    Address,
-    Deadline,
-    Host,
-    Pool,
-    Subnet,
-    eth0,
-    now,
-    on,
-    open_sandbox,
-    ping,
-    snapshot,
-    tcp,
-)
-from netns.segment import MAC, make_bridge, neighbour
+from builders import on, tcp
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
+from hosts.namespace.segment import MAC, make_bridge, neighbour
+from hosts.namespace.wired_host import PATHS, WiredHost, eth0, open_sandbox, ping, snapshot
+from ocinet.base.address import Address, Subnet
+from ocinet.base.clock import Deadline, now
 from ocinet.base.errors import ConflictError, ExhaustedError, SystemFailure
 from ocinet.engine.engine import Engine
 from ocinet.engine.model.network import Network
 from ocinet.engine.plan.steps import AddVeth, Step
-from ocinet.ipam.pool import Range
+from ocinet.ipam.pool import Pool, Range
 from ocinet.ipam.reservation import Reservation, ReservationStore
 
 if TYPE_CHECKING:
@@ -51,7 +41,7 @@ WIDE = pool("10.1.0.0/24", "10.1.0.100", "10.1.0.199")
 SIX = pool("fd00:1::/64", "fd00:1::8", "fd00:1::b")
 
 
-class Shared(Host):
+class Shared(WiredHost):
     """A host with the network `dock`, on the bridge br0 that somebody else made.
 
     Attributes:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from namespaces import Sleeper, in_namespaces, ip_json, run
+from hosts.namespace.isolation import Sleeper, in_namespaces
+from hosts.namespace.looks import ip_json, run
 from ocinet.base.clock import Process
 from ocinet.base.errors import NotFoundError, RequestError, SystemFailure
 from ocinet.engine.kernel import sandbox as module

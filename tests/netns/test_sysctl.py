@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from namespaces import in_namespaces, run
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
 from ocinet.base.errors import SystemFailure
 from ocinet.engine.kernel import sysctl
 

@@ -20,11 +20,12 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from fakes.engine_api import ODD, Answer, FakeDocker, Refused, Sandboxes
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import ip_json
+from hosts.namespace.watched import Watched
+from hosts.namespace.wired_host import PATHS
 from hosts.requirements import require
 from hosts.waiting import wait_until
-from namespaces import in_namespaces, ip_json
-from netns.kit import PATHS
-from netns.watched import Watched
 from ocinet.engine.model.link import LINK_GROUP
 from ocinet.engine.model.settings import Settings
 from ocinet.watcher.cgroups import Cgroups

@@ -14,11 +14,12 @@ import pytest
 
 from fakes.engine_api import FakeDocker, Sandboxes
 from fakes.engine_api.inits import Number
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import ip_json
+from hosts.namespace.watched import Watched
+from hosts.namespace.wired_host import PATHS, records
 from hosts.requirements import require
 from hosts.waiting import wait_until
-from namespaces import in_namespaces, ip_json
-from netns.kit import PATHS, records
-from netns.watched import Watched
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.settings import Settings
 from ocinet.watcher.engine_calls import EngineCalls

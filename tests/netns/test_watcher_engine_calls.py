@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from namespaces import addresses_json, in_namespaces
-from netns.kit import PATHS
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import addresses_json
+from hosts.namespace.wired_host import PATHS
 from ocinet.base.address import Subnet
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.new_network import DEFAULT_DEVICE

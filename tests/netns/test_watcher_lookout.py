@@ -9,7 +9,8 @@ import tempfile
 import time
 from typing import TYPE_CHECKING
 
-from namespaces import Sleeper, in_namespaces, run
+from hosts.namespace.isolation import Sleeper, in_namespaces
+from hosts.namespace.looks import run
 from ocinet.watcher.cgroups import Cgroups
 from ocinet.watcher.life import find_life
 from ocinet.watcher.lookout import Lookout

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from builders import WEB_ID, record
+from fakes.shell import Shell
 from ocinet.base import errors
 from ocinet.cli.commands import ALIASES, ENTRIES, EXIT_CODES, GROUPS, Entry, resolve
 from ocinet.cli.output import Table, age
 from ocinet.cli.parser import Parser
-from unit.cli_shell import WEB_ID, Shell, record
 
 if TYPE_CHECKING:
     from pathlib import Path

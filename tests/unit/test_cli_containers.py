@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from builders import DB_ID, WEB_ID, endpoint, port, record
+from fakes.shell import Shell
 from ocinet.base.address import Address
 from ocinet.base.clock import Process
 from ocinet.base.errors import SystemFailure
@@ -16,7 +18,6 @@ from ocinet.cli.output import spell_ports
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container, Member
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
-from unit.cli_shell import DB_ID, WEB_ID, Shell, endpoint, port, record
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.cli_shell import Shell
+from fakes.shell import Shell
 
 STAGES = ("createRuntime", "poststop")
 

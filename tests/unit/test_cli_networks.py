@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from builders import DB_ID, WEB_ID, endpoint, record
+from fakes.shell import Shell
 from ocinet.engine.model.attachment import Container
-from unit.cli_shell import DB_ID, WEB_ID, Shell, endpoint, record
 
 if TYPE_CHECKING:
     from pathlib import Path

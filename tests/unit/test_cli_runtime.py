@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from unit.cli_shell import Shell
+from fakes.shell import Shell
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from builders import DB_ID, WEB_ID, record
+from fakes.shell import Shell
 from ocinet.base.clock import Process
 from ocinet.engine.model.attachment import Container, Member
-from unit.cli_shell import DB_ID, WEB_ID, Shell, record
 
 if TYPE_CHECKING:
+    from fakes.shell import Outcome
     from ocinet.engine.model.attachment import Attachment
-    from unit.cli_shell import Outcome
 
 SCRIPT = Path(__file__).parents[2] / "packaging/ocinet-wait"
 GONE = Process(os.getpid(), 1)  # an earlier life of this process's id

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import make_pool
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, RequestError
 from ocinet.ipam.choose import allocatable, bounds, check_static, each, gateways, spans, stretches
-from stores import make_pool
 
 
 @pytest.mark.parametrize(

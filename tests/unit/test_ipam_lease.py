@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import BOOT, make_holder
 from ocinet.base.address import Address
 from ocinet.base.clock import Process
 from ocinet.base.errors import RequestError
 from ocinet.ipam.lease import Holder, Lease, Tombstone, read_lease
-from stores import BOOT, make_holder
 
 LEASE = Lease("lan", Address.parse("10.9.0.5"), make_holder("web"), "2024-05-01T12:00:00.000Z")
 _TEXTS = st.text(max_size=20)

@@ -8,9 +8,10 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from builders import NETWORK, make_pool
+from fakes.judged_store import JudgedStore
 from ocinet.base.errors import ExhaustedError
 from ocinet.base.lock import Lock
-from stores import NETWORK, World, make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ def test_allocate_by_several_processes_gives_no_address_twice(tmp_path: Path) ->
     (tmp_path / "mine").mkdir()
 
     def work(number: int) -> None:
-        world = World(tmp_path)
+        world = JudgedStore(tmp_path)
         seed = number
         mine: list[tuple[str, list[str]]] = []
         for turn in range(120):
@@ -66,7 +67,7 @@ def test_allocate_by_several_processes_gives_no_address_twice(tmp_path: Path) ->
     children = [start(partial(work, number)) for number in range(4)]
 
     assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 4
-    world = World(tmp_path)
+    world = JudgedStore(tmp_path)
     assert world.held == {}
     assert os.listdir(world.path("holders")) == []
 
@@ -74,11 +75,11 @@ def test_allocate_by_several_processes_gives_no_address_twice(tmp_path: Path) ->
 def test_allocate_by_many_at_once_gives_each_its_own(tmp_path: Path) -> None:
     """Fifty containers that start together have fifty addresses."""
     pool = make_pool("10.9.0.0/24", "10.9.0.1")
-    children = [start(partial(World(tmp_path).get, f"c{number}", pool))
+    children = [start(partial(JudgedStore(tmp_path).get, f"c{number}", pool))
                 for number in range(50)]  # fmt: skip
 
     assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 50
-    held = World(tmp_path).held
+    held = JudgedStore(tmp_path).held
     assert sorted(held.values()) == sorted(f"c{number}" for number in range(50))
 
 
@@ -108,12 +109,12 @@ def killed_at(line: int, work: Callable[[], Any]) -> bool:
 def test_allocate_killed_anywhere_leaves_whole_leases(tmp_path: Path) -> None:
     """After a kill at any line, every lease is whole, the lock free, and a second try complete."""
 
-    def work(world: World) -> None:
+    def work(world: JudgedStore) -> None:
         world.get("c0", SMALL, SIX)
 
     killed = 0
     for line in range(1, 800, 7):
-        world = World(tmp_path / str(line), deadline_s=1)
+        world = JudgedStore(tmp_path / str(line), deadline_s=1)
         killed += killed_at(line, partial(work, world))
 
         assert world.store.quarantined(NETWORK) == ()
@@ -129,12 +130,12 @@ def test_allocate_killed_anywhere_leaves_whole_leases(tmp_path: Path) -> None:
 def test_release_killed_anywhere_can_be_repeated(tmp_path: Path) -> None:
     """After a kill at any line, releasing again leaves nothing."""
 
-    def work(world: World) -> None:
+    def work(world: JudgedStore) -> None:
         world.free("10.9.0.2", "c0")
 
     killed = 0
     for line in range(1, 250, 5):
-        world = World(tmp_path / str(line), deadline_s=1)
+        world = JudgedStore(tmp_path / str(line), deadline_s=1)
         world.get("c0", SMALL)
         killed += killed_at(line, partial(work, world))
 
@@ -148,13 +149,13 @@ def test_release_killed_anywhere_can_be_repeated(tmp_path: Path) -> None:
 def test_takeover_killed_anywhere_leaves_one_holder(tmp_path: Path) -> None:
     """The address of a dead holder is never without a file, whoever's it is."""
 
-    def work(world: World) -> None:
+    def work(world: JudgedStore) -> None:
         world.dead.add("dead")
         world.get("c0", SMALL, wanted=("10.9.0.9",))
 
     killed = 0
     for line in range(150, 900, 25):
-        world = World(tmp_path / str(line), deadline_s=1)
+        world = JudgedStore(tmp_path / str(line), deadline_s=1)
         world.get("dead", SMALL, wanted=("10.9.0.9",))
         killed += killed_at(line, partial(work, world))
 

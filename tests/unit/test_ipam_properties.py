@@ -11,9 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from builders import NETWORK, make_pool
+from fakes.judged_store import JudgedStore
 from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, ExhaustedError
-from stores import NETWORK, World, make_pool
 
 POOL = make_pool("10.9.0.0/29", "10.9.0.1")
 RANGED = make_pool("10.9.1.0/24", "10.9.1.9", "10.9.1.8-10.9.1.9")  # one more address: .8
@@ -33,7 +34,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(tempfile.mkdtemp())
+        self.world = JudgedStore(tempfile.mkdtemp())
         self.held: dict[str, Key] = {}
         self.junk: set[str] = set()
         self.kept: dict[str, str] = {}

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from builders import NETWORK, make_pool
+from fakes.judged_store import JudgedStore
 from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, ExhaustedError, SystemFailure
-from stores import NETWORK, World, make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,26 +70,26 @@ JUNK = {
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> JudgedStore:
     """Return a store whose network exists."""
-    world = World(tmp_path)
+    world = JudgedStore(tmp_path)
     world.get("c0", POOL)
     return world
 
 
 @pytest.fixture(params=JUNK)
-def junk(request: pytest.FixtureRequest, world: World) -> str:
+def junk(request: pytest.FixtureRequest, world: JudgedStore) -> str:
     """Put junk in the place of a lease, and return the address."""
     JUNK[request.param](world.path("10.9.0.3"))
     return "10.9.0.3"
 
 
-def told(world: World) -> list[str]:
+def told(world: JudgedStore) -> list[str]:
     """Return the addresses that were reported as unreadable."""
     return [fields["address"] for event, fields in world.events if event == "lease unreadable"]
 
 
-def test_allocate_passes_over_what_can_not_be_read(world: World, junk: str) -> None:
+def test_allocate_passes_over_what_can_not_be_read(world: JudgedStore, junk: str) -> None:
     """Whatever it is, the address is not free; not even when nothing else is."""
     got = [world.get(f"d{number}", POOL)[0] for number in range(3)]
 
@@ -102,7 +103,7 @@ def test_allocate_passes_over_what_can_not_be_read(world: World, junk: str) -> N
     assert told(world) == [junk]
 
 
-def test_allocate_static_of_what_can_not_be_read_is_refused(world: World, junk: str) -> None:
+def test_allocate_static_of_what_can_not_be_read_is_refused(world: JudgedStore, junk: str) -> None:
     """The error says so; the file is set aside and a tombstone keeps the name."""
     with pytest.raises(ConflictError, match=r"10\.9\.0\.3 is quarantined"):
         world.get("c1", POOL, wanted=(junk,))
@@ -114,7 +115,7 @@ def test_allocate_static_of_what_can_not_be_read_is_refused(world: World, junk: 
     assert told(world) == [junk]
 
 
-def test_quarantined_lists_it_and_the_others_are_untouched(world: World, junk: str) -> None:
+def test_quarantined_lists_it_and_the_others_are_untouched(world: JudgedStore, junk: str) -> None:
     """It is found by looking as well, and told once."""
     assert world.store.quarantined(NETWORK) == (junk,)
     assert world.store.quarantined(NETWORK) == (junk,)
@@ -123,13 +124,13 @@ def test_quarantined_lists_it_and_the_others_are_untouched(world: World, junk: s
     assert world.store.networks() == (NETWORK,)
 
 
-def test_release_of_what_can_not_be_read_keeps_it(world: World, junk: str) -> None:
+def test_release_of_what_can_not_be_read_keeps_it(world: JudgedStore, junk: str) -> None:
     """A detach can't tell whose it is, so it stays."""
     assert world.free(junk, "c1") is False
     assert world.store.quarantined(NETWORK) == (junk,)
 
 
-def test_release_quarantined_frees_it_for_good(world: World, junk: str) -> None:
+def test_release_quarantined_frees_it_for_good(world: JudgedStore, junk: str) -> None:
     """On purpose, by hand, it becomes an address like any other."""
     if os.path.isdir(world.path(junk)):
         with pytest.raises(SystemFailure, match="Is a directory"):
@@ -142,7 +143,7 @@ def test_release_quarantined_frees_it_for_good(world: World, junk: str) -> None:
     assert world.get("c1", POOL) == [junk]
 
 
-def test_quarantine_keeps_the_evidence(world: World) -> None:
+def test_quarantine_keeps_the_evidence(world: JudgedStore) -> None:
     """What was in the file can still be looked at."""
     _write(b"half a lea")(world.path("10.9.0.3"))
 
@@ -155,7 +156,7 @@ def test_quarantine_keeps_the_evidence(world: World) -> None:
     })]  # fmt: skip
 
 
-def test_quarantine_of_very_many_sets_a_few_aside(world: World) -> None:
+def test_quarantine_of_very_many_sets_a_few_aside(world: JudgedStore) -> None:
     """A whole directory of junk does not double itself."""
     wide = make_pool("10.9.0.0/24", "10.9.0.1")
     for number in range(100, 200):
@@ -169,7 +170,7 @@ def test_quarantine_of_very_many_sets_a_few_aside(world: World) -> None:
     assert world.get("c1", wide, wanted=("10.9.0.99",)) == ["10.9.0.99"]
 
 
-def test_release_quarantined_of_a_proper_lease_is_refused(world: World) -> None:
+def test_release_quarantined_of_a_proper_lease_is_refused(world: JudgedStore) -> None:
     """A living lease, a free address and an unknown network have nothing to free."""
     for address in ("10.9.0.2", "10.9.0.3"):
         assert world.store.release_quarantined(NETWORK, Address.parse(address)) is False
@@ -178,7 +179,7 @@ def test_release_quarantined_of_a_proper_lease_is_refused(world: World) -> None:
     assert world.held == {"10.9.0.2": "c0"}
 
 
-def test_stray_files_are_no_addresses(world: World) -> None:
+def test_stray_files_are_no_addresses(world: JudgedStore) -> None:
     """A file with another name takes nothing, and is not shown."""
     for name in ("notes.txt", "10.9.0", "10.9.0.3.bak", "10.9.0.03", "fd00:0::3"):
         _write(b"x")(world.path(name))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from builders import NETWORK, make_pool
+from fakes.judged_store import JudgedStore
 from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, ExhaustedError, RequestError
 from ocinet.ipam.reservation import Reservation
-from stores import NETWORK, World, make_pool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,17 +23,17 @@ SIX = make_pool("fd00:9::/64", "fd00:9::1")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> JudgedStore:
     """Return a store of our own."""
-    return World(tmp_path)
+    return JudgedStore(tmp_path)
 
 
-def kept(world: World) -> list[tuple[str, str]]:
+def kept(world: JudgedStore) -> list[tuple[str, str]]:
     """Return what is reserved, by address."""
     return [(str(one.address), one.name) for one in world.reservations.all(NETWORK)]
 
 
-def test_add_then_read_returns_the_same(world: World) -> None:
+def test_add_then_read_returns_the_same(world: JudgedStore) -> None:
     """A reservation comes back whole, from a file that its name explains."""
     wanted = Reservation(NETWORK, "db", Address.parse("10.9.0.5"), "02:00:00:00:00:05", "now")
 
@@ -44,7 +45,7 @@ def test_add_then_read_returns_the_same(world: World) -> None:
 
 
 def test_add_and_remove_are_on_disk_when_they_return(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: JudgedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file and its directory are synced: a power cut takes nothing back."""
     synced: list[str] = []
@@ -71,7 +72,7 @@ def test_add_and_remove_are_on_disk_when_they_return(
     ],
 )
 def test_add_what_another_has_is_refused(
-    world: World, address: str, name: str, mac: str, why: str
+    world: JudgedStore, address: str, name: str, mac: str, why: str
 ) -> None:
     """An address and a MAC have one name, a name one address of a family."""
     world.reserve("10.9.0.5", "db", "02:00:00:00:00:05")
@@ -81,7 +82,7 @@ def test_add_what_another_has_is_refused(
     assert kept(world) == [("10.9.0.5", "db")]
 
 
-def test_add_of_both_families_keeps_both(world: World) -> None:
+def test_add_of_both_families_keeps_both(world: JudgedStore) -> None:
     """A name may have one address of each family, IPv4 first, with one MAC."""
     world.reserve("fd00:9::5", "db", "02:00:00:00:00:05")
     world.reserve("10.9.0.5", "db", "02:00:00:00:00:05")
@@ -97,7 +98,7 @@ def test_add_of_both_families_keeps_both(world: World) -> None:
     assert world.store.reserved_mac("other", "web") == ""
 
 
-def test_remove_forgets_every_address_of_the_name(world: World) -> None:
+def test_remove_forgets_every_address_of_the_name(world: JudgedStore) -> None:
     """What was kept is returned; a second time there is nothing."""
     world.reserve("10.9.0.5", "db")
     world.reserve("fd00:9::5", "db")
@@ -110,7 +111,7 @@ def test_remove_forgets_every_address_of_the_name(world: World) -> None:
     assert kept(world) == [("10.9.0.6", "web")]
 
 
-def test_remove_network_forgets_all_of_it(world: World) -> None:
+def test_remove_network_forgets_all_of_it(world: JudgedStore) -> None:
     """With the network its reservations go, and their directory; others stay."""
     world.reserve("10.9.0.5", "db")
     world.reservations.add(Reservation("other", "db", Address.parse("10.8.0.5")))
@@ -122,7 +123,7 @@ def test_remove_network_forgets_all_of_it(world: World) -> None:
     assert not os.path.exists(f"{world.paths.state}/reservations/{NETWORK}")
 
 
-def test_reading_makes_no_directory(world: World) -> None:
+def test_reading_makes_no_directory(world: JudgedStore) -> None:
     """A host without reservations has no trace of them."""
     assert world.reservations.all(NETWORK) == ()
     assert world.reservations.names(NETWORK) == {}
@@ -130,7 +131,7 @@ def test_reading_makes_no_directory(world: World) -> None:
     assert not os.path.exists(world.paths.state)
 
 
-def test_read_of_a_damaged_file_still_keeps_the_address(world: World) -> None:
+def test_read_of_a_damaged_file_still_keeps_the_address(world: JudgedStore) -> None:
     """The name says what is kept for whom; a damaged content loses no more than the MAC."""
     world.reserve("10.9.0.5", "db", "02:00:00:00:00:05")
     path = f"{world.paths.state}/reservations/{NETWORK}"
@@ -145,7 +146,7 @@ def test_read_of_a_damaged_file_still_keeps_the_address(world: World) -> None:
 
 @pytest.mark.parametrize(("network", "name"), [("../x", "db"), (NETWORK, "../db"), (NETWORK, "")])
 def test_add_with_a_name_that_is_no_file_name_is_refused(
-    world: World, network: str, name: str
+    world: JudgedStore, network: str, name: str
 ) -> None:
     """Names become parts of paths, so they are checked first."""
     with pytest.raises(RequestError):
@@ -156,7 +157,7 @@ def test_add_with_a_name_that_is_no_file_name_is_refused(
 # -- allocating around them --------------------------------------------------------
 
 
-def test_allocate_for_the_name_gives_the_reserved_address(world: World) -> None:
+def test_allocate_for_the_name_gives_the_reserved_address(world: JudgedStore) -> None:
     """Whatever its id, the container of that name gets it; others pass over it."""
     world.reserve("10.9.0.2", "db")
 
@@ -166,7 +167,7 @@ def test_allocate_for_the_name_gives_the_reserved_address(world: World) -> None:
     assert world.get("c2", POOL, name="db") == ["10.9.0.2"]
 
 
-def test_allocate_for_the_name_survives_a_reboot(world: World) -> None:
+def test_allocate_for_the_name_survives_a_reboot(world: JudgedStore) -> None:
     """Leases go with /run, reservations stay."""
     world.reserve("10.9.0.5", "db")
     world.get("c0", POOL, name="db")
@@ -175,14 +176,14 @@ def test_allocate_for_the_name_survives_a_reboot(world: World) -> None:
     assert world.get("c1", POOL, name="db") == ["10.9.0.5"]
 
 
-def test_allocate_for_the_name_in_each_family(world: World) -> None:
+def test_allocate_for_the_name_in_each_family(world: JudgedStore) -> None:
     """One reserved, the other next in turn."""
     world.reserve("fd00:9::aa", "db")
 
     assert world.get("c0", POOL, SIX, name="db") == ["10.9.0.2", "fd00:9::aa"]
 
 
-def test_allocate_by_others_from_a_full_pool_never_takes_it(world: World) -> None:
+def test_allocate_by_others_from_a_full_pool_never_takes_it(world: JudgedStore) -> None:
     """Even the last free address is not given to another name."""
     world.reserve("10.9.0.4", "db")
     for number in range(4):
@@ -193,7 +194,7 @@ def test_allocate_by_others_from_a_full_pool_never_takes_it(world: World) -> Non
     assert world.get("c9", POOL, name="db") == ["10.9.0.4"]
 
 
-def test_allocate_static_reserved_for_another_names_it(world: World) -> None:
+def test_allocate_static_reserved_for_another_names_it(world: JudgedStore) -> None:
     """Asking for it by number does not help, unless one bears the name."""
     world.reserve("10.9.0.4", "db")
 
@@ -202,7 +203,7 @@ def test_allocate_static_reserved_for_another_names_it(world: World) -> None:
     assert world.get("c0", POOL, wanted=("10.9.0.4",), name="db") == ["10.9.0.4"]
 
 
-def test_allocate_for_the_name_takes_over_from_its_dead_namesake(world: World) -> None:
+def test_allocate_for_the_name_takes_over_from_its_dead_namesake(world: JudgedStore) -> None:
     """The container that had it died without a word: the next of that name gets it."""
     world.reserve("10.9.0.4", "db")
     world.get("c0", POOL, name="db")
@@ -211,7 +212,7 @@ def test_allocate_for_the_name_takes_over_from_its_dead_namesake(world: World) -
     assert world.get("c1", POOL, name="db") == ["10.9.0.4"]
 
 
-def test_allocate_for_the_name_from_a_living_holder_is_refused(world: World) -> None:
+def test_allocate_for_the_name_from_a_living_holder_is_refused(world: JudgedStore) -> None:
     """Two at once can't have it, and the error says who has."""
     world.reserve("10.9.0.4", "db")
     world.get("c0", POOL, name="db")
@@ -220,7 +221,7 @@ def test_allocate_for_the_name_from_a_living_holder_is_refused(world: World) -> 
         world.get("c1", POOL, name="db")
 
 
-def test_allocate_for_a_second_interface_gives_another_address(world: World) -> None:
+def test_allocate_for_a_second_interface_gives_another_address(world: JudgedStore) -> None:
     """The first interface has the reserved address; the second one is no conflict."""
     world.reserve("10.9.0.4", "db")
 
@@ -228,14 +229,14 @@ def test_allocate_for_a_second_interface_gives_another_address(world: World) -> 
     assert world.get("c0", POOL, name="db", ifname="eth1") == ["10.9.0.2"]
 
 
-def test_allocate_with_a_static_address_leaves_the_reserved_one(world: World) -> None:
+def test_allocate_with_a_static_address_leaves_the_reserved_one(world: JudgedStore) -> None:
     """What is asked for by number is not overruled."""
     world.reserve("10.9.0.4", "db")
 
     assert world.get("c0", POOL, name="db", wanted=("10.9.0.5",)) == ["10.9.0.5"]
 
 
-def test_allocate_with_a_reservation_outside_the_pools_ignores_it(world: World) -> None:
+def test_allocate_with_a_reservation_outside_the_pools_ignores_it(world: JudgedStore) -> None:
     """A network that was made anew with another subnet still gives addresses."""
     world.reserve("10.7.0.4", "db")
 

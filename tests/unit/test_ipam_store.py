@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from builders import NETWORK, make_holder, make_pool
+from fakes.judged_store import JudgedStore
 from ocinet.base.address import Address
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import BusyError, ConflictError, ExhaustedError, RequestError, SystemFailure
 from ocinet.base.lock import Lock
 from ocinet.ipam.lease import Lease
-from stores import NETWORK, World, make_holder, make_pool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +29,12 @@ SMALL_ALL = ["10.9.0.2", "10.9.0.3", "10.9.0.4", "10.9.0.5", "10.9.0.6"]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> JudgedStore:
     """Return a store of our own."""
-    return World(tmp_path)
+    return JudgedStore(tmp_path)
 
 
-def fill(world: World, pool: Pool) -> list[str]:
+def fill(world: JudgedStore, pool: Pool) -> list[str]:
     """Allocate until the pool is empty; returns the addresses in order."""
     found: list[str] = []
     while True:
@@ -61,7 +62,9 @@ def fill(world: World, pool: Pool) -> list[str]:
         ),
     ],
 )
-def test_allocate_gives_the_next_address(world: World, pool: Pool, expected: list[str]) -> None:
+def test_allocate_gives_the_next_address(
+    world: JudgedStore, pool: Pool, expected: list[str]
+) -> None:
     """The first is the lowest that is not the gateway's, then the ones behind it."""
     assert [world.get(f"c{number}", pool)[0] for number in range(3)] == expected
 
@@ -82,14 +85,14 @@ def test_allocate_gives_the_next_address(world: World, pool: Pool, expected: lis
     ],
 )
 def test_allocate_of_all_gives_each_address_once(
-    world: World, pool: Pool, expected: list[str]
+    world: JudgedStore, pool: Pool, expected: list[str]
 ) -> None:
     """Every address that may be given is given, and then no other."""
     assert fill(world, pool) == expected
     assert sorted(world.held) == sorted(expected)
 
 
-def test_allocate_after_a_release_goes_on_before_it_wraps(world: World) -> None:
+def test_allocate_after_a_release_goes_on_before_it_wraps(world: JudgedStore) -> None:
     """A freed address rests until its turn comes round."""
     for number in range(3):
         world.get(f"c{number}", SMALL)
@@ -114,7 +117,7 @@ def test_allocate_after_a_release_goes_on_before_it_wraps(world: World) -> None:
         b"x" * 9000,
     ],
 )
-def test_allocate_with_a_torn_hint_begins_at_the_start(world: World, hint: bytes) -> None:
+def test_allocate_with_a_torn_hint_begins_at_the_start(world: JudgedStore, hint: bytes) -> None:
     """What the lock file says is a hint; a wrong one costs nothing but the order."""
     world.get("c0", SMALL)
     with open(world.path("lock"), "wb") as lock:
@@ -123,7 +126,7 @@ def test_allocate_with_a_torn_hint_begins_at_the_start(world: World, hint: bytes
     assert world.get("c1", SMALL) == ["10.9.0.3"]
 
 
-def test_allocate_keeps_one_hint_for_each_subnet(world: World) -> None:
+def test_allocate_keeps_one_hint_for_each_subnet(world: JudgedStore) -> None:
     """A shorter one leaves nothing of the longer one behind."""
     pool = make_pool("10.9.0.0/24", "", "10.9.0.10-10.9.0.10", "10.9.0.9-10.9.0.9")
     for number in range(2):
@@ -141,7 +144,7 @@ CROWD = make_pool("10.9.0.0/26", "10.9.0.1")
 
 
 @pytest.fixture
-def crowd(world: World) -> World:
+def crowd(world: JudgedStore) -> JudgedStore:
     """Return a store whose only free address is 10.9.0.40."""
     assert len(fill(world, CROWD)) == 61
     world.free("10.9.0.40", "c38")
@@ -161,13 +164,15 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_allocate_in_a_crowd_finds_the_only_hole_unlisted(crowd: World, listed: list[str]) -> None:
+def test_allocate_in_a_crowd_finds_the_only_hole_unlisted(
+    crowd: JudgedStore, listed: list[str]
+) -> None:
     """What it costs does not grow with the number of leases."""
     assert crowd.get("late", CROWD) == ["10.9.0.40"]
     assert [path for path in listed if path.startswith(crowd.paths.run)] == []
 
 
-def test_allocate_from_a_full_pool_lists_nothing(world: World, listed: list[str]) -> None:
+def test_allocate_from_a_full_pool_lists_nothing(world: JudgedStore, listed: list[str]) -> None:
     """Looking at each holder is all that it costs."""
     fill(world, SMALL)
     with pytest.raises(ExhaustedError):
@@ -177,7 +182,7 @@ def test_allocate_from_a_full_pool_lists_nothing(world: World, listed: list[str]
 
 @pytest.mark.parametrize("junk", [b"", b"\1" * (3 << 16), b"\0" * (3 << 16)])
 def test_allocate_in_a_crowd_without_its_hints_finds_the_only_hole(
-    crowd: World, junk: bytes, listed: list[str]
+    crowd: JudgedStore, junk: bytes, listed: list[str]
 ) -> None:
     """The leases tell what the lock file does not: by one listing, or one by one."""
     with open(crowd.path("lock"), "wb") as lock:
@@ -190,7 +195,7 @@ def test_allocate_in_a_crowd_without_its_hints_finds_the_only_hole(
     assert [path for path in listed if path.startswith(crowd.paths.run)] == []
 
 
-def test_allocate_finds_a_lease_that_was_removed_by_hand(world: World) -> None:
+def test_allocate_finds_a_lease_that_was_removed_by_hand(world: JudgedStore) -> None:
     """The hints say that it is held; that its file is gone counts."""
     assert fill(world, SMALL) == SMALL_ALL
     os.unlink(world.path("10.9.0.4"))
@@ -198,7 +203,7 @@ def test_allocate_finds_a_lease_that_was_removed_by_hand(world: World) -> None:
     assert world.get("late", SMALL) == ["10.9.0.4"]
 
 
-def test_sweep_sets_the_hints_right(world: World) -> None:
+def test_sweep_sets_the_hints_right(world: JudgedStore) -> None:
     """An address freed by hand is found in its turn after that, not only when all is full."""
     for number in range(3):
         world.get(f"c{number}", SMALL)
@@ -212,7 +217,9 @@ def test_sweep_sets_the_hints_right(world: World) -> None:
     ]
 
 
-def test_allocate_from_subnets_with_the_same_last_bits_gives_each_address(world: World) -> None:
+def test_allocate_from_subnets_with_the_same_last_bits_gives_each_address(
+    world: JudgedStore,
+) -> None:
     """The hints tell their addresses apart as little as two files of one name: the leases do."""
     first, second = make_pool("10.8.0.0/29", "10.8.0.1"), make_pool("10.9.0.0/29", "10.9.0.1")
     given = [world.get(f"c{number}", first, second)[0] for number in range(10)]
@@ -222,7 +229,7 @@ def test_allocate_from_subnets_with_the_same_last_bits_gives_each_address(world:
         world.get("late", first, second)
 
 
-def test_allocate_from_a_subnet_wider_than_the_hints_gives_what_is_free(world: World) -> None:
+def test_allocate_from_a_subnet_wider_than_the_hints_gives_what_is_free(world: JudgedStore) -> None:
     """Of two addresses that share a hint, the one that is free is found."""
     wide = make_pool("10.8.0.0/14", "10.8.0.1", "10.9.0.7-10.9.0.7", "10.10.0.7-10.10.0.7")
 
@@ -231,17 +238,17 @@ def test_allocate_from_a_subnet_wider_than_the_hints_gives_what_is_free(world: W
     assert world.get("late", wide) == ["10.9.0.7"]
 
 
-def test_allocate_passes_over_the_hosts_own_addresses(world: World) -> None:
+def test_allocate_passes_over_the_hosts_own_addresses(world: JudgedStore) -> None:
     """An address that the host bears is never given."""
     assert world.get("c0", WIDE, taken=("10.9.0.2", "10.9.0.3", "fd00::1")) == ["10.9.0.4"]
 
 
-def test_allocate_of_dual_stack_gives_one_of_each(world: World) -> None:
+def test_allocate_of_dual_stack_gives_one_of_each(world: JudgedStore) -> None:
     """One address per family that the network has a pool of."""
     assert world.get("c0", WIDE, SIX) == ["10.9.0.2", "fd00:9::2"]
 
 
-def test_allocate_with_two_pools_of_a_family_tries_them_in_order(world: World) -> None:
+def test_allocate_with_two_pools_of_a_family_tries_them_in_order(world: JudgedStore) -> None:
     """The second pool serves when the first is full, and one family gives one address."""
     first = make_pool("10.9.0.0/30", "10.9.0.1")
     second = make_pool("10.9.1.0/30", "10.9.1.1")
@@ -251,7 +258,7 @@ def test_allocate_with_two_pools_of_a_family_tries_them_in_order(world: World) -
         world.get("c2", first, second)
 
 
-def test_allocate_from_a_full_pool_tells_numbers_and_remedy(world: World) -> None:
+def test_allocate_from_a_full_pool_tells_numbers_and_remedy(world: JudgedStore) -> None:
     """The error names network, pool, how many are held and kept, and what to do."""
     world.reserve("10.9.0.3", "db")
     for name in ("c0", "c1", "c2"):
@@ -268,14 +275,14 @@ def test_allocate_from_a_full_pool_tells_numbers_and_remedy(world: World) -> Non
     assert world.held == {"10.9.0.2": "c0", "10.9.0.4": "c1", "10.9.0.5": "c2"}
 
 
-def test_allocate_from_a_single_address_is_refused(world: World) -> None:
+def test_allocate_from_a_single_address_is_refused(world: JudgedStore) -> None:
     """A /32 has no address to give, which the error says."""
     with pytest.raises(RequestError, match="single address"):
         world.get("c0", make_pool("10.9.0.1/32"))
     assert not world.held
 
 
-def test_allocate_on_a_network_without_pools_gives_nothing(world: World) -> None:
+def test_allocate_on_a_network_without_pools_gives_nothing(world: JudgedStore) -> None:
     """No pools, no leases, no error."""
     assert world.get("c0") == []
 
@@ -283,7 +290,7 @@ def test_allocate_on_a_network_without_pools_gives_nothing(world: World) -> None
 # -- the same holder again -----------------------------------------------------
 
 
-def test_allocate_again_by_the_same_endpoint_returns_its_leases(world: World) -> None:
+def test_allocate_again_by_the_same_endpoint_returns_its_leases(world: JudgedStore) -> None:
     """An attach that is repeated gets the same lease, not one more."""
     first = world.store.allocate(NETWORK, (WIDE, SIX), (), make_holder("c0"), "c0")
     world.get("c1", WIDE, SIX)
@@ -294,7 +301,7 @@ def test_allocate_again_by_the_same_endpoint_returns_its_leases(world: World) ->
     assert len(world.store.leases(NETWORK)) == 4
 
 
-def test_allocate_again_by_static_address_returns_the_lease(world: World) -> None:
+def test_allocate_again_by_static_address_returns_the_lease(world: JudgedStore) -> None:
     """What one holds already is no conflict, even when the note of it is lost."""
     world.get("c0", WIDE, wanted=("10.9.0.9",))
     os.unlink(world.path("holders/c0=eth0"))
@@ -303,7 +310,7 @@ def test_allocate_again_by_static_address_returns_the_lease(world: World) -> Non
     assert not world.judged
 
 
-def test_allocate_after_half_a_release_completes_the_rest(world: World) -> None:
+def test_allocate_after_half_a_release_completes_the_rest(world: JudgedStore) -> None:
     """Of two leases one is left: it is kept, and the other one is made."""
     world.get("c0", WIDE, SIX)
     world.free("10.9.0.2", "c0")
@@ -311,14 +318,14 @@ def test_allocate_after_half_a_release_completes_the_rest(world: World) -> None:
     assert world.get("c0", WIDE, SIX) == ["10.9.0.3", "fd00:9::2"]
 
 
-def test_allocate_by_another_interface_gives_another_address(world: World) -> None:
+def test_allocate_by_another_interface_gives_another_address(world: JudgedStore) -> None:
     """Two interfaces of one container on one network are two endpoints."""
     assert world.get("c0", WIDE) == ["10.9.0.2"]
     assert world.get("c0", WIDE, ifname="eth1") == ["10.9.0.3"]
 
 
 @pytest.mark.parametrize("note", [b"junk\n\xff", b"10.9.0.77", b"../../x", b"x," * 2000])
-def test_allocate_with_a_junk_note_gives_a_fresh_address(world: World, note: bytes) -> None:
+def test_allocate_with_a_junk_note_gives_a_fresh_address(world: JudgedStore, note: bytes) -> None:
     """The note of a holder's addresses is believed only as far as the leases say so."""
     world.get("c0", WIDE)
     os.unlink(world.path("holders/c0=eth0"))
@@ -327,7 +334,7 @@ def test_allocate_with_a_junk_note_gives_a_fresh_address(world: World, note: byt
     assert world.get("c0", WIDE) == ["10.9.0.3"]
 
 
-def test_allocate_with_a_file_for_a_note_gives_a_fresh_address(world: World) -> None:
+def test_allocate_with_a_file_for_a_note_gives_a_fresh_address(world: JudgedStore) -> None:
     """What is no note is replaced by one."""
     world.get("c0", WIDE)
     os.unlink(world.path("holders/c0=eth0"))
@@ -338,7 +345,7 @@ def test_allocate_with_a_file_for_a_note_gives_a_fresh_address(world: World) -> 
     assert world.get("c0", WIDE) == ["10.9.0.3"]
 
 
-def test_allocate_in_a_new_sandbox_inherits_from_the_dead_one(world: World) -> None:
+def test_allocate_in_a_new_sandbox_inherits_from_the_dead_one(world: JudgedStore) -> None:
     """A container that comes back gets the address of its former life, if that is over."""
     world.get("c0", WIDE)
     world.dead.add("c0")
@@ -348,7 +355,7 @@ def test_allocate_in_a_new_sandbox_inherits_from_the_dead_one(world: World) -> N
     assert [event for event, _fields in world.events] == ["lease taken over"]
 
 
-def test_allocate_in_a_new_sandbox_leaves_the_living_one_alone(world: World) -> None:
+def test_allocate_in_a_new_sandbox_leaves_the_living_one_alone(world: JudgedStore) -> None:
     """While the former sandbox lives, it keeps its address."""
     world.get("c0", WIDE)
 
@@ -359,19 +366,19 @@ def test_allocate_in_a_new_sandbox_leaves_the_living_one_alone(world: World) -> 
 # -- static addresses ------------------------------------------------------------
 
 
-def test_allocate_static_addresses_gives_them_and_the_missing_family(world: World) -> None:
+def test_allocate_static_addresses_gives_them_and_the_missing_family(world: JudgedStore) -> None:
     """Wanted ones first, in their order; then one of each family that is not among them."""
     got = world.get("c0", WIDE, SIX, wanted=("10.9.0.200", "10.9.0.100"))
 
     assert got == ["10.9.0.200", "10.9.0.100", "fd00:9::2"]
 
 
-def test_allocate_a_static_address_twice_gives_it_once(world: World) -> None:
+def test_allocate_a_static_address_twice_gives_it_once(world: JudgedStore) -> None:
     """One address is one lease, however often it is asked for."""
     assert world.get("c0", WIDE, wanted=("10.9.0.9", "10.9.0.9")) == ["10.9.0.9"]
 
 
-def test_allocate_static_outside_the_ranges_is_fine(world: World) -> None:
+def test_allocate_static_outside_the_ranges_is_fine(world: JudgedStore) -> None:
     """Ranges are for automatic addresses."""
     pool = make_pool("10.9.0.0/24", "10.9.0.1", "10.9.0.100-10.9.0.110")
 
@@ -380,14 +387,14 @@ def test_allocate_static_outside_the_ranges_is_fine(world: World) -> None:
 
 
 @pytest.mark.parametrize("address", ["10.9.0.0", "10.9.0.255", "10.9.0.1", "10.8.0.1", "fd00::9"])
-def test_allocate_static_that_can_not_be_is_refused(world: World, address: str) -> None:
+def test_allocate_static_that_can_not_be_is_refused(world: JudgedStore, address: str) -> None:
     """Network, broadcast, gateway and foreign addresses are refused; nothing is held after."""
     with pytest.raises(RequestError, match=address):
         world.get("c0", WIDE, wanted=("10.9.0.9", address))
     assert not world.held
 
 
-def test_allocate_static_of_a_living_holder_names_it(world: World) -> None:
+def test_allocate_static_of_a_living_holder_names_it(world: JudgedStore) -> None:
     """The error says which container has the address."""
     world.get("c0", WIDE)
 
@@ -396,7 +403,7 @@ def test_allocate_static_of_a_living_holder_names_it(world: World) -> None:
     assert world.held == {"10.9.0.2": "c0"}
 
 
-def test_allocate_static_of_a_dead_holder_takes_it_over(world: World) -> None:
+def test_allocate_static_of_a_dead_holder_takes_it_over(world: JudgedStore) -> None:
     """Nobody needs it any more, so it changes hands, which is reported."""
     world.get("c0", WIDE)
     world.dead.add("c0")
@@ -408,13 +415,15 @@ def test_allocate_static_of_a_dead_holder_takes_it_over(world: World) -> None:
     })]  # fmt: skip
 
 
-def test_allocate_static_of_the_host_is_refused(world: World) -> None:
+def test_allocate_static_of_the_host_is_refused(world: JudgedStore) -> None:
     """The host's own address is a conflict."""
     with pytest.raises(ConflictError, match="host's own"):
         world.get("c0", WIDE, wanted=("10.9.0.7",), taken=("10.9.0.7",))
 
 
-def test_allocate_in_a_new_life_leaves_an_address_that_is_anothers_by_now(world: World) -> None:
+def test_allocate_in_a_new_life_leaves_an_address_that_is_anothers_by_now(
+    world: JudgedStore,
+) -> None:
     """What a container had before its death may have been given out by somebody else since."""
     assert world.get("c0", WIDE) == ["10.9.0.2"]
     world.dead.add("c0")
@@ -422,7 +431,7 @@ def test_allocate_in_a_new_life_leaves_an_address_that_is_anothers_by_now(world:
     assert world.get("c0", WIDE, sandbox="4:2", taken=("10.9.0.2",)) == ["10.9.0.3"]
 
 
-def test_allocate_is_all_or_nothing(world: World) -> None:
+def test_allocate_is_all_or_nothing(world: JudgedStore) -> None:
     """One address that can't be had leaves none of the others held."""
     world.get("c0", WIDE, wanted=("10.9.0.9",))
 
@@ -433,7 +442,7 @@ def test_allocate_is_all_or_nothing(world: World) -> None:
     assert not os.path.exists(world.path("holders/c1=eth0"))
 
 
-def test_allocate_with_one_family_exhausted_holds_nothing(world: World) -> None:
+def test_allocate_with_one_family_exhausted_holds_nothing(world: JudgedStore) -> None:
     """A full IPv6 pool gives no IPv4 address either."""
     full = make_pool("fd00::/126", "fd00::1", "fd00::2-fd00::2")
     world.get("c0", WIDE, full)
@@ -446,7 +455,7 @@ def test_allocate_with_one_family_exhausted_holds_nothing(world: World) -> None:
 # -- the dead ------------------------------------------------------------------
 
 
-def test_allocate_from_a_full_pool_takes_over_from_the_dead(world: World) -> None:
+def test_allocate_from_a_full_pool_takes_over_from_the_dead(world: JudgedStore) -> None:
     """When nothing is free, the first holder that no longer lives gives way."""
     fill(world, SMALL)
     world.judged.clear()
@@ -458,7 +467,7 @@ def test_allocate_from_a_full_pool_takes_over_from_the_dead(world: World) -> Non
         world.get("later", SMALL)
 
 
-def test_allocate_with_room_judges_nobody(world: World) -> None:
+def test_allocate_with_room_judges_nobody(world: JudgedStore) -> None:
     """Lives are looked at only under pressure: it costs time."""
     world.get("c0", WIDE)
     world.dead.add("c0")
@@ -467,7 +476,7 @@ def test_allocate_with_room_judges_nobody(world: World) -> None:
     assert not world.judged
 
 
-def test_allocate_under_pressure_begins_with_the_oldest(world: World) -> None:
+def test_allocate_under_pressure_begins_with_the_oldest(world: JudgedStore) -> None:
     """Holders are judged in the order in which their addresses were given."""
     fill(world, SMALL)
     world.judged.clear()
@@ -477,13 +486,13 @@ def test_allocate_under_pressure_begins_with_the_oldest(world: World) -> None:
     assert [str(lease.address) for lease in world.judged] == SMALL_ALL
 
 
-def test_allocate_judges_without_the_lock(world: World) -> None:
+def test_allocate_judges_without_the_lock(world: JudgedStore) -> None:
     """Whoever looks at a holder may take its time: others allocate meanwhile."""
     world.get("c0", WIDE)
     tried = []
 
     def allocate_too(_lease: Lease) -> None:
-        tried.append(World(world.root).get("other", WIDE))
+        tried.append(JudgedStore(world.root).get("other", WIDE))
 
     world.before_verdict = allocate_too
     with pytest.raises(ConflictError):
@@ -491,7 +500,7 @@ def test_allocate_judges_without_the_lock(world: World) -> None:
     assert tried == [["10.9.0.3"]]
 
 
-def test_allocate_of_a_lease_that_changed_hands_meanwhile_judges_again(world: World) -> None:
+def test_allocate_of_a_lease_that_changed_hands_meanwhile_judges_again(world: JudgedStore) -> None:
     """What was judged dead is taken only if it is still the same lease."""
     world.get("c0", WIDE)
     world.dead.add("c0")
@@ -507,7 +516,7 @@ def test_allocate_of_a_lease_that_changed_hands_meanwhile_judges_again(world: Wo
     assert world.held == {"10.9.0.2": "alive"}
 
 
-def test_allocate_from_a_full_pool_leaves_what_changed_hands_meanwhile(world: World) -> None:
+def test_allocate_from_a_full_pool_leaves_what_changed_hands_meanwhile(world: JudgedStore) -> None:
     """Between the verdict and the lock, someone else took the dead one's address."""
     fill(world, SMALL)
     world.dead.add("c1")
@@ -523,7 +532,7 @@ def test_allocate_from_a_full_pool_leaves_what_changed_hands_meanwhile(world: Wo
     assert world.held["10.9.0.3"] == "alive"
 
 
-def test_allocate_never_inherits_what_is_reserved_by_now(world: World) -> None:
+def test_allocate_never_inherits_what_is_reserved_by_now(world: JudgedStore) -> None:
     """One's own former address was promised to another name since: it is not taken."""
     fill(world, SMALL)
     world.dead.add("c1")
@@ -534,7 +543,7 @@ def test_allocate_never_inherits_what_is_reserved_by_now(world: World) -> None:
     assert world.get("new", SMALL, name="db") == ["10.9.0.3"]
 
 
-def test_allocate_of_an_address_freed_meanwhile_gets_it(world: World) -> None:
+def test_allocate_of_an_address_freed_meanwhile_gets_it(world: JudgedStore) -> None:
     """A holder that lets go while it is judged is out of the way."""
     fill(world, SMALL)
 
@@ -546,7 +555,7 @@ def test_allocate_of_an_address_freed_meanwhile_gets_it(world: World) -> None:
     assert world.get("late", SMALL) == ["10.9.0.4"]
 
 
-def test_allocate_never_takes_a_dead_holders_reserved_address(world: World) -> None:
+def test_allocate_never_takes_a_dead_holders_reserved_address(world: JudgedStore) -> None:
     """A full pool's dead holder on an address kept for another name is of no use."""
     fill(world, SMALL)
     world.dead.add("c1")
@@ -559,8 +568,8 @@ def test_allocate_never_takes_a_dead_holders_reserved_address(world: World) -> N
 
 def test_allocate_past_the_deadline_stops_judging(tmp_path: Path) -> None:
     """A full pool of thousands can't hold a container up for ever."""
-    fill(World(tmp_path), SMALL)
-    late = World(tmp_path, deadline_s=0.2)
+    fill(JudgedStore(tmp_path), SMALL)
+    late = JudgedStore(tmp_path, deadline_s=0.2)
     late.before_verdict = lambda _lease: _run_out(late.deadline)
 
     with pytest.raises(BusyError, match=r"cannot get an address on lan: it took longer"):
@@ -576,7 +585,7 @@ def _run_out(deadline: Deadline) -> None:
 # -- release -------------------------------------------------------------------
 
 
-def test_release_frees_and_says_so(world: World) -> None:
+def test_release_frees_and_says_so(world: JudgedStore) -> None:
     """True once; after that there is nothing to free."""
     world.get("c0", WIDE)
 
@@ -585,7 +594,7 @@ def test_release_frees_and_says_so(world: World) -> None:
     assert os.listdir(world.path("holders")) == []
 
 
-def test_release_of_anothers_lease_changes_nothing(world: World) -> None:
+def test_release_of_anothers_lease_changes_nothing(world: JudgedStore) -> None:
     """A late detach never takes what someone else has by now."""
     world.get("c0", WIDE)
 
@@ -593,13 +602,13 @@ def test_release_of_anothers_lease_changes_nothing(world: World) -> None:
     assert world.held == {"10.9.0.2": "c0"}
 
 
-def test_release_on_an_unknown_network_makes_nothing(world: World) -> None:
+def test_release_on_an_unknown_network_makes_nothing(world: JudgedStore) -> None:
     """Not there is success, and leaves no directory behind."""
     assert world.free("10.9.0.2", "c0") is False
     assert not os.path.exists(f"{world.root}/run")
 
 
-def test_give_back_makes_the_address_the_next_again(world: World) -> None:
+def test_give_back_makes_the_address_the_next_again(world: JudgedStore) -> None:
     """What nobody has used needs no rest."""
     holder = make_holder("c0")
     leases = world.store.allocate(NETWORK, (WIDE,), (), holder, "c0")
@@ -612,7 +621,7 @@ def test_give_back_makes_the_address_the_next_again(world: World) -> None:
 # -- looking -------------------------------------------------------------------
 
 
-def test_leases_are_sorted_by_number(world: World) -> None:
+def test_leases_are_sorted_by_number(world: JudgedStore) -> None:
     """IPv4 before IPv6, .9 before .10."""
     for number, address in enumerate(["10.9.0.10", "10.9.0.9", "fd00:9::9"]):
         world.get(f"c{number}", WIDE, SIX, wanted=(address,))
@@ -621,7 +630,7 @@ def test_leases_are_sorted_by_number(world: World) -> None:
     assert found == ["10.9.0.2", "10.9.0.9", "10.9.0.10", "fd00:9::2", "fd00:9::3", "fd00:9::9"]
 
 
-def test_lease_of_one_address_is_found(world: World) -> None:
+def test_lease_of_one_address_is_found(world: JudgedStore) -> None:
     """One file is read; None for what is free."""
     world.get("c0", WIDE)
 
@@ -632,7 +641,7 @@ def test_lease_of_one_address_is_found(world: World) -> None:
     assert world.store.lease("other", Address.parse("10.9.0.3")) is None
 
 
-def test_usage_counts_each_pool(world: World) -> None:
+def test_usage_counts_each_pool(world: JudgedStore) -> None:
     """Size, what may be given, what is held, what is kept."""
     world.get("c0", SMALL, SIX, wanted=("10.9.0.3",))
     world.reserve("10.9.0.4", "db")
@@ -645,7 +654,7 @@ def test_usage_counts_each_pool(world: World) -> None:
     assert world.store.usage("other", (SMALL,))[0].held == 0
 
 
-def test_networks_are_those_that_hold_something(world: World) -> None:
+def test_networks_are_those_that_hold_something(world: JudgedStore) -> None:
     """A network whose last lease is gone is not listed, nor is a stray file."""
     world.get("c0", WIDE)
     with open(f"{world.paths.run}/ipam/stray", "w", encoding="ascii"):
@@ -657,7 +666,7 @@ def test_networks_are_those_that_hold_something(world: World) -> None:
     assert world.store.networks() == ()
 
 
-def test_remove_network_leaves_nothing_but_the_lock(world: World) -> None:
+def test_remove_network_leaves_nothing_but_the_lock(world: JudgedStore) -> None:
     """All leases, notes and what was set aside go; the lock must stay the same file."""
     world.get("c0", WIDE)
     world.get("c1", WIDE)
@@ -675,7 +684,7 @@ def test_remove_network_leaves_nothing_but_the_lock(world: World) -> None:
     world.store.remove_network("other")
 
 
-def test_sweep_removes_what_killed_writers_left(world: World) -> None:
+def test_sweep_removes_what_killed_writers_left(world: JudgedStore) -> None:
     """Temporary files of the dead and notes on no lease go; what counts stays."""
     world.get("c0", WIDE)
     for path in (".tmp-999999999-1-1", "holders/gone=eth0"):
@@ -692,8 +701,8 @@ def test_sweep_removes_what_killed_writers_left(world: World) -> None:
 
 def test_allocate_while_another_holds_the_lock_names_the_holder(tmp_path: Path) -> None:
     """Past the deadline the error names the process, and nothing is made."""
-    World(tmp_path).get("c0", WIDE)
-    late = World(tmp_path, deadline_s=0.2)
+    JudgedStore(tmp_path).get("c0", WIDE)
+    late = JudgedStore(tmp_path, deadline_s=0.2)
     named = pytest.raises(BusyError, match=rf"network lan: process {os.getpid()} \(")
     with Lock(late.path("lock"), "network lan", None), named:
         late.get("c1", WIDE)
@@ -705,7 +714,7 @@ def test_allocate_while_another_holds_the_lock_names_the_holder(tmp_path: Path) 
     [("../../etc", "eth0", "x"), ("c0", "a/b", "x"), ("c0", "eth0", "a=b/c")],
 )
 def test_allocate_with_a_name_that_is_no_file_name_is_refused(
-    world: World, container: str, ifname: str, name: str
+    world: JudgedStore, container: str, ifname: str, name: str
 ) -> None:
     """Names become parts of paths, so they are checked first."""
     with pytest.raises(RequestError):
@@ -714,7 +723,7 @@ def test_allocate_with_a_name_that_is_no_file_name_is_refused(
 
 
 @pytest.mark.parametrize("network", ["..", "a/b", "", "Lan"])
-def test_any_act_on_an_illegal_network_is_refused(world: World, network: str) -> None:
+def test_any_act_on_an_illegal_network_is_refused(world: JudgedStore, network: str) -> None:
     """No act follows a name out of its directory."""
     address = Address.parse("10.9.0.2")
     for act in (
@@ -729,7 +738,7 @@ def test_any_act_on_an_illegal_network_is_refused(world: World, network: str) ->
             act()
 
 
-def test_allocate_that_can_not_write_leaves_nothing(world: World) -> None:
+def test_allocate_that_can_not_write_leaves_nothing(world: JudgedStore) -> None:
     """A write that fails is one clear error, and the address is free."""
     world.get("c0", WIDE)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -745,7 +754,7 @@ def test_allocate_that_can_not_write_leaves_nothing(world: World) -> None:
 
 
 def test_allocate_that_fails_at_the_second_file_takes_the_first_back(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: JudgedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two leases that can't both be written, none is there after."""
     world.get("c0", WIDE)
@@ -767,7 +776,7 @@ def test_allocate_that_fails_at_the_second_file_takes_the_first_back(
     assert os.listdir(world.path("holders")) == ["c0=eth0"]
 
 
-def test_allocate_in_anothers_directory_is_refused(world: World) -> None:
+def test_allocate_in_anothers_directory_is_refused(world: JudgedStore) -> None:
     """A directory that others may write to is not trusted."""
     world.get("c0", WIDE)
     os.chmod(world.path(""), 0o777)  # noqa: S103  what is tested

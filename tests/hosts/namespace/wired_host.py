@@ -8,17 +8,16 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from namespaces import Sleeper, ip_json, run
-from ocinet.base.address import Address, Subnet
-from ocinet.base.clock import Deadline, Process, boot_id, now
+from builders import lan, on
+from hosts.namespace.isolation import Sleeper
+from hosts.namespace.looks import ip_json, run
+from ocinet.base.clock import Process
 from ocinet.base.paths import Paths
 from ocinet.engine.assembly import make_parts
 from ocinet.engine.engine import DEFAULT_TIMEOUT_S, Engine
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
-from ocinet.engine.model.network import Network
-from ocinet.engine.model.request import EndpointRequest, Publish, Request
-from ocinet.ipam.pool import Pool
+from ocinet.engine.model.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,28 +26,9 @@ if TYPE_CHECKING:
     from ocinet.engine.plan.steps import Step
 
 PATHS = Paths("/run/test/etc", "/run/test/lib", "/run/ocinet", "/run/netns")
-__all__ = ["PATHS", "Address", "Deadline", "Host", "Pool", "Subnet", "boot_id", "now"]
 
 
-def lan(name: str = "lan", third: int = 9, **changes: Any) -> Network:
-    """Return the definition of 10.THIRD.0.0/24 on a bridge of its own."""
-    subnet = Subnet.parse(f"10.{third}.0.0/24")
-    pool = Pool(subnet, subnet.first + 1)
-    return Network(name, f"br-{name}", (pool,), created=now()).replace(**changes)
-
-
-def tcp(host_port: int, port: int = 80, protocol: str = "tcp") -> Publish:
-    """Return the wish for one published port."""
-    return Publish(protocol, None, host_port, port)  # type: ignore[arg-type]
-
-
-def on(*networks: str, publish: tuple[Publish, ...] = (), **options: Any) -> Request:
-    """Return the request for these networks."""
-    wishes = tuple(EndpointRequest(name, **options) for name in networks)
-    return Request("bridge", endpoints=wishes, publish=publish)
-
-
-class Host:
+class WiredHost:
     """An engine on the machine of one test, with networks `lan` and `dmz`."""
 
     def __init__(self) -> None:
@@ -119,7 +99,7 @@ class Host:
         for sleeper in self.sleepers.values():
             sleeper.end()
 
-    def __enter__(self) -> Host:
+    def __enter__(self) -> WiredHost:
         """Return itself; closed at the end of the block."""
         return self
 
@@ -134,12 +114,12 @@ def open_sandbox(container: Container) -> Sandbox:
     return Sandbox.open_process(container.process)
 
 
-def inside(name: str, host: Host, command: str) -> str:
+def inside(name: str, host: WiredHost, command: str) -> str:
     """Run a command in a container's sandbox."""
     return run(f"nsenter -n -t {host.sleepers[name].pid} {command}")
 
 
-def eth0(host: Host, name: str, ifname: str = "eth0") -> list[str]:
+def eth0(host: WiredHost, name: str, ifname: str = "eth0") -> list[str]:
     """Return the global addresses of a container's interface, as the kernel has them."""
     links = ip_json(f"addr show dev {ifname}", host.sleepers[name].pid)
     return [
@@ -189,7 +169,7 @@ def snapshot() -> dict[str, Any]:
     }
 
 
-def ping(host: Host, name: str, address: str) -> bool:
+def ping(host: WiredHost, name: str, address: str) -> bool:
     """Tell whether a container reaches an address."""
     pid = host.sleepers[name].pid
     command = f"nsenter -n -t {pid} busybox ping -c 1 -W 1 {address}".split()

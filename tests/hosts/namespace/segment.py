@@ -6,7 +6,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from namespaces import Sleeper, link_json, run
+from hosts.namespace.isolation import Sleeper
+from hosts.namespace.looks import link_json, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -94,7 +94,7 @@ def port_rules() -> tuple[PortRule, ...]:
     return tuple(found)
 
 
-class World:
+class BridgedHost:
     """The namespaces, in a `with` block.
 
     Args:
@@ -114,7 +114,7 @@ class World:
             self.set_sysctl(f"bridge/{key}", int(bridge_nf))
         self._wire()
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> BridgedHost:
         """Return itself; closed at the end of the block."""
         return self
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from builders import port, record
 from ocinet.base.address import Address, Interface, Subnet
-from ocinet.base.clock import Deadline, Process, boot_id
+from ocinet.base.clock import Deadline, boot_id
 from ocinet.base.errors import ConflictError, NotFoundError
 from ocinet.base.events import EventLog
 from ocinet.base.paths import Paths
@@ -19,7 +19,6 @@ from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.gc import Finding
 from ocinet.engine.kernel.netns_names import NetnsNames
 from ocinet.engine.model.attachment import Attachment, Container
-from ocinet.engine.model.endpoint import Endpoint, PortRule
 from ocinet.engine.model.link import InsideLink
 from ocinet.engine.model.request import Route
 from ocinet.engine.model.settings import Settings
@@ -39,46 +38,6 @@ if TYPE_CHECKING:
     from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.link import Link
     from ocinet.engine.model.request import Publish, Request
-
-WEB_ID = "6f2a" + "0" * 60
-DB_ID = "77b1" + "0" * 60
-TIME = "2025-01-31T12:00:00.000Z"
-
-
-def endpoint(network: str = "lan", address: str = "10.9.0.5/24", **changes: Any) -> Endpoint:
-    """Return an endpoint on a network."""
-    return Endpoint(
-        network=network,
-        device=f"br-{network}",
-        ifname="eth0",
-        host_ifname="oc0123456789abc",
-        mac="02:6f:63:00:00:05",
-        mtu=1500,
-        addresses=(Interface.parse(address),),
-        routes=(Route(Subnet.parse("0.0.0.0/0"), Address.parse("10.9.0.1")),),
-        host_ifindex=7,
-    ).replace(**changes)
-
-
-def record(container_id: str = WEB_ID, name: str = "web", **changes: Any) -> Attachment:
-    """Return the record of a container whose process is this one."""
-    process = Process.of(os.getpid())
-    return Attachment(
-        container=Container(container_id, name, "/run/bundles/web", process, "hook"),
-        mode="bridge",
-        state="attached",
-        sandbox="",
-        boot_id=boot_id(),
-        time=TIME,
-        endpoints=(endpoint(),),
-    ).replace(**changes)
-
-
-def port(host_port: int, container_port: int, **changes: Any) -> PortRule:
-    """Return a published port of 10.9.0.5."""
-    return PortRule("tcp", None, host_port, Address.parse("10.9.0.5"), container_port).replace(
-        **changes
-    )
 
 
 class Echo(Step):
@@ -153,7 +112,7 @@ def make_parts(paths: Paths) -> Parts:
     )
 
 
-class FakeEngine:
+class NotingEngine:
     """An engine that writes down what it is asked to do."""
 
     def __init__(self, paths: Paths) -> None:
@@ -250,7 +209,7 @@ class Shell:
             "OCINET_STATE_DIR": self.paths.state,
             "OCINET_RUN_DIR": self.paths.run,
         }
-        self.engine = FakeEngine(self.paths)
+        self.engine = NotingEngine(self.paths)
         self.executed: list[tuple[str, list[str]]] = []
         self.opened = 0
 

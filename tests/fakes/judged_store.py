@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ocinet.base.address import Address, Subnet
-from ocinet.base.clock import Deadline, Process
+from builders import NETWORK, make_holder
+from ocinet.base.address import Address
+from ocinet.base.clock import Deadline
 from ocinet.base.paths import Paths
-from ocinet.ipam.lease import Holder
-from ocinet.ipam.pool import Pool, Range
+from ocinet.ipam.pool import Pool
 from ocinet.ipam.reservation import Reservation, ReservationStore
 from ocinet.ipam.store import AddressStore
 
@@ -17,28 +17,8 @@ if TYPE_CHECKING:
 
     from ocinet.ipam.lease import Lease
 
-NETWORK = "lan"
-BOOT = "0f4bd9ba-9c01-4a5e-8f6b-1f5be1d1f0a1"
 
-
-def make_pool(subnet: str, gateway: str = "", *ranges: str) -> Pool:
-    """Return a pool; a range is written FIRST-LAST."""
-    return Pool(
-        Subnet.parse(subnet),
-        Address.parse(gateway) if gateway else None,
-        tuple(
-            Range(Address.parse(first), Address.parse(last))
-            for first, last in (text.split("-") for text in ranges)
-        ),
-    )
-
-
-def make_holder(container: str, ifname: str = "eth0", sandbox: str = "4:1") -> Holder:
-    """Return an endpoint of a container."""
-    return Holder(container, ifname, sandbox, f"oc{container}{ifname}"[:15], Process(7, 9), BOOT)
-
-
-class World:
+class JudgedStore:
     """A store, its files, and who is alive.
 
     Attributes:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import json
 import os
 import pickle
 import signal
-import subprocess
 import traceback
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import pytest
+
+from hosts.namespace.looks import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,34 +42,6 @@ def _enter_new_namespaces() -> None:
     _checked(_LIBC.mount(b"none", b"/", None, _MS_REC_PRIVATE, None), "mount --make-rprivate /")
     _checked(_LIBC.mount(b"tmpfs", b"/run", b"tmpfs", 0, b"mode=0755"), "mount /run")
     run("ip link set lo up")
-
-
-def run(command: str) -> str:
-    """Run a command, split at blanks, and return its stdout; it must succeed."""
-    done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout
-
-
-def ip_json(arguments: str, pid: int | None = None) -> Any:
-    """Return what `ip -j` says, in a process's network namespace if one is given."""
-    where = f"nsenter -n -t {pid} " if pid else ""
-    return json.loads(run(f"{where}ip -j {arguments}") or "[]")
-
-
-def link_json(ifname: str, pid: int | None = None) -> dict[str, Any] | None:
-    """Return what `ip -d -j link` says of one link, or None if there is none."""
-    found = [one for one in ip_json("-d link", pid) if one["ifname"] == ifname]
-    return found[0] if found else None
-
-
-def addresses_json(ifname: str, pid: int | None = None) -> list[dict[str, Any]]:
-    """Return the addresses that `ip -j addr` shows on a link."""
-    return [
-        address
-        for one in ip_json(f"addr show dev {ifname}", pid)
-        for address in one.get("addr_info", [])
-    ]
 
 
 def _fds() -> dict[str, str]:
