@@ -5,4 +5,5 @@ Each answers as the real thing does, and one suite of contract tests is run agai
     engine_api/      Docker's and podman's API on a socket; tests/engines/contract
     judged_store.py  an address store whose holders live as the test says
     shell.py         the command, around an engine that notes what it is asked
+    bare_json.py     an interpreter in which nobody has imported `json`
 """

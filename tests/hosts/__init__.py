@@ -1,8 +1,11 @@
 """Places in which a test lets things happen, made and removed for it alone.
 
-requirements.py  what must be installed; missing skips, in CI it fails
-command.py       one command: its result, its failure, the transcript
-waiting.py       waits for what happens beside the test
-lab/             a machine of its own: namespaces, an uplink, files, cgroups
-engine/          what runs containers in a lab: runc, crun, podman, dockerd
+    requirements.py  what must be installed; missing skips, in CI it fails
+    command.py       one command: its result, its failure, the transcript
+    waiting.py       waits for what happens beside the test
+    namespace/       network namespaces in which a test runs itself
+    lab/             a machine of its own: namespaces, an uplink, files, cgroups
+    engine/          what runs containers in a lab: runc, crun, podman, dockerd
+
+Read `namespace/isolation.py` or `lab/machine.py` first.
 """

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 
-from namespaces import in_namespaces
-from netns.kit import PATHS
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.wired_host import PATHS
 
 _ENVIRONMENT = {
     "OCINET_CONFIG_DIR": PATHS.config,

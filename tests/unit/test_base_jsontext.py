@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bare_json import without_json
+from fakes.bare_json import without_json
 from ocinet.base import jsontext
 from ocinet.base.errors import RequestError
 from ocinet.base.value import Value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bare_json import without_json
+from fakes.bare_json import without_json
 from ocinet.request.podman_files import Origin, look_up
 
 if TYPE_CHECKING:

@@ -6,4 +6,6 @@
     wired_host.py    an engine of ours, and processes that it wires as containers
     bridged_host.py  bridges, containers and neighbours, made by `ip` alone
     watched.py       a watcher in the test's own process
+
+Whatever runs in one is forked: a test's failure comes back to pytest by a pipe.
 """
