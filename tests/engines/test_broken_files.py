@@ -39,7 +39,7 @@ def test_container_that_ends_while_the_settings_are_broken_leaves_nothing(
 
     lab.assert_no_container_left()
     assert lab.ocinet("ps", "--all", "--quiet").stdout == ""
-    [ignored] = [one for one in events(lab) if one["event"] == "settings ignored"]
+    [ignored] = [event for event in events(lab) if event["event"] == "settings ignored"]
     assert TYPO in ignored["error"]
     with pytest.raises(CommandFailed):
         start(lab, program, "web", "--net", "bridge")
@@ -66,7 +66,7 @@ def test_commands_that_look_or_take_down_go_on_with_broken_settings(lab: Lab) ->
     assert shown.stderr.startswith(f"ocinet: nothing can be attached now: cannot read {TYPO}")
     assert shown.stderr.count("\n") == 1
     assert list(db.namespace.links()) == ["lo"]
-    assert [one["name"] for one in collected.json()] == ["dead"]
+    assert [finding["name"] for finding in collected.json()] == ["dead"]
     assert lab.ocinet("network", "ls", "--quiet").stdout.split() == ["dmz", "lan"]
     pid = f"pid:{db.pid}"
     for words in (
@@ -97,9 +97,9 @@ def test_one_damaged_network_stops_neither_the_others_nor_gc(lab: Lab) -> None:
     assert listed.stdout.split() == ["lan"]
     for told in (listed.stderr, usage.stderr):
         assert f"ocinet: the network dmz is left out, for it can't be read: {DAMAGED}" in told
-    assert [one["network"] for one in usage.json()] == ["lan"]
+    assert [network["network"] for network in usage.json()] == ["lan"]
     assert collected.status == 1
-    found = [(one["kind"], one["name"], one["removed"]) for one in collected.json()]
+    found = [(finding["kind"], finding["name"], finding["removed"]) for finding in collected.json()]
     assert found == [("attachment", "dead", True), ("network", "dmz", False)]
     assert bridges <= set(lab.links())
     web = start(lab, "runc", "web", "--net", "lan")

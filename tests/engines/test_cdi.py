@@ -51,7 +51,7 @@ def addresses(container: EngineContainer) -> dict[str, list[str]]:
     """Return the container's IPv4 addresses by interface, as its kernel has them."""
     space = container.namespace
     shown = {name: space.addresses(name) for name in space.links() if name != "lo"}
-    return {name: [one for one in found if "." in one] for name, found in shown.items()}
+    return {name: [address for address in found if "." in address] for name, found in shown.items()}
 
 
 def default_routes(container: EngineContainer) -> list[str]:
@@ -131,7 +131,7 @@ def test_create_that_fails_behind_the_hook_leaves_nothing_after_gc(lab: Lab, run
     podman.remove("shop")
     assert len(events(lab, "detached")) == (1 if runtime == "runc" else 0)
     found = lab.ocinet("gc", "--json").json()
-    assert [one["kind"] for one in found] == ([] if runtime == "runc" else ["attachment"])
+    assert [finding["kind"] for finding in found] == ([] if runtime == "runc" else ["attachment"])
     assert records(lab) == {}
     lab.assert_no_container_left()
 

@@ -36,7 +36,7 @@ _THEIRS, _OURS = 6, 7
 
 def _address(place: Namespace) -> str:
     """Return the one IPv4 address that the kernel has on a container's eth0."""
-    (found,) = (one for one in place.addresses("eth0") if ":" not in one)
+    (found,) = (address for address in place.addresses("eth0") if ":" not in address)
     return found.partition("/")[0]
 
 
@@ -70,14 +70,17 @@ def test_fill_docker0_from_both_sides_gives_no_address_twice(lab: Lab) -> None:
         docker("start", theirs[0].id)
         docker("restart", "--time=0", theirs[1].id)
         theirs.pop().remove()
-        theirs = [_restarted(docker, one) for one in theirs]
+        theirs = [_restarted(docker, container) for container in theirs]
         while len(theirs) < _THEIRS:
             theirs.append(_run_theirs(docker))
             ours.append(run_attached(lab, f"o{len(ours)}", "dock"))
         ours.append(run_attached(lab, f"o{len(ours)}", "dock"))
         assert len(ours) == _OURS
 
-        places = [*(one.namespace for one in theirs), *(one.namespace for one in ours)]
+        places = [
+            *(container.namespace for container in theirs),
+            *(container.namespace for container in ours),
+        ]
         given = [_address(place) for place in places]
         gateway, *hosts = map(str, ipaddress.ip_network(_SUBNET).hosts())
         assert sorted(given, key=ipaddress.ip_address) == hosts
@@ -101,7 +104,7 @@ def test_attach_where_docker_has_come_into_our_half_keeps_clear_of_it(lab: Lab) 
     """Without a fixed CIDR, who answers is asked: none of Docker's addresses is given."""
     with lab.docker(f"--bip={_BIP}") as docker:
         theirs = [_run_theirs(docker) for _ in range(_THEIRS + 2)]
-        taken = {_address(one.namespace) for one in theirs}
+        taken = {_address(container.namespace) for container in theirs}
         assert "172.30.0.9" in taken
         _define(lab)
 
@@ -198,11 +201,11 @@ def _look_at_docker0(lab: Lab) -> dict[str, Any]:
            if key not in passing},
         "addresses": lab.addresses("docker0"),
         "local": lab.addresses("docker0", scope="link"),
-        "ports": sorted(n for n, one in lab.links().items() if one.get("master") == "docker0"),
+        "ports": sorted(n for n, link in lab.links().items() if link.get("master") == "docker0"),
         "settings": set(lab.run("sh", "-c", grep).stdout.splitlines()),
         "rules": [line for line in lab.run("nft", "-s", "list", "ruleset").stdout.splitlines()
                   if "docker0" in line],
-        "routes": [one for one in lab.routes() if one.get("dev") == "docker0"],
+        "routes": [route for route in lab.routes() if route.get("dev") == "docker0"],
     }  # fmt: skip
 
 

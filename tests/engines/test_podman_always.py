@@ -108,7 +108,7 @@ def test_always_with_select_labelled_wires_who_asks_alone(lab: Lab, runtime: str
 
     assert _links(plain) == ["lo"]
     assert asking.namespace.addresses("eth0") == ["10.9.0.2/24"]
-    assert [one["id"] for one in records(lab).values()] == [asking.id]
+    assert [record["id"] for record in records(lab).values()] == [asking.id]
     plain.remove()
     asking.remove()
 
@@ -144,7 +144,7 @@ def test_always_pod_is_wired_by_its_infra_container(lab: Lab, runtime: str) -> N
 
     assert records(lab)[infra]["endpoints"][0]["addresses"] == ["10.72.0.2/24"]
     assert _address(podman, "one") == _address(podman, "two") == "10.72.0.2/24"
-    assert [one["name"] for one in records(lab)[infra]["members"]] == ["two"]
+    assert [member["name"] for member in records(lab)[infra]["members"]] == ["two"]
     podman.remove("one")
     podman.remove("two")
     assert records(lab).keys() == {infra}

@@ -123,7 +123,7 @@ def test_run_with_missing_entrypoint_is_put_right_by_gc(lab: Lab, runtime: str) 
     assert events(lab, "detached") == []
     assert records(lab)["shop"]["status"] == "dead"
     found = lab.ocinet("gc", "--json").json()
-    assert [one["kind"] for one in found] == ["attachment"]
+    assert [finding["kind"] for finding in found] == ["attachment"]
     assert records(lab) == {}
     lab.assert_no_container_left()
 

@@ -43,8 +43,10 @@ PUBLISHER = {"ocinet.net": "lan", "ocinet.publish": "22:22"}
 
 def _ignored(lab: Lab, container: EngineContainer) -> list[str]:
     """Return the keys that the event log tells were not honoured."""
-    told = [one for one in events(lab, "image's keys ignored") if one["container"] == container.id]
-    return sorted(key for one in told for key in one["keys"].split(", "))
+    told = [
+        event for event in events(lab, "image's keys ignored") if event["container"] == container.id
+    ]
+    return sorted(key for event in told for key in event["keys"].split(", "))
 
 
 def _as_trusted(lab: Lab) -> None:
@@ -248,6 +250,6 @@ def test_always_image_that_refuses_or_asks_is_not_heard(lab: Lab) -> None:
     for number, wish in enumerate(({"ocinet.net": "none"}, PUBLISHER)):
         container = run_image(podman, build(podman, f"evil{number}", wish), f"--name=shop{number}")
         [record] = records(lab).values()
-        assert [one["network"] for one in record["endpoints"]] == ["bridge"]
+        assert [endpoint["network"] for endpoint in record["endpoints"]] == ["bridge"]
         assert record["ports"] == []
         container.remove()

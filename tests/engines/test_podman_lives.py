@@ -131,7 +131,7 @@ def test_kill_of_both_is_put_right_by_gc(lab: Lab, runtime: str) -> None:
 
     found = lab.ocinet("gc", "--json").json()
 
-    assert [(one["kind"], one["name"], one["removed"]) for one in found] == [
+    assert [(finding["kind"], finding["name"], finding["removed"]) for finding in found] == [
         ("attachment", dead.id, True)
     ]
     assert records(lab).keys() == {"alive"}

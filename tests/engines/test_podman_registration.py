@@ -34,7 +34,7 @@ def _verify(lab: Lab) -> list[str]:
     """Return what `hooks verify --podman` finds wrong; empty if all is well."""
     result = lab.ocinet("hooks", "verify", "--podman", "--json", check=False)
     findings = result.json()
-    flaws = [one["what"] for one in findings if not one["ok"]]
+    flaws = [finding["what"] for finding in findings if not finding["ok"]]
     assert result.status == (1 if flaws else 0)
     return flaws
 
@@ -77,7 +77,7 @@ def _mask(lab: Lab) -> None:
 # and without a word; and what `verify` says then.
 SILENT: dict[str, tuple[Callable[[Lab], object], str]] = {
     "interpreter gone": (
-        lambda lab: _edit(lab, lambda it: it["hook"].update(path="/no/python3")),
+        lambda lab: _edit(lab, lambda spec: spec["hook"].update(path="/no/python3")),
         "createRuntime: /no/python3: No such file or directory",
     ),
     "up hook gone": (
@@ -99,7 +99,7 @@ SILENT: dict[str, tuple[Callable[[Lab], object], str]] = {
     ),
     "condition of others": (
         lambda lab: _edit(
-            lab, lambda it: it.update(when={"annotations": {"^org\\.example$": ".*"}})
+            lab, lambda spec: spec.update(when={"annotations": {"^org\\.example$": ".*"}})
         ),
         f"{UP_HOOK}: its condition leaves containers with ocinet.net out",
     ),
@@ -112,12 +112,12 @@ LOUD: dict[str, tuple[Callable[[Lab], object], str]] = {
     ),
     "script gone": (
         lambda lab: _edit(
-            lab, lambda it: it["hook"]["args"].__setitem__(3, "/no/ocinet/hooks/hook.py")
+            lab, lambda spec: spec["hook"]["args"].__setitem__(3, "/no/ocinet/hooks/hook.py")
         ),
         "createRuntime: /no/ocinet/hooks/hook.py: No such file or directory",
     ),
     "unknown stage": (
-        lambda lab: _edit(lab, lambda it: it.update(stages=["createRuntim"])),
+        lambda lab: _edit(lab, lambda spec: spec.update(stages=["createRuntim"])),
         f"{UP_HOOK}: its stages are ['createRuntim']",
     ),
 }
@@ -128,15 +128,15 @@ LOOSE: dict[str, tuple[Callable[[Lab], object], str]] = {
         f"{HOOKS_DIR} has no hook of ocinet for poststop",
     ),
     "images trusted": (
-        lambda lab: _edit(lab, lambda it: it["hook"]["args"].remove("--hooks-dir")),
+        lambda lab: _edit(lab, lambda spec: spec["hook"]["args"].remove("--hooks-dir")),
         f"{UP_HOOK}: its arguments lack --hooks-dir: images could ask for ports of the host",
     ),
     "not anchored": (
-        lambda lab: _edit(lab, lambda it: it.update(when={"annotations": {"ocinet": ".*"}})),
+        lambda lab: _edit(lab, lambda spec: spec.update(when={"annotations": {"ocinet": ".*"}})),
         f"{UP_HOOK}: its condition is not anchored: it meets keys of others",
     ),
     "timeout too short": (
-        lambda lab: _edit(lab, lambda it: it["hook"].update(timeout=1)),
+        lambda lab: _edit(lab, lambda spec: spec["hook"].update(timeout=1)),
         "createRuntime: its timeout is 1: the hook needs up to 20 s to undo a failure",
     ),
     "writable by all": (
@@ -189,7 +189,7 @@ def test_verify_finds_what_stops_every_start(lab: Lab, flaw: str) -> None:
     with pytest.raises(CommandFailed):
         podman.run("--rm", *ASK)
     flaws = _verify(lab)
-    assert any(one.startswith(said) for one in flaws), flaws
+    assert any(flaw.startswith(said) for flaw in flaws), flaws
     lab.ocinet("hooks", "install", "--podman")
     assert _verify(lab) == []
 

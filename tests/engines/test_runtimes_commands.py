@@ -168,21 +168,21 @@ def test_ps_shows_what_runs_and_how(lab: Lab, program: str) -> None:
     listed = lab.ocinet("ps", "--format", "json").json()
     table = lab.ocinet("ps", "--noheading").stdout
 
-    shown = {one["name"]: one for one in listed}
+    shown = {record["name"]: record for record in listed}
     assert sorted(shown) == ["idle", "log", "shop"]
-    assert {name: one["mode"] for name, one in shown.items()} == {
+    assert {name: record["mode"] for name, record in shown.items()} == {
         "idle": "none",
         "log": "container",
         "shop": "bridge",
     }
-    assert {one["status"] for one in listed} == {"alive"}
+    assert {record["status"] for record in listed} == {"alive"}
     line = next(line for line in table.splitlines() if re.search(r"\bshop\b +bridge", line))
     assert owner.namespace.addresses("eth0")[0].partition("/")[0] in line.split()
     assert "8080->80/tcp" in line
     assert str(owner.pid) in line
     assert sorted(lab.ocinet("ps", "-q").stdout.split()) == ["idle", "log", "web"]
     stop(owner)
-    left = {one["name"]: one for one in lab.ocinet("ps", "--json").json()}
+    left = {record["name"]: record for record in lab.ocinet("ps", "--json").json()}
     assert left["shop"]["status"] == "left"
 
 

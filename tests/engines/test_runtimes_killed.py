@@ -96,12 +96,12 @@ def test_gc_of_killed_and_living_takes_the_killed_alone(lab: Lab, program: str) 
 
     told = lab.ocinet("gc", "--dry-run", "--format", "json").json()
 
-    assert [(one["kind"], one["name"], one["removed"]) for one in told] == [
+    assert [(finding["kind"], finding["name"], finding["removed"]) for finding in told] == [
         ("attachment", "dead", False)
     ]
     lab.assert_unchanged(before)
     told = lab.ocinet("gc", "--format", "json").json()
-    assert [(one["name"], one["removed"]) for one in told] == [("dead", True)]
+    assert [(finding["name"], finding["removed"]) for finding in told] == [("dead", True)]
     assert len(host_ends(lab)) == 1
     assert netns_names(lab) == ["web"]
     assert lab.outside.reaches("tcp", LAB_V4, 8080)

@@ -136,7 +136,7 @@ def test_watcher_with_the_units_rights_wires_and_unwires(lab: Lab) -> None:
     assert {"setns", "sendto", "clone3"} & made.keys()
     assert made.keys() <= allowed, sorted(made.keys() - allowed)
     families = {re.match(r"AF_\w+", arguments) for arguments in made["socket"]}
-    assert {one[0] for one in families if one} <= set(said("RestrictAddressFamilies"))
+    assert {family[0] for family in families if family} <= set(said("RestrictAddressFamilies"))
     entered = {arguments.partition(", ")[2].partition(")")[0] for arguments in made["setns"]}
     assert entered == {"CLONE_NEWNET"}  # RestrictNamespaces=net refuses others, and 0
 

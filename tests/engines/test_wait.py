@@ -166,7 +166,9 @@ def test_script_passes_over_what_is_no_network(lab: Lab, shell: tuple[str, ...])
 def children(pid: int) -> list[int]:
     """Return the ids of the children of a process."""
     try:
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
     except FileNotFoundError:
         return []
 

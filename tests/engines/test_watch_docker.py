@@ -59,9 +59,9 @@ def test_run_of_a_none_container_has_its_network_at_once(lab: Lab) -> None:
         shown = [docker("run", "--rm", "--net=none", IMAGE, *look).stdout for _ in range(5)]
 
         wired = [
-            one
-            for one in shown
-            if "inet 10.72.0." in one and "default via 10.72.0.1 dev eth0" in one
+            output
+            for output in shown
+            if "inet 10.72.0." in output and "default via 10.72.0.1 dev eth0" in output
         ]
         # Not all: where the machine is busy, the entrypoint may be faster now and then.
         assert len(wired) >= 3, shown
@@ -117,15 +117,17 @@ def test_run_with_dockers_own_port_options_is_published(lab: Lab) -> None:
         )
         every = docker.run("--expose=80", "--publish-all")
 
-        for one in (asked, every):
-            one.address()
-            one.namespace.serve("tcp", 80)
+        for container in (asked, every):
+            container.address()
+            container.namespace.serve("tcp", 80)
         asked.namespace.serve("udp", 81)
         wait_until(lambda: lab.outside.reaches("tcp", LAB_V4, 8080), "-p 8080:80")
         assert lab.outside.ask("tcp", LAB_V4, 9090).local == (asked.address(), 80)
         assert lab.ask("udp", "127.0.0.1", 8081).local == (asked.address(), 81)
         assert not lab.outside.reaches("udp", LAB_V4, 8081, timeout_s=0.2)
-        (free,) = next(one for one in records(lab).values() if one["id"] == every.id)["ports"]
+        (free,) = next(record for record in records(lab).values() if record["id"] == every.id)[
+            "ports"
+        ]
         assert lab.outside.ask("tcp", LAB_V4, free["host_port"]).local == (every.address(), 80)
 
         second = docker.run("--publish=8080:80")
@@ -160,8 +162,8 @@ def test_reload_of_select_changes_which_containers_are_wired(lab: Lab) -> None:
         plain = docker.run()
         other = docker.run(image=image)
         told = docker.run(*labels(net="bridge"))
-        for one in (plain, other):
-            watcher.wait_until_said("container looked at", one.id)
+        for container in (plain, other):
+            watcher.wait_until_said("container looked at", container.id)
 
         assert told.address()
         assert list(plain.namespace.links()) == ["lo"]
@@ -185,8 +187,8 @@ def test_run_on_a_network_of_dockers_is_left_alone(lab: Lab) -> None:
         host_before = lab.snapshot()
         containers = [docker.run(network=network) for network in networks]
         keyed = docker.run(*labels(net="bridge"), network="bridge")
-        for one in (*containers, keyed):
-            watcher.wait_until_said("container looked at", one.id)
+        for container in (*containers, keyed):
+            watcher.wait_until_said("container looked at", container.id)
 
         host, bridge, user = containers
         assert host.namespace.sandbox == lab.sandbox
@@ -195,8 +197,8 @@ def test_run_on_a_network_of_dockers_is_left_alone(lab: Lab) -> None:
         assert list(bridge.namespace.links()) == ["lo", "eth0"]
         assert list(user.namespace.links()) == ["lo", "eth0"]
         assert records(lab) == {}
-        for one in containers:
-            assert watcher.complaints(one.id) == []
+        for container in containers:
+            assert watcher.complaints(container.id) == []
         (told,) = watcher.complaints(keyed.id)
         assert told["why"] == "its network is bridge, not none: its ocinet.* keys count for nothing"
         docker.remove_all()
@@ -268,21 +270,21 @@ def test_run_with_a_bad_label_has_no_network_and_one_clear_error(lab: Lab) -> No
         good = docker.run(*labels(net="lan"))
 
         assert good.address().startswith("10.9.0.")
-        for why, one in refused.items():
-            told = watcher.wait_until_said("container not served", one.id, timeout_s=20)
+        for why, container in refused.items():
+            told = watcher.wait_until_said("container not served", container.id, timeout_s=20)
             assert REFUSED[why][1] in told["why"]
             assert told["name"] == why.replace(" ", "-")
-            assert list(one.namespace.links()) == ["lo"]
+            assert list(container.namespace.links()) == ["lo"]
         watcher.reload()
         watcher.wait_until_said("settings read")
         last = docker.run()
         assert last.address()
-        for one in refused.values():
-            errors = [told for told in watcher.complaints(one.id) if told["level"] == "error"]
+        for container in refused.values():
+            errors = [told for told in watcher.complaints(container.id) if told["level"] == "error"]
             assert len(errors) == 1
         assert records(lab).keys() == {
-            docker("inspect", "--format={{.Name}}", one.id).stdout.strip().lstrip("/")
-            for one in (good, last)
+            docker("inspect", "--format={{.Name}}", container.id).stdout.strip().lstrip("/")
+            for container in (good, last)
         }
 
 
@@ -361,7 +363,7 @@ def test_run_of_special_containers_are_wired(lab: Lab, early: str) -> None:
             docker.run("--userns=host", "--ipc=host", "--uts=host"),
         ]
 
-        addresses = {one.address() for one in containers}
+        addresses = {container.address() for container in containers}
 
         assert len(addresses) == len(containers)
         assert all(lab.pings(address) for address in addresses)

@@ -95,7 +95,7 @@ def test_pause_changes_nothing_and_a_paused_one_is_wired(lab: Lab) -> None:
         docker("unpause", shop.id)
 
         assert shop.namespace.addresses("eth0") == [f"{address}/24"]
-        assert [one for one in watcher.log()[told:] if one.get("container") == shop.id] == []
+        assert [entry for entry in watcher.log()[told:] if entry.get("container") == shop.id] == []
         watcher.stop()
         watcher.configure("early_attach = false\n")  # the last second's events are heard again
         unseen = docker.run()
@@ -134,7 +134,7 @@ def test_restart_policy_gives_each_life_its_network(lab: Lab) -> None:
 
         lives = docker("logs", shop.id).stdout.splitlines()
         assert len(lives) == 4
-        assert all("inet 10.72.0." in one for one in lives)
+        assert all("inet 10.72.0." in life for life in lives)
         wait_until(
             lambda: int(state(docker, crashing.id, "RestartCount")) >= 3, "the crash loop",
             timeout_s=20,

@@ -96,11 +96,11 @@ def test_member_of_an_unwired_owner_is_left_alone_until_it_is_wired(lab: Lab) ->
         other = docker.run("--name=other", network="container:strange")
         refused = docker.run("--name=refused", "--label=ocinet.nett=lan")
         third = docker.run("--name=third", network="container:refused")
-        for one in (log, other, third):
-            watcher.wait_until_said("container looked at", one.id)
+        for container in (log, other, third):
+            watcher.wait_until_said("container looked at", container.id)
         assert records(lab) == {}
         assert list(strange.namespace.links()) == ["lo", "eth0"]
-        assert [one["container"] for one in watcher.complaints()] == [refused.id]
+        assert [entry["container"] for entry in watcher.complaints()] == [refused.id]
 
         watcher.configure('select = "all"\n')
         watcher.reload()

@@ -43,7 +43,7 @@ def test_engine_that_comes_later_is_found_and_what_it_started_itself(lab: Lab) -
         lab.run("rm", "-f", docker.socket)
 
         with lab.watch() as watcher:
-            assert {one["engine"] for one in watcher.said("engine is not there yet")} == {
+            assert {entry["engine"] for entry in watcher.said("engine is not there yet")} == {
                 "/run/docker.sock", "/run/podman/podman.sock",
             }  # fmt: skip
             docker.start()
@@ -81,7 +81,7 @@ def test_engine_that_restarts_its_containers_has_them_wired_anew(lab: Lab, end: 
             assert lab.outside.ask("tcp", LAB_V4, 8080).local == (address, 80)
         docker("start", "once")
         assert once.current.address() != address
-        assert [one for one in watcher.complaints() if one["level"] == "error"] == []
+        assert [entry for entry in watcher.complaints() if entry["level"] == "error"] == []
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
@@ -102,8 +102,8 @@ def test_live_restore_keeps_the_living_and_the_dead_are_gone_soon(lab: Lab, end:
         listening = len(watcher.said("listening"))
 
         docker.stop() if end == "stop" else docker.kill()
-        for one in (killed, removed, owner):
-            kill(one)
+        for container in (killed, removed, owner):
+            kill(container)
         assert lab.outside.ask("tcp", LAB_V4, 8080).local == (address, 80)
         docker.start()
         wait_until(
@@ -119,7 +119,7 @@ def test_live_restore_keeps_the_living_and_the_dead_are_gone_soon(lab: Lab, end:
         )  # fmt: skip
         wait_until(lambda: host_ends(lab) == 2, "the end of their links", timeout_s=1)
         assert time.monotonic() - back < GONE_WITHIN_S
-        assert not any(lab.pings(one) for one in dead)
+        assert not any(lab.pings(address) for address in dead)
         assert not lab.outside.reaches("tcp", LAB_V4, 9090, timeout_s=0.2)
         assert shop.namespace.links()["eth0"]["ifindex"] == before["ifindex"]
         assert shop.namespace.addresses("eth0") == [f"{address}/24"]

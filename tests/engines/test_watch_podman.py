@@ -54,7 +54,7 @@ def test_run_is_wired_soon_after_its_start(lab: Lab) -> None:
         wait_until(lambda: len(podman("logs", "shop").stdout.split()) == 2, "its own word")
         began, wired = map(float, podman("logs", "shop").stdout.split())
         assert wired - began < LATEST_S
-        assert {one["door"] for one in watcher.said("container attached")} == {"start"}
+        assert {entry["door"] for entry in watcher.said("container attached")} == {"start"}
 
 
 def test_run_with_labels_or_annotations_has_what_they_ask_for(lab: Lab) -> None:
@@ -79,18 +79,18 @@ def test_run_with_labels_or_annotations_has_what_they_ask_for(lab: Lab) -> None:
         annotated.namespace.serve("tcp", 80)
         assert lab.outside.ask("tcp", LAB_V4, 8080).local == ("10.9.0.5", 80)
         assert lab.outside.ask("tcp", LAB_V4, 9090).local == ("10.9.0.6", 80)
-        for one in (hostile, worse):
-            assert one.address().startswith("10.72.0.")
-            one.namespace.serve("tcp", 22)
-            (told,) = watcher.complaints(one.id)
+        for container in (hostile, worse):
+            assert container.address().startswith("10.72.0.")
+            container.namespace.serve("tcp", 22)
+            (told,) = watcher.complaints(container.id)
             assert all(key in told["why"] for key in wishes)
         assert not lab.outside.reaches("tcp", LAB_V4, 22, timeout_s=0.2)
         watcher.wait_until_said("container attached", quiet.id)
         assert list(quiet.namespace.links()) == ["lo"]
         assert records(lab)["quiet"]["mode"] == "none"
         assert records(lab).keys() == {"shop", "log", "quiet", "hostile", "worse"}
-        for one in (labelled, annotated, hostile, worse):
-            one.namespace.close()
+        for container in (labelled, annotated, hostile, worse):
+            container.namespace.close()
 
 
 def test_run_with_a_bad_key_is_told_and_others_are_left_alone(lab: Lab) -> None:
@@ -102,8 +102,8 @@ def test_run_with_a_bad_key_is_told_and_others_are_left_alone(lab: Lab) -> None:
         own_address = own.address()
 
         told = watcher.wait_until_said("container not served", bad.id)
-        for one in (host, own):
-            watcher.wait_until_said("container looked at", one.id)
+        for container in (host, own):
+            watcher.wait_until_said("container looked at", container.id)
         watcher.reload()
         last = podman.run("--name=last")
         assert last.address().startswith("10.72.0.")
@@ -164,7 +164,7 @@ def test_restart_policy_and_short_lives_leave_nothing(lab: Lab) -> None:
         looping.remove()
         podman.remove("failed")
         lab.assert_no_container_left(settle_s=SETTLE_S)
-        assert [one for one in watcher.complaints() if one["level"] == "error"] == []
+        assert [entry for entry in watcher.complaints() if entry["level"] == "error"] == []
 
 
 def test_docker_command_on_podmans_socket_is_served(lab: Lab) -> None:
@@ -232,10 +232,10 @@ def test_hooks_and_watcher_wire_a_container_once(lab: Lab) -> None:
         address = hooked.namespace.addresses("eth0")
         assert address, "by the hook, before podman returned"
         assert plain.address()
-        for one in (hooked, plain):
-            watcher.wait_until_said("container looked at", one.id)
+        for container in (hooked, plain):
+            watcher.wait_until_said("container looked at", container.id)
 
-        doors = [(one["name"], one["door"]) for one in events(lab, "attached")]
+        doors = [(event["name"], event["door"]) for event in events(lab, "attached")]
         assert sorted(doors) == [("hooked", "hook"), ("plain", "watcher")]
         assert hooked.namespace.addresses("eth0") == address
         hooked.namespace.serve("tcp", 80)
@@ -258,8 +258,8 @@ def test_service_that_comes_and_goes_misses_nothing_in_the_end(lab: Lab) -> None
             gone = podman.run("--name=gone")
             stops = podman.run("--name=stops")
             address = stays.address()
-            for one in (gone, stops):
-                one.address()
+            for container in (gone, stops):
+                container.address()
         podman.remove("gone")
         podman("stop", "--time=0", "stops")
         fresh = podman.run("--name=fresh")
@@ -270,7 +270,7 @@ def test_service_that_comes_and_goes_misses_nothing_in_the_end(lab: Lab) -> None
             assert fresh.address() != address
             wait_until(lambda: sorted(records(lab)) == ["fresh", "stays"], "the end of the others")
             assert stays.namespace.addresses("eth0") == [f"{address}/24"]
-            assert [one for one in watcher.complaints() if one["level"] == "error"] == []
+            assert [entry for entry in watcher.complaints() if entry["level"] == "error"] == []
             podman.remove_all()
             lab.assert_no_container_left(settle_s=SETTLE_S)
 

@@ -86,7 +86,7 @@ def test_watcher_that_was_suspended_goes_on(lab: Lab) -> None:
             assert docker.run().address()
 
         assert watcher.runs
-        assert [one["event"] for one in watcher.complaints()] == []
+        assert [entry["event"] for entry in watcher.complaints()] == []
         assert watcher.said("settings read") == []
 
 
@@ -178,21 +178,21 @@ def test_burst_survives_the_watchers_deaths(lab: Lab) -> None:
             watcher.kill()
             starts[number + 3].result()
             watcher.start()
-        containers: list[EngineContainer] = [one.result() for one in starts]
+        containers: list[EngineContainer] = [start.result() for start in starts]
 
-        addresses = [one.address(timeout_s=30) for one in containers]
+        addresses = [container.address(timeout_s=30) for container in containers]
 
         assert len(set(addresses)) == BURST
         assert all(pool.map(lab.pings, addresses))
         wait_until(lambda: len(records(lab)) == BURST, "their records")
-        removals = [pool.submit(one.remove) for one in containers]
+        removals = [pool.submit(container.remove) for container in containers]
         for number in (BURST // 3, 2 * BURST // 3):
             removals[number].result()
             watcher.kill()
             removals[number + 3].result()
             watcher.start()
-        for one in removals:
-            one.result()
+        for removal in removals:
+            removal.result()
         lab.assert_no_container_left(settle_s=30)
         assert records(lab) == {}
         assert lab.run("find", "/run/ocinet/ipam", "-name", "10.*").stdout == ""

@@ -103,7 +103,7 @@ def test_labels_of_an_image_count_for_nothing(lab: Lab) -> None:
         found = records(lab)
         assert alone.namespace.sandbox != lab.sandbox
         assert set(found) == {"alone", "mine"}
-        assert [one["ports"] for one in found.values()] == [[], []]
+        assert [record["ports"] for record in found.values()] == [[], []]
         assert alone.namespace.addresses("eth0") != ["10.72.0.99/24"]
         assert asked.namespace.addresses("eth0")[0].startswith("10.9.0.")
         told = [set(event["keys"].split(", ")) for event in events(lab, "image's keys ignored")]

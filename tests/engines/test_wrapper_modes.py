@@ -78,7 +78,7 @@ def test_container_label_shares_a_sandbox_and_changes_nothing(lab: Lab, program:
         member = docker.run(UNDER, "--name=app", *ASKED, *labels(net="container:db"))
         assert member.namespace.sandbox == owner.namespace.sandbox
         assert "10.9.0.2" in member.exec("ip", "addr").stdout
-        assert [one["name"] for one in records(lab)["db"]["members"]] == ["app"]
+        assert [member["name"] for member in records(lab)["db"]["members"]] == ["app"]
         look()
         live_through_everything(docker, "app", look)
         assert records(lab)["db"]["members"] == []

@@ -82,7 +82,7 @@ class JudgedStore:
     @property
     def held(self) -> dict[str, str]:
         """Whose each leased address is."""
-        return {str(one.address): one.holder.container for one in self.store.leases(NETWORK)}
+        return {str(lease.address): lease.holder.container for lease in self.store.leases(NETWORK)}
 
     def path(self, name: str) -> str:
         """Return the path of a file of the network's directory."""

@@ -173,10 +173,10 @@ class NotingEngine:
         self._note("remove_network", name)
         if not self.parts.networks.find(name):
             raise NotFoundError("", f"there is no network {name}")
-        for one in self.parts.attachments.all():
-            if any(it.network == name for it in one.endpoints):
+        for attachment in self.parts.attachments.all():
+            if any(endpoint.network == name for endpoint in attachment.endpoints):
                 what = f"cannot remove network {name}"
-                raise ConflictError(what, f"{one.container.name} is on it")
+                raise ConflictError(what, f"{attachment.container.name} is on it")
         self.parts.networks.remove(name)
 
 

@@ -34,8 +34,8 @@ def sysctl(key: str) -> str:
 
 
 def own_addresses(ifname: str = "oc0") -> dict[str, dict[str, Any]]:
-    found = [one for one in addresses_json(ifname) if one["scope"] != "link"]
-    return {f"{one['local']}/{one['prefixlen']}": one for one in found}
+    found = [address for address in addresses_json(ifname) if address["scope"] != "link"]
+    return {f"{address['local']}/{address['prefixlen']}": address for address in found}
 
 
 @in_namespaces
@@ -84,8 +84,8 @@ def test_make_bridge_again_changes_nothing_and_says_so() -> None:
     for volatile in ("gc_timer", "hello_timer"):
         for shown in (before, after):
             shown[0]["linkinfo"]["info_data"].pop(volatile)
-    assert [one["local"] for one in after[0].pop("addr_info")] == [
-        one["local"] for one in before[0].pop("addr_info")
+    assert [address["local"] for address in after[0].pop("addr_info")] == [
+        address["local"] for address in before[0].pop("addr_info")
     ]
     assert after == before
 
@@ -233,7 +233,7 @@ def test_remove_bridge_ours_without_ports_alone() -> None:
     for ifname in ("oc0", "foreign", "ours"):
         assert bridge.remove_bridge(ifname) is False
     assert bridge.port_count("none") == 0
-    assert {"foreign", "ours"} <= {one["ifname"] for one in ip_json("link")}
+    assert {"foreign", "ours"} <= {link["ifname"] for link in ip_json("link")}
 
 
 @in_namespaces
@@ -318,8 +318,10 @@ def test_occupied_subnets_are_all_but_default_routes() -> None:
     found = bridge.occupied_subnets()
     expected = ["10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/16", "10.4.0.0/16", "10.5.0.0/16",
                 "127.0.0.0/8", "fd00:1::/64", "fd00:4::/48"]  # fmt: skip
-    assert set(found) >= {Subnet.parse(one) for one in expected}
-    assert not [one for one in found if one.prefixlen == 0]
+    assert set(found) >= {Subnet.parse(subnet) for subnet in expected}
+    assert not [subnet for subnet in found if subnet.prefixlen == 0]
     assert Subnet.parse("239.0.0.0/8") not in found
     assert Subnet.parse("10.1.0.255/32") not in found
-    assert list(found) == sorted(found, key=lambda one: (one.family, one.value, one.prefixlen))
+    assert list(found) == sorted(
+        found, key=lambda subnet: (subnet.family, subnet.value, subnet.prefixlen)
+    )

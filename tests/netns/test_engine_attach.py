@@ -44,7 +44,7 @@ def test_attach_gives_address_route_and_name() -> None:
 
         assert eth0(host, "web") == ["10.9.0.2/24"]
         routes = ip_json("route", host.sleepers["web"].pid)
-        assert [(one["dst"], one.get("gateway")) for one in routes] == [
+        assert [(route["dst"], route.get("gateway")) for route in routes] == [
             ("default", "10.9.0.1"),
             ("10.9.0.0/24", None),
         ]
@@ -111,7 +111,7 @@ def test_attach_to_another_network_adds_an_interface() -> None:
         assert eth0(host, "web") == ["10.9.0.2/24"]
         assert eth0(host, "web", "eth1") == ["10.8.0.2/24"]
         defaults = ip_json("route show default", host.sleepers["web"].pid)
-        assert [one["gateway"] for one in defaults] == ["10.9.0.1"]
+        assert [route["gateway"] for route in defaults] == ["10.9.0.1"]
 
 
 @in_namespaces
@@ -122,7 +122,7 @@ def test_attach_of_mode_none_raises_lo_only() -> None:
         host.attach(web, Request("none"))
 
         links = ip_json("link", host.sleepers["web"].pid)
-        assert [(one["ifname"], "UP" in one["flags"]) for one in links] == [("lo", True)]
+        assert [(link["ifname"], "UP" in link["flags"]) for link in links] == [("lo", True)]
 
         host.attach(web, on("lan"))
         assert eth0(host, "web") == ["10.9.0.2/24"]
@@ -270,7 +270,7 @@ def test_attach_refused_leaves_all_as_before(
         assert "\n" not in str(raised.value)
         assert "cannot attach web" in str(raised.value)
         assert snapshot() == before
-        assert [one["ifname"] for one in ip_json("link", host.sleepers["web"].pid)] == ["lo"]
+        assert [link["ifname"] for link in ip_json("link", host.sleepers["web"].pid)] == ["lo"]
 
 
 @in_namespaces
@@ -321,7 +321,7 @@ def test_attach_failing_at_each_step_leaves_all_as_before() -> None:
                 with pytest.raises(Fault, match=f"step {number}"):
                     host.attach(web, EVERYTHING, fail_at(number))
                 assert snapshot() == before, f"after a fault before step {number} of {count}"
-                assert [one["ifname"] for one in ip_json("link", host.sleepers["web"].pid)] == [
+                assert [link["ifname"] for link in ip_json("link", host.sleepers["web"].pid)] == [
                     "lo"
                 ]
         host.attach(web, EVERYTHING)
@@ -407,7 +407,7 @@ def test_attach_to_a_network_that_is_being_removed_is_undone() -> None:
                 racing.attach(web, on("dmz"), sandbox)
 
         assert records() == []
-        assert [one["ifname"] for one in ip_json("link", host.sleepers["web"].pid)] == ["lo"]
+        assert [link["ifname"] for link in ip_json("link", host.sleepers["web"].pid)] == ["lo"]
 
 
 @in_namespaces
@@ -496,7 +496,7 @@ def test_attach_when_everything_runs_at_once_gives_distinct_addresses() -> None:
         assert host.attach_at_once(containers, on("lan")) == {0}
 
         addresses = [eth0(host, container.name) for container in containers]
-        assert len({one for (one,) in addresses}) == 50
+        assert len({address for (address,) in addresses}) == 50
         for container in containers:
             host.stop(container.name)
         after = snapshot()
@@ -541,14 +541,14 @@ def look(host: WiredHost, name: str) -> dict[str, object]:
     fields = ("ifname", "mtu", "operstate", "group", "ifalias", "master")
     return {
         **{key: value for key, value in snapshot().items() if key != "records"},
-        "host": [{key: one.get(key) for key in fields} for one in ip_json("-d link")],
+        "host": [{key: link.get(key) for key in fields} for link in ip_json("-d link")],
         "inside": [
-            ({key: one.get(key) for key in (*fields, "address")},
-             [(each["local"], each["prefixlen"]) for each in one["addr_info"]])
-            for one in ip_json("addr", pid)
+            ({key: link.get(key) for key in (*fields, "address")},
+             [(each["local"], each["prefixlen"]) for each in link["addr_info"]])
+            for link in ip_json("addr", pid)
         ],
         "routes": ip_json("route", pid),
-        "hairpin": [(one["ifname"], one["linkinfo"].get("info_slave_data", {}).get("hairpin"))
-                    for one in ip_json("-d link") if one.get("master")],
+        "hairpin": [(link["ifname"], link["linkinfo"].get("info_slave_data", {}).get("hairpin"))
+                    for link in ip_json("-d link") if link.get("master")],
         "bridge mac": (link_json("br-lan") or {}).get("address"),
     }  # fmt: skip

@@ -23,7 +23,7 @@ def names(host: WiredHost) -> dict[str, str]:
     """Return the names in the records, members' among them, by id."""
     with host.engine() as engine:
         owners = engine.parts.attachments.all()
-    told = {one.container.id: one.container.name for one in owners}
+    told = {owner.container.id: owner.container.name for owner in owners}
     for owner in owners:
         for member in owner.members:
             assert told[member.id] == member.name, "two records of one container differ"
@@ -58,7 +58,7 @@ def test_half_made_container_is_not_wired() -> None:
             host.attach(container, on("lan"), die)
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
-        assert any("web" in one for one in records())
+        assert any("web" in record for record in records())
         assert not is_wired(host, "web")
         host.attach(container, on("lan"))
         assert is_wired(host, "web")
@@ -77,7 +77,7 @@ def test_end_of_a_live_container_is_not_believed() -> None:
         with host.engine() as engine:
             assert engine.ended("web-id")
             assert not engine.ended("web-id")
-        assert [one for one in records() if "web" in one] == []
+        assert [record for record in records() if "web" in record] == []
 
 
 @in_namespaces
@@ -106,7 +106,7 @@ def test_prepared_network_is_there_before_its_first_container() -> None:
         bridge = link_json("br-lan")
         assert bridge
         assert "UP" in bridge["flags"]
-        assert [one["local"] for one in addresses_json("br-lan")] == ["10.9.0.1"]
+        assert [address["local"] for address in addresses_json("br-lan")] == ["10.9.0.1"]
         before = snapshot()
         host.up("web")
         host.stop("web")

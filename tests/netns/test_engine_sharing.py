@@ -48,7 +48,7 @@ def join(host: WiredHost, name: str, owner: str) -> Container:
 def look(bridge: str) -> list[object]:
     """Return what an operator set of a bridge."""
     keys = ("ifname", "mtu", "address", "group", "ifalias", "master", "addr_info")
-    return [[one.get(key) for key in keys] for one in ip_json(f"-4 addr show dev {bridge}")]
+    return [[link.get(key) for key in keys] for link in ip_json(f"-4 addr show dev {bridge}")]
 
 
 def events() -> list[str]:
@@ -232,7 +232,7 @@ def test_detach_by_hand_unwires_a_live_sandbox() -> None:
         with host.engine() as engine:
             assert engine.detach("web-id")
 
-        assert [one["ifname"] for one in ip_json("link", host.sleepers["web"].pid)] == ["lo"]
+        assert [link["ifname"] for link in ip_json("link", host.sleepers["web"].pid)] == ["lo"]
         assert records() == []
 
 
@@ -266,7 +266,7 @@ def test_gc_leaves_what_is_being_worked_on() -> None:
             host.engine() as engine,
         ):
             found = engine.gc()
-        assert [(one.kind, one.removed) for one in found] == [("attachment", False)]
+        assert [(finding.kind, finding.removed) for finding in found] == [("attachment", False)]
         assert host.gc() == [("attachment", "dead-id")]
 
 
@@ -284,7 +284,7 @@ def test_gc_collects_leftovers_without_a_record() -> None:
         kinds = {kind for kind, _name in host.gc()}
 
         assert kinds >= {"lease", "bridge"}
-        assert [one["ifname"] for one in ip_json("link")] == ["lo", "br-lan"]
+        assert [link["ifname"] for link in ip_json("link")] == ["lo", "br-lan"]
         assert records() == []
 
 
@@ -300,7 +300,7 @@ def test_gc_sets_an_unreadable_record_aside() -> None:
         assert ("record", "web-id") in host.gc()
         assert record.with_name(".corrupt-web-id").read_text() == "{"
         host.gc()
-        assert [one["ifname"] for one in ip_json("link")] == ["lo", "br-lan"]
+        assert [link["ifname"] for link in ip_json("link")] == ["lo", "br-lan"]
 
 
 @in_namespaces

@@ -60,7 +60,7 @@ def elements(name: str) -> list[str]:
     if "elements = {" not in text:
         return []
     listed = text.split("elements = {")[1].split("}")[0]
-    return sorted(" ".join(one.split()) for one in listed.split(","))
+    return sorted(" ".join(element.split()) for element in listed.split(","))
 
 
 def _rules() -> int:

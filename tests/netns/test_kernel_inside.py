@@ -71,7 +71,7 @@ def sent(pid: int) -> int:
 
 
 def shown(routes: list[dict[str, Any]]) -> list[tuple[str, str | None, str]]:
-    return [(one["dst"], one.get("gateway"), one["dev"]) for one in routes]
+    return [(route["dst"], route.get("gateway"), route["dev"]) for route in routes]
 
 
 @in_namespaces
@@ -105,15 +105,17 @@ def test_configure_dual_stack_is_usable_at_once() -> None:
         assert kernel.configure(sandbox, DUAL) == ()
 
         addresses = addresses_json("eth0", pid)
-        assert {one["local"] for one in addresses} >= {"10.9.0.5", "fd00:9::5"}
-        [global6] = [one for one in addresses if one["local"] == "fd00:9::5"]
+        assert {address["local"] for address in addresses} >= {"10.9.0.5", "fd00:9::5"}
+        [global6] = [address for address in addresses if address["local"] == "fd00:9::5"]
         assert global6["nodad"] is True
-        assert not [one for one in addresses if one.get("tentative") and one != global6]
+        assert not [
+            address for address in addresses if address.get("tentative") and address != global6
+        ]
         assert ("default", "fd00:9::1", "eth0") in shown(ip_json("-6 route", pid))
         assert ("default", "10.9.0.1", "eth0") in shown(ip_json("route", pid))
         assert sysctl(pid, "net.ipv6.conf.eth0.accept_ra") == "0"
         assert sysctl(pid, "net.ipv6.conf.eth0.ndisc_notify") == "1"
-        assert "::1" in {one["local"] for one in addresses_json("lo", pid)}
+        assert "::1" in {address["local"] for address in addresses_json("lo", pid)}
 
 
 @in_namespaces
@@ -249,7 +251,7 @@ def test_configure_of_a_pair_just_made_looks_nothing_up() -> None:
             assert inside is not None
             assert pair == Pair(host["ifindex"], inside["ifindex"], bridge["ifindex"], MAC)
             assert kernel.configure(sandbox, IPV4, pair) == ()
-        assert [one["local"] for one in addresses_json("eth0", sleeper.pid)] == ["10.9.0.5"]
+        assert [address["local"] for address in addresses_json("eth0", sleeper.pid)] == ["10.9.0.5"]
 
 
 @in_namespaces
@@ -264,7 +266,7 @@ def test_configure_without_a_carrier_warns_and_goes_on() -> None:
         [warning] = kernel.configure(sandbox, IPV4)
         assert warning == "cannot announce the addresses of eth0: no carrier"
         assert socket_.asked.count(found.ifindex) == 101  # once for which bridge it is on
-        assert "10.9.0.5" in {one["local"] for one in addresses_json("eth0", pid)}
+        assert "10.9.0.5" in {address["local"] for address in addresses_json("eth0", pid)}
 
 
 @in_namespaces
@@ -317,7 +319,7 @@ def test_configure_extra_routes_of_every_kind() -> None:
         for route in routes:
             gateway = str(route.gateway) if route.gateway else None
             assert (str(route.destination), gateway, "eth0") in found
-        [plain] = [one for one in ip_json("route", pid) if one["dst"] == "10.50.0.0/16"]
+        [plain] = [route for route in ip_json("route", pid) if route["dst"] == "10.50.0.0/16"]
         assert plain["flags"] == []
 
 
@@ -339,7 +341,9 @@ def test_configure_gateway_outside_of_every_prefix_is_taken_to_be_on_the_link() 
         [default6] = ip_json("-6 route show default", pid)
         assert (default4["gateway"], default4["flags"]) == ("10.200.0.1", ["onlink"])
         assert (default6["gateway"], default6["flags"]) == ("fd00:200::1", ["onlink"])
-        [address] = [one for one in addresses_json("eth0", pid) if one["family"] == "inet"]
+        [address] = [
+            address for address in addresses_json("eth0", pid) if address["family"] == "inet"
+        ]
         assert "broadcast" not in address
 
 
@@ -385,8 +389,8 @@ def test_configure_ipv6_where_the_sandbox_has_it_off() -> None:
     with wired() as (kernel, sandbox, pid):
         run(f"nsenter -n -t {pid} sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
         assert kernel.configure(sandbox, DUAL) == ()
-        assert "fd00:9::5" in {one["local"] for one in addresses_json("eth0", pid)}
-        assert "::1" in {one["local"] for one in addresses_json("lo", pid)}
+        assert "fd00:9::5" in {address["local"] for address in addresses_json("eth0", pid)}
+        assert "::1" in {address["local"] for address in addresses_json("lo", pid)}
 
 
 @in_namespaces
@@ -398,7 +402,7 @@ def test_configure_read_only_proc_sys_warns_and_goes_on() -> None:
         [warning] = kernel.configure(sandbox, IPV4)
         assert "cannot set net/ipv6/conf/eth0/disable_ipv6 to 1: Read-only" in warning
         assert "sysctl -w" in warning
-        assert "10.9.0.5" in {one["local"] for one in addresses_json("eth0", pid)}
+        assert "10.9.0.5" in {address["local"] for address in addresses_json("eth0", pid)}
         warnings = kernel.configure(sandbox, DUAL)
         assert len(warnings) == 3
         # ARP needs no /proc: it is announced all the same.
@@ -446,9 +450,9 @@ def test_loopback_up_sets_lo_up_and_nothing_else() -> None:
     with wired() as (kernel, sandbox, pid):
         kernel.loopback_up(sandbox)
         kernel.loopback_up(sandbox)
-        flags = {one["ifname"]: "UP" in one["flags"] for one in ip_json("link", pid)}
+        flags = {link["ifname"]: "UP" in link["flags"] for link in ip_json("link", pid)}
         assert flags == {"lo": True, "eth0": False}
-        assert {one["local"] for one in addresses_json("lo", pid)} == {"127.0.0.1", "::1"}
+        assert {address["local"] for address in addresses_json("lo", pid)} == {"127.0.0.1", "::1"}
 
 
 @in_namespaces
@@ -459,7 +463,9 @@ def test_look_inside_sees_what_ip_sees() -> None:
         lo, eth0 = kernel.look_inside(sandbox)
         assert (lo.ifname, eth0.ifname) == ("lo", "eth0")
         assert (eth0.up, eth0.mac, eth0.mtu) == (True, MAC, 1500)
-        expected = {f"{one['local']}/{one['prefixlen']}" for one in addresses_json("eth0", pid)}
-        assert {str(one) for one in eth0.addresses} == expected
-        assert {str(one) for one in lo.addresses} == {"127.0.0.1/8", "::1/128"}
+        expected = {
+            f"{address['local']}/{address['prefixlen']}" for address in addresses_json("eth0", pid)
+        }
+        assert {str(address) for address in eth0.addresses} == expected
+        assert {str(address) for address in lo.addresses} == {"127.0.0.1/8", "::1/128"}
         assert {DEFAULT4, DEFAULT6, Route(Subnet.parse("10.9.0.0/24"))} <= set(eth0.routes)

@@ -46,7 +46,7 @@ def opened() -> Iterator[tuple[Kernel, Sandbox, int]]:
 
 
 def names() -> list[str]:
-    return [one["ifname"] for one in ip_json("link")]
+    return [link["ifname"] for link in ip_json("link")]
 
 
 @in_namespaces
@@ -107,7 +107,7 @@ def test_add_veth_without_ipv6_in_the_kernel_works() -> None:
         kernel.add_veth(VETH.replace(mtu=1000), sandbox)
         warnings = kernel.configure(sandbox, Inside("eth0", (Interface.parse("10.9.0.5/24"),)))
         assert warnings == ()
-        assert [one["local"] for one in addresses_json("eth0", pid)] == ["10.9.0.5"]
+        assert [address["local"] for address in addresses_json("eth0", pid)] == ["10.9.0.5"]
 
 
 @in_namespaces
@@ -253,8 +253,8 @@ def test_links_of_our_group_are_ours_alone() -> None:
     run(f"ip link add doomed group {0x6F001234} type bridge")
     run("ip link add other group 7 type bridge")
     with Kernel() as kernel:
-        assert sorted(one.ifname for one in kernel.links()) == ["doomed", "mine"]
-        assert [one.ifname for one in kernel.links(7)] == ["other"]
+        assert sorted(link.ifname for link in kernel.links()) == ["doomed", "mine"]
+        assert [link.ifname for link in kernel.links(7)] == ["other"]
 
 
 @in_namespaces
@@ -267,9 +267,9 @@ def test_addresses_of_one_link_or_of_all() -> None:
         bridge = kernel.link("br0")
         assert bridge is not None
         own = {"10.9.0.1/24", "fd00:9::1/64"}
-        of_bridge = {str(one) for one in kernel.addresses(bridge.ifindex)}
-        assert {one for one in of_bridge if not one.startswith("fe80:")} == own
-        everything = {str(one) for one in kernel.addresses(0)}
+        of_bridge = {str(address) for address in kernel.addresses(bridge.ifindex)}
+        assert {address for address in of_bridge if not address.startswith("fe80:")} == own
+        everything = {str(address) for address in kernel.addresses(0)}
         assert everything >= own | {"127.0.0.1/8", "::1/128"}
 
 

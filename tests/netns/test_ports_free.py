@@ -27,7 +27,7 @@ def narrow() -> PortClaims:
 def free(claims: PortClaims, container: str, *ports: int) -> list[int]:
     """Claim ports, 0 for a free one, and return them."""
     wanted = tuple(Publish("tcp", None, port, 80) for port in ports)
-    return [one.host_port for one in claims.claim(container, container, wanted)]
+    return [rule.host_port for rule in claims.claim(container, container, wanted)]
 
 
 @in_namespaces

@@ -255,6 +255,6 @@ def test_ports_are_those_of_the_one_bridge() -> None:
     with Kernel() as kernel:
         found = kernel.ports(bridge())
 
-    assert sorted((one.ifname, one.kind, one.up) for one in found) == [
+    assert sorted((port.ifname, port.kind, port.up) for port in found) == [
         ("a0", "veth", False), ("a1", "veth", True),
     ]  # fmt: skip

@@ -69,16 +69,16 @@ class Shared(WiredHost):
         """Return what the log has of one event."""
         lines = Path(f"{PATHS.run}/events.jsonl").read_text().splitlines()
         found = [json.loads(line) for line in lines]
-        return [{key: one[key] for key in one if key not in ("event", "time")}
-                for one in found if one["event"] == event]  # fmt: skip
+        return [{key: line[key] for key in line if key not in ("event", "time")}
+                for line in found if line["event"] == event]  # fmt: skip
 
 
 @contextmanager
 def shared(*pools: Pool) -> Iterator[Shared]:
     """Yield a host with br0, which bears the first address of each pool's subnet."""
     make_bridge()
-    for one in pools:
-        run(f"ip addr add {one.gateway}/{one.subnet.prefixlen} dev br0 nodad")
+    for pool in pools:
+        run(f"ip addr add {pool.gateway}/{pool.subnet.prefixlen} dev br0 nodad")
     host = Shared(*pools)
     with host:
         yield host
@@ -91,7 +91,7 @@ def static(address: str) -> Request:
 
 def addresses(record: Attachment) -> list[str]:
     """Return a record's addresses."""
-    return [str(one.address) for end in record.endpoints for one in end.addresses]
+    return [str(address.address) for end in record.endpoints for address in end.addresses]
 
 
 @in_namespaces
@@ -146,7 +146,7 @@ def test_attach_passes_over_what_the_other_allocator_knows_of() -> None:
     """Its addresses are nobody's to answer for yet; one that is asked for is refused by name."""
     with shared(SMALL) as host, neighbour("10.1.0.2/24"):
         host.known = {
-            Address.parse(one): "Docker's container db" for one in ("10.1.0.8", "10.1.0.10")
+            Address.parse(address): "Docker's container db" for address in ("10.1.0.8", "10.1.0.10")
         }
 
         host.up("web", on("dock"))
@@ -249,7 +249,7 @@ def test_plan_shows_the_address_that_attach_gives() -> None:
 def test_attach_of_many_at_once_gives_distinct_addresses_of_nobodys() -> None:
     """Twenty that start together, on a bridge where every other address is taken."""
     theirs = {f"10.1.0.{number}" for number in range(100, 140, 2)}
-    with shared(WIDE) as host, neighbour(*(f"{one}/24" for one in sorted(theirs))):
+    with shared(WIDE) as host, neighbour(*(f"{address}/24" for address in sorted(theirs))):
         containers = [host.start(f"c{number}") for number in range(20)]
         assert host.attach_at_once(containers, on("dock")) == {0}
 

@@ -191,7 +191,7 @@ def test_entered_is_inside_and_comes_back() -> None:
         with pytest.raises(KeyError):
             look_and_fail()
         assert identity_of("/proc/thread-self/ns/net") == home
-        assert [one["ifname"] for one in ip_json("link")] == ["lo"]
+        assert [link["ifname"] for link in ip_json("link")] == ["lo"]
 
 
 @in_namespaces

@@ -196,8 +196,10 @@ class _World:
 
     def wrong(self) -> list[str]:
         """Return all that is not as it should be."""
-        alive = {role: one for role, one in self.containers.items() if one.runs}
-        sandboxes = {role: os.readlink(f"/proc/{one.pid}/ns/net") for role, one in alive.items()}
+        alive = {role: container for role, container in self.containers.items() if container.runs}
+        sandboxes = {
+            role: os.readlink(f"/proc/{container.pid}/ns/net") for role, container in alive.items()
+        }
         owners = {sandbox: role for role, sandbox in reversed(sandboxes.items())}
         inside = {sandbox: addresses(alive[role].pid, role) for sandbox, role in owners.items()}
         due = [role for role in alive if role != _MEMBER and role not in self.by_hand]
@@ -216,7 +218,9 @@ class _World:
         if leased() != sorted(given) or len(holders()) != len(given):
             found.append(f"leased {leased()} to {holders()}, given {given}")
         owner_id = self.containers[_OWNER].id if _OWNER in self.containers else ""
-        ids = {one.id for one in alive.values()} | ({owner_id} if _MEMBER in alive else set())
+        ids = {container.id for container in alive.values()} | (
+            {owner_id} if _MEMBER in alive else set()
+        )
         wired = {alive[role].id for role in due}
         if not wired <= recorded() or not (recorded() <= ids or _MEMBER in alive):
             found.append(f"records {recorded()}, alive {ids}, due {wired}")
@@ -248,16 +252,16 @@ class _World:
 
 def addresses(pid: int, role: str) -> list[str]:
     """Return a container's addresses; it has no interface but lo and eth0."""
-    found = {one["ifname"]: one for one in ip_json("addr", pid)}
+    found = {link["ifname"]: link for link in ip_json("addr", pid)}
     assert set(found) <= {"lo", "eth0"}, f"{role}: {set(found)}"
     told = found.get("eth0", {}).get("addr_info", [])
-    return [one["local"] for one in told if one["scope"] == "global"]
+    return [address["local"] for address in told if address["scope"] == "global"]
 
 
 def links(kind: str) -> int:
     """Return how many links of a kind on the host are ours."""
     found = ip_json(f"-d link show group {LINK_GROUP}")
-    return sum(one.get("linkinfo", {}).get("info_kind") == kind for one in found)
+    return sum(link.get("linkinfo", {}).get("info_kind") == kind for link in found)
 
 
 def _files(directory: str) -> list[str]:

@@ -134,7 +134,7 @@ def live(
     crew: list[FakeContainer] = []
     for number in range(rounds):
         if not crew:
-            crew = [docker.create(f"c{one}") for one in range(side_by_side)]
+            crew = [docker.create(f"c{number}") for number in range(side_by_side)]
         for container in crew:
             container.start()
         wait_until(lambda: up(side_by_side), "all wired", timeout_s=_PATIENCE_S, interval_s=0.001)

@@ -25,7 +25,7 @@ def prepare_beside_settings(text: str) -> None:
 
     assert calls.prepare()
 
-    assert [one["local"] for one in addresses_json(DEFAULT_DEVICE)] == ["10.80.0.1"]
+    assert [address["local"] for address in addresses_json(DEFAULT_DEVICE)] == ["10.80.0.1"]
     assert not calls.prepare()
     assert calls.collect() == ()
 

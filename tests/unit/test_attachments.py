@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 INSIDE, OTHER = Address.parse("10.9.0.5"), Address.parse("fd00:9::5")
 AT = Address.parse("192.0.2.1")
 PORTS = (
-    *(PortRule("tcp", None, 9000 + one, INSIDE, 80 + one) for one in range(1000)),
+    *(PortRule("tcp", None, 9000 + number, INSIDE, 80 + number) for number in range(1000)),
     PortRule("tcp", None, 10000, INSIDE, 80),  # here it goes on, in the container it does not
     PortRule("tcp", None, 10001, OTHER, 81),
     PortRule("udp", None, 10002, OTHER, 82),

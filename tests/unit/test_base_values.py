@@ -285,5 +285,5 @@ def test_import_of_the_store_costs_nothing_but_ours() -> None:
     )
     frozen = {"__future__", "stat", "os", "os.path", "posixpath", "genericpath", "_collections_abc"}
     c_modules = {"_json", "_socket", "_stat", "_struct", "errno", "fcntl"}
-    foreign = {one for one in done.stdout.split() if not one.startswith("ocinet")}
+    foreign = {module for module in done.stdout.split() if not module.startswith("ocinet")}
     assert foreign <= frozen | c_modules

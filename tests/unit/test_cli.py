@@ -65,7 +65,7 @@ def test_every_flag_has_help(words: str) -> None:
     """Nothing is left unexplained, and a value says what it is."""
     from importlib import import_module
 
-    entry = next(one for one in ENTRIES if one.words == words)
+    entry = next(command for command in ENTRIES if command.words == words)
     parser = Parser(words, entry.summary)
     import_module(f"ocinet.cli.{entry.module}").COMMANDS[words].configure(parser)
     for action in parser._actions:
@@ -323,7 +323,7 @@ def test_events_come_in_order_and_skip_torn_lines(shell: Shell) -> None:
     with open(f"{shell.paths.run}/events.jsonl", "w", encoding="utf-8") as file:
         file.write('{"time": "t2", "event": "deta\n{"time": "t3", "event": "detached"}\n')
     assert shell.run("events").lines == ['t1  attached  container="a"', "t3  detached"]
-    assert [one["time"] for one in shell.run("events", "--json").data] == ["t1", "t3"]
+    assert [event["time"] for event in shell.run("events", "--json").data] == ["t1", "t3"]
     assert shell.run("events", "-n", "1").lines == ["t3  detached"]
 
 

@@ -434,7 +434,7 @@ def test_ps_all_shows_the_dead(shell: Shell) -> None:
     """-a, as docker."""
     fill(shell)
     data = shell.run("ps", "-a", "--json").data
-    assert {one["name"]: one["status"] for one in data} == {
+    assert {record["name"]: record["status"] for record in data} == {
         "web": "alive", "db": "alive", "half": "attaching", "old": "dead"}  # fmt: skip
 
 
@@ -448,7 +448,9 @@ def test_ps_shows_when_only_members_are_left(shell: Shell) -> None:
 def test_ps_by_network_shows_who_is_on_it(shell: Shell) -> None:
     """--network is a filter."""
     fill(shell)
-    assert [one["name"] for one in shell.run("ps", "--network", "dmz", "--json").data] == ["half"]
+    assert [record["name"] for record in shell.run("ps", "--network", "dmz", "--json").data] == [
+        "half"
+    ]
 
 
 def test_ps_quiet_prints_ids(shell: Shell) -> None:
@@ -496,7 +498,7 @@ def test_inspect_of_an_unknown_container_shows_the_others(shell: Shell, own_sand
     shell.engine.parts.attachments.put(record(sandbox=own_sandbox))
     outcome = shell.run("inspect", "web", "nobody")
     assert outcome.code == 3
-    assert [one["name"] for one in outcome.data] == ["web"]
+    assert [record["name"] for record in outcome.data] == ["web"]
     assert outcome.err.startswith("ocinet: cannot inspect nobody")
 
 

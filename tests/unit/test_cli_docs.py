@@ -41,7 +41,7 @@ def test_manual_has_every_flag(words: str) -> None:
 
     from ocinet.cli.parser import Parser
 
-    entry = next(one for one in ENTRIES if one.words == words)
+    entry = next(command for command in ENTRIES if command.words == words)
     parser = Parser(words, entry.summary)
     import_module(f"ocinet.cli.{entry.module}").COMMANDS[words].configure(parser)
     text = read("packaging/man/ocinet.8")
@@ -110,8 +110,8 @@ def test_completion_has_every_command() -> None:
     assert top == [*(word for word in wanted if word != "hook"), "help"]
     for group in GROUPS:
         below = re.findall(rf'^\s+{group}(?: \| \w+)?\) words="([^"]*)"', text, re.MULTILINE)
-        commands = [one.words.partition(" ")[2] for one in ENTRIES
-                    if one.words.startswith(f"{group} ")]  # fmt: skip
+        commands = [command.words.partition(" ")[2] for command in ENTRIES
+                    if command.words.startswith(f"{group} ")]  # fmt: skip
         assert below == [" ".join(commands)]
 
 

@@ -173,7 +173,7 @@ def test_hooks_install_cdi_gives_every_network_a_device(shell: Shell, tmp_path: 
         pytest.skip("the tree is writable by others than root")
     spec = json.loads((tmp_path / "cdi/ocinet.json").read_text())
     assert [device["name"] for device in spec["devices"]] == ["bridge", "lan"]
-    stages = [one["hookName"] for one in spec["devices"][0]["containerEdits"]["hooks"]]
+    stages = [hook["hookName"] for hook in spec["devices"][0]["containerEdits"]["hooks"]]
     assert stages == ["prestart", "poststop"]
 
 

@@ -137,7 +137,10 @@ def test_network_ls_shows_networks(lan: Shell) -> None:
     rest = [line.split() for line in lan.run("network", "list", "--noheading").lines]
     assert rest == rows[1:]
     shown = lan.run("network", "ls", "--format", "json").data
-    assert [(one["name"], one["containers"]) for one in shown] == [("dmz", []), ("lan", ["web"])]
+    assert [(network["name"], network["containers"]) for network in shown] == [
+        ("dmz", []),
+        ("lan", ["web"]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +157,7 @@ def test_network_ls_shows_networks(lan: Shell) -> None:
 def test_network_ls_filters(lan: Shell, filters: tuple[str, ...], names: list[str]) -> None:
     """All filters must fit."""
     lan.run("network", "create", "dmz")
-    words = [word for one in filters for word in ("--filter", one)]
+    words = [word for term in filters for word in ("--filter", term)]
     assert lan.run("network", "ls", "-q", *words).lines == names
 
 
@@ -187,7 +190,7 @@ def test_network_inspect_of_an_unknown_one_shows_the_others(lan: Shell) -> None:
     """The array has what there is; the error tells the nearest name."""
     outcome = lan.run("network", "inspect", "lann", "lan")
     assert outcome.code == 3
-    assert [one["name"] for one in outcome.data] == ["lan"]
+    assert [network["name"] for network in outcome.data] == ["lan"]
     assert outcome.err == (
         "ocinet: cannot inspect network lann: there is no network lann\nhint: did you mean lan?\n"
     )
@@ -287,7 +290,7 @@ def test_ipam_ls_of_a_network_shows_whose_each_address_is(lan: Shell) -> None:
     assert WEB_ID in lan.run("ipam", "ls", "lan", "--no-trunc").out
     (shown,) = lan.run("ipam", "ls", "lan", "--json").data
     assert shown["pools"][0]["held"] == 2
-    assert [one["address"] for one in shown["leases"]] == ["10.9.0.5", "10.9.0.10"]
+    assert [lease["address"] for lease in shown["leases"]] == ["10.9.0.5", "10.9.0.10"]
     assert shown["leases"][0].keys() == {
         "address", "container", "ifname", "host_ifname", "sandbox", "pid", "time"}  # fmt: skip
     assert shown["unreadable"] == []
@@ -367,7 +370,9 @@ def test_reservation_add_refuses(lan: Shell, words: tuple[str, ...], code: int, 
     assert outcome.err.startswith("ocinet: cannot reserve an address for ")
     if "reserved" not in why:
         assert why in outcome.err
-    assert [one["name"] for one in lan.run("reserve", "ls", "--json").data] == ["old"]
+    assert [reservation["name"] for reservation in lan.run("reserve", "ls", "--json").data] == [
+        "old"
+    ]
 
 
 def test_reservation_of_ones_own_lease_is_fine(lan: Shell) -> None:

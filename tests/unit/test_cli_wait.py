@@ -32,8 +32,8 @@ def shell(tmp_path: Path) -> Shell:
 
 def put(shell: Shell, *records: Attachment) -> None:
     """Write records as an engine does."""
-    for one in records:
-        shell.engine.parts.attachments.put(one)
+    for attachment in records:
+        shell.engine.parts.attachments.put(attachment)
 
 
 def wait(shell: Shell, *words: str) -> Outcome:

@@ -65,7 +65,9 @@ def _config(bundle: str) -> Json:
 
 
 def _network(config: Json) -> list[Json]:
-    return [one for one in config["linux"]["namespaces"] if one["type"] == "network"]
+    return [
+        namespace for namespace in config["linux"]["namespaces"] if namespace["type"] == "network"
+    ]
 
 
 def test_add_writes_annotations_and_both_hooks(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_install_leaves_names_out_that_are_no_devices(
     """One illegal name would make engines refuse the whole file; a word tells of it."""
     done = install(tmp_path, "bridge", name)
     assert (name in cdi_specs.read_devices(str(tmp_path))) == legal
-    assert [f"the network {name} gets no device" in one for one in done.warnings[:-1]] == (
+    assert [f"the network {name} gets no device" in warning for warning in done.warnings[:-1]] == (
         [] if legal else [True]
     )
 
@@ -193,8 +193,8 @@ def test_request_by_devices_gives_flat_keys_to_the_first(tmp_path: Path) -> None
     """Without `ocinet.net` the keys are for the first device's network."""
     wish = sort_out([("ocinet.ip", "10.9.0.5"), ("ocinet.publish", "80:80")], frozenset())
     request = request_by_devices(("lan", "dmz"), wish, lambda: False)
-    assert [one.network for one in request.endpoints] == ["lan", "dmz"]
-    assert [str(one) for one in request.endpoints[0].addresses] == ["10.9.0.5"]
+    assert [endpoint.network for endpoint in request.endpoints] == ["lan", "dmz"]
+    assert [str(address) for address in request.endpoints[0].addresses] == ["10.9.0.5"]
     assert request.publish[0].host_port == 80
 
 
@@ -231,10 +231,10 @@ def test_verify_cdi_of_good_devices_tries_the_default_network(tmp_path: Path) ->
     install(tmp_path, "bridge", "lan")
     found = verify_cdi(str(tmp_path), ["lan", "9lan"], {}, trial)
     assert tried == [["--device=bridge", "poststop"]]
-    said = [one.what for one in found if one.ok]
+    said = [finding.what for finding in found if finding.ok]
     assert "the device ocinet.dev/net=lan has the hook for createRuntime and poststop" in said
     assert said.count("it ran") == 1
-    flaws = [one.what for one in found if not one.ok]
+    flaws = [finding.what for finding in found if not finding.ok]
     assert any("/usr/lib/ocinet/hooks/hook.py: No such file" in flaw for flaw in flaws)
     assert len(flaws) == len(set(flaws))
     assert not any("9lan" in flaw for flaw in flaws)
@@ -266,7 +266,11 @@ def test_verify_cdi_of_wrong_devices_says_what_is_wrong(
     spec = read(tmp_path)
     spoil(spec)
     (tmp_path / "ocinet.json").write_text(json.dumps(spec))
-    flaws = [one for one in verify_cdi(str(tmp_path), ["lan"], {}, lambda *_: []) if not one.ok]
+    flaws = [
+        finding
+        for finding in verify_cdi(str(tmp_path), ["lan"], {}, lambda *_: [])
+        if not finding.ok
+    ]
     [flaw] = [flaw for flaw in flaws if said in flaw.what]
     assert flaw.hint == "register them again: ocinet hooks install --cdi"
 

@@ -254,7 +254,9 @@ def test_up_by_device_of_a_bundle_that_does_not_show_it_gives_that_one(hook: Hoo
     assert hook.call("createRuntime", "--device=lan", bundle="/nonexistent") == 0
     _device_hooks(hook, "dmz")
     assert hook.call("createRuntime", "--device=lan") == 0
-    asked = [[one.network for one in request.endpoints] for _, request in hook.engine.attached]
+    asked = [
+        [endpoint.network for endpoint in request.endpoints] for _, request in hook.engine.attached
+    ]
     assert asked == [["lan"], ["dmz", "lan"]]
 
 

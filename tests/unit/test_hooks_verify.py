@@ -143,7 +143,7 @@ def test_verify_podman_finds_files_condition_and_directory(
         path = Path(hooks_dir.hook_file(directory, stage))
         path.parent.mkdir(exist_ok=True)
         path.write_text(hooks_dir._render(registration, stage, always=False))
-    flaws = [one for one in verify_directory(directory, {}, _works) if not one.ok]
+    flaws = [finding for finding in verify_directory(directory, {}, _works) if not finding.ok]
     assert [f"add {json.dumps(directory)} to hooks_dir" in flaw.what for flaw in flaws] == [True]
     conf = {"CONTAINERS_CONF": "/etc/x.conf"}
     assert "CONTAINERS_CONF=/etc/x.conf" in verify_directory(directory, conf, _works)[0].what
@@ -174,13 +174,13 @@ def test_verify_podman_of_wrong_document_says_what_is_wrong(
         if stage == "createRuntime":
             change(document)
         Path(hooks_dir.hook_file(str(tmp_path), stage)).write_text(json.dumps(document))
-    flaws = [one for one in verify_directory(str(tmp_path), {}, _works) if not one.ok]
+    flaws = [finding for finding in verify_directory(str(tmp_path), {}, _works) if not finding.ok]
     assert any(said in flaw.what and flaw.hint == _PODMAN_HINT for flaw in flaws)
 
 
 def test_verify_podman_of_foreign_file_is_told(tmp_path: Path) -> None:
     """A file in our place that is not ours masks the hook."""
     Path(hooks_dir.hook_file(str(tmp_path), "createRuntime")).write_text("{}")
-    flaws = [one.what for one in verify_directory(str(tmp_path), {}, _works)]
+    flaws = [finding.what for finding in verify_directory(str(tmp_path), {}, _works)]
     assert "it is not ocinet's" in flaws[0]
     assert "has no hook of ocinet for createRuntime and poststop" in flaws[-1]

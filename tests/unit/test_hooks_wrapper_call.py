@@ -180,6 +180,6 @@ def test_value_of_an_option_is_no_verb(launcher: str, dashes: str, option: str) 
         subprocess.run([launcher, *words], check=True, capture_output=True, text=True).stdout
         for words in (create, state)
     ]
-    assert [one.split("\0")[0] for one in shown] == ["python", "real"]
+    assert [words.split("\0")[0] for words in shown] == ["python", "real"]
     assert parse_runtime_call(create, "/").verb == "create"
     assert parse_runtime_call(state, "/").verb == ""

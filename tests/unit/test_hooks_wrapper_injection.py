@@ -92,7 +92,7 @@ class Bundle:
         """Return what the event log says."""
         path = Path(self.paths.run, "events.jsonl")
         lines = path.read_text().splitlines() if path.exists() else []
-        return [one for one in map(json.loads, lines) if kind in ("", one["event"])]
+        return [event for event in map(json.loads, lines) if kind in ("", event["event"])]
 
 
 @pytest.fixture

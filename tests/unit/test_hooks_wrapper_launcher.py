@@ -55,7 +55,7 @@ class Place:
     def uninstall(self, path: Path | None = None, docker: DockerFile | None = None) -> list[str]:
         """Uninstall, and return what has changed, by file names."""
         done = uninstall(str(path or self.launcher), docker)
-        return [Path(one).name for one in done.changed]
+        return [Path(path).name for path in done.changed]
 
     def files(self) -> set[str]:
         """Return all files but the runtime."""

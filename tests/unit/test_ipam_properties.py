@@ -97,7 +97,8 @@ class StoreMachine(RuleBasedStateMachine):
             got = self.world.get(key[0], *pools, wanted=wanted, name=name)
         except ConflictError:
             assert any(
-                self.held.get(one) != key and not self._free_for(one, name) for one in wanted
+                self.held.get(address) != key and not self._free_for(address, name)
+                for address in wanted
             )
             return
         assert got == list(wanted)

@@ -30,7 +30,10 @@ def world(tmp_path: Path) -> JudgedStore:
 
 def kept(world: JudgedStore) -> list[tuple[str, str]]:
     """Return what is reserved, by address."""
-    return [(str(one.address), one.name) for one in world.reservations.all(NETWORK)]
+    return [
+        (str(reservation.address), reservation.name)
+        for reservation in world.reservations.all(NETWORK)
+    ]
 
 
 def test_add_then_read_returns_the_same(world: JudgedStore) -> None:
@@ -89,7 +92,7 @@ def test_add_of_both_families_keeps_both(world: JudgedStore) -> None:
     world.reserve("10.9.0.6", "web")
 
     assert kept(world) == [("10.9.0.5", "db"), ("10.9.0.6", "web"), ("fd00:9::5", "db")]
-    assert [str(one.address) for one in world.reservations.of(NETWORK, "db")] == [
+    assert [str(reservation.address) for reservation in world.reservations.of(NETWORK, "db")] == [
         "10.9.0.5",
         "fd00:9::5",
     ]
@@ -106,7 +109,7 @@ def test_remove_forgets_every_address_of_the_name(world: JudgedStore) -> None:
 
     gone = world.reservations.remove(NETWORK, "db")
 
-    assert [str(one.address) for one in gone] == ["10.9.0.5", "fd00:9::5"]
+    assert [str(reservation.address) for reservation in gone] == ["10.9.0.5", "fd00:9::5"]
     assert world.reservations.remove(NETWORK, "db") == ()
     assert kept(world) == [("10.9.0.6", "web")]
 

@@ -135,7 +135,7 @@ def test_ask_refusals_beyond_the_acks_are_read(scripted: Scripted) -> None:
     sock, script = scripted
     script.script = [ack(1, errno.ENOENT), ack(2, errno.EEXIST), ack(3)]
     _answers, refusals = sock.ask(b"x", 1)
-    assert [one.errno for one in refusals] == [errno.ENOENT, errno.EEXIST]
+    assert [refusal.errno for refusal in refusals] == [errno.ENOENT, errno.EEXIST]
 
 
 def test_look_up_reads_one_answer_for_each_question(scripted: Scripted) -> None:
@@ -144,7 +144,7 @@ def test_look_up_reads_one_answer_for_each_question(scripted: Scripted) -> None:
     script.script = [answer(16, b"data", sequence=1), ack(2, errno.ENODEV), ack(3, errno.ENOENT)]
     answers, refusals = sock.look_up(b"x", 3)
     assert answers == [Answer(16, 1, 0, b"data")]
-    assert [one.sequence for one in refusals] == [2, 3]
+    assert [refusal.sequence for refusal in refusals] == [2, 3]
     assert script.flags == [0, 0, 0]
 
 
@@ -333,7 +333,7 @@ def test_attributes_any_bytes_end(raw: bytes) -> None:
 def test_split_any_messages_read_back(wanted: list[tuple[int, bytes]]) -> None:
     """Messages are padded to 4 bytes, and their bodies are not."""
     raw = b"".join(answer(kind, body) for kind, body in wanted)
-    assert [(one.kind, one.body) for one in framing.split(raw)] == wanted
+    assert [(answer.kind, answer.body) for answer in framing.split(raw)] == wanted
 
 
 @given(st.binary(max_size=200))
@@ -343,6 +343,6 @@ def test_split_and_refusal_any_bytes_end(raw: bytes) -> None:
         found = framing.split(raw)
     except SystemFailure:
         return
-    for one in found:
-        refused = framing.refusal(one)
+    for answer in found:
+        refused = framing.refusal(answer)
         assert refused is None or refused.errno > 0

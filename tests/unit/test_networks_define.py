@@ -454,7 +454,7 @@ def test_define_automatic_never_overlaps(occupied: list[Subnet]) -> None:
         subnet = define("lan", NetworkOptions(), around).pools[0].subnet
     except ExhaustedError:
         candidates = [Subnet(4, 10 << 24 | 72 << 16 | third << 8, 24) for third in range(256)]
-        assert all(any(one.overlaps(it) for it in occupied) for one in candidates)
+        assert all(any(candidate.overlaps(taken) for taken in occupied) for candidate in candidates)
         return
     assert subnet.prefixlen == 24
     assert subnet.overlaps(around.pools[0])

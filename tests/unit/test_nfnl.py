@@ -167,8 +167,10 @@ def test_batch_of_many_ports_is_cut_where_a_length_ends() -> None:
 def test_row_of_ports_is_encoded_as_its_ports_are(port: PortRule, count: int) -> None:
     """What is encoded at once, to add and to delete, is what each by itself would be."""
     ports = [
-        port.replace(host_port=min(port.host_port, 65000) + one, port=min(port.port, 65000) + one)
-        for one in range(count)
+        port.replace(
+            host_port=min(port.host_port, 65000) + number, port=min(port.port, 65000) + number
+        )
+        for number in range(count)
     ]
     single, joined = nfnetlink.Batch("ocinet"), nfnetlink.Batch("ocinet")
     for batch, elements in (

@@ -98,7 +98,7 @@ def test_unit_lets_the_watcher_write_what_is_its_own() -> None:
     writable += [f"/var/lib/{name}" for name in found["StateDirectory"].split()]
     assert found["ProtectSystem"] == "strict"
     for path in (paths.config, paths.state, paths.run, paths.netns):
-        assert any(f"{path}/".startswith(f"{one}/") for one in writable), path
+        assert any(f"{path}/".startswith(f"{directory}/") for directory in writable), path
     # What systemd does not find it does not make writable: it has to be made first.
     assert f"/etc/{found['ConfigurationDirectory']}" == paths.config
 

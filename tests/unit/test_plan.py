@@ -332,7 +332,7 @@ def test_assign_ifnames_fills_the_gaps() -> None:
 
     named = assign_ifnames(wishes, ("eth0",))
 
-    assert [one.ifname for one in named] == ["eth2", "eth1", "eth3"]
+    assert [request.ifname for request in named] == ["eth2", "eth1", "eth3"]
 
 
 def test_assign_ifnames_that_are_used_is_refused() -> None:
@@ -367,7 +367,7 @@ def test_make_endpoint_takes_prefix_and_gateway_of_its_pools() -> None:
 
     made = make_endpoint(EndpointRequest("lan", ifname="eth0"), dual(), grant)
 
-    assert [str(one) for one in made.addresses] == ["10.9.0.2/24", "fd00:9::2/64"]
+    assert [str(address) for address in made.addresses] == ["10.9.0.2/24", "fd00:9::2/64"]
     assert made.routes == (
         Route(Subnet.parse("0.0.0.0/0"), A("10.9.0.1")),
         Route(Subnet.parse("::/0"), A("fd00:9::1")),

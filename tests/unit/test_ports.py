@@ -70,7 +70,7 @@ class World:
         """Claim ports, and return them."""
         name = {WEB: "web", DB: "db"}.get(container, container)
         wishes = tuple(publish(text, protocol) for text in texts)
-        return [one.host_port for one in self.claims.claim(container, name, wishes, **more)]
+        return [rule.host_port for rule in self.claims.claim(container, name, wishes, **more)]
 
     @property
     def held(self) -> list[str]:
@@ -309,7 +309,7 @@ def test_held_ports_of_many_are_all_but_the_lost_ones(world: World) -> None:
 
     kept = world.claims.held(WEB, rules)
 
-    assert [one.host_port for one in rules if one not in kept] == [20004, 20500]
+    assert [rule.host_port for rule in rules if rule not in kept] == [20004, 20500]
 
 
 def test_claims_of_an_older_layout_are_passed_over(world: World, port: int) -> None:

@@ -66,10 +66,10 @@ _publishes = st.builds(
 
 def _distinct(endpoints: list[EndpointRequest]) -> bool:
     for values in (
-        [one.network for one in endpoints],
-        [one.ifname for one in endpoints if one.ifname],
-        [one.mac for one in endpoints if one.mac],
-        [address for one in endpoints for address in one.addresses],
+        [endpoint.network for endpoint in endpoints],
+        [endpoint.ifname for endpoint in endpoints if endpoint.ifname],
+        [endpoint.mac for endpoint in endpoints if endpoint.mac],
+        [address for endpoint in endpoints for address in endpoint.addresses],
     ):
         if len(set(values)) < len(values):
             return False
@@ -84,7 +84,7 @@ _bridged = st.builds(
     st.lists(
         _publishes,
         max_size=5,
-        unique_by=lambda one: (one.protocol, one.host_port or -one.container_port),
+        unique_by=lambda publish: (publish.protocol, publish.host_port or -publish.container_port),
     ).map(tuple),
     st.just("") | _ids,
 )

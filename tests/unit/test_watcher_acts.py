@@ -146,7 +146,7 @@ class Scene:
 
     def said(self, event: str) -> list[str]:
         """Return the reasons that were logged with an event."""
-        return [str(one.get("why")) for one in self.log if one["event"] == event]
+        return [str(entry.get("why")) for entry in self.log if entry["event"] == event]
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_start_attaches_and_die_detaches(scene: Scene) -> None:
     """The plain life of a container."""
     scene.show(WEB)
     scene.tell(Event("start", WEB), Event("die", WEB))
-    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB), ("end", WEB)]
+    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB), ("end", WEB)]
 
 
 def test_start_of_what_does_not_run_detaches(scene: Scene) -> None:
@@ -189,7 +189,7 @@ def test_start_of_what_was_wired_early_asks_nothing(scene: Scene) -> None:
     scene.tell(Event("connect", WEB, network="none"))
     before = scene.engine.asked.copy()
     scene.tell(Event("start", WEB))
-    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB)]
+    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)]
     assert scene.engine.asked == before
 
 
@@ -199,7 +199,7 @@ def test_start_of_what_was_partly_wired_early_looks_for_the_rest(scene: Scene) -
     scene.tell(Event("connect", WEB, network="none"))
     scene.show(WEB)
     scene.tell(Event("start", WEB))
-    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB)] * 2
+    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)] * 2
 
 
 def test_life_after_one_that_failed_to_start_is_wired_anew(scene: Scene) -> None:
@@ -207,7 +207,7 @@ def test_life_after_one_that_failed_to_start_is_wired_anew(scene: Scene) -> None
     scene.show(WEB)
     none = {"container_id": WEB, "network": "none"}
     scene.tell(Event("connect", **none), Event("disconnect", **none), Event("start", WEB))
-    assert [one[:2] for one in scene.wiring.done] == [
+    assert [call[:2] for call in scene.wiring.done] == [
         ("attach", WEB), ("end", WEB), ("attach", WEB),
     ]  # fmt: skip
 
@@ -232,7 +232,7 @@ def test_what_may_pass_is_tried_again(scene: Scene, error: OcinetError) -> None:
     scene.wiring.failures = [error, error]
     scene.tell(Event("start", WEB))
     eventually(scene, lambda: bool(scene.wiring.done))
-    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB)]
+    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)]
     # Where somebody has to do something, it is said before the last try.
     told = ["no network"] if isinstance(error, RequestError) else []
     assert scene.said("container not served") == told
@@ -263,7 +263,7 @@ def test_wrong_wish_is_not_tried_again(scene: Scene) -> None:
     scene.show(WEB, labels=(("ocinet.nett", "lan"),))
     scene.show(DB)
     scene.tell(Event("start", WEB), Event("start", WEB), Event("start", DB))
-    assert [one[:2] for one in scene.wiring.done] == [("attach", DB)]
+    assert [call[:2] for call in scene.wiring.done] == [("attach", DB)]
     (why,) = scene.said("container not served")
     assert "there is no such key" in why
     assert scene.workers._later == []
@@ -291,7 +291,7 @@ def test_image_is_asked_for_once_and_only_for_keys(scene: Scene) -> None:
     assert "may be the image's wish" in scene.said("container not served")[0]
     scene.engine.images["shop"] = frozenset(keys)
     scene.tell(Event("start", WEB), Event("die", WEB), Event("start", WEB))
-    attached = [one[2] for one in scene.wiring.done if one[:2] == ("attach", WEB)]
+    attached = [call[2] for call in scene.wiring.done if call[:2] == ("attach", WEB)]
     assert [request.publish for request in attached] == [(), ()]
     assert scene.engine.asked["image"] == 2
 
@@ -302,7 +302,7 @@ def test_member_waits_for_its_owner(scene: Scene) -> None:
     scene.show(DB, "container", target=WEB)
     scene.acts.reconcile()
     scene.workers.idle(_LONG_S)
-    assert {one[1] for one in scene.wiring.done} == {WEB, DB}
+    assert {call[1] for call in scene.wiring.done} == {WEB, DB}
     scene.wiring.known.clear()
     scene.wiring.failures = [NotFoundError("", "not attached yet")]
     scene.tell(Event("start", DB))
@@ -318,7 +318,7 @@ def test_member_of_a_strangers_sandbox_is_left_alone(scene: Scene) -> None:
     scene.settings = Settings(select="labelled")
     scene.tell(Event("start", WEB), Event("start", DB))
     assert scene.wiring.done == []
-    assert {one["event"] for one in scene.log} == {"container looked at"}
+    assert {entry["event"] for entry in scene.log} == {"container looked at"}
 
 
 def test_keys_of_a_container_on_another_network_are_said_to_count_for_nothing(
@@ -339,7 +339,9 @@ def test_member_of_a_refused_owner_is_no_error_of_its_own(scene: Scene) -> None:
     scene.show(WEB, labels=(("ocinet.nett", "lan"),))
     scene.show(DB, "container", target=WEB)
     scene.tell(Event("start", WEB), Event("start", DB))
-    refused = [one["container"] for one in scene.log if one["event"] == "container not served"]
+    refused = [
+        entry["container"] for entry in scene.log if entry["event"] == "container not served"
+    ]
     assert refused == [WEB]
     assert scene.wiring.done == []
 
@@ -350,7 +352,7 @@ def test_reconcile_wires_what_was_missed(scene: Scene) -> None:
     scene.show(DB, running=False, pid=0)
     scene.acts.reconcile()
     assert scene.workers.idle(_LONG_S)
-    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB)]
+    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)]
 
 
 def test_reconcile_inspects_none_that_is_wired(scene: Scene) -> None:
@@ -369,11 +371,11 @@ def test_reconcile_inspects_what_a_list_does_not_tell(scene: Scene) -> None:
     """Podman's lists tell no network mode."""
     scene.show(WEB)
     scene.show(DB, "host")
-    told = tuple(replace(one, mode=UNTOLD) for one in scene.engine.listed())
+    told = tuple(replace(container, mode=UNTOLD) for container in scene.engine.listed())
     scene.engine.listed = lambda: told  # type: ignore[method-assign]  # as Podman answers
     scene.acts.reconcile()
     assert scene.workers.idle(_LONG_S)
-    assert [one[:2] for one in scene.wiring.done] == [("attach", WEB)]
+    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)]
 
 
 def test_nothing_is_remembered_of_what_is_gone(scene: Scene) -> None:

@@ -323,7 +323,7 @@ def test_a_start_blocks_inspect_and_podmans_list(engine: Driven, api: Any) -> No
         ("inspect", lambda client: client.inspect_container(container)),
         ("list", lambda client: item_of(client, container)),
     ]
-    threads = [threading.Thread(target=ask, args=one) for one in asks]
+    threads = [threading.Thread(target=ask, args=question) for question in asks]
     with engine.starting(container):
         for thread in threads:
             thread.start()

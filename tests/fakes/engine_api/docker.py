@@ -146,7 +146,7 @@ class DockerContainer(FakeContainer):
         """
         with self.engine.lock:
             alone = (NONE, HOST)
-            if self.shared_with or any(one in self.endpoints for one in alone):
+            if self.shared_with or any(network in self.endpoints for network in alone):
                 why = "container cannot be connected to multiple networks with one of them private"
                 raise Refused(400, why)
             endpoint = Endpoint(self.engine._find_network(network))

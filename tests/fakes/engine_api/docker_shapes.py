@@ -213,7 +213,7 @@ def _network_settings(container: DockerContainer) -> dict[str, Any]:
 
 
 def _networks(container: DockerContainer) -> dict[str, Any]:
-    return {name: endpoint(one) for name, one in container.endpoints.items()}
+    return {name: endpoint(joined) for name, joined in container.endpoints.items()}
 
 
 def endpoint(shown: Endpoint) -> dict[str, Any]:

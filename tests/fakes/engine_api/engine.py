@@ -180,7 +180,7 @@ class FakeEngine(ABC):
         """
         if not _NAME.fullmatch(name):
             raise Refused(400, f"Invalid container name ({name})")
-        if any(one.name == name for one in self.containers.values()):
+        if any(container.name == name for container in self.containers.values()):
             raise Refused(
                 self.conflict, f'Conflict. The container name "/{name}" is already in use'
             )
@@ -191,8 +191,10 @@ class FakeEngine(ABC):
         if found or not wanted:
             return found
         bare = wanted.removeprefix("/")
-        named = [one for one in self.containers.values() if one.name == bare]
-        begun = [one for one in self.containers.values() if one.id.startswith(wanted)]
+        named = [container for container in self.containers.values() if container.name == bare]
+        begun = [
+            container for container in self.containers.values() if container.id.startswith(wanted)
+        ]
         return next(iter(named or begun), None)
 
     def add_image(self, image: Image) -> Image:
@@ -310,11 +312,11 @@ class FakeEngine(ABC):
         shown = (container.listed() for container in reversed(self.containers.values()))
         every = query.get("all") in _TRUE or "status" in filters
         return [
-            one
-            for one in shown
-            if (every or one["State"] in _UP)
+            item
+            for item in shown
+            if (every or item["State"] in _UP)
             and all(
-                any(_LIST_FILTERS[name](one, value) for value in values)
+                any(_LIST_FILTERS[name](item, value) for value in values)
                 for name, values in filters.items()
             )
         ]

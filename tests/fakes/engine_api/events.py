@@ -141,9 +141,9 @@ class EventLog:
         """Tell all who listen."""
         with self._guard:
             for line in lines:
-                for one in list(self._subscriptions):
-                    wanted = line.true is None or one.accepts(line.true)
-                    if wanted and not one.put(line.item):
+                for subscription in list(self._subscriptions):
+                    wanted = line.true is None or subscription.accepts(line.true)
+                    if wanted and not subscription.put(line.item):
                         self.dropped += 1
 
     def subscribe(
@@ -159,11 +159,11 @@ class EventLog:
         with self._guard:
             subscription = Subscription(accepts, self.limit)
             if since_ns is not None or until_ns is not None:
-                past = [one for one in self._kept if one["timeNano"] >= (since_ns or 0)]
+                past = [event for event in self._kept if event["timeNano"] >= (since_ns or 0)]
                 subscription._waiting.extend(
-                    one
-                    for one in past
-                    if accepts(one) and (until_ns is None or one["timeNano"] <= until_ns)
+                    event
+                    for event in past
+                    if accepts(event) and (until_ns is None or event["timeNano"] <= until_ns)
                 )
             if until_ns is None:
                 self._subscriptions.append(subscription)
@@ -188,8 +188,8 @@ class EventLog:
     def end(self, cut: Cut) -> None:
         """End every stream; who comes later is told of later events."""
         with self._guard:
-            for one in self._subscriptions:
-                one.put(cut)
+            for subscription in self._subscriptions:
+                subscription.put(cut)
             self._subscriptions.clear()
 
     def forget(self) -> None:

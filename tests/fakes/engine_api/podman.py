@@ -140,7 +140,9 @@ class PodmanContainer(FakeContainer):
                 self.engine.conflict, f"cannot remove container {self.id} as it is running"
             )
         with self.engine.lock:
-            if any(one.owner is self for one in self.engine.made() if one is not self):
+            if any(
+                container.owner is self for container in self.engine.made() if container is not self
+            ):
                 raise Refused(self.engine.conflict, f"container {self.id} has dependent containers")
         if self.runs:
             self.ended_by_user = True
@@ -237,7 +239,11 @@ class FakePodman(FakeEngine):
 
     def made(self) -> list[PodmanContainer]:
         """Return its containers, the oldest first."""
-        return [one for one in self.containers.values() if isinstance(one, PodmanContainer)]
+        return [
+            container
+            for container in self.containers.values()
+            if isinstance(container, PodmanContainer)
+        ]
 
     def _make(self, name: str, spec: Spec, image: Image) -> FakeContainer:
         return PodmanContainer(self, name, spec, image)
@@ -286,7 +292,7 @@ class FakePodman(FakeEngine):
                 known
                 and ("type" not in filters or event["Type"] in filters["type"])
                 and ("event" not in filters or action in filters["event"])
-                and all(has_label(told_labels(event), one) for one in filters.get("label", ()))
+                and all(has_label(told_labels(event), label) for label in filters.get("label", ()))
             )
 
         return accepts

@@ -203,6 +203,6 @@ def _sandbox_key(container: PodmanContainer) -> str:
 
 def _networks(container: PodmanContainer) -> dict[str, Any]:
     return {
-        name: docker_shapes.endpoint(one) | {"NetworkID": name, "EndpointID": ""}
-        for name, one in container.endpoints.items()
+        name: docker_shapes.endpoint(endpoint) | {"NetworkID": name, "EndpointID": ""}
+        for name, endpoint in container.endpoints.items()
     }

@@ -52,7 +52,9 @@ def keys(**given: str) -> tuple[str, ...]:
     podman 4 reads `--annotation` as CSV, so what has a comma is quoted for it.
     """
     pairs = [f"ocinet.{key}={text}" for key, text in given.items()]
-    return tuple(f'--annotation="{one}"' if "," in one else f"--annotation={one}" for one in pairs)
+    return tuple(
+        f'--annotation="{pair}"' if "," in pair else f"--annotation={pair}" for pair in pairs
+    )
 
 
 def build(podman: Podman, tag: str, annotations: Mapping[str, str]) -> str:
@@ -82,13 +84,13 @@ def current(container: EngineContainer) -> EngineContainer:
 def events(lab: Lab, kind: str = "") -> list[dict[str, Any]]:
     """Return what the event log has, of one kind or all."""
     told: list[dict[str, Any]] = lab.ocinet("events", "--json").json()
-    return [one for one in told if kind in ("", one["event"])]
+    return [event for event in told if kind in ("", event["event"])]
 
 
 def records(lab: Lab) -> dict[str, dict[str, Any]]:
     """Return every record by its container's name, also those of the dead."""
     shown = lab.ocinet("ps", "--all", "--json").json()
-    return {one["name"]: one for one in shown}
+    return {record["name"]: record for record in shown}
 
 
 def wait_for_events(lab: Lab, kind: str, number: int, timeout_s: float = 15) -> None:
@@ -107,7 +109,7 @@ def why_not(lab: Lab, refused: Result, runtime: str) -> str:
     runc repeats the hook's line; crun throws it away, so it is in the event log.
     """
     assert refused.status in (125, 126, 127), refused
-    logged = [one["error"] for one in events(lab) if "error" in one]
+    logged = [event["error"] for event in events(lab) if "error" in event]
     assert len(logged) == 1, logged
     told = str(logged[0])
     if runtime == "runc":

@@ -67,7 +67,7 @@ def in_sandbox(bundle: Bundle, path: str) -> None:
 
     def change(config: Config) -> None:
         namespaces = config["linux"]["namespaces"]
-        (network,) = [one for one in namespaces if one["type"] == "network"]
+        (network,) = [namespace for namespace in namespaces if namespace["type"] == "network"]
         network["path"] = path
 
     bundle.edit(change)

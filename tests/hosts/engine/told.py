@@ -128,7 +128,7 @@ def _state(state: Document) -> State:
 def item_of(api: Any, container: str) -> Document:
     """Return a container's item of the list."""
     found = api.containers(all=True, filters={"id": [container]})
-    assert [one["Id"] for one in found] == [container]
+    assert [item["Id"] for item in found] == [container]
     document: Document = found[0]
     return document
 

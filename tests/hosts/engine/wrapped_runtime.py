@@ -79,7 +79,7 @@ def say(docker: Docker, *options: str, command: Sequence[str], network: str = "n
 def records(lab: Lab) -> dict[str, dict[str, Any]]:
     """Return the record of every container that ocinet knows, by name."""
     shown = lab.ocinet("ps", "--all", "--json").json()
-    return {one["name"]: one for one in shown}
+    return {record["name"]: record for record in shown}
 
 
 def events(lab: Lab, kind: str) -> list[dict[str, Any]]:

@@ -137,7 +137,9 @@ class Topology:
     def ask_all(self, expected: dict[Question, str]) -> dict[Question, str]:
         """Ask many at once, and return their answers."""
         with ThreadPoolExecutor(_ASKERS) as executor:
-            answers = executor.map(lambda one: self.ask(one[0], expected=one[1]), expected.items())
+            answers = executor.map(
+                lambda asked: self.ask(asked[0], expected=asked[1]), expected.items()
+            )
             return dict(zip(expected, answers, strict=True))
 
 

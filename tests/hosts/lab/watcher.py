@@ -143,16 +143,16 @@ class Watcher:
     def said(self, event: str, container: str = "") -> list[dict[str, Any]]:
         """Return what it logged of one event, about one container or any."""
         return [
-            one
-            for one in self.log()
-            if one["event"] == event and str(one.get("container", "")).startswith(container)
+            entry
+            for entry in self.log()
+            if entry["event"] == event and str(entry.get("container", "")).startswith(container)
         ]
 
     def complaints(self, container: str = "") -> list[dict[str, Any]]:
         """Return what it logged as a warning or an error, about one container or any."""
         return [
-            one
-            for one in self.log()
-            if one["level"] in ("warning", "error")
-            and str(one.get("container", "")).startswith(container)
+            entry
+            for entry in self.log()
+            if entry["level"] in ("warning", "error")
+            and str(entry.get("container", "")).startswith(container)
         ]

@@ -25,7 +25,7 @@ def ip_json(arguments: str, pid: int | None = None) -> Any:
 
 def link_json(ifname: str, pid: int | None = None) -> dict[str, Any] | None:
     """Return what `ip -d -j link` says of one link, or None if there is none."""
-    found = [one for one in ip_json("-d link", pid) if one["ifname"] == ifname]
+    found = [link for link in ip_json("-d link", pid) if link["ifname"] == ifname]
     return found[0] if found else None
 
 
@@ -33,6 +33,6 @@ def addresses_json(ifname: str, pid: int | None = None) -> list[dict[str, Any]]:
     """Return the addresses that `ip -j addr` shows on a link."""
     return [
         address
-        for one in ip_json(f"addr show dev {ifname}", pid)
-        for address in one.get("addr_info", [])
+        for link in ip_json(f"addr show dev {ifname}", pid)
+        for address in link.get("addr_info", [])
     ]

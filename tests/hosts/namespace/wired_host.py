@@ -92,7 +92,7 @@ class WiredHost:
     def gc(self, *, dry_run: bool = False) -> list[tuple[str, str]]:
         """Collect; return kinds and names."""
         with self.engine() as engine:
-            return [(one.kind, one.name) for one in engine.gc(dry_run=dry_run)]
+            return [(finding.kind, finding.name) for finding in engine.gc(dry_run=dry_run)]
 
     def close(self) -> None:
         """End what still runs."""
@@ -123,10 +123,10 @@ def eth0(host: WiredHost, name: str, ifname: str = "eth0") -> list[str]:
     """Return the global addresses of a container's interface, as the kernel has them."""
     links = ip_json(f"addr show dev {ifname}", host.sleepers[name].pid)
     return [
-        f"{one['local']}/{one['prefixlen']}"
+        f"{address['local']}/{address['prefixlen']}"
         for link in links
-        for one in link.get("addr_info", [])
-        if one["scope"] == "global"
+        for address in link.get("addr_info", [])
+        if address["scope"] == "global"
     ]
 
 
@@ -145,13 +145,13 @@ def records() -> list[str]:
 def snapshot() -> dict[str, Any]:
     """Return what there is on the host: links, addresses, rules, state, names."""
     links = [
-        (one["ifname"], one.get("linkinfo", {}).get("info_kind"), one.get("master"))
-        for one in ip_json("-d link")
+        (link["ifname"], link.get("linkinfo", {}).get("info_kind"), link.get("master"))
+        for link in ip_json("-d link")
     ]
     addresses = [
-        (one["ifname"], address["local"])
-        for one in ip_json("addr")
-        for address in one.get("addr_info", [])
+        (link["ifname"], address["local"])
+        for link in ip_json("addr")
+        for address in link.get("addr_info", [])
         if address["scope"] == "global"
     ]
     rules = json.loads(run("nft -j list ruleset"))["nftables"]
