@@ -87,8 +87,8 @@ class Client:
         with self._told("list its containers"):
             return tuple(parse_listed(item) for item in self._client().containers(all=True))
 
-    def look(self, container_id: str) -> ObservedContainer | None:
-        """Return what a container is to be like, or None if it is not there.
+    def created(self, container_id: str) -> ObservedContainer | None:
+        """Return what a container that was created is to be like, or None if it is not there.
 
         From Docker's files, for an answer that a start has overtaken waits for
         that start.

@@ -16,11 +16,13 @@ from ocinet.base.lock import Lock
 from ocinet.engine.kernel.sandbox import check_privilege
 from ocinet.engine.records.settings import load, socket_path
 from ocinet.watcher import notify
-from ocinet.watcher.acts import Acts
 from ocinet.watcher.cgroups import Cgroups
+from ocinet.watcher.container_jobs import ContainerJobs
+from ocinet.watcher.dispatch import Dispatch
 from ocinet.watcher.docker_api import Client
 from ocinet.watcher.engine_calls import EngineCalls
 from ocinet.watcher.lookout import Lookout
+from ocinet.watcher.remembered import Remembered
 from ocinet.watcher.watch import Watch
 from ocinet.watcher.workers import Workers
 
@@ -196,8 +198,10 @@ class Service:
     def _watch(self, path: str) -> Watch:
         log = self._log.bind(engine=path)
         client = Client(path)
-        acts = Acts(client, self._engine, self._workers, self._lookout, self._current, log)
-        return Watch(client, acts, self._workers, self._current, log, self._put_right)
+        remembered = Remembered(client.carried, log)
+        jobs = ContainerJobs(client, self._engine, remembered, self._current, log)
+        dispatch = Dispatch(jobs, remembered, self._workers, self._lookout, self._current, log)
+        return Watch(client, dispatch, self._workers, self._current, log, self._put_right)
 
     def _current(self) -> Settings:
         return self._settings

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.engine.model.settings import Settings
-    from ocinet.watcher.acts import Acts
+    from ocinet.watcher.dispatch import Dispatch
     from ocinet.watcher.docker_api import Client, Stream
     from ocinet.watcher.workers import Workers
 
@@ -32,7 +32,7 @@ class Watch:
 
     Args:
         client: the engine.
-        acts: what is done about its containers.
+        dispatch: is given its events, and has its list looked through.
         workers: where its list is looked through.
         settings: returns those in force.
         log: bound to the engine.
@@ -47,7 +47,7 @@ class Watch:
     def __init__(
         self,
         client: Client,
-        acts: Acts,
+        dispatch: Dispatch,
         workers: Workers,
         settings: Callable[[], Settings],
         log: Any,
@@ -55,7 +55,7 @@ class Watch:
     ) -> None:
         self.settled = threading.Event()
         self._client = client
-        self._acts = acts
+        self._dispatch = dispatch
         self._workers = workers
         self._settings = settings
         self._log = log
@@ -155,7 +155,7 @@ class Watch:
         for event in stream:
             if self._stopping.is_set():
                 return
-            self._acts.told(event)
+            self._dispatch.receive(event)
             if monotonic() - self._reconciled > self._settings().reconcile_interval_s:
                 self._reconcile()
 
@@ -172,7 +172,7 @@ class Watch:
 
     def _reconciled_now(self) -> None:
         try:
-            self._acts.reconcile()
+            self._dispatch.reconcile()
         except OcinetError as error:
             self._complain("containers not listed", error=str(error))
             with self._guard:

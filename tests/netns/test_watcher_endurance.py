@@ -106,9 +106,10 @@ def assert_flat(before: Size, after: Size) -> None:
 
 def remembered(watched: Watched) -> dict[str, int]:
     """Return how many containers and jobs the watcher still knows of, by where."""
-    acts, workers = watched.acts, watched.workers
+    memory, workers = watched.remembered, watched.workers
     places: dict[str, Sized] = {
-        "shown": acts._shown, "said": acts._said, "partly": acts._partly,
+        "containers": memory.containers._observed, "complaints": memory.complaints._reasons,
+        "partial": memory.early._partial, "not told": memory.early._not_told,
         "queues": workers._queues, "ready": workers._ready, "later": workers._later,
         "running": workers._running,
     }  # fmt: skip
@@ -189,7 +190,7 @@ def run_counted(rounds: int) -> None:
         docker.faults.drop("destroy")
         live(docker, _LIVES, up)
         assert watched.workers.idle(_PATIENCE_S)
-        assert remembered(watched) == {"shown": _SIDE_BY_SIDE}
+        assert remembered(watched) == {"containers": _SIDE_BY_SIDE}
         settle(docker, watched)
         assert remembered(watched) == {}
         assert watched.log.getvalue() == ""

@@ -13,8 +13,10 @@ from hosts.waiting import wait_until
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.request import Request
 from ocinet.engine.model.settings import Settings
-from ocinet.watcher.acts import Acts
+from ocinet.watcher.container_jobs import ContainerJobs
+from ocinet.watcher.dispatch import Dispatch
 from ocinet.watcher.observed import Event, ObservedContainer
+from ocinet.watcher.remembered import Remembered
 from ocinet.watcher.workers import Workers
 
 if TYPE_CHECKING:
@@ -28,8 +30,6 @@ _LONG_S = 10
 class BusyEngine:
     """Docker, starting a crowd: whoever inspects one of it waits for its start's end."""
 
-    kind = "docker"
-
     def __init__(self) -> None:
         self.begun = threading.Event()
         self.waiting = 0
@@ -37,7 +37,7 @@ class BusyEngine:
     def listed(self) -> tuple[ObservedContainer, ...]:
         return ()
 
-    def look(self, container_id: str) -> ObservedContainer | None:
+    def created(self, container_id: str) -> ObservedContainer | None:
         return self.inspect(container_id)
 
     def glance(self, container_id: str) -> ObservedContainer | None:
@@ -53,9 +53,6 @@ class BusyEngine:
         return ObservedContainer(
             container_id, container_id[:6], "none", pid=os.getpid(), running=True
         )
-
-    def carried(self, image: str) -> frozenset[tuple[str, str]] | None:
-        return None
 
 
 class Wiring:
@@ -89,13 +86,16 @@ def test_looks_that_wait_for_starts_hold_no_other_container_up() -> None:
     engine, wiring = BusyEngine(), Wiring()
     failures: list[BaseException] = []
     workers = Workers(4, failures.append)
-    acts = Acts(engine, wiring, workers, None, Settings, structlog.get_logger())
+    log = structlog.get_logger()
+    remembered = Remembered(lambda _image: None, log)
+    jobs = ContainerJobs(engine, wiring, remembered, Settings, log)
+    dispatch = Dispatch(jobs, remembered, workers, None, Settings, log)
     workers.start()
     try:
         for container in _CROWD:
-            acts.told(Event("create", container))
+            dispatch.receive(Event("create", container))
         wait_until(lambda: engine.waiting > 0, "the first look", timeout_s=_LONG_S)
-        acts.told(Event("start", WEB))
+        dispatch.receive(Event("start", WEB))
 
         wait_until(lambda: wiring.done == [WEB], "the attach", timeout_s=_LONG_S / 4)
 

@@ -8,16 +8,18 @@ from unittest import mock
 
 from ocinet.engine.model.settings import Settings
 from ocinet.watcher import watch
-from ocinet.watcher.acts import Acts
+from ocinet.watcher.container_jobs import ContainerJobs
+from ocinet.watcher.dispatch import Dispatch
 from ocinet.watcher.docker_api import Client
 from ocinet.watcher.logs import make_log
+from ocinet.watcher.remembered import Remembered
 from ocinet.watcher.watch import Watch
 from ocinet.watcher.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.watcher.acts import Wires
+    from ocinet.watcher.container_jobs import Attacher
     from ocinet.watcher.lookout import Lookout
 
 STOP_S = 20
@@ -29,7 +31,7 @@ class Watched:
 
     Args:
         path: of the engine's socket.
-        wires: what is done to containers.
+        attacher: what is done to containers.
         collect: what is done besides when the whole list is looked through.
         lookout: for early attach, to be started and stopped by the test.
         reconcile_interval_s: a stream that is silent for that long is ended.
@@ -43,7 +45,7 @@ class Watched:
     def __init__(
         self,
         path: str,
-        wires: Wires,
+        attacher: Attacher,
         *,
         collect: Callable[[], object] = tuple,
         lookout: Lookout | None = None,
@@ -56,10 +58,12 @@ class Watched:
         settings = Settings(reconcile_interval_s=reconcile_interval_s)
         self.client = Client(path, _ANSWER_S)
         self.workers = Workers(4, self.broken.append)
-        self.acts = Acts(self.client, wires, self.workers, lookout, lambda: settings, log)
-        self.acts.retries_s = (0.05, 0.1, 0.2)
+        self.remembered = Remembered(self.client.carried, log)
+        jobs = ContainerJobs(self.client, attacher, self.remembered, lambda: settings, log)
+        dispatch = Dispatch(jobs, self.remembered, self.workers, lookout, lambda: settings, log)
+        dispatch.retries_s = (0.05, 0.1, 0.2)
         self.watch = Watch(
-            self.client, self.acts, self.workers, lambda: settings, log, self._put_right
+            self.client, dispatch, self.workers, lambda: settings, log, self._put_right
         )
         self._collect = collect
         # An engine that comes and goes is looked for at leisure, else.

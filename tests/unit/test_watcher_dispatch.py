@@ -16,9 +16,11 @@ from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.request import Request
 from ocinet.engine.model.settings import Settings
-from ocinet.watcher.acts import Acts
+from ocinet.watcher.container_jobs import ContainerJobs
+from ocinet.watcher.dispatch import Dispatch
 from ocinet.watcher.life import Life
 from ocinet.watcher.observed import UNTOLD, Event, ObservedContainer
+from ocinet.watcher.remembered import Remembered
 from ocinet.watcher.workers import Workers
 
 if TYPE_CHECKING:
@@ -33,8 +35,6 @@ _LONG_S = 10
 class Engine:
     """An engine that shows what it is told to, and counts what it is asked."""
 
-    kind = "docker"
-
     def __init__(self) -> None:
         self.containers: dict[str, ObservedContainer] = {}
         self.images: dict[str, frozenset[tuple[str, str]]] = {}
@@ -45,7 +45,7 @@ class Engine:
         self.asked["list"] += 1
         return tuple(self.containers.values())
 
-    def look(self, container_id: str) -> ObservedContainer | None:
+    def created(self, container_id: str) -> ObservedContainer | None:
         return self.inspect(container_id)
 
     def glance(self, container_id: str) -> ObservedContainer | None:
@@ -125,10 +125,14 @@ class Scene:
         self.failures: list[BaseException] = []
         self.workers = Workers(2, self.failures.append)
         self.settings = Settings()
-        self.acts = Acts(
-            self.engine, self.wiring, self.workers, Lookout(), lambda: self.settings,
-            structlog.get_logger(),
-        )  # fmt: skip
+        logger = structlog.get_logger()
+        self.remembered = Remembered(self.engine.carried, logger)
+        jobs = ContainerJobs(
+            self.engine, self.wiring, self.remembered, lambda: self.settings, logger
+        )
+        self.dispatch = Dispatch(
+            jobs, self.remembered, self.workers, Lookout(), lambda: self.settings, logger
+        )
         self.workers.start()
 
     def show(self, container: str, mode: str = "none", **changes: Any) -> ObservedContainer:
@@ -140,7 +144,7 @@ class Scene:
     def tell(self, *events: Event) -> None:
         """Tell events, and wait until all that follows at once is done."""
         for event in events:
-            self.acts.told(event)
+            self.dispatch.receive(event)
         assert self.workers.idle(_LONG_S)
         assert self.failures == []
 
@@ -154,7 +158,7 @@ def scene() -> Iterator[Scene]:
     """A scene whose retries come at once."""
     with structlog.testing.capture_logs() as log:
         made = Scene(log)
-        made.acts.retries_s = (0.001, 0.001, 0.001)
+        made.dispatch.retries_s = (0.001, 0.001, 0.001)
         yield made
         assert made.workers.stop(_LONG_S)
 
@@ -300,7 +304,7 @@ def test_member_waits_for_its_owner(scene: Scene) -> None:
     """Its start may be told before the owner is wired."""
     scene.show(WEB)
     scene.show(DB, "container", target=WEB)
-    scene.acts.reconcile()
+    scene.dispatch.reconcile()
     scene.workers.idle(_LONG_S)
     assert {call[1] for call in scene.wiring.done} == {WEB, DB}
     scene.wiring.known.clear()
@@ -350,7 +354,7 @@ def test_reconcile_wires_what_was_missed(scene: Scene) -> None:
     """Whatever events told, or did not."""
     scene.show(WEB)
     scene.show(DB, running=False, pid=0)
-    scene.acts.reconcile()
+    scene.dispatch.reconcile()
     assert scene.workers.idle(_LONG_S)
     assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)]
 
@@ -358,10 +362,10 @@ def test_reconcile_wires_what_was_missed(scene: Scene) -> None:
 def test_reconcile_inspects_none_that_is_wired(scene: Scene) -> None:
     """A thousand containers cost one list."""
     scene.show(WEB)
-    scene.acts.reconcile()
+    scene.dispatch.reconcile()
     assert scene.workers.idle(_LONG_S)
     before = scene.engine.asked["inspect"]
-    scene.acts.reconcile()
+    scene.dispatch.reconcile()
     assert scene.workers.idle(_LONG_S)
     assert scene.engine.asked["inspect"] == before
     assert scene.engine.asked["list"] == 2
@@ -373,7 +377,7 @@ def test_reconcile_inspects_what_a_list_does_not_tell(scene: Scene) -> None:
     scene.show(DB, "host")
     told = tuple(replace(container, mode=UNTOLD) for container in scene.engine.listed())
     scene.engine.listed = lambda: told  # type: ignore[method-assign]  # as Podman answers
-    scene.acts.reconcile()
+    scene.dispatch.reconcile()
     assert scene.workers.idle(_LONG_S)
     assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)]
 
@@ -387,11 +391,11 @@ def test_nothing_is_remembered_of_what_is_gone(scene: Scene) -> None:
         del scene.engine.containers[container]
         if number % 2:
             scene.tell(Event("destroy", container))
-    assert len(scene.acts._shown) == 50
-    scene.acts.reconcile()
-    assert not scene.acts._shown
-    assert not scene.acts._said
-    assert not scene.acts._early_ones
+    assert len(scene.remembered.containers.ids()) == 50
+    scene.dispatch.reconcile()
+    assert not scene.remembered.containers.ids()
+    assert not scene.remembered.complaints._reasons
+    assert not scene.remembered.early._not_told
 
 
 def test_rename_is_passed_on(scene: Scene) -> None:
@@ -407,11 +411,11 @@ def test_reconcile_renames_what_nobody_told(scene: Scene) -> None:
     """Whose name is as it was is not even looked at."""
     scene.show(WEB, name="shop")
     scene.show(DB)
-    scene.acts.reconcile()
+    scene.dispatch.reconcile()
     assert scene.workers.idle(_LONG_S)
     scene.wiring.done.clear()
     before = scene.engine.asked["inspect"]
-    scene.acts.reconcile()
+    scene.dispatch.reconcile()
     assert scene.workers.idle(_LONG_S)
     assert scene.wiring.done == [("rename", WEB, "shop")]
     assert scene.engine.asked["inspect"] == before + 1

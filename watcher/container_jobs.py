@@ -1,0 +1,273 @@
+"""What is done about one container: jobs, which can be repeated and come in any order.
+
+Each follows from what the engine shows of the container now, from its record and
+from the kernel, and not from what was said before. `dispatch` says when they
+are done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from ocinet.base.errors import OcinetError, RequestError
+from ocinet.watcher.life import open_life
+from ocinet.watcher.observed import NONE, SHARED, UNTOLD
+from ocinet.watcher.policy import decide, needs_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.request import Request
+    from ocinet.engine.model.settings import Settings
+    from ocinet.watcher.life import Life
+    from ocinet.watcher.observed import ObservedContainer
+    from ocinet.watcher.policy import Decision
+    from ocinet.watcher.remembered import Remembered
+
+NOT_SERVED = "container not served"
+
+
+class ContainerEngine(Protocol):
+    """What has to be asked of Docker or Podman."""
+
+    def listed(self) -> tuple[ObservedContainer, ...]:
+        """List all containers."""
+
+    def created(self, container_id: str) -> ObservedContainer | None:
+        """Return what one that was created is to be like."""
+
+    def glance(self, container_id: str) -> ObservedContainer | None:
+        """Return what is known of one without waiting."""
+
+    def started(self, container_id: str) -> ObservedContainer | None:
+        """Return all about one that is said to have started."""
+
+    def inspect(self, container_id: str) -> ObservedContainer | None:
+        """Return all about one."""
+
+
+class Attacher(Protocol):
+    """What has to be done to a container."""
+
+    def attach(
+        self, container: ObservedContainer, request: Request, life: Life, *, anew: bool
+    ) -> Attachment | None:
+        """Wire it, unless it is wired; anew: more of it may have to be."""
+
+    def is_known(self, container_id: str) -> bool:
+        """Tell whether it is wired and lives."""
+
+    def name_of(self, container_id: str) -> str:
+        """Return the name that it is known by, or ""."""
+
+    def ended(self, container_id: str) -> bool:
+        """Take its wiring down, unless it lives."""
+
+    def rename(self, container_id: str, name: str) -> bool:
+        """Know it by another name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Where an engine's list and the records do not agree.
+
+    Attributes:
+        unsettled: ids of those that run, may be for us, and are not wired.
+        renamed: ids of those that are wired, and have another name by now.
+    """
+
+    unsettled: tuple[str, ...]
+    renamed: tuple[str, ...]
+
+
+class ContainerJobs:
+    """All that is done about one engine's containers; the workers call this.
+
+    Args:
+        engine: shows containers.
+        attacher: wires them.
+        remembered: of this engine's containers.
+        settings: returns those in force.
+        log: bound to the engine.
+    """
+
+    def __init__(
+        self,
+        engine: ContainerEngine,
+        attacher: Attacher,
+        remembered: Remembered,
+        settings: Callable[[], Settings],
+        log: Any,
+    ) -> None:
+        self._engine = engine
+        self._attacher = attacher
+        self._remembered = remembered
+        self._settings = settings
+        self._log = log
+
+    def observe(self, container_id: str) -> None:
+        """Remember what a container that was created is to be like."""
+        try:
+            self._remembered.containers.put(container_id, self._engine.created(container_id))
+        except OcinetError as error:
+            self._log.debug("container not inspected", container=container_id, error=str(error))
+
+    def attach_early(self, container_id: str, life: Life) -> None:
+        """Wire a container that is being started.
+
+        Args:
+            container_id: whole.
+            life: its process and its sandbox, which is closed.
+
+        Raises:
+            SystemFailure: the engine does not answer.
+        """
+        with life.sandbox:
+            # It may be started before anybody has observed it.
+            container = self._remembered.containers.get(container_id) or self._engine.glance(
+                container_id
+            )
+            if container is None or container.mode != NONE:
+                return
+            try:
+                self._attach(container, life, door="early")
+            except OcinetError as error:
+                # When it has started, it is tried once more, and said aloud.
+                self._log.debug("not attached early", container=container_id, error=str(error))
+            else:
+                self._remembered.early.add(container_id)
+
+    def settle(self, container_id: str, *, again: bool = False) -> None:
+        """Make a container's wiring what it should be, by what its engine shows now.
+
+        Args:
+            container_id: whole.
+            again: whether it was tried before, so that nothing but the engine's
+                own answer counts.
+
+        Raises:
+            OcinetError: it can't be done.
+        """
+        if self._remembered.early.started(container_id) and self._attacher.is_known(container_id):
+            self._log.debug("container looked at", container=container_id, mode=NONE)
+            return
+        observe = self._engine.inspect if again else self._engine.started
+        container = observe(container_id)
+        self._remembered.containers.put(container_id, container)
+        if container is None or not container.running:
+            self.end(container_id, forget=container is None)
+        elif container.mode in (NONE, SHARED):
+            life = open_life(container, lambda: self._engine.inspect(container_id))
+            if life:  # else it has just ended, and an event will say so
+                with life.sandbox:
+                    self._attach(container, life, door="start")
+        else:
+            self._say_what_is_odd(container, self._decide(container))
+        if container:
+            self._log.debug("container looked at", container=container_id, mode=container.mode)
+
+    def end(self, container_id: str, *, forget: bool) -> None:
+        """Take down the wiring of a container that is said to have ended; forget: and be removed.
+
+        Raises:
+            OcinetError: something of it can't be removed.
+        """
+        if self._attacher.ended(container_id):
+            self._log.info("container detached", container=container_id)
+        self._remembered.early.forget(container_id)
+        if forget:
+            self._remembered.forget(container_id)
+
+    def rename(self, container_id: str) -> None:
+        """Know a container by the name that it has now.
+
+        Raises:
+            OcinetError: the engine does not answer, or its record can't be written.
+        """
+        container = self._engine.inspect(container_id)
+        self._remembered.containers.put(container_id, container)
+        if container and container.mode in (NONE, SHARED):
+            request = self._decide(container).request
+            self._attacher.rename(container_id, (request and request.name) or container.name)
+
+    def compare(self) -> Differences:
+        """Compare the engine's whole list with what is wired, and forget who is gone.
+
+        Raises:
+            SystemFailure: the engine does not answer.
+        """
+        listed = {container.id: container for container in self._engine.listed()}
+        self._remembered.keep_only(listed.keys())
+        observed = self._remembered.containers.ids()
+        for container in listed.values():
+            if container.mode == SHARED:
+                # The owner's turn is the member's as well, so the owner must be known.
+                self._remembered.containers.put(container.id, container)
+            elif container.mode == NONE and container.id not in observed:
+                self.observe(container.id)
+        unsettled, renamed = [], []
+        for container in listed.values():
+            if not container.running or container.mode not in (NONE, SHARED, UNTOLD):
+                continue
+            if not self._attacher.is_known(container.id):
+                unsettled.append(container.id)
+            elif self._attacher.name_of(container.id) != container.name:
+                renamed.append(container.id)
+        return Differences(tuple(unsettled), tuple(renamed))
+
+    def _attach(self, container: ObservedContainer, life: Life, *, door: str) -> None:
+        decision = self._decide(container)
+        self._say_what_is_odd(container, decision)
+        if decision.request is None:
+            return
+        if decision.act == "join" and not self._is_ours(container.target):
+            return
+        began = monotonic()
+        early = self._remembered.early
+        anew = container.whole and early.is_partial(container.id)
+        attachment = self._attacher.attach(container, decision.request, life, anew=anew)
+        if anew or not container.whole:
+            early.set_partial(container.id, partial=not container.whole)
+        if attachment:
+            self._remembered.complaints.take_back(container.id, NOT_SERVED)
+            self._log.info(
+                "container attached",
+                container=container.id,
+                name=container.name,
+                mode=attachment.mode,
+                networks=[endpoint.network for endpoint in attachment.endpoints],
+                addresses=[
+                    str(address)
+                    for endpoint in attachment.endpoints
+                    for address in endpoint.addresses
+                ],
+                door=door,
+                duration_ms=round((monotonic() - began) * 1000, 1),
+            )
+
+    def _decide(self, container: ObservedContainer) -> Decision:
+        images = self._remembered.images
+        carried = images.carried(container.image) if needs_image(container) else frozenset()
+        return decide(container, carried, self._settings())
+
+    def _is_ours(self, owner_id: str) -> bool:
+        """Tell whether a sandbox that others share is wired by us, or is to be."""
+        if self._attacher.is_known(owner_id):
+            return True
+        owner = self._remembered.containers.get(owner_id)
+        try:
+            return bool(owner and self._decide(owner).request)
+        except RequestError:
+            return False  # the owner's matter
+
+    def _say_what_is_odd(self, container: ObservedContainer, decision: Decision) -> None:
+        complaints = self._remembered.complaints
+        if decision.dropped:
+            why = f"the image carries {', '.join(decision.dropped)}"
+            complaints.say(container.id, "image's keys ignored", why)
+        if decision.why:
+            complaints.say(container.id, "container left alone", decision.why)

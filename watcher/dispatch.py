@@ -1,0 +1,172 @@
+"""When something is done about one engine's containers: on what it tells, and by its list.
+
+Events are hints. Each only says where to look: it queues a job, and that job asks
+anew for everything. So it does not matter if they are late, lost, repeated or
+out of order, and the whole list is looked through when there is reason to
+believe that some were lost. What can't be done is tried again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ocinet.base.errors import ExhaustedError, OcinetError, RequestError
+from ocinet.watcher.container_jobs import NOT_SERVED
+from ocinet.watcher.observed import NONE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ocinet.engine.model.settings import Settings
+    from ocinet.watcher.container_jobs import ContainerJobs
+    from ocinet.watcher.life import Life
+    from ocinet.watcher.observed import Event
+    from ocinet.watcher.remembered import Remembered
+    from ocinet.watcher.workers import Workers
+
+
+class SandboxFinder(Protocol):
+    """What has to be found before the engine tells of it."""
+
+    def expect(self, container_id: str, found: Callable[[Life], None]) -> None:
+        """Look for a container's sandbox, and give it to `found`, to be closed there."""
+
+    def forget(self, container_id: str) -> None:
+        """Look no more for a container's sandbox."""
+
+
+class Dispatch:
+    """Queues jobs about one engine's containers; none of its calls waits for one.
+
+    Args:
+        jobs: what is done.
+        remembered: of this engine's containers.
+        workers: where it is done.
+        finder: finds sandboxes before the engine tells of them; None: no early
+            attach.
+        settings: returns those in force.
+        log: bound to the engine.
+
+    Attributes:
+        retries_s: seconds to wait before each further try.
+    """
+
+    retries_s = (0.5, 2.0, 10.0)
+
+    def __init__(
+        self,
+        jobs: ContainerJobs,
+        remembered: Remembered,
+        workers: Workers,
+        finder: SandboxFinder | None,
+        settings: Callable[[], Settings],
+        log: Any,
+    ) -> None:
+        self._jobs = jobs
+        self._remembered = remembered
+        self._workers = workers
+        self._finder = finder
+        self._settings = settings
+        self._log = log
+
+    def receive(self, event: Event) -> None:
+        """Queue what an event gives reason to; the stream's thread calls this."""
+        act, container_id = event.act, event.container_id
+        if act == "create":
+            # Docker answers no inspect while it starts the container (one lock for both),
+            # in a crowd for seconds: one worker may wait for that, not all.
+            self._workers.submit(
+                "look", f"look {container_id}", lambda: self._jobs.observe(container_id)
+            )
+        elif act == "start":
+            self._settle(container_id)
+        elif act in ("die", "destroy"):
+            self._end(container_id, forget=act == "destroy")
+        elif act == "rename":
+            self._rename(container_id)
+        elif act == "connect":
+            self._expect(container_id, event.network)
+        elif act == "disconnect" and event.network == NONE:
+            # Where the runtime's create fails, Docker tells this alone: no start, no die.
+            self._end(container_id, forget=False)
+
+    def reconcile(self) -> None:
+        """Compare all containers of the engine with what is wired, and queue what follows.
+
+        It waits for the engine, so it is a job itself.
+
+        Raises:
+            SystemFailure: the engine does not answer.
+        """
+        differences = self._jobs.compare()
+        for container_id in differences.unsettled:
+            self._settle(container_id)
+        for container_id in differences.renamed:
+            self._rename(container_id)
+
+    def _settle(self, container_id: str, attempt: int = 0) -> None:
+        delay_s = self.retries_s[attempt - 1] if attempt else 0
+        self._queue(container_id, "settle", lambda: self._try(container_id, attempt), delay_s)
+
+    def _rename(self, container_id: str) -> None:
+        self._queue(container_id, "rename", lambda: self._jobs.rename(container_id))
+
+    def _end(self, container_id: str, *, forget: bool) -> None:
+        if self._finder:
+            self._finder.forget(container_id)
+        self._queue(
+            container_id, f"end {forget}", lambda: self._jobs.end(container_id, forget=forget)
+        )
+
+    def _expect(self, container_id: str, network: str) -> None:
+        """Look for the sandbox of a container that is about to be started, if its network is none.
+
+        Docker tells of the connection some 150 ms before the container's first
+        process runs; since version 26 only once the runtime has created the
+        container, but before it starts it.
+        """
+        if network != NONE:
+            # By hand: it is no longer as it was observed.
+            self._remembered.containers.forget(container_id)
+        elif self._finder and self._settings().early_attach:
+            self._finder.expect(container_id, lambda life: self._attach_early(container_id, life))
+
+    def _attach_early(self, container_id: str, life: Life) -> None:
+        """Queue an early attach; the finder's thread calls this."""
+        name = f"early {life.sandbox.identity}"
+        if not self._queue(container_id, name, lambda: self._jobs.attach_early(container_id, life)):
+            life.sandbox.close()
+
+    def _queue(
+        self, container_id: str, name: str, job: Callable[[], None], delay_s: float = 0
+    ) -> bool:
+        """Queue a job in its container's turn; members of a sandbox take turns with its owner."""
+
+        def guarded() -> None:
+            try:
+                job()
+            except OcinetError as error:
+                self._say_not_served(container_id, error)
+
+        turn = self._remembered.containers.owner_of(container_id)
+        # Members share a turn with their owner, so the name has to say whose job it is.
+        return self._workers.submit(turn, f"{name} {container_id}", guarded, delay_s=delay_s)
+
+    def _try(self, container_id: str, attempt: int) -> None:
+        """Settle a container, or try again in a while, until that was often enough."""
+        try:
+            self._jobs.settle(container_id, again=attempt > 0)
+        except OcinetError as error:
+            if type(error) is RequestError:
+                raise  # what is asked for does not change
+            if attempt == len(self.retries_s):
+                raise
+            if attempt and isinstance(error, RequestError | ExhaustedError):
+                # Somebody has to do something; whatever else fails may pass by itself.
+                self._say_not_served(container_id, error)
+            self._log.debug("to be tried again", container=container_id, error=str(error))
+            self._settle(container_id, attempt + 1)
+
+    def _say_not_served(self, container_id: str, error: OcinetError) -> None:
+        self._remembered.complaints.say(container_id, NOT_SERVED, str(error), level="error")
