@@ -1,18 +1,26 @@
-"""Values for tests: what a test does not care about is filled in, the rest it says by keyword."""
+"""Values for tests: what a test does not care about is filled in, the rest it says by keyword.
+
+A builder is named for its value; `network(mtu=1400)` differs from `network()` in
+that alone. What a test is about, as a parser's result, it writes out in full.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ocinet.base.address import Address, Interface, Subnet
-from ocinet.base.clock import Process, boot_id, now
-from ocinet.engine.model.attachment import Attachment, Container
+from ocinet.base.clock import Process, boot_id
+from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.endpoint import Endpoint, PortRule
-from ocinet.engine.model.network import Network
+from ocinet.engine.model.link import Link
+from ocinet.engine.model.network import Network, NetworkRules
 from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
-from ocinet.ipam.lease import Holder
+from ocinet.ipam.lease import Holder, Lease
 from ocinet.ipam.pool import Pool, Range
+
+if TYPE_CHECKING:
+    from ocinet.engine.model.request import Protocol
 
 NETWORK = "lan"
 BOOT = "0f4bd9ba-9c01-4a5e-8f6b-1f5be1d1f0a1"
@@ -21,22 +29,14 @@ DB_ID = "77b1" + "0" * 60
 TIME = "2025-01-31T12:00:00.000Z"
 
 
-def lan(name: str = "lan", third: int = 9, **changes: Any) -> Network:
-    """Return the definition of 10.THIRD.0.0/24 on a bridge of its own."""
-    subnet = Subnet.parse(f"10.{third}.0.0/24")
-    pool = Pool(subnet, subnet.first + 1)
-    return Network(name, f"br-{name}", (pool,), created=now()).replace(**changes)
+def subnets(*texts: str) -> tuple[Subnet, ...]:
+    """Return subnets."""
+    return tuple(Subnet.parse(text) for text in texts)
 
 
-def tcp(host_port: int, port: int = 80, protocol: str = "tcp") -> Publish:
-    """Return the wish for one published port."""
-    return Publish(protocol, None, host_port, port)  # type: ignore[arg-type]
-
-
-def on(*networks: str, publish: tuple[Publish, ...] = (), **options: Any) -> Request:
-    """Return the request for these networks."""
-    wishes = tuple(EndpointRequest(name, **options) for name in networks)
-    return Request("bridge", endpoints=wishes, publish=publish)
+def span(first: str, last: str) -> Range:
+    """Return a part of a pool, from one address to another."""
+    return Range(Address.parse(first), Address.parse(last))
 
 
 def make_pool(subnet: str, gateway: str = "", *ranges: str) -> Pool:
@@ -44,11 +44,20 @@ def make_pool(subnet: str, gateway: str = "", *ranges: str) -> Pool:
     return Pool(
         Subnet.parse(subnet),
         Address.parse(gateway) if gateway else None,
-        tuple(
-            Range(Address.parse(first), Address.parse(last))
-            for first, last in (text.split("-") for text in ranges)
-        ),
+        tuple(span(*text.split("-")) for text in ranges),
     )
+
+
+def network(name: str = NETWORK, *texts: str, **changes: Any) -> Network:
+    """Return a network of ours on `br-NAME`; each subnet's first address is its gateway's."""
+    parsed = subnets(*(texts or ("10.9.0.0/24",)))
+    pools = tuple(Pool(subnet, subnet.first + 1) for subnet in parsed)
+    return Network(name, f"br-{name}", pools, created=TIME).replace(**changes)
+
+
+def network_rules(device: str, *texts: str, **changes: Any) -> NetworkRules:
+    """Return what the firewall has to know of a network with these subnets."""
+    return NetworkRules(device, subnets(*texts)).replace(**changes)
 
 
 def make_holder(container: str, ifname: str = "eth0", sandbox: str = "4:1") -> Holder:
@@ -56,7 +65,41 @@ def make_holder(container: str, ifname: str = "eth0", sandbox: str = "4:1") -> H
     return Holder(container, ifname, sandbox, f"oc{container}{ifname}"[:15], Process(7, 9), BOOT)
 
 
-def endpoint(network: str = "lan", address: str = "10.9.0.5/24", **changes: Any) -> Endpoint:
+def lease(address: str = "10.9.0.5", container: str = "web", **changes: Any) -> Lease:
+    """Return the lease of a container's address."""
+    holder = make_holder(container)
+    return Lease(NETWORK, Address.parse(address), holder, TIME).replace(**changes)
+
+
+def tcp(host_port: int, port: int = 80, protocol: Protocol = "tcp") -> Publish:
+    """Return the wish for one published port."""
+    return Publish(protocol, None, host_port, port)
+
+
+def udp(host_port: int, port: int = 80) -> Publish:
+    """Return the wish for one published port of UDP."""
+    return tcp(host_port, port, "udp")
+
+
+def on(*networks: str, publish: tuple[Publish, ...] = (), **options: Any) -> Request:
+    """Return the request for these networks, as `on("lan", publish=(tcp(8080),))`.
+
+    Args:
+        networks: their names.
+        publish: ports.
+        options: of every one of the networks.
+    """
+    endpoints = tuple(EndpointRequest(name, **options) for name in networks)
+    return Request("bridge", endpoints=endpoints, publish=publish)
+
+
+def container(name: str = "web", process: Process | None = None, **changes: Any) -> Container:
+    """Return a container, of a process that is nobody's unless one is given."""
+    process = process or Process(42, 7)
+    return Container(f"{name}-id", name, f"/bundles/{name}", process, "hook").replace(**changes)
+
+
+def endpoint(network: str = NETWORK, address: str = "10.9.0.5/24", **changes: Any) -> Endpoint:
     """Return an endpoint on a network."""
     return Endpoint(
         network=network,
@@ -71,22 +114,37 @@ def endpoint(network: str = "lan", address: str = "10.9.0.5/24", **changes: Any)
     ).replace(**changes)
 
 
+def port(
+    host_port: int, container_port: int = 80, to: str = "10.9.0.5", *, at: str = "", **changes: Any
+) -> PortRule:
+    """Return a published port.
+
+    Args:
+        host_port: on the host.
+        container_port: in the container.
+        to: the container's address.
+        at: the host's address; "" is all of them.
+        changes: what else differs, as `protocol="udp"`.
+    """
+    host_address = Address.parse(at) if at else None
+    rule = PortRule("tcp", host_address, host_port, Address.parse(to), container_port)
+    return rule.replace(**changes)
+
+
+def link(ifname: str = "br-lan", kind: str = "bridge", **changes: Any) -> Link:
+    """Return a link that is up."""
+    return Link(7, ifname, kind, 1500, "02:6f:63:00:00:07", up=True).replace(**changes)
+
+
 def record(container_id: str = WEB_ID, name: str = "web", **changes: Any) -> Attachment:
     """Return the record of a container whose process is this one."""
     process = Process.of(os.getpid())
     return Attachment(
-        container=Container(container_id, name, "/run/bundles/web", process, "hook"),
+        container=container(name, process, id=container_id, bundle="/run/bundles/web"),
         mode="bridge",
-        state="attached",
+        state=ATTACHED,
         sandbox="",
         boot_id=boot_id(),
         time=TIME,
         endpoints=(endpoint(),),
     ).replace(**changes)
-
-
-def port(host_port: int, container_port: int, **changes: Any) -> PortRule:
-    """Return a published port of 10.9.0.5."""
-    return PortRule("tcp", None, host_port, Address.parse("10.9.0.5"), container_port).replace(
-        **changes
-    )

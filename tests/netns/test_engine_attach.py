@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import lan, on, tcp
+from builders import network, on, tcp, udp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json, link_json, run
 from hosts.namespace.wired_host import PATHS, WiredHost, eth0, open_sandbox, ping, records, snapshot
@@ -134,7 +134,7 @@ def test_detach_leaves_nothing_of_the_container() -> None:
     with WiredHost() as host:
         host.up("first")
         before = snapshot()
-        host.up("web", on("lan", "dmz", publish=(PORT, tcp(53, 53, "udp"))))
+        host.up("web", on("lan", "dmz", publish=(PORT, udp(53, 53))))
         with host.engine() as engine:
             engine.detach("web-id")
 
@@ -258,8 +258,10 @@ def test_attach_refused_leaves_all_as_before(
     with WiredHost() as host:
         tiny = Subnet.parse("10.6.0.0/30")
         with host.engine() as engine:
-            engine.parts.networks.add(lan("tiny", pools=(Pool(tiny, tiny.first + 1),)))
-            engine.parts.networks.add(lan("inner", 5, managed=False, device="nodev"))
+            engine.parts.networks.add(network("tiny", pools=(Pool(tiny, tiny.first + 1),)))
+            engine.parts.networks.add(
+                network("inner", "10.5.0.0/24", managed=False, device="nodev")
+            )
         host.up("holder", on("lan", "tiny", publish=(PORT,)))
         web = host.start("web")
         before = snapshot()
@@ -301,7 +303,7 @@ def fail_at(number: int) -> Callable[[Step], None]:
     return trace
 
 
-EVERYTHING = on("lan", "dmz", publish=(PORT, tcp(53, 53, "udp")))
+EVERYTHING = on("lan", "dmz", publish=(PORT, udp(53, 53)))
 
 
 @in_namespaces
@@ -379,7 +381,7 @@ def test_attach_on_an_adopted_bridge_skips_the_hosts_own_addresses() -> None:
     run("ip link set br0 up")
     with WiredHost() as host:
         with host.engine() as engine:
-            engine.parts.networks.add(lan("own", managed=False, device="br0"))
+            engine.parts.networks.add(network("own", managed=False, device="br0"))
 
         host.up("web", on("own"))
 
@@ -507,7 +509,7 @@ def test_attach_when_everything_runs_at_once_gives_distinct_addresses() -> None:
 @in_namespaces
 def test_plan_done_by_hand_makes_the_same_host() -> None:
     """`ocinet plan` is the truth: its commands, run by sh, give what attach gives."""
-    request = on("lan", publish=(PORT, tcp(53, 53, "udp")))
+    request = on("lan", publish=(PORT, udp(53, 53)))
     with WiredHost() as host:
         web = host.start("web")
         with host.engine() as engine, open_sandbox(web) as sandbox:

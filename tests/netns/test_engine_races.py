@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import lan, on, tcp
+from builders import network, on, tcp, udp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import run
 from hosts.namespace.wired_host import PATHS, WiredHost, eth0, open_sandbox, ping, records
@@ -250,7 +250,7 @@ def test_attach_that_saw_what_another_undid_makes_it_itself(network: str) -> Non
 def test_gc_without_a_record_closes_the_ports_too() -> None:
     """What a lost record leaves in the firewall would lead to the address's next holder."""
     with WiredHost() as host:
-        host.up("web", on("lan", publish=(PORT, tcp(53, 53, "udp"))))
+        host.up("web", on("lan", publish=(PORT, udp(53, 53))))
         host.sleepers.pop("web").end()
         Path(f"{PATHS.run}/attachments/web-id.json").unlink()
 
@@ -311,7 +311,7 @@ class Reborn(NetworkStore):
     def remove(self, name: str) -> bool:
         """Remove, and let others define it again."""
         removed = super().remove(name)
-        self.add(lan())
+        self.add(network())
         self.machine.up("web")
         return removed
 
@@ -369,7 +369,7 @@ def test_unpublish_of_a_udp_port_forgets_its_flows() -> None:
     """A flow that goes on would still lead to the container."""
     done: list[type[Step]] = []
     with WiredHost() as host:
-        host.up("web", on("lan", publish=(tcp(53, 53, "udp"),)))
+        host.up("web", on("lan", publish=(udp(53, 53),)))
         with host.engine(lambda step: done.append(type(step))) as engine:
             engine.unpublish("web", (Publish("udp", None, 53, 53),))
 

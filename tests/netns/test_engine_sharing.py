@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import lan, on, tcp
+from builders import network, on, tcp
 from hosts.namespace.isolation import Sleeper, in_namespaces
 from hosts.namespace.looks import ip_json, run
 from hosts.namespace.wired_host import PATHS, WiredHost, eth0, ping, records, snapshot
@@ -347,7 +347,7 @@ def test_remove_network_in_use_is_refused_by_name() -> None:
         with host.engine() as engine:
             with pytest.raises(ConflictError, match="web is on it"):
                 engine.remove_network("lan")
-            assert engine.parts.networks.get("lan") == lan().replace(
+            assert engine.parts.networks.get("lan") == network().replace(
                 created=engine.parts.networks.get("lan").created
             )
         assert snapshot() == before
@@ -379,7 +379,7 @@ def test_remove_network_keeps_an_adopted_bridge() -> None:
     run("ip link set br0 up")
     with WiredHost() as host:
         with host.engine() as engine:
-            engine.parts.networks.add(lan("own", managed=False, device="br0"))
+            engine.parts.networks.add(network("own", managed=False, device="br0"))
         before = look("br0")
         host.up("web", on("own"))
         assert ping(host, "web", "10.9.0.1")

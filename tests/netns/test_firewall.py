@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 
+from builders import network_rules, port
 from hosts.namespace.bridged_host import sh
 from hosts.namespace.isolation import in_namespaces
 from ocinet.base.address import Address, Subnet
@@ -24,14 +25,12 @@ from ocinet.engine.model.observed import FirewallState
 from ocinet.engine.plan.networks import explain_forward_drop
 from ocinet.engine.ruleset import nft
 
-LAN = NetworkRules("ocinet0", (Subnet.parse("10.9.0.0/24"), Subnet.parse("fd00:9::/64")))
-VAULT = NetworkRules("ocbr-0a1b2c3d", (Subnet.parse("10.8.0.0/24"),), internal=True)
-ADOPTED = NetworkRules(
-    "docker0", (Subnet.parse("172.17.0.0/16"),), isolated=False, masquerade=False
-)
-WEB = PortRule("tcp", None, 8080, Address.parse("10.9.0.2"), 80)
-WEB6 = PortRule("tcp", None, 8080, Address.parse("fd00:9::2"), 80)
-DNS = PortRule("udp", Address.parse("127.0.0.1"), 5353, Address.parse("10.9.0.2"), 53)
+LAN = network_rules("ocinet0", "10.9.0.0/24", "fd00:9::/64")
+VAULT = network_rules("ocbr-0a1b2c3d", "10.8.0.0/24", internal=True)
+ADOPTED = network_rules("docker0", "172.17.0.0/16", isolated=False, masquerade=False)
+WEB = port(8080, 80, "10.9.0.2")
+WEB6 = port(8080, 80, "fd00:9::2")
+DNS = port(5353, 53, "10.9.0.2", at="127.0.0.1", protocol="udp")
 
 
 _PROTOCOLS: tuple[Literal["tcp", "udp", "sctp"], ...] = ("tcp", "udp", "sctp")
@@ -162,9 +161,7 @@ def test_subnets_at_the_ends_of_the_address_space_are_entered_whole() -> None:
 @in_namespaces
 def test_neighbouring_subnets_stay_apart() -> None:
     """Taking a network out leaves the one whose addresses begin where its own end."""
-    first, second = (
-        NetworkRules(f"ocbr-{number}", (Subnet.parse(f"10.9.{number}.0/24"),)) for number in (0, 1)
-    )
+    first, second = (network_rules(f"ocbr-{number}", f"10.9.{number}.0/24") for number in (0, 1))
     with Firewall() as firewall:
         firewall.open((first, second), ())
         firewall.remove_network(first)
@@ -203,7 +200,7 @@ def test_open_of_a_subnet_that_overlaps_another_is_refused() -> None:
     """What the kernel refuses as an overlap is told as one."""
     with Firewall() as firewall:
         firewall.open((LAN,), ())
-        wider = NetworkRules("ocbr-1", (Subnet.parse("10.9.0.0/16"),))
+        wider = network_rules("ocbr-1", "10.9.0.0/16")
         with pytest.raises(ConflictError, match="overlaps"):
             firewall.open((wider,), ())
 

@@ -218,8 +218,8 @@ def test_open_filtered_lets_nothing_else_in() -> None:
 _ASK = """
 from ocinet.base.errors import KernelError
 from ocinet.base.address import Address
-from ocinet.engine.kernel import Kernel
-from ocinet.engine.probe import Segment
+from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.probe import Segment
 with Kernel() as kernel:
     link = kernel.link("br0")
 try:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import on, tcp
+from builders import make_pool, network, on, tcp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import run
 from hosts.namespace.segment import MAC, make_bridge, neighbour
 from hosts.namespace.wired_host import PATHS, WiredHost, eth0, open_sandbox, ping, snapshot
-from ocinet.base.address import Address, Subnet
-from ocinet.base.clock import Deadline, now
+from ocinet.base.address import Address
+from ocinet.base.clock import Deadline
 from ocinet.base.errors import ConflictError, ExhaustedError, SystemFailure
 from ocinet.engine.engine import Engine
 from ocinet.engine.model.network import Network
 from ocinet.engine.plan.steps import AddVeth, Step
-from ocinet.ipam.pool import Pool, Range
+from ocinet.ipam.pool import Pool
 from ocinet.ipam.reservation import Reservation, ReservationStore
 
 if TYPE_CHECKING:
@@ -30,15 +30,9 @@ if TYPE_CHECKING:
     from ocinet.engine.model.request import Request
 
 
-def pool(subnet: str, first: str, last: str) -> Pool:
-    """Return a pool with one range."""
-    span = Range(Address.parse(first), Address.parse(last))
-    return Pool(Subnet.parse(subnet), Subnet.parse(subnet).first + 1, (span,))
-
-
-SMALL = pool("10.1.0.0/24", "10.1.0.8", "10.1.0.11")
-WIDE = pool("10.1.0.0/24", "10.1.0.100", "10.1.0.199")
-SIX = pool("fd00:1::/64", "fd00:1::8", "fd00:1::b")
+SMALL = make_pool("10.1.0.0/24", "10.1.0.1", "10.1.0.8-10.1.0.11")
+WIDE = make_pool("10.1.0.0/24", "10.1.0.1", "10.1.0.100-10.1.0.199")
+SIX = make_pool("fd00:1::/64", "fd00:1::1", "fd00:1::8-fd00:1::b")
 
 
 class Shared(WiredHost):
@@ -54,7 +48,7 @@ class Shared(WiredHost):
         self.known: dict[Address, str] = {}
         self.asked: list[str] = []
         with self.engine() as engine:
-            engine.parts.networks.add(Network("dock", "br0", pools, managed=False, created=now()))
+            engine.parts.networks.add(network("dock", device="br0", pools=pools, managed=False))
 
     def _neighbours(self, network: Network) -> Mapping[Address, str]:
         self.asked.append(network.name)

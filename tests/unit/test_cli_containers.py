@@ -384,10 +384,10 @@ def test_publish_of_a_wrong_port_opens_nothing(shell: Shell, command: str) -> No
     ("ports", "shown"),
     [
         ((port(8080, 80),), "0.0.0.0:8080->80/tcp"),
-        ((port(80, 80, host_address=Address.parse("127.0.0.1"), protocol="udp"),),
+        ((port(80, 80, at="127.0.0.1", protocol="udp"),),
          "127.0.0.1:80->80/udp"),
-        ((port(80, 80, address=Address.parse("fd00::5")),), "[::]:80->80/tcp"),
-        ((port(80, 80, address=Address.parse("fd00::5"), host_address=Address.parse("fd00::1")),),
+        ((port(80, 80, "fd00::5"),), "[::]:80->80/tcp"),
+        ((port(80, 80, "fd00::5", at="fd00::1"),),
          "[fd00::1]:80->80/tcp"),
         ((port(9001, 91), port(9000, 90), port(9002, 92)), "0.0.0.0:9000-9002->90-92/tcp"),
         ((port(9000, 90), port(9001, 90)), "0.0.0.0:9000->90/tcp, 0.0.0.0:9001->90/tcp"),

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import BOOT, make_holder
+from builders import BOOT, lease
 from ocinet.base.address import Address
 from ocinet.base.clock import Process
 from ocinet.base.errors import RequestError
 from ocinet.ipam.lease import Holder, Lease, Tombstone, read_lease
 
-LEASE = Lease("lan", Address.parse("10.9.0.5"), make_holder("web"), "2024-05-01T12:00:00.000Z")
+LEASE = lease(time="2024-05-01T12:00:00.000Z")
 _TEXTS = st.text(max_size=20)
 _HOLDERS = st.builds(
     Holder,

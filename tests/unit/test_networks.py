@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocinet.base.address import Address, Subnet
+from builders import network, span, subnets
+from ocinet.base.address import Subnet
 from ocinet.base.errors import BusyError, ConflictError, NotFoundError, RequestError, SystemFailure
 from ocinet.base.lock import Lock
 from ocinet.base.paths import Paths
@@ -21,22 +22,11 @@ from ocinet.engine.model.network import Network
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.new_network import Device, NetworkOptions, Surroundings, define
 from ocinet.engine.records.networks import NetworkStore, decode, encode
-from ocinet.ipam.pool import Pool, Range
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LAN = Network("lan", "br-lan", (Pool(Subnet.parse("10.9.0.0/24"), Address.parse("10.9.0.1")),))
-
-
-def subnets(*texts: str) -> tuple[Subnet, ...]:
-    """Read subnets."""
-    return tuple(Subnet.parse(text) for text in texts)
-
-
-def span(first: str, last: str) -> Range:
-    """Read a range."""
-    return Range(Address.parse(first), Address.parse(last))
+LAN = network()
 
 
 class FakeHost:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import network, span, subnets
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import (
     ConflictError,
@@ -29,19 +30,9 @@ DOCKER0 = Device("bridge", addresses=(Interface.parse("172.17.0.1/16"),))
 BARE = Device("bridge")
 
 
-def subnets(*texts: str) -> tuple[Subnet, ...]:
-    """Read subnets."""
-    return tuple(Subnet.parse(text) for text in texts)
-
-
 def addresses(*texts: str) -> tuple[Address, ...]:
     """Read addresses."""
     return tuple(Address.parse(text) for text in texts)
-
-
-def span(first: str, last: str) -> Range:
-    """Read a range."""
-    return Range(Address.parse(first), Address.parse(last))
 
 
 # --- what a definition comes out as ---------------------------------------------------------
@@ -184,7 +175,7 @@ def test_define_keeps_the_other_wishes() -> None:
     assert (network.masquerade, network.labels, network.managed) == (False, (("a", "b"),), True)
 
 
-LAN = Network("lan", "br-lan", (Pool(Subnet.parse("10.9.0.0/24"), Address.parse("10.9.0.1")),))
+LAN = network()
 AROUND = Surroundings(networks=(LAN,), occupied=subnets("192.168.1.0/24", "0.0.0.0/0"))
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroute2.netlink.nfnetlink.nftsocket import nft_set_elem_list_msg
 
+from builders import network_rules
 from ocinet.base.address import Address, Subnet
 from ocinet.engine.firewall import nfnetlink
 from ocinet.engine.model.endpoint import PortRule
@@ -194,7 +195,7 @@ def test_batch_of_nothing_is_false() -> None:
 
 def test_element_given_twice_goes_in_once() -> None:
     """Two networks on one bridge do not enter it twice."""
-    rules = NetworkRules("ocinet0", ())
+    rules = network_rules("ocinet0")
     batch = nfnetlink.Batch("ocinet")
     batch.add((*network_elements(rules), *network_elements(rules)))
     assert [len(listed) for _, listed in _decoded(batch)] == [1, 1, 1]
@@ -203,7 +204,7 @@ def test_element_given_twice_goes_in_once() -> None:
 def test_refused_set_is_that_of_the_message() -> None:
     """A refusal leads to the set that its message was for, and to none outside of the batch."""
     batch = nfnetlink.Batch("ocinet")
-    batch.add(network_elements(NetworkRules("ocinet0", ())))
+    batch.add(network_elements(network_rules("ocinet0")))
     batch.delete_table()
     names = [batch.refused_set(Refusal(sequence, 2, "")) for sequence in range(6)]
     assert [kind and kind.name for kind in names] == [

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from builders import container, link, network, port
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
-from ocinet.engine.model.attachment import Attachment, Container, Member
+from ocinet.engine.model.attachment import Attachment, Member
 from ocinet.engine.model.endpoint import Endpoint, PortRule
 from ocinet.engine.model.link import Link
 from ocinet.engine.model.network import Network
@@ -47,34 +48,15 @@ from ocinet.engine.plan.steps import (
     SetHairpin,
     UnnameSandbox,
 )
-from ocinet.ipam.pool import Pool
 
 A = Address.parse
-WEB = Container("web0123456789", "web", "/b/web", Process(42, 7), "hook")
+WEB = container()
 SANDBOX = "4:4026532999"
 TO_10 = Route(Subnet.parse("10.0.0.0/8"))
-PORT = PortRule("tcp", None, 8080, A("10.9.0.2"), 80)
+PORT = port(8080, 80, "10.9.0.2")
 
 
-def network(name: str = "lan", **changes: object) -> Network:
-    """Return a network on 10.9.0.0/24."""
-    pool = Pool(Subnet.parse("10.9.0.0/24"), A("10.9.0.1"))
-    return Network(name, f"br-{name}", (pool,), created="2026-01-01").replace(**changes)
-
-
-def dual(name: str = "lan") -> Network:
-    """Return a network on 10.9.0.0/24 and fd00:9::/64."""
-    six = Pool(Subnet.parse("fd00:9::/64"), A("fd00:9::1"))
-    return network(name, pools=(*network().pools, six))
-
-
-def link(device: str = "br-lan", **changes: object) -> Link:
-    """Return a bridge that is up."""
-    bridge = Link(
-        ifindex=5, ifname=device, kind="bridge", mtu=1400, mac="", up=True, master=0, group=0,
-        alias="",
-    )  # fmt: skip
-    return bridge.replace(**changes)
+DUAL = network("lan", "10.9.0.0/24", "fd00:9::/64")
 
 
 def observed(*devices: DeviceState, **changes: object) -> Observed:
@@ -86,7 +68,7 @@ def observed(*devices: DeviceState, **changes: object) -> Observed:
 def ready(device: str = "br-lan", **changes: object) -> DeviceState:
     """Return a bridge with its gateway address."""
     addresses = (Interface.parse("10.9.0.1/24"),)
-    return DeviceState(device, link(device), addresses, 1400, "1").replace(**changes)
+    return DeviceState(device, link(device, mtu=1400), addresses, 1400, "1").replace(**changes)
 
 
 def endpoint(**changes: object) -> Endpoint:
@@ -251,7 +233,7 @@ def test_plan_attach_for_ipv6_keeps_advertised_routes() -> None:
     """accept_ra=2 comes before forwarding, which would drop the host's own route."""
     host = observed(ready(), ipv6_forward="0", ra_uplinks=(("wan", "1"),))
 
-    steps = plan_attach(wanted(networks=(dual(),)), host, Settings())
+    steps = plan_attach(wanted(networks=(DUAL,)), host, Settings())
 
     writes = [(step.key, step.value) for step in steps if isinstance(step, SetSysctl)]
     assert writes == [("net/ipv6/conf/wan/accept_ra", "2"), ("net/ipv6/conf/all/forwarding", "1")]
@@ -365,7 +347,7 @@ def test_make_endpoint_takes_prefix_and_gateway_of_its_pools() -> None:
     both = (A("10.9.0.2"), A("fd00:9::2"))
     grant = Grant("c", SANDBOX, both, 1400, default_for=(4, 6))
 
-    made = make_endpoint(EndpointRequest("lan", ifname="eth0"), dual(), grant)
+    made = make_endpoint(EndpointRequest("lan", ifname="eth0"), DUAL, grant)
 
     assert [str(address) for address in made.addresses] == ["10.9.0.2/24", "fd00:9::2/64"]
     assert made.routes == (
@@ -424,7 +406,7 @@ def test_make_ports_that_lead_nowhere_is_refused(wish: Publish, internal: tuple[
     [
         (EndpointRequest("lan", (A("10.8.0.1"),)), (), network(), "10.8.0.1 is not in"),
         (EndpointRequest("lan", gateway=A("fd00::1")), (), network(), "family"),
-        (EndpointRequest("lan", mtu=600), (), dual(), "too small for IPv6"),
+        (EndpointRequest("lan", mtu=600), (), DUAL, "too small for IPv6"),
         (EndpointRequest("lan"), (Publish("tcp", None, 1, 1),), network(internal=True), "internal"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import link
 from ocinet.base.address import Address
 from ocinet.engine.kernel.probe import FAR, NEAR, claimed, patience, question
 from ocinet.engine.model.link import Link
@@ -125,20 +126,15 @@ def test_claimed_of_any_bytes_never_fails(frame: bytes, protocol: str) -> None:
     assert found is None or found[0].family == (4 if protocol == "0806" else 6)
 
 
-def port(kind: str, *, up: bool = True) -> Link:
-    """Return a bridge's port."""
-    return Link(7, "port", kind, 1500, "02:00:00:00:00:07", up, master=3)
-
-
 @pytest.mark.parametrize(
     ("ports", "waits_s"),
     [
         ((), ()),
-        ((port("veth", up=False), port("", up=False)), ()),
-        ((port("veth"), port("veth")), NEAR),
-        ((port("veth"), port("", up=False)), NEAR),
-        ((port("veth"), port("")), FAR),
-        ((port("tun"),), FAR),
+        ((link("port", "veth", up=False), link("port", "", up=False)), ()),
+        ((link("port", "veth"), link("port", "veth")), NEAR),
+        ((link("port", "veth"), link("port", "", up=False)), NEAR),
+        ((link("port", "veth"), link("port", "")), FAR),
+        ((link("port", "tun"),), FAR),
     ],
 )
 def test_patience_goes_by_who_is_behind_the_ports(

@@ -10,36 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from ocinet.base.address import Address, Subnet
+from builders import network_rules, port
 from ocinet.base.errors import RequestError
-from ocinet.engine.model.endpoint import PortRule
-from ocinet.engine.model.network import NetworkRules
 from ocinet.engine.ruleset import elements, nft
 
 _GOLDEN = Path(__file__).with_name("golden")
 
-LAN = NetworkRules("ocinet0", (Subnet.parse("10.9.0.0/24"),))
-VAULT = NetworkRules(
-    "ocbr-0a1b2c3d", (Subnet.parse("10.8.0.0/16"), Subnet.parse("fd00:8::/64")), internal=True
-)
-ADOPTED = NetworkRules(
-    "docker0", (Subnet.parse("172.17.0.0/16"),), isolated=False, masquerade=False
-)
-
-
-def _port(protocol: str, host: str, host_port: int, address: str, port: int) -> PortRule:
-    host_address = Address.parse(host) if host else None
-    return PortRule(protocol, host_address, host_port, Address.parse(address), port)  # type: ignore[arg-type]  # a literal of the table below
+LAN = network_rules("ocinet0", "10.9.0.0/24")
+VAULT = network_rules("ocbr-0a1b2c3d", "10.8.0.0/16", "fd00:8::/64", internal=True)
+ADOPTED = network_rules("docker0", "172.17.0.0/16", isolated=False, masquerade=False)
 
 
 PORTS = (
-    _port("tcp", "", 8080, "10.9.0.2", 80),
-    _port("tcp", "", 8080, "fd00:9::2", 80),
-    _port("udp", "127.0.0.1", 5353, "10.9.0.2", 53),
-    _port("sctp", "192.0.2.1", 9999, "10.9.0.2", 9999),
-    _port("tcp", "2001:db8::1", 443, "fd00:9::2", 8443),
-    _port("tcp", "", 9000, "10.9.0.2", 9000),
-    _port("tcp", "", 9001, "10.9.0.2", 9001),
+    port(8080, 80, "10.9.0.2"),
+    port(8080, 80, "fd00:9::2"),
+    port(5353, 53, "10.9.0.2", at="127.0.0.1", protocol="udp"),
+    port(9999, 9999, "10.9.0.2", at="192.0.2.1", protocol="sctp"),
+    port(443, 8443, "fd00:9::2", at="2001:db8::1"),
+    port(9000, 9000, "10.9.0.2"),
+    port(9001, 9001, "10.9.0.2"),
 )
 
 SCENARIOS = {

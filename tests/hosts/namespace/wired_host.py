@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders import lan, on
+from builders import container, network, on
 from hosts.namespace.isolation import Sleeper
 from hosts.namespace.looks import ip_json, run
 from ocinet.base.clock import Process
@@ -35,8 +35,8 @@ class WiredHost:
         self.sleepers: dict[str, Sleeper] = {}
         engine = self.engine()
         with engine:
-            engine.parts.networks.add(lan())
-            engine.parts.networks.add(lan("dmz", 8))
+            engine.parts.networks.add(network())
+            engine.parts.networks.add(network("dmz", "10.8.0.0/24"))
 
     def engine(self, trace: Callable[[Step], None] | None = None) -> Engine:
         """Return a new engine, as each process has its own."""
@@ -51,7 +51,7 @@ class WiredHost:
     @staticmethod
     def container(name: str, pid: int) -> Container:
         """Return a process as a container."""
-        return Container(f"{name}-id", name, f"/bundles/{name}", Process.of(pid), "hook")
+        return container(name, Process.of(pid))
 
     def attach(
         self, container: Container, request: Request, trace: Callable[[Step], None] | None = None
@@ -63,12 +63,12 @@ class WiredHost:
     def attach_at_once(self, containers: list[Container], request: Request) -> set[int]:
         """Attach containers side by side, as many hooks would; return the exit statuses."""
         children = []
-        for container in containers:
+        for waiting in containers:
             child = os.fork()
             if not child:
                 code = 1
                 try:
-                    self.attach(container, request)
+                    self.attach(waiting, request)
                     code = 0
                 finally:
                     os._exit(code)
