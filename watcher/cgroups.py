@@ -45,8 +45,8 @@ class Cgroups:
     def _hierarchy(root: str) -> str:
         if os.path.exists(f"{root}/cgroup.controllers"):
             return root
-        there = (f"{root}/{name}" for name in _CONTROLLERS)
-        return next((path for path in there if os.path.isdir(path)), root)
+        hierarchies = (f"{root}/{name}" for name in _CONTROLLERS)
+        return next((path for path in hierarchies if os.path.isdir(path)), root)
 
     def processes(self, container_id: str) -> tuple[int, ...]:
         """Return the ids of the processes in a container's cgroup.
@@ -58,10 +58,10 @@ class Cgroups:
             Empty if there is none, or it is where none was found before.
         """
         for place in self._places:
-            found = _read_processes(place.format(container_id))
-            if found is not None:
+            pids = _read_processes(place.format(container_id))
+            if pids is not None:
                 self._prove(place)
-                return found
+                return pids
         return ()
 
     def search(self, container_ids: Collection[str]) -> None:
@@ -70,17 +70,21 @@ class Cgroups:
         Args:
             container_ids: whole.
         """
-        wanted = {name.format(one): one for one in container_ids for name in _NAMES}
+        wanted = {
+            name.format(container_id): container_id
+            for container_id in container_ids
+            for name in _NAMES
+        }
         level = [self._tree]
         seen = 0
         for _ in range(_DEEPEST):
             below = []
             for directory in level:
                 for entry in _subdirectories(directory):
-                    found = wanted.get(entry.name)
-                    if found:
+                    container_id = wanted.get(entry.name)
+                    if container_id:
                         place = entry.path.replace("{", "{{").replace("}", "}}")
-                        self._prove(place.replace(found, "{}"))
+                        self._prove(place.replace(container_id, "{}"))
                         continue
                     below.append(entry.path)
                     seen += 1
@@ -93,7 +97,7 @@ class Cgroups:
         if not self.proven:
             self.proven, self._places = True, [place]
         elif self._places[0] != place:
-            others = (one for one in self._places if one != place)
+            others = (other for other in self._places if other != place)
             self._places = [place, *others][:_MOST_PLACES]
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class SandboxFinder(Protocol):
     """What has to be found before the engine tells of it."""
 
-    def expect(self, container_id: str, found: Callable[[Life], None]) -> None:
-        """Look for a container's sandbox, and give it to `found`, to be closed there."""
+    def expect(self, container_id: str, deliver: Callable[[Life], None]) -> None:
+        """Look for a container's sandbox, and give it to `deliver`, to be closed there."""
 
     def forget(self, container_id: str) -> None:
         """Look no more for a container's sandbox."""

@@ -67,7 +67,7 @@ class Client:
         Raises:
             SystemFailure: nobody does.
         """
-        with self._told("reach it"):
+        with self._explained("reach it"):
             # Not by /version: Podman asks the system's package manager for that, for a second.
             with self._connect(DEFAULT_DOCKER_API_VERSION) as client:
                 response = client.get(f"{client.base_url}/_ping", timeout=self._timeout_s)
@@ -84,7 +84,7 @@ class Client:
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
-        with self._told("list its containers"):
+        with self._explained("list its containers"):
             return tuple(parse_listed(item) for item in self._client().containers(all=True))
 
     def created(self, container_id: str) -> ObservedContainer | None:
@@ -96,7 +96,7 @@ class Client:
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
-        return self._kept(container_id) or self.inspect(container_id)
+        return self._in_files(container_id) or self.inspect(container_id)
 
     def glance(self, container_id: str) -> ObservedContainer | None:
         """Return what is known of a container without waiting for its start.
@@ -106,7 +106,7 @@ class Client:
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
-        return self._kept(container_id) or self._list_one(container_id)
+        return self._in_files(container_id) or self._find_listed(container_id)
 
     def started(self, container_id: str) -> ObservedContainer | None:
         """Return all about a container that is said to have started, None if it is not there.
@@ -117,22 +117,22 @@ class Client:
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
-        container = self._kept(container_id)
+        container = self._in_files(container_id)
         if container and container.pid and is_listed(container.pid, container_id):
             return replace(container, running=True)
         return self.inspect(container_id)
 
-    def _kept(self, container_id: str) -> ObservedContainer | None:
+    def _in_files(self, container_id: str) -> ObservedContainer | None:
         kept = read_docker(self._root, container_id) if self._root else None
         return observe_kept(container_id, kept) if kept else None
 
-    def _list_one(self, container_id: str) -> ObservedContainer | None:
+    def _find_listed(self, container_id: str) -> ObservedContainer | None:
         """Return what the list tells of one container, or None if it is not there.
 
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
-        with self._told(f"list {container_id[:12]}"):
+        with self._explained(f"list {container_id[:12]}"):
             items = self._client().containers(all=True, filters={"id": [container_id]})
             listed = (parse_listed(item) for item in items)
             return next((container for container in listed if container.id == container_id), None)
@@ -143,7 +143,7 @@ class Client:
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
-        with self._told(f"inspect {container_id[:12]}"):
+        with self._explained(f"inspect {container_id[:12]}"):
             try:
                 if self._is_podman:
                     document = self._libpod(f"/containers/{container_id}/json")
@@ -156,7 +156,7 @@ class Client:
     def carried(self, image: str) -> frozenset[tuple[str, str]] | None:
         """Return labels and annotations of an image; None if they can't be told."""
         try:
-            with self._told(f"inspect the image {image[:19]}"):
+            with self._explained(f"inspect the image {image[:19]}"):
                 if self._is_podman:
                     document = self._libpod(f"/images/{image}/json")
                 else:
@@ -175,7 +175,7 @@ class Client:
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
-        with self._told(f"list the addresses on {device}"):
+        with self._explained(f"list the addresses on {device}"):
             holders: dict[Address, str] = {}
             for listed in self._client().networks(filters={"driver": "bridge"}):
                 options = listed.get("Options") or {}
@@ -226,7 +226,7 @@ class Client:
             client.close()
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _explained(self, what: str) -> Iterator[None]:
         """Turn whatever the client raises into one clear error."""
         try:
             yield
@@ -252,7 +252,7 @@ class Client:
         Raises:
             SystemFailure: the engine does not answer.
         """
-        with self._told("listen to its events"):
+        with self._explained("listen to its events"):
             client = self._connect(self._version)
             filters = json.dumps({"type": ["container", "network"], "event": list(_ACTS)})
             response = client.get(

@@ -159,5 +159,5 @@ def _networks(document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(networks)
 
 
-def _pairs(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    return tuple((str(key), str(text)) for key, text in (given or {}).items())
+def _pairs(labels: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((str(key), str(text)) for key, text in (labels or {}).items())

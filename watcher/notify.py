@@ -26,8 +26,8 @@ class Notifier:
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._address = environment.get("NOTIFY_SOCKET", "")
         self._interval_us = environment.get("WATCHDOG_USEC", "")
-        meant = environment.get("WATCHDOG_PID", "")
-        self._is_watched = not meant or meant == str(os.getpid())
+        watched_pid = environment.get("WATCHDOG_PID", "")
+        self._is_watched = not watched_pid or watched_pid == str(os.getpid())
 
     @property
     def watchdog_s(self) -> float:

@@ -30,13 +30,13 @@ class Decision:
     """What is to be done about a container.
 
     Attributes:
-        act: wire, join another's sandbox, or leave it alone.
+        act: attach, join another's sandbox, or leave it alone.
         request: what to attach; None if it is left alone.
         why: it is left alone, where its user may wonder.
         dropped: keys that count for nothing, for they are the image's.
     """
 
-    act: Literal["wire", "join", "leave"]
+    act: Literal["attach", "join", "leave"]
     request: Request | None = None
     why: str = ""
     dropped: tuple[str, ...] = ()
@@ -84,4 +84,4 @@ def decide(container: ObservedContainer, carried: Carried, settings: Settings) -
         return Decision("leave", dropped=wish.dropped)
     publishes = parse_bindings(container.bindings, container.exposed)
     request = with_publishes(request or DEFAULT_REQUEST, publishes)
-    return Decision("wire", request, dropped=wish.dropped)
+    return Decision("attach", request, dropped=wish.dropped)

@@ -77,10 +77,10 @@ class Service:
         self._notifier = notify.Notifier(environment)
         self._workers = Workers(WORKERS, self._report)
         self._lookout = Lookout(Cgroups(), self._report)
-        self._engine = EngineCalls(paths, self._neighbours, self._current, self._warn)
+        self._engine = EngineCalls(paths, self._neighbours, self._settings_in_force, self._warn)
         self._watches: dict[str, Watch] = {}
-        self._askers: dict[str, Client] = {}  # for what an attach asks in passing
-        self._next_put_right = 0.0
+        self._passing_clients: dict[str, Client] = {}  # for what an attach asks in passing
+        self._next_repair = 0.0
         self._ready_by = 0.0  # until then others may wait for us; 0: they don't
 
     def run(self) -> None:
@@ -106,7 +106,7 @@ class Service:
         self._workers.start()
         self._lookout.start()
         try:
-            self._adjust()
+            self._watch_wanted()
             self._ready_by = monotonic() + _SETTLE_S
             self._loop()
         finally:
@@ -115,13 +115,13 @@ class Service:
 
     def _loop(self) -> None:
         while True:
-            told = self._wait_for_signal()
-            if told is None:
+            received = self._wait_for_signal()
+            if received is None:
                 self._keep_time()
-            elif told == signal.SIGHUP:
+            elif received == signal.SIGHUP:
                 self._reload()
             else:
-                self._log.info("watcher stops", signal=told.name)
+                self._log.info("watcher stops", signal=received.name)
                 return
 
     def _wait_for_signal(self) -> signal.Signals | None:
@@ -131,16 +131,16 @@ class Service:
         Python returns whatever happens to stand in memory: at worst a SIGHUP of
         earlier on, which does no harm.
         """
-        told = signal.sigtimedwait(_SIGNALS, self._pause_s())
-        if told is None or told.si_signo not in _SIGNALS:
+        received = signal.sigtimedwait(_SIGNALS, self._pause_s())
+        if received is None or received.si_signo not in _SIGNALS:
             return None
-        return signal.Signals(told.si_signo)
+        return signal.Signals(received.si_signo)
 
     def _pause_s(self) -> float:
         """Return the seconds until something is due."""
         if self._ready_by:
             return _SETTLE_INTERVAL_S
-        pause_s = max(0.0, self._next_put_right - monotonic())
+        pause_s = max(0.0, self._next_repair - monotonic())
         watchdog_s = self._notifier.watchdog_s
         return min(pause_s, watchdog_s / 2) if watchdog_s else pause_s
 
@@ -149,9 +149,9 @@ class Service:
             self._ready_by = 0.0
             self._notifier.tell(notify.READY, self._status())
             self._log.info("watcher ready", engines=list(self._watches))
-        if monotonic() >= self._next_put_right:
-            self._next_put_right = monotonic() + self._settings.reconcile_interval_s
-            self._put_right()
+        if monotonic() >= self._next_repair:
+            self._next_repair = monotonic() + self._settings.reconcile_interval_s
+            self._repair()
         if self._notifier.watchdog_s and self._is_well():
             self._notifier.tell(notify.WATCHDOG)
 
@@ -171,63 +171,65 @@ class Service:
         except OcinetError as error:
             self._log.error("settings not read, the former ones hold", error=str(error))
         else:
-            self._adjust()
+            self._watch_wanted()
             for watch in self._watches.values():
                 watch.reconcile()
             self._log.info("settings read", policy=_POLICY[self._settings.select])
         if not self._ready_by:
             self._notifier.tell(notify.READY, self._status())
 
-    def _adjust(self) -> None:
+    def _watch_wanted(self) -> None:
         """Watch the engines that the settings name, and no others."""
         wanted = self._wanted()
         for path in [path for path in self._watches if path not in wanted]:
             watch = self._watches.pop(path)
-            del self._askers[path]
+            del self._passing_clients[path]
             watch.stop()
             watch.join(_STOP_S)
         for path in wanted:
             if path not in self._watches:
-                self._askers[path] = Client(path, _IN_PASSING_S)
-                self._watches[path] = self._watch(path)
+                self._passing_clients[path] = Client(path, _IN_PASSING_S)
+                self._watches[path] = self._make_watch(path)
                 self._watches[path].start()
 
     def _wanted(self) -> tuple[str, ...]:
         return self._sockets or engine_sockets(self._settings, self._environment)
 
-    def _watch(self, path: str) -> Watch:
+    def _make_watch(self, path: str) -> Watch:
         log = self._log.bind(engine=path)
         client = Client(path)
         remembered = Remembered(client.carried, log)
-        jobs = ContainerJobs(client, self._engine, remembered, self._current, log)
-        dispatch = Dispatch(jobs, remembered, self._workers, self._lookout, self._current, log)
-        return Watch(client, dispatch, self._workers, self._current, log, self._put_right)
+        jobs = ContainerJobs(client, self._engine, remembered, self._settings_in_force, log)
+        dispatch = Dispatch(
+            jobs, remembered, self._workers, self._lookout, self._settings_in_force, log
+        )
+        return Watch(client, dispatch, self._workers, self._settings_in_force, log, self._repair)
 
-    def _current(self) -> Settings:
+    def _settings_in_force(self) -> Settings:
         return self._settings
 
     def _neighbours(self, network: Network) -> dict[Address, str]:
         """Return the addresses that engines gave out on a bridge; see `parts.Neighbours`."""
-        found: dict[Address, str] = {}
-        for path, asker in list(self._askers.items()):
+        holders: dict[Address, str] = {}
+        for path, client in list(self._passing_clients.items()):
             if not os.path.exists(path):
                 continue
             try:
-                found |= asker.endpoints(network.device)
+                holders |= client.endpoints(network.device)
             except OcinetError as error:
                 self._log.debug("endpoints not listed", engine=path, error=str(error))
-        return found
+        return holders
 
     def _is_settled(self) -> bool:
         """Tell whether all that ran before us is wired, as far as its engine answers."""
         listed = all(watch.settled.is_set() for watch in self._watches.values())
         return listed and self._workers.idle(0)
 
-    def _put_right(self) -> None:
-        """Have put right what is not about one container of an engine's."""
-        self._workers.submit("put right", "put right", self._put_right_now)
+    def _repair(self) -> None:
+        """Queue the repair of what is not about one container of an engine's."""
+        self._workers.submit("repair", "repair", self._repair_now)
 
-    def _put_right_now(self) -> None:
+    def _repair_now(self) -> None:
         try:
             # The first container of a boot would come too late for an early attach.
             # It restores what somebody flushed as well.
@@ -283,8 +285,8 @@ def engine_sockets(settings: Settings, environment: Mapping[str, str]) -> tuple[
     if not host:
         return settings.engines
     try:
-        path = socket_path(host)
+        dockers = socket_path(host)
     except RequestError as error:
         raise error.within("cannot watch DOCKER_HOST") from error
-    others = [one for one in settings.engines if not one.endswith("/docker.sock")]
-    return tuple(dict.fromkeys((path, *others)))
+    others = [path for path in settings.engines if not path.endswith("/docker.sock")]
+    return tuple(dict.fromkeys((dockers, *others)))

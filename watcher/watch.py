@@ -36,8 +36,8 @@ class Watch:
         workers: where its list is looked through.
         settings: returns those in force.
         log: bound to the engine.
-        put_right: has all else put right: deaths that the engine slept through
-            are told by nobody.
+        repair: has all else repaired: deaths that the engine slept through are
+            told by nobody.
 
     Attributes:
         settled: set when the list was looked through for the first time, or
@@ -51,7 +51,7 @@ class Watch:
         workers: Workers,
         settings: Callable[[], Settings],
         log: Any,
-        put_right: Callable[[], None],
+        repair: Callable[[], None],
     ) -> None:
         self.settled = threading.Event()
         self._client = client
@@ -59,7 +59,7 @@ class Watch:
         self._workers = workers
         self._settings = settings
         self._log = log
-        self._put_right = put_right
+        self._repair = repair
         self._complaint = ""  # the last one, not to be made again
         self._stopping = threading.Event()
         self._guard = threading.Lock()
@@ -168,9 +168,9 @@ class Watch:
 
     def _reconcile(self) -> None:
         self._reconciled = monotonic()
-        self._workers.submit(("engine", self.path), "reconcile", self._reconciled_now)
+        self._workers.submit(("engine", self.path), "reconcile", self._reconcile_now)
 
-    def _reconciled_now(self) -> None:
+    def _reconcile_now(self) -> None:
         try:
             self._dispatch.reconcile()
         except OcinetError as error:
@@ -181,4 +181,4 @@ class Watch:
         else:
             self.settled.set()
         finally:
-            self._put_right()
+            self._repair()

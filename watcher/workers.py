@@ -45,9 +45,9 @@ class Workers:
         """Start the threads."""
         with self._changed:
             for _ in range(self._size):
-                self._start_one()
+                self._start_thread()
 
-    def _start_one(self) -> None:
+    def _start_thread(self) -> None:
         name = f"worker-{next(self._order)}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._threads.add(thread)
@@ -138,7 +138,7 @@ class Workers:
         with self._changed:
             self._threads.discard(thread)
             if not self._stopping:
-                self._start_one()
+                self._start_thread()
 
     def _take(self, thread: threading.Thread) -> tuple[Hashable, Job] | None:
         """Wait for a job and take it; None when it is time to stop."""

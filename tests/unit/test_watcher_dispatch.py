@@ -69,10 +69,10 @@ class Engine:
 class Lookout:
     """Finds every container in this process's own namespace, at once."""
 
-    def expect(self, _container_id: str, found: Callable[[Life], None]) -> None:
+    def expect(self, _container_id: str, deliver: Callable[[Life], None]) -> None:
         process = Process.of(os.getpid())
         assert process
-        found(Life(process, Sandbox.open_process(process)))
+        deliver(Life(process, Sandbox.open_process(process)))
 
     def forget(self, _container_id: str) -> None:
         """Have nothing to forget."""

@@ -30,7 +30,7 @@ def in_mode(mode: str, **changes: object) -> ObservedContainer:
 
 def test_none_container_gets_the_default_network() -> None:
     """Every one does, unless the operator turned that round."""
-    assert decide(WEB, NOTHING, ALL) == Decision("wire", DEFAULT_REQUEST)
+    assert decide(WEB, NOTHING, ALL) == Decision("attach", DEFAULT_REQUEST)
     assert decide(WEB, NOTHING, LABELLED) == LEAVE
 
 
@@ -42,7 +42,7 @@ def test_labels_say_what_it_gets() -> None:
 
 def test_container_that_says_none_is_recorded_and_left_with_its_loopback() -> None:
     """`ocinet.net=none` is a wish like another."""
-    assert decide(labelled(net="none"), NOTHING, ALL) == Decision("wire", Request("none"))
+    assert decide(labelled(net="none"), NOTHING, ALL) == Decision("attach", Request("none"))
 
 
 def test_kept_ports_are_published() -> None:
@@ -99,8 +99,8 @@ def test_what_an_image_must_not_ask_is_refused_if_it_may_be_the_image(
     """The image is gone: nobody can tell. The operator may trust it all the same."""
     with pytest.raises(RequestError, match="may be the image's wish"):
         decide(labelled(**labels), None, ALL)
-    assert decide(labelled(**labels), None, Settings(trust_annotations=True)).act == "wire"
-    assert decide(labelled(net="lan"), None, ALL).act == "wire"
+    assert decide(labelled(**labels), None, Settings(trust_annotations=True)).act == "attach"
+    assert decide(labelled(net="lan"), None, ALL).act == "attach"
 
 
 def test_typo_is_an_error() -> None:
@@ -135,7 +135,7 @@ def test_container_connected_by_hand_is_left_alone_and_told() -> None:
 def test_container_with_a_device_of_ours_is_left_to_its_hook() -> None:
     """It asks for a network by that device; the default one besides would be one too many."""
     assert decide(in_mode("none", devices=("ocinet.dev/net=lan",)), NOTHING, ALL) == LEAVE
-    assert decide(in_mode("none", devices=("vendor.com/gpu=0",)), NOTHING, ALL).act == "wire"
+    assert decide(in_mode("none", devices=("vendor.com/gpu=0",)), NOTHING, ALL).act == "attach"
 
 
 def test_build_steps_are_left_alone() -> None:

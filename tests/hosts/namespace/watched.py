@@ -62,9 +62,7 @@ class Watched:
         jobs = ContainerJobs(self.client, attacher, self.remembered, lambda: settings, log)
         dispatch = Dispatch(jobs, self.remembered, self.workers, lookout, lambda: settings, log)
         dispatch.retries_s = (0.05, 0.1, 0.2)
-        self.watch = Watch(
-            self.client, dispatch, self.workers, lambda: settings, log, self._put_right
-        )
+        self.watch = Watch(self.client, dispatch, self.workers, lambda: settings, log, self._repair)
         self._collect = collect
         # An engine that comes and goes is looked for at leisure, else.
         self._hurry = mock.patch.object(watch, "_LONGEST_WAIT_S", 0.2)
@@ -89,5 +87,5 @@ class Watched:
         assert not self.broken, self.broken
         assert "internal error" not in self.log.getvalue(), self.log.getvalue()[-4000:]
 
-    def _put_right(self) -> None:
-        self.workers.submit("put right", "put right", self._collect)
+    def _repair(self) -> None:
+        self.workers.submit("repair", "repair", self._collect)
