@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ocinet.cli.commands import Command
 from ocinet.cli.parser import Parser, add_text
+from ocinet.watcher.logs import FORMATS, LEVELS, make_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,17 +12,14 @@ if TYPE_CHECKING:
 
     from ocinet.cli.console import Console
 
-_LEVELS = ("debug", "info", "warning", "error")  # as in watcher.logs, which brings structlog along
-_FORMATS = ("auto", "console", "json")
-
 
 def _configure(parser: Parser) -> None:
     says = "an engine's socket (default: the settings' engines, and DOCKER_HOST for Docker's)"
     add_text(parser, "--engine", metavar="SOCKET", says=says, several=True)
-    says = f"the least that is logged: {', '.join(_LEVELS)} (default: info)"
-    parser.add_argument("--log-level", choices=_LEVELS, default="info", metavar="LEVEL", help=says)
+    says = f"the least that is logged: {', '.join(LEVELS)} (default: info)"
+    parser.add_argument("--log-level", choices=LEVELS, default="info", metavar="LEVEL", help=says)
     says = "how it is logged: auto (console on a terminal, else json), console, json"
-    parser.add_argument("--log-format", choices=_FORMATS, default="auto", metavar="FORM", help=says)
+    parser.add_argument("--log-format", choices=FORMATS, default="auto", metavar="FORM", help=says)
     parser.examples(
         "ocinet watch",
         "ocinet watch --engine /run/docker.sock --log-level debug",
@@ -30,7 +28,6 @@ def _configure(parser: Parser) -> None:
 
 def _run(arguments: Namespace, console: Console) -> None:
     from ocinet.engine.records.settings import socket_path
-    from ocinet.watcher.logs import make_log
     from ocinet.watcher.service import Service
 
     sockets = tuple(socket_path(text) for text in arguments.engine)

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -96,12 +96,17 @@ def test_terminal_gets_words() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
-def test_command_offers_what_the_log_knows() -> None:
-    """Its help is there without structlog, so the words stand there once more."""
-    from ocinet.cli import watch
-
-    assert watch._LEVELS == LEVELS
-    assert watch._FORMATS == FORMATS
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_log_is_made_of_all_that_the_command_offers(
+    level: str, form: Literal["auto", "console", "json"]
+) -> None:
+    """What is below the level is not shown, in whatever form."""
+    stream = io.StringIO()
+    log = make_log(level, form, stream)
+    for event in LEVELS:
+        getattr(log, event)(event)
+    assert len(stream.getvalue().splitlines()) == len(LEVELS) - LEVELS.index(level)
 
 
 @pytest.mark.parametrize(
