@@ -12,6 +12,8 @@ from ocinet.base.clock import Deadline, boot_id
 from ocinet.base.events import EventLog
 from ocinet.base.lock import Lock
 from ocinet.base.value import Value
+from ocinet.engine.firewall.forward_accept import ForwardAccepts
+from ocinet.engine.firewall.netfilter import NetfilterSocket
 from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.kernel.links import Kernel
 from ocinet.engine.kernel.netns_names import NetnsNames
@@ -110,6 +112,7 @@ class Parts(Value):
     log: EventLog
     kernel: Kernel
     firewall: Firewall
+    forward_accepts: ForwardAccepts
     names: NetnsNames
     networks: NetworkStore
     addresses: AddressStore
@@ -153,7 +156,9 @@ class Parts(Value):
 
     def machine(self, sandbox: Sandbox | None = None) -> Machine:
         """Return what steps work on."""
-        return Machine(self.kernel, self.firewall, self.names, sandbox, self.recorded)
+        return Machine(
+            self.kernel, self.firewall, self.forward_accepts, self.names, sandbox, self.recorded
+        )
 
     def close(self) -> None:
         """Close the netlink sockets."""
@@ -200,6 +205,7 @@ def make_parts(
     boot = boot_id()
     log = EventLog(paths.run)
     kernel = Kernel()
+    netfilter = NetfilterSocket()
 
     def stands(container_id: str) -> bool:
         """Tell whether a container still needs what it has, having taken it down if not."""
@@ -221,7 +227,8 @@ def make_parts(
         boot_id=boot,
         log=log,
         kernel=kernel,
-        firewall=Firewall(),
+        firewall=Firewall(netfilter),
+        forward_accepts=ForwardAccepts(netfilter),
         names=NetnsNames(paths),
         networks=NetworkStore(paths, None if flaw else settings, deadline),
         addresses=AddressStore(paths, deadline=deadline, holder_lives=lives, report=log.append),

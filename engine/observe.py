@@ -77,7 +77,7 @@ def _device(parts: Parts, network: Network, *, dropped: bool) -> DeviceState:
         addresses=parts.kernel.addresses(link.ifindex) if link else (),
         mtu=mtu,
         route_localnet=localnet or "",
-        forward_accepted=dropped and parts.firewall.forward_accepted(name),
+        forward_accepted=dropped and parts.forward_accepts.is_accepted(name),
     )
 
 

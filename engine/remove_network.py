@@ -63,7 +63,7 @@ def remove_network(parts: Parts, name: str) -> None:
     errors: list[OcinetError] = []
     removals: list[tuple[Callable[..., object], object]] = [
         (parts.firewall.remove_network, rules_of(network)),
-        (parts.firewall.remove_forward_accept, network.device),
+        (parts.forward_accepts.remove, network.device),
         (parts.addresses.remove_network, name),
     ]
     removals.append((_remove_bridge if network.managed else _unroute_loopback, network.device))

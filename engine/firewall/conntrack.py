@@ -17,7 +17,7 @@ from ocinet.engine.netlink.framing import NLM_F_ACK, NLM_F_DUMP, attribute, attr
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.address import Address
-    from ocinet.engine.netlink.socket import NetlinkSocket
+    from ocinet.engine.firewall.netfilter import NetfilterSocket
 
 _SUBSYSTEM = 1  # NFNL_SUBSYS_CTNETLINK
 _GET = _SUBSYSTEM << 8 | 1
@@ -62,7 +62,7 @@ def _filter(address: Address | None, port: int) -> bytes:
     return nested(_TUPLE_ORIG, parts) + nested(_FILTER, chosen)
 
 
-def flush_udp(socket: NetlinkSocket, family: int, address: Address | None, port: int) -> None:
+def flush_udp(socket: NetfilterSocket, family: int, address: Address | None, port: int) -> None:
     """Forget the flows to one UDP port of the host, without listing any.
 
     Flows of others to the same port number of another machine are forgotten with
@@ -86,7 +86,7 @@ def flush_udp(socket: NetlinkSocket, family: int, address: Address | None, port:
 
 
 def flush_udp_listed(
-    socket: NetlinkSocket, family: int, address: Address | None, port: int
+    socket: NetfilterSocket, family: int, address: Address | None, port: int
 ) -> None:
     """Do the same on older kernels, which can list by such a filter but not delete.
 

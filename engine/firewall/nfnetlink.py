@@ -1,4 +1,4 @@
-"""nfnetlink requests for our nftables table, encoded.
+"""nfnetlink requests for our nftables table, encoded, and the answers to them. Pure.
 
 Elements are added and deleted in batches, which are transactions: all of it or
 nothing. An element costs microseconds this way, a process of `nft` 2 ms.
@@ -9,7 +9,6 @@ so the encoding follows what `nft --debug=mnl` shows. Layouts are those of
 
 from __future__ import annotations
 
-from _socket import SOL_SOCKET
 from _struct import Struct
 
 from ocinet.base.address import Address, Subnet
@@ -24,7 +23,6 @@ from ocinet.engine.netlink.framing import (
     attributes,
     message,
 )
-from ocinet.engine.netlink.socket import NETLINK_NETFILTER, NetlinkSocket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,8 +65,6 @@ _FAMILY_HEADER = Struct(">BBH")  # struct nfgenmsg: family, version, resource
 _WORD = Struct(">I")
 _PORT = Struct(">H")
 _ATTRIBUTE_HEADER = 4
-_SO_SNDBUFFORCE = 32
-_USUAL_ROOM = 1 << 16
 
 
 def family_header(family: int, version: int = 0, resource: int = 0) -> bytes:
@@ -301,21 +297,3 @@ def decode_element_data(answer: Answer) -> tuple[Address, int]:
     element = attributes(attributes(elements).get(_ELEMENT, b""))
     value = attributes(element.get(_ELEMENT_DATA, b"")).get(_DATA_VALUE, b"")
     return Address.unpack(value[:-4]), int.from_bytes(value[-4:-2], "big")
-
-
-class NetfilterSocket(NetlinkSocket):
-    """A socket for nfnetlink, with room for a transaction of any size."""
-
-    def __init__(self) -> None:
-        super().__init__(NETLINK_NETFILTER)
-        self._room = _USUAL_ROOM
-
-    def ask(self, messages: bytes, acks: int) -> tuple[list[Answer], list[Refusal]]:
-        """Send messages in one go and return all that the kernel says; see `NetlinkSocket.ask`.
-
-        The kernel takes a transaction only whole, from one send.
-        """
-        if len(messages) > self._room:
-            self._room = 2 * len(messages)
-            self._socket.setsockopt(SOL_SOCKET, _SO_SNDBUFFORCE, self._room)
-        return super().ask(messages, acks)

@@ -17,6 +17,7 @@ from errno import EEXIST, ENOENT
 
 from ocinet.base.errors import ConflictError, SystemFailure
 from ocinet.engine.firewall import nfnetlink
+from ocinet.engine.firewall.netfilter import NetfilterSocket, chain_questions, raise_unless_missing
 from ocinet.engine.model.observed import FirewallState
 from ocinet.engine.ruleset.elements import (
     every_network_element,
@@ -28,7 +29,7 @@ from ocinet.engine.ruleset.nft import DOCKER_USER, FAMILY, TABLE, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocinet.engine.firewall.nfnetlink import Batch, Chain
+    from ocinet.engine.firewall.nfnetlink import Batch
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.netlink.framing import Refusal
@@ -36,34 +37,23 @@ if TYPE_CHECKING:
 
 _FORWARDS = (("ip", "filter", "FORWARD"), ("ip6", "filter", "FORWARD"))
 _DOCKER_USERS = (("ip", "filter", DOCKER_USER), ("ip6", "filter", DOCKER_USER))
-_FEWEST_ACCEPTS = 2  # one per direction
 
 
 class Firewall:
     """The firewall of the network namespace that the first call is made in.
 
-    A context manager; opens one socket, at the first call. Not for several
-    threads at once.
+    A context manager. Not for several threads at once.
+
+    Args:
+        socket: to ask through, where others ask through it as well; else one of its own.
     """
 
-    def __init__(self) -> None:
-        self._opened: nfnetlink.NetfilterSocket | None = None
-
-    @property
-    def _socket(self) -> nfnetlink.NetfilterSocket:
-        if self._opened is None:
-            self._opened = nfnetlink.NetfilterSocket()
-        return self._opened
+    def __init__(self, socket: NetfilterSocket | None = None) -> None:
+        self._socket = socket or NetfilterSocket()
 
     def disconnect(self) -> None:
-        """Close the socket, if there is one.
-
-        Waits for the kernel, 16 ms or so, if something has been deleted through
-        it just now.
-        """
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        """Close the socket; see `NetfilterSocket.close`."""
+        self._socket.close()
 
     def __enter__(self) -> Firewall:
         """Return itself; disconnected at the end of the block."""
@@ -83,9 +73,9 @@ class Firewall:
             KernelError: the kernel refused to answer.
         """
         questions = [nfnetlink.get_table(1, FAMILY, TABLE)]
-        questions += _chain_questions((*_FORWARDS, *_DOCKER_USERS), 2)
+        questions += chain_questions((*_FORWARDS, *_DOCKER_USERS), 2)
         answers, refusals = self._socket.look_up(b"".join(questions), len(questions))
-        _raise_unless_missing(refusals)
+        raise_unless_missing(refusals)
         chains = [nfnetlink.decode_chain(answer.body) for answer in answers if answer.sequence > 1]
         return FirewallState(
             table=any(answer.sequence == 1 for answer in answers),
@@ -101,21 +91,6 @@ class Firewall:
         chains = map(nfnetlink.decode_chain, self._socket.dump(nfnetlink.dump_chains()))
         return tuple(str(chain) for chain in chains if chain.forward_drop)  # ours never does
 
-    def make_table(self) -> None:
-        """Make our table, empty; nothing is changed if it is there.
-
-        Effects: runs `nft`.
-
-        Raises:
-            NotFoundError: nft is not installed.
-            SystemFailure: nft failed.
-        """
-        try:
-            _run_nft(table_text())
-        except SystemFailure as error:
-            if not self.observe().table:  # else another process has just made it
-                raise error.within("cannot make the firewall's table") from error
-
     def remove_table(self) -> None:
         """Remove our table and all that is in it; not there is fine.
 
@@ -124,7 +99,7 @@ class Firewall:
         """
         batch = nfnetlink.Batch(TABLE)
         batch.delete_table()
-        _raise_unless_missing(self._apply(batch))
+        raise_unless_missing(self._apply(batch))
 
     def rebuild(self, networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> None:
         """Replace our table, whatever became of it, by one that holds exactly this.
@@ -166,7 +141,7 @@ class Firewall:
         refusals = self._apply(batch)
         made = _all_missing(refusals) and not self.observe().table
         if made:
-            self.make_table()
+            make_table(self)
             refusals = self._apply(batch)
         if refusals:
             raise self._refused(batch, refusals[0], ports)
@@ -203,69 +178,6 @@ class Firewall:
             if port.protocol == "udp":
                 flush_udp(self._socket, port.address.family, port.host_address, port.host_port)
 
-    def forward_accepted(self, device: str) -> bool:
-        """Tell whether our accept rules for a bridge are in each iptables chain that drops.
-
-        Reads the rules of those chains, so nothing has to be remembered and a
-        flushed chain is seen at once. True where nothing drops.
-        """
-        return all(
-            self.count_accepts(chain.family, device)[1] >= _FEWEST_ACCEPTS
-            for chain in self.chains(_FORWARDS)
-            if chain.forward_drop
-        )
-
-    def add_forward_accept(self, device: str, *, managed: bool) -> bool:
-        """Put accept rules for a bridge into the iptables chains that drop.
-
-        Args:
-            device: the bridge.
-            managed: whether it is ours.
-
-        Returns:
-            False if they were all there.
-
-        Effects: runs `iptables-restore` for each family whose FORWARD drops.
-
-        Raises:
-            NotFoundError: iptables is not installed.
-            SystemFailure: it failed.
-        """
-        from ocinet.engine.firewall import forward_accept
-
-        return forward_accept.add(self, device, managed=managed)
-
-    def remove_forward_accept(self, device: str) -> None:
-        """Remove our accept rules for a bridge; not there is fine.
-
-        Raises:
-            SystemFailure: iptables failed.
-        """
-        from ocinet.engine.firewall import forward_accept
-
-        forward_accept.remove(self, device)
-
-    def chains(self, wanted: tuple[tuple[str, str, str], ...]) -> tuple[Chain, ...]:
-        """Return those of these chains (family, table, name) that are there."""
-        questions = b"".join(_chain_questions(wanted, 1))
-        answers, refusals = self._socket.look_up(questions, len(wanted))
-        _raise_unless_missing(refusals)
-        return tuple(nfnetlink.decode_chain(answer.body) for answer in answers)
-
-    def count_accepts(self, family: str, device: str) -> tuple[str, int]:
-        """Return the iptables chain for our accept rules, and how many for this bridge work.
-
-        The chain is Docker's for the rules of others if FORWARD leads to it. A rule
-        works in either.
-        """
-        tag = f"{TABLE}:{device}\0".encode()
-        forward = self._socket.dump(nfnetlink.dump_rules(family, "filter", "FORWARD"))
-        count = sum(tag in rule for rule in forward)
-        if not any(f"{DOCKER_USER}\0".encode() in rule for rule in forward):
-            return "FORWARD", count
-        others = self._socket.dump(nfnetlink.dump_rules(family, "filter", DOCKER_USER))
-        return DOCKER_USER, count + sum(tag in rule for rule in others)
-
     def _apply(self, batch: Batch) -> list[Refusal]:
         if not batch:
             return []
@@ -278,15 +190,15 @@ class Firewall:
         refusals = self._apply(batch)
         if not refusals:
             return
-        _raise_unless_missing(refusals)
+        raise_unless_missing(refusals)
         # A batch is all or nothing, so one missing element has kept the others in.
         refusals = []
         for element in elements:
-            for one in element.each():
+            for single in element.each():
                 batch = nfnetlink.Batch(TABLE)
-                batch.delete((one,))
+                batch.delete((single,))
                 refusals += self._apply(batch)
-        _raise_unless_missing(refusals)
+        raise_unless_missing(refusals)
 
     def _refused(
         self, batch: Batch, refusal: Refusal, ports: tuple[PortRule, ...]
@@ -325,18 +237,24 @@ class Firewall:
         return ConflictError(what, "the firewall sent one of them elsewhere a moment ago")
 
 
-def _chain_questions(wanted: tuple[tuple[str, str, str], ...], first: int) -> list[bytes]:
-    return [nfnetlink.get_chain(sequence, *chain) for sequence, chain in enumerate(wanted, first)]
-
-
 def _all_missing(refusals: list[Refusal]) -> bool:
     return bool(refusals) and all(refusal.errno == ENOENT for refusal in refusals)
 
 
-def _raise_unless_missing(refusals: list[Refusal]) -> None:
-    for refusal in refusals:
-        if refusal.errno != ENOENT:
-            raise refusal.error("cannot change the firewall")
+def make_table(firewall: Firewall) -> None:
+    """Make our table, empty; nothing is changed if it is there.
+
+    Effects: runs `nft`.
+
+    Raises:
+        NotFoundError: nft is not installed.
+        SystemFailure: nft failed.
+    """
+    try:
+        _run_nft(table_text())
+    except SystemFailure as error:
+        if not firewall.observe().table:  # else another process has just made it
+            raise error.within("cannot make the firewall's table") from error
 
 
 def _run_nft(text: str) -> None:

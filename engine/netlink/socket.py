@@ -68,6 +68,17 @@ class NetlinkSocket:
             if error.errno != ENOPROTOOPT:  # an older kernel: we only lose what it adds
                 raise
 
+    def set_option(self, level: int, option: int, value: int) -> None:
+        """Set an option of the socket; see socket(7).
+
+        Raises:
+            KernelError: it can't be set.
+        """
+        try:
+            self._socket.setsockopt(level, option, value)
+        except OSError as error:
+            raise _failure("cannot set a netlink socket's option", error) from error
+
     def close(self) -> None:
         """Close it.
 

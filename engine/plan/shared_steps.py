@@ -208,9 +208,9 @@ class AcceptForward(_DeviceStep):
     def apply(self, machine: Machine) -> bool:
         """Add the rules; False if they are all there."""
         try:
-            return machine.firewall.add_forward_accept(self.device, managed=self.managed)
+            return machine.forward_accepts.add(self.device, managed=self.managed)
         except OcinetError:
-            machine.firewall.remove_forward_accept(self.device)  # of the family that went well
+            machine.forward_accepts.remove(self.device)  # of the family that went well
             raise
 
     def inverse(self) -> Step:
@@ -231,7 +231,7 @@ class UnacceptForward(_DeviceStep):
 
     def apply(self, machine: Machine) -> bool:
         """Remove the rules."""
-        machine.firewall.remove_forward_accept(self.device)
+        machine.forward_accepts.remove(self.device)
         return True
 
     def inverse(self) -> Step:

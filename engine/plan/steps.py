@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.address import Interface
     from ocinet.base.clock import Process
+    from ocinet.engine.firewall.forward_accept import ForwardAccepts
     from ocinet.engine.firewall.table import Firewall
     from ocinet.engine.kernel.links import Kernel
     from ocinet.engine.kernel.netns_names import NetnsNames
@@ -35,6 +36,7 @@ class Machine:
     Args:
         kernel: links and addresses.
         firewall: our nftables table.
+        forward_accepts: our rules in others' tables.
         names: links under /run/netns.
         sandbox: None where a plan needs none, as in detach.
         recorded: returns the networks and ports of all records.
@@ -48,12 +50,14 @@ class Machine:
         self,
         kernel: Kernel,
         firewall: Firewall,
+        forward_accepts: ForwardAccepts,
         names: NetnsNames,
         sandbox: Sandbox | None,
         recorded: Callable[[], tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]]],
     ) -> None:
         self.kernel = kernel
         self.firewall = firewall
+        self.forward_accepts = forward_accepts
         self.names = names
         self.pairs: dict[str, Pair] = {}
         self.warnings: list[str] = []

@@ -15,6 +15,8 @@ from ocinet.base.paths import Paths
 from ocinet.cli.console import Console, Streams
 from ocinet.cli.main import main
 from ocinet.engine.assembly import Parts
+from ocinet.engine.firewall.forward_accept import ForwardAccepts
+from ocinet.engine.firewall.netfilter import NetfilterSocket
 from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.gc import Finding
 from ocinet.engine.kernel.netns_names import NetnsNames
@@ -92,7 +94,7 @@ class FakeKernel:
 def make_parts(paths: Paths) -> Parts:
     """Return real stores around a kernel that has nothing."""
     deadline = Deadline(5)
-    log = EventLog(paths.run)
+    log, netfilter = EventLog(paths.run), NetfilterSocket()
     return Parts(
         paths=paths,
         settings=Settings(),
@@ -100,7 +102,8 @@ def make_parts(paths: Paths) -> Parts:
         boot_id=boot_id(),
         log=log,
         kernel=cast("Kernel", FakeKernel()),
-        firewall=Firewall(),
+        firewall=Firewall(netfilter),
+        forward_accepts=ForwardAccepts(netfilter),
         names=NetnsNames(paths),
         networks=NetworkStore(paths, Settings(), deadline, host=FakeHost()),
         addresses=AddressStore(

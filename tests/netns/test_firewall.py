@@ -18,7 +18,7 @@ from hosts.namespace.isolation import in_namespaces
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, NotFoundError, SystemFailure
 from ocinet.engine.firewall import programs
-from ocinet.engine.firewall.table import Firewall
+from ocinet.engine.firewall.table import Firewall, make_table
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.network import NetworkRules
 from ocinet.engine.model.observed import FirewallState
@@ -70,7 +70,7 @@ def _rules() -> int:
 def test_open_enters_what_nft_shows_as_meant() -> None:
     """Each element is in its set, in nft's own words."""
     with Firewall() as firewall:
-        firewall.make_table()
+        make_table(firewall)
         firewall.open((LAN, VAULT, ADOPTED), (WEB, WEB6, DNS))
     assert {name: elements(name) for name in (
         "bridges", "isolated", "internal", "same", "home4", "home6", "masquerade4", "masquerade6",
@@ -225,9 +225,9 @@ def _lines_that_are_no_rules() -> int:
 def test_make_table_twice_makes_one() -> None:
     """Two first attaches at once do not double the rules."""
     with Firewall() as firewall:
-        firewall.make_table()
+        make_table(firewall)
         before = ruleset_json()
-        firewall.make_table()
+        make_table(firewall)
         assert ruleset_json() == before
 
 
@@ -303,7 +303,7 @@ def test_thousand_ports_are_one_transaction_and_no_rule() -> None:
         firewall.open((LAN,), (DNS,))
         before = _rules()
         # The least that the kernel lets one have, whatever is usual on this machine.
-        firewall._socket._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 0)
+        firewall._socket._netlink.set_option(socket.SOL_SOCKET, socket.SO_SNDBUF, 0)
         firewall.open((LAN,), ports)
         assert _rules() == before
         assert len(elements("publish4")) == len(elements("publish6_at")) == 2000
@@ -317,7 +317,7 @@ def test_thousand_ports_are_one_transaction_and_no_rule() -> None:
 def test_make_table_works_with_an_empty_environment() -> None:
     """A hook's PATH may be empty; nft is found all the same."""
     with mock.patch.dict(os.environ, clear=True), Firewall() as firewall:
-        firewall.make_table()
+        make_table(firewall)
         assert firewall.observe().table
 
 
@@ -326,7 +326,7 @@ def test_make_table_without_nft_says_what_to_install() -> None:
     """The error names the package."""
     with mock.patch.object(programs, "_PLACES", ("/nowhere",)), Firewall() as firewall:
         with pytest.raises(NotFoundError, match="apt-get install nftables"):
-            firewall.make_table()
+            make_table(firewall)
         with pytest.raises(NotFoundError):
             firewall.open((LAN,), ())
 
@@ -337,7 +337,7 @@ def test_every_text_is_accepted_by_nft() -> None:
     with Firewall() as firewall:
         sh("nft", "-c", "-f", "-", given=nft.table_text())
         sh("nft", "-c", "-f", "-", given=nft.rebuild_text((LAN, VAULT), (WEB, WEB6, DNS)))
-        firewall.make_table()
+        make_table(firewall)
         sh("nft", "-c", "-f", "-", given=nft.open_text((LAN, VAULT), (WEB, WEB6, DNS)))
         firewall.open((LAN, VAULT), (WEB, WEB6, DNS))
         sh("nft", "-c", "-f", "-", given=nft.close_text((WEB, WEB6, DNS)))
@@ -349,7 +349,7 @@ def test_observe_tells_what_is_there() -> None:
     """Our table, and who drops: iptables' chains at once, all others when asked."""
     with Firewall() as firewall:
         assert firewall.observe() == FirewallState()
-        firewall.make_table()
+        make_table(firewall)
         sh("iptables-nft", "-P", "FORWARD", "DROP")
         sh("iptables-nft", "-N", "DOCKER-USER")
         assert firewall.observe() == FirewallState(

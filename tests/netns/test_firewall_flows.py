@@ -10,7 +10,8 @@ import pytest
 from hosts.namespace.bridged_host import EVERY, HOST, BridgedHost, address, network_rules, sh
 from hosts.namespace.isolation import in_namespaces
 from ocinet.base.address import Address
-from ocinet.engine.firewall import conntrack, nfnetlink
+from ocinet.engine.firewall import conntrack
+from ocinet.engine.firewall.netfilter import NetfilterSocket
 from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.model.endpoint import PortRule
 
@@ -36,7 +37,7 @@ def _flush(firewall: Firewall, port: PortRule) -> None:
 
 
 def _flush_listed(firewall: Firewall, port: PortRule) -> None:
-    with nfnetlink.NetfilterSocket() as netfilter:
+    with NetfilterSocket() as netfilter:
         conntrack.flush_udp_listed(
             netfilter, port.address.family, port.host_address, port.host_port
         )

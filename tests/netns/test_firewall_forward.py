@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import pytest
 
 from hosts.namespace.bridged_host import (
@@ -17,8 +20,12 @@ from hosts.namespace.bridged_host import (
 from hosts.namespace.isolation import in_namespaces
 from ocinet.base.errors import SystemFailure
 from ocinet.engine.firewall import programs
-from ocinet.engine.firewall.table import Firewall
+from ocinet.engine.firewall.forward_accept import ForwardAccepts
+from ocinet.engine.firewall.netfilter import NetfilterSocket
 from ocinet.engine.ruleset import nft
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DOCKER = """\
 *filter
@@ -39,6 +46,13 @@ COMMIT
 """
 
 
+@contextmanager
+def opened() -> Iterator[ForwardAccepts]:
+    """Yield our rules in others' tables."""
+    with NetfilterSocket() as netfilter:
+        yield ForwardAccepts(netfilter)
+
+
 def _docker() -> None:
     """Make the rules that dockerd makes, as if `old` was its bridge, in both families."""
     for tool in ("iptables-nft-restore", "ip6tables-nft-restore"):
@@ -57,22 +71,22 @@ def test_managed_bridge_passes_a_drop_policy_with_our_rules_and_not_without(
 ) -> None:
     """Out, in through a published port, and among siblings; still isolated by our own table."""
     host, neighbour = HOST[family], NEIGHBOUR[family]
-    with BridgedHost(bridge_nf=bridge_nf) as world, Firewall() as firewall:
+    with BridgedHost(bridge_nf=bridge_nf) as world, opened() as accepts:
         world.enter()
         world.serve_all()
         _docker()
         out = ("a", neighbour, 7000), f"neighbour {host}"
         published = ("neighbour", host, EVERY), f"a {neighbour}"
         sibling = ("b", address("a", family), 80), f"a {address('b', family)}"
-        assert not firewall.forward_accepted("lan")
+        assert not accepts.is_accepted("lan")
         assert [world.ask(*out[0]), world.ask(*published[0])] == ["", ""]
         assert world.ask(*sibling[0]) == ("" if bridge_nf else sibling[1])
-        assert firewall.add_forward_accept("lan", managed=True)
-        assert firewall.forward_accepted("lan")
+        assert accepts.add("lan", managed=True)
+        assert accepts.is_accepted("lan")
         for question, answer in (out, published, sibling):
             assert world.ask(*question) == answer
         assert world.ask("neighbour", address("a", family), 80) == ""
-        firewall.remove_forward_accept("lan")
+        accepts.remove("lan")
         assert [world.ask(*out[0]), world.ask(*published[0])] == ["", ""]
 
 
@@ -80,13 +94,13 @@ def test_managed_bridge_passes_a_drop_policy_with_our_rules_and_not_without(
 @in_namespaces
 def test_managed_bridge_does_not_get_into_dockers_network_by_our_rules(family: int) -> None:
     """Docker's isolation holds against us as well; what is published there is open."""
-    with BridgedHost(bridge_nf=True) as world, Firewall() as firewall:
+    with BridgedHost(bridge_nf=True) as world, opened() as accepts:
         world.enter()
         world.serve_all()
         _docker()
         inside, published = address("o", family), (HOST[family], ADOPTED)
-        firewall.add_forward_accept("old", managed=False)
-        firewall.add_forward_accept("lan", managed=True)
+        accepts.add("old", managed=False)
+        accepts.add("lan", managed=True)
         assert world.ask("a", inside, 80) == ""
         assert world.ask("a", *published) == f"o {address('a', family)}"
         for tool in ("iptables-nft", "ip6tables-nft"):  # the guard
@@ -98,13 +112,13 @@ def test_managed_bridge_does_not_get_into_dockers_network_by_our_rules(family: i
 @in_namespaces
 def test_adopted_bridge_is_opened_for_published_ports_alone(family: int) -> None:
     """A published port gets through; the rest is as its owner has it."""
-    with BridgedHost(bridge_nf=True) as world, Firewall() as firewall:
+    with BridgedHost(bridge_nf=True) as world, opened() as accepts:
         world.enter()
         world.serve_all()
         _docker()
         published = ("neighbour", HOST[family], ADOPTED)
         assert world.ask(*published) == ""
-        assert firewall.add_forward_accept("old", managed=False)
+        assert accepts.add("old", managed=False)
         assert world.ask(*published) == f"o {NEIGHBOUR[family]}"
         assert world.ask("neighbour", address("o", family), 80) == ""
         assert world.ask("o", NEIGHBOUR[family], 7000) == f"neighbour {address('o', family)}"
@@ -119,21 +133,21 @@ def test_add_goes_into_dockers_chain_once_and_remove_takes_it_out() -> None:
     """The rules stand above what is in DOCKER-USER, tagged; a second time changes nothing."""
     _docker()
     before = sh("iptables-nft", "-S"), sh("ip6tables-nft", "-S")
-    with Firewall() as firewall:
-        firewall.remove_forward_accept("ocinet0")
-        assert firewall.add_forward_accept("ocinet0", managed=True)
-        assert not firewall.add_forward_accept("ocinet0", managed=True)
-        assert firewall.add_forward_accept("ocinet1", managed=True)
+    with opened() as accepts:
+        accepts.remove("ocinet0")
+        assert accepts.add("ocinet0", managed=True)
+        assert not accepts.add("ocinet0", managed=True)
+        assert accepts.add("ocinet1", managed=True)
         for tool in ("iptables-nft", "ip6tables-nft"):
             listed = sh(tool, "-S", "DOCKER-USER").splitlines()
             assert "-j RETURN" in listed[-1]
             assert len(_rules("DOCKER-USER", tool)) == 6
             assert _rules("FORWARD", tool) == []
-        firewall.remove_forward_accept("ocinet1")
-        assert firewall.forward_accepted("ocinet0")
-        assert not firewall.forward_accepted("ocinet")
-        firewall.remove_forward_accept("ocinet0")
-        firewall.remove_forward_accept("ocinet0")
+        accepts.remove("ocinet1")
+        assert accepts.is_accepted("ocinet0")
+        assert not accepts.is_accepted("ocinet")
+        accepts.remove("ocinet0")
+        accepts.remove("ocinet0")
     assert (sh("iptables-nft", "-S"), sh("ip6tables-nft", "-S")) == before
 
 
@@ -142,9 +156,9 @@ def test_add_without_docker_goes_into_forward_of_the_family_that_drops() -> None
     """Without Docker's chain, two rules are in FORWARD, and none where IPv6 is not dropped."""
     sh("iptables-nft", "-P", "FORWARD", "DROP")
     sh("ip6tables-nft", "-P", "FORWARD", "ACCEPT")
-    with Firewall() as firewall:
-        assert firewall.add_forward_accept("ocinet0", managed=True)
-        assert firewall.forward_accepted("ocinet0")
+    with opened() as accepts:
+        assert accepts.add("ocinet0", managed=True)
+        assert accepts.is_accepted("ocinet0")
     assert [rule.split()[2] for rule in _rules("FORWARD")] == ["-o", "-i"]
     assert _rules("FORWARD", "ip6tables-nft") == []
 
@@ -153,9 +167,9 @@ def test_add_without_docker_goes_into_forward_of_the_family_that_drops() -> None
 def test_add_where_nothing_drops_adds_nothing() -> None:
     """Other tables are left alone unless they must be touched."""
     sh("iptables-nft", "-P", "FORWARD", "ACCEPT")
-    with Firewall() as firewall:
-        assert firewall.forward_accepted("ocinet0")
-        assert not firewall.add_forward_accept("ocinet0", managed=True)
+    with opened() as accepts:
+        assert accepts.is_accepted("ocinet0")
+        assert not accepts.add("ocinet0", managed=True)
     assert _rules("FORWARD") == []
 
 
@@ -172,12 +186,12 @@ def test_add_where_nothing_drops_adds_nothing() -> None:
 def test_lost_rules_are_seen_at_once_and_come_back(loss: tuple[str, ...]) -> None:
     """A flush, a broken way into Docker's chain, half a removal: the next attach mends it."""
     _docker()
-    with Firewall() as firewall:
-        firewall.add_forward_accept("ocinet0", managed=False)
+    with opened() as accepts:
+        accepts.add("ocinet0", managed=False)
         sh("iptables-nft", *loss)
-        assert not firewall.forward_accepted("ocinet0")
-        assert firewall.add_forward_accept("ocinet0", managed=False)
-        assert firewall.forward_accepted("ocinet0")
+        assert not accepts.is_accepted("ocinet0")
+        assert accepts.add("ocinet0", managed=False)
+        assert accepts.is_accepted("ocinet0")
         assert len(_rules("DOCKER-USER") + _rules("FORWARD")) in (2, 4)
 
 
@@ -186,10 +200,10 @@ def test_rules_have_the_text_that_a_plan_shows() -> None:
     """The commands of a plan, run in a shell, make the same rules."""
     sh("iptables-nft", "-P", "FORWARD", "DROP")
     for managed in (True, False):
-        with Firewall() as firewall:
-            firewall.add_forward_accept("ocinet0", managed=managed)
+        with opened() as accepts:
+            accepts.add("ocinet0", managed=managed)
             applied = sh("iptables-nft", "-S")
-            firewall.remove_forward_accept("ocinet0")
+            accepts.remove("ocinet0")
         for line in nft.forward_accept_commands("ocinet0", managed=managed):
             sh("sh", "-c", line)
         assert sh("iptables-nft", "-S") == applied
