@@ -114,7 +114,7 @@ def _look(engine: Engine, record: Attachment, console: Console) -> dict[str, Any
     """Return what the kernel has now, both ends; or why it can't be told."""
     host = []
     for endpoint in record.endpoints:
-        link = engine.parts.kernel.link(endpoint.host_ifname)
+        link = engine.parts.links.link(endpoint.host_ifname)
         if link:
             host.append(
                 {
@@ -128,7 +128,7 @@ def _look(engine: Engine, record: Attachment, console: Console) -> dict[str, Any
             )
     try:
         with open_recorded(record, console.paths) as sandbox:
-            inside = [_encode_link(link) for link in engine.parts.kernel.look_inside(sandbox)]
+            inside = [_encode_link(link) for link in engine.parts.insides.look_inside(sandbox)]
     except OcinetError as error:
         return {"host": host, "sandbox": None, "error": str(error)}
     return {"host": host, "sandbox": inside, "error": None}

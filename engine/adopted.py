@@ -42,7 +42,7 @@ class Adopted:
         self._waits_s: tuple[float, ...] = ()
         if state.link and state.link.up:
             self._segment = Segment(state.link)
-            self._waits_s = patience(parts.kernel.ports(state.link))
+            self._waits_s = patience(parts.links.ports(state.link))
 
     def allocate(self, taken: Mapping[Address, str], allocate: Allocate) -> tuple[Lease, ...]:
         """Allocate addresses that nobody else is known or heard to use.

@@ -15,9 +15,12 @@ from ocinet.base.value import Value
 from ocinet.engine.firewall.forward_accept import ForwardAccepts
 from ocinet.engine.firewall.netfilter import NetfilterSocket
 from ocinet.engine.firewall.table import Firewall
-from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.bridges import Bridges
+from ocinet.engine.kernel.inside import Insides
+from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.netns_names import NetnsNames
-from ocinet.engine.plan.steps import Machine
+from ocinet.engine.kernel.sysctl import Sysctls
+from ocinet.engine.plan.machine import Host, Machine
 from ocinet.engine.records import settings as settings_module
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.networks import NetworkStore
@@ -33,10 +36,10 @@ if TYPE_CHECKING:
     from ocinet.base.address import Address
     from ocinet.base.errors import OcinetError
     from ocinet.base.paths import Paths
-    from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import Network, NetworkRules
     from ocinet.engine.model.settings import Settings
+    from ocinet.engine.plan import seams
     from ocinet.engine.plan.steps import Step
     from ocinet.engine.records.port_claim import PortClaim
     from ocinet.ipam.lease import Lease
@@ -103,6 +106,7 @@ class Parts(Value):
         neighbours: who else has which address of an adopted bridge.
         settings_flaw: why the settings can't be read; those above are the
             defaults then, by which nothing may be made.
+        to_close: closes the sockets that were opened.
     """
 
     paths: Paths
@@ -110,10 +114,13 @@ class Parts(Value):
     deadline: Deadline
     boot_id: str
     log: EventLog
-    kernel: Kernel
-    firewall: Firewall
-    forward_accepts: ForwardAccepts
-    names: NetnsNames
+    links: seams.Links
+    insides: seams.Insides
+    bridges: seams.Bridges
+    sysctls: seams.Sysctls
+    names: seams.Names
+    firewall: seams.Firewall
+    forward_accepts: seams.ForwardAccepts
     networks: NetworkStore
     addresses: AddressStore
     ports: PortClaims
@@ -122,6 +129,7 @@ class Parts(Value):
     trace: Callable[[Step], None] = staticmethod(_no_trace)
     neighbours: Neighbours = staticmethod(_no_neighbours)
     settings_flaw: OcinetError | None = None
+    to_close: tuple[Callable[[], None], ...] = ()
 
     def check_settings(self) -> None:
         """Refuse to make anything by settings that are not the operator's.
@@ -154,19 +162,26 @@ class Parts(Value):
         """Return the networks and ports of all records; see `restore`."""
         return everything(self.networks, self.attachments, self.boot_id)
 
-    def machine(self, sandbox: Sandbox | None = None) -> Machine:
+    def machine(self, sandbox: seams.Sandbox | None = None) -> Machine:
         """Return what steps work on."""
-        return Machine(
-            self.kernel, self.firewall, self.forward_accepts, self.names, sandbox, self.recorded
+        host = Host(
+            links=self.links,
+            insides=self.insides,
+            bridges=self.bridges,
+            sysctls=self.sysctls,
+            names=self.names,
+            firewall=self.firewall,
+            forward_accepts=self.forward_accepts,
         )
+        return Machine(host, self.recorded, sandbox)
 
     def close(self) -> None:
         """Close the netlink sockets."""
-        self.kernel.close()
-        self.firewall.disconnect()
+        for close in self.to_close:
+            close()
 
 
-def lease_lives(lease: Lease, kernel: Kernel, boot: str) -> bool:
+def lease_lives(lease: Lease, links: seams.Links, boot: str) -> bool:
     """Tell whether the holder of a lease may still use its address.
 
     It may not when it is of an older boot, or its process is gone and the host
@@ -177,7 +192,7 @@ def lease_lives(lease: Lease, kernel: Kernel, boot: str) -> bool:
         return False
     if holder.process and holder.process.alive:
         return True
-    return kernel.link(holder.host_ifname) is not None
+    return links.link(holder.host_ifname) is not None
 
 
 def make_parts(
@@ -204,7 +219,7 @@ def make_parts(
         settings, flaw = settings_module.load_or_defaults(paths)
     boot = boot_id()
     log = EventLog(paths.run)
-    kernel = Kernel()
+    links = Links()
     netfilter = NetfilterSocket()
 
     def stands(container_id: str) -> bool:
@@ -215,7 +230,7 @@ def make_parts(
 
     def lives(lease: Lease) -> bool:
         # With its address go its ports, which would lead to the next holder.
-        return lease_lives(lease, kernel, boot) or stands(lease.holder.container)
+        return lease_lives(lease, links, boot) or stands(lease.holder.container)
 
     def claim_stands(claim: PortClaim) -> bool:
         return stands(claim.container)
@@ -226,10 +241,13 @@ def make_parts(
         deadline=deadline,
         boot_id=boot,
         log=log,
-        kernel=kernel,
+        links=links,
+        insides=Insides(links),
+        bridges=Bridges(),
+        sysctls=Sysctls(),
+        names=NetnsNames(paths),
         firewall=Firewall(netfilter),
         forward_accepts=ForwardAccepts(netfilter),
-        names=NetnsNames(paths),
         networks=NetworkStore(paths, None if flaw else settings, deadline),
         addresses=AddressStore(paths, deadline=deadline, holder_lives=lives, report=log.append),
         ports=PortClaims(paths, deadline=deadline, holder_lives=claim_stands, report=log.append),
@@ -237,5 +255,6 @@ def make_parts(
         held_locks=set(),
         neighbours=neighbours or _no_neighbours,
         settings_flaw=flaw,
+        to_close=(links.close, netfilter.close),
     )
     return parts

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from ocinet.base.address import Address
     from ocinet.engine.adopted import Adopted
     from ocinet.engine.assembly import Parts
-    from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.attachment import Container
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import DeviceState, Observed
     from ocinet.engine.model.request import EndpointRequest, Publish, Request
+    from ocinet.engine.plan.seams import Sandbox
     from ocinet.engine.plan.steps import Step
     from ocinet.ipam.lease import Lease
 
@@ -85,7 +85,7 @@ class Attach:
             self._check_networks()
             # From here on the record keeps others from undoing what it needs. Before, they
             # may have.
-            if not is_still_so(observed):
+            if not is_still_so(self._parts, observed):
                 steps = self._plan(wanted, observe(self._parts, self._networks))
             self._journal.apply(steps)
             record = self._with_ifindexes(record)
@@ -264,7 +264,7 @@ class Attach:
         named = {one for one in named if one.value and not one.is_loopback}
         if not named:
             return
-        foreign = named - {one.address for one in self._parts.kernel.addresses(0)}
+        foreign = named - {one.address for one in self._parts.links.addresses(0)}
         for address in foreign:
             raise RequestError(
                 "",

@@ -43,14 +43,14 @@ class KernelHost:
 
     def device(self, ifname: str) -> Device | None:
         """Return one of its links, or None."""
-        from ocinet.engine.kernel.links import Kernel
-        from ocinet.engine.model.link import is_ours
+        from ocinet.engine.kernel.links import Links
+        from ocinet.engine.model.link import is_our_group
 
-        with Kernel() as kernel:
-            link = kernel.link(ifname)
+        with Links() as links:
+            link = links.link(ifname)
             if link is None:
                 return None
-            return Device(link.kind, is_ours(link.group), kernel.addresses(link.ifindex))
+            return Device(link.kind, is_our_group(link.group), links.addresses(link.ifindex))
 
 
 def create(

@@ -27,7 +27,7 @@ def lives(parts: Parts, record: Attachment) -> bool:
         return False
     if record.container.process:
         return record.container.process.alive
-    return any(parts.kernel.link(endpoint.host_ifname) for endpoint in record.endpoints)
+    return any(parts.links.link(endpoint.host_ifname) for endpoint in record.endpoints)
 
 
 def living_members(parts: Parts, record: Attachment) -> tuple[Member, ...]:
@@ -61,7 +61,7 @@ def is_of(parts: Parts, record: Attachment, identity: str) -> bool:
     if record.member_of:
         owner = parts.attachments.get(record.member_of)
         return owner is not None and is_of(parts, owner, identity)
-    links = [parts.kernel.link(endpoint.host_ifname) for endpoint in record.endpoints]
+    links = [parts.links.link(endpoint.host_ifname) for endpoint in record.endpoints]
     return bool(links) and all(
         link and link.ifindex == endpoint.host_ifindex
         for link, endpoint in zip(links, record.endpoints, strict=True)

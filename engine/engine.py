@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.engine.assembly import Neighbours, Parts
     from ocinet.engine.gc import Finding
-    from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.attachment import Container
     from ocinet.engine.model.request import Publish
     from ocinet.engine.model.settings import Settings
+    from ocinet.engine.plan.seams import Sandbox
     from ocinet.engine.plan.steps import Step
 
 DEFAULT_TIMEOUT_S = 20.0

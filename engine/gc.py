@@ -15,7 +15,6 @@ from ocinet.base.value import Value
 from ocinet.engine.assembly import lease_lives
 from ocinet.engine.detach import is_dead, leave_to_members, take_down_dead
 from ocinet.engine.model.endpoint import PortRule
-from ocinet.engine.model.link import LINK_GROUP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ class _Collector:
         """Delete host ends that no record names, and bridges of no network."""
         # First: a link that is being made has a lease by now, but perhaps no alias yet,
         # so nothing would tell whose lock keeps it from being taken for a leftover.
-        ours = self._parts.kernel.links(LINK_GROUP)
+        ours = self._parts.links.links()
         records = self._parts.attachments.all()
         recorded = {one.host_ifname for record in records for one in record.endpoints}
         leased = {
@@ -171,23 +170,21 @@ class _Collector:
         process = lease.holder.process
         if process and not process.alive:
             return False
-        return lease_lives(lease, self._parts.kernel, self._parts.boot_id)
+        return lease_lives(lease, self._parts.links, self._parts.boot_id)
 
     def _remove_link(self, link: Link) -> Callable[[], bool]:
         container_id = link.alias.removeprefix("ocinet:").partition("/")[0] or link.ifname
         return lambda: self.alone(
-            container_id, lambda: self._parts.kernel.delete_links((link.ifname,))
+            container_id, lambda: self._parts.links.delete_links((link.ifname,))
         )
 
     def _remove_bridge(self, link: Link) -> Callable[[], bool]:
-        from ocinet.engine.kernel import bridge
-
         def remove() -> bool:
             with self._parts.global_lock():
                 networks = self._parts.networks
                 used = any(one.device == link.ifname for one in networks.readable())
                 may_be_used = used or bool(networks.unreadable())
-                return not may_be_used and bridge.remove_bridge(link.ifname)
+                return not may_be_used and self._parts.bridges.remove_bridge(link.ifname)
 
         return remove
 

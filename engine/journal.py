@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocinet.engine.assembly import Parts
-    from ocinet.engine.plan.steps import Machine, Step
+    from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.plan.steps import Step
 
 
 _UNDO_S = 5.0  # with the hook's own deadline still less than the registered one

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.observed import DeviceState, Observed
 from ocinet.engine.plan.networks import FORWARD_IPV4, FORWARD_IPV6
 
@@ -26,21 +25,21 @@ def observe(parts: Parts, networks: tuple[Network, ...]) -> Observed:
     ipv6_forward = ""
     ra_uplinks: tuple[tuple[str, str], ...] = ()
     if any(6 in network.families for network in networks):
-        ipv6_forward = sysctl.read(FORWARD_IPV6) or ""
+        ipv6_forward = parts.sysctls.read(FORWARD_IPV6) or ""
         if ipv6_forward == "0":
-            ra_uplinks = _ra_uplinks()
+            ra_uplinks = _ra_uplinks(parts)
     return Observed(
         devices=devices,
         firewall=firewall,
         recorded=((), ()) if firewall.table else parts.recorded(),
-        ip_forward=sysctl.read(FORWARD_IPV4) or "",
+        ip_forward=parts.sysctls.read(FORWARD_IPV4) or "",
         ipv6_forward=ipv6_forward,
         foreign_drop=parts.firewall.observe_foreign() if fresh else (),
         ra_uplinks=ra_uplinks,
     )
 
 
-def is_still_so(observed: Observed) -> bool:
+def is_still_so(parts: Parts, observed: Observed) -> bool:
     """Tell, from a few sysctls, whether nothing has been undone since it was observed.
 
     A network's bridge, forwarding and the way from 127.0.0.1 are undone by a failed
@@ -51,11 +50,11 @@ def is_still_so(observed: Observed) -> bool:
     if observed.firewall.forward_drop:
         return False
     return all(
-        sysctl.read(key) == value
+        parts.sysctls.read(key) == value
         for key, value in (
             (FORWARD_IPV4, observed.ip_forward),
             (FORWARD_IPV6, observed.ipv6_forward),
-            *((_route_localnet(one.device), one.route_localnet) for one in observed.devices),
+            *((_route_localnet(state.device), state.route_localnet) for state in observed.devices),
         )
         if value
     )
@@ -67,32 +66,24 @@ def _route_localnet(device: str) -> str:
 
 def _device(parts: Parts, network: Network, *, dropped: bool) -> DeviceState:
     name = network.device
-    link = parts.kernel.link(name)
-    mtu = network.mtu or (link.mtu if link else _uplink_mtu())
+    link = parts.links.link(name)
+    mtu = network.mtu or (link.mtu if link else parts.bridges.uplink_mtu())
     # Read in any case, for `is_still_so`: it goes with the bridge.
-    localnet = sysctl.read(_route_localnet(name)) if link else None
+    localnet = parts.sysctls.read(_route_localnet(name)) if link else None
     return DeviceState(
         device=name,
         link=link,
-        addresses=parts.kernel.addresses(link.ifindex) if link else (),
+        addresses=parts.links.addresses(link.ifindex) if link else (),
         mtu=mtu,
         route_localnet=localnet or "",
         forward_accepted=dropped and parts.forward_accepts.is_accepted(name),
     )
 
 
-def _uplink_mtu() -> int:
-    from ocinet.engine.kernel import bridge
-
-    return bridge.uplink_mtu()
-
-
-def _ra_uplinks() -> tuple[tuple[str, str], ...]:
+def _ra_uplinks(parts: Parts) -> tuple[tuple[str, str], ...]:
     """Return the links whose default route a router advertised, unless they keep it."""
-    from ocinet.engine.kernel import bridge
-
     settings = (
-        (ifname, sysctl.read(f"net/ipv6/conf/{ifname}/accept_ra") or "")
-        for ifname in bridge.advertised_uplinks()
+        (ifname, parts.sysctls.read(f"net/ipv6/conf/{ifname}/accept_ra") or "")
+        for ifname in parts.bridges.advertised_uplinks()
     )
     return tuple((ifname, value) for ifname, value in settings if value == "1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, failures
 from ocinet.base.names import did_you_mean
 from ocinet.engine.detach import take_down_dead
-from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.network import rules_of
 from ocinet.engine.plan.shared_steps import LOOPBACK_ROUTED
 
@@ -66,7 +65,10 @@ def remove_network(parts: Parts, name: str) -> None:
         (parts.forward_accepts.remove, network.device),
         (parts.addresses.remove_network, name),
     ]
-    removals.append((_remove_bridge if network.managed else _unroute_loopback, network.device))
+    if network.managed:
+        removals.append((parts.bridges.remove_bridge, network.device))
+    else:
+        removals.append((lambda device: _unroute_loopback(parts, device), network.device))
     with parts.global_lock():
         if parts.networks.find(name):  # made anew by now: all of it is that one's
             removals.clear()
@@ -79,14 +81,8 @@ def remove_network(parts: Parts, name: str) -> None:
     failures(what, errors)
 
 
-def _unroute_loopback(device: str) -> None:
+def _unroute_loopback(parts: Parts, device: str) -> None:
     """Take back what published ports needed of an adopted bridge, if it was us who set it."""
     key = f"net/ipv4/conf/{device}/route_localnet"
-    if sysctl.read(key) == LOOPBACK_ROUTED:
-        sysctl.write(key, "0")
-
-
-def _remove_bridge(device: str) -> None:
-    from ocinet.engine.kernel import bridge
-
-    bridge.remove_bridge(device)
+    if parts.sysctls.read(key) == LOOPBACK_ROUTED:
+        parts.sysctls.write(key, "0")

@@ -1,11 +1,18 @@
 """What is asked of the kernel about links, sandboxes and sockets, and done to them.
 
-rtnetlink    rtnetlink messages to values and back, pure
-sandbox      network namespaces, by open file
-links        links, addresses and routes: the hook's few requests
-bridge       bridges and routes, by pyroute2: not on the hook's usual path
-netns_names  names under /run/netns
-sysctl       kernel parameters
-probe        who uses an address on a segment
-listeners    who listens on a port of the host
+On the hook's path, in the order in which each imports only what stands above it:
+
+    sysctl       kernel parameters
+    sandbox      network namespaces, by open file
+    rtnetlink    rtnetlink messages to values and back, pure
+    links        the host's links and addresses
+    inside       interfaces in sandboxes: their addresses and routes
+    netns_names  names under /run/netns
+    bridges      bridges, for who may need one; it loads the next when one is needed
+    listeners    who listens on a port of the host
+
+Beside it, imported by whoever needs them:
+
+    bridge       bridges and routes, the one module that talks pyroute2
+    probe        who uses an address on a segment
 """

@@ -18,7 +18,7 @@ from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import ConflictError, KernelError, NotFoundError, RequestError
 from ocinet.base.value import Value
 from ocinet.engine.kernel import sysctl
-from ocinet.engine.model.link import LINK_GROUP, is_ours
+from ocinet.engine.model.link import LINK_GROUP, is_our_group
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -109,7 +109,7 @@ def _finish(
     netlink: Any, ifname: str, mac: str, mtu: int, addresses: tuple[Interface, ...]
 ) -> bool:
     link = _find(netlink, ifname)
-    if _kind(link) != "bridge" or not is_ours(link.get_attr("IFLA_GROUP")):
+    if _kind(link) != "bridge" or not is_our_group(link.get_attr("IFLA_GROUP")):
         raise ConflictError(
             f"cannot make the bridge {ifname}",
             "there is a link of that name, and it is no bridge of ours",
@@ -189,7 +189,7 @@ def remove_bridge(ifname: str) -> bool:
         removable = (
             link is not None
             and _kind(link) == "bridge"
-            and is_ours(link.get_attr("IFLA_GROUP"))
+            and is_our_group(link.get_attr("IFLA_GROUP"))
             and not list(netlink.get_links(master=link["index"]))
         )
         if removable:
@@ -313,7 +313,7 @@ def _ours(netlink: Any, ifname: str, what: str) -> int:
     link = _find(netlink, ifname)
     if link is None:
         raise KernelError(what, "there is no such link", errno=ENODEV)
-    if not is_ours(link.get_attr("IFLA_GROUP")):
+    if not is_our_group(link.get_attr("IFLA_GROUP")):
         raise ConflictError(what, "it is not ours")
     return int(link["index"])
 

@@ -11,15 +11,24 @@ from _stat import S_ISREG
 from errno import EPERM
 from fcntl import ioctl
 
-from ocinet.base.clock import Process
 from ocinet.base.errors import NotFoundError, RequestError, SystemFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
+    from ocinet.base.clock import Process
     from ocinet.base.paths import Paths
     from ocinet.engine.model.attachment import Attachment
+
+    class OpenNamespace(Protocol):
+        """All that it takes to work in a namespace: its open file."""
+
+        @property
+        def fd(self) -> int:
+            """The file's descriptor."""
+
 
 _OPEN = posix.O_RDONLY | posix.O_CLOEXEC
 _OWN = "/proc/thread-self/ns/net"  # of the thread: "self" is the main thread's
@@ -204,7 +213,7 @@ def check_privilege() -> None:
         raise SystemFailure(what, f"it lacks {' and '.join(missing)}", "run it as root")
 
 
-def entered(sandbox: Sandbox) -> _Stay:
+def entered(sandbox: OpenNamespace) -> _Stay:
     """Be in a sandbox for the length of a `with` block: the calling thread, that is.
 
     Meant for opening a socket and writing sysctls, and nothing that can wait.
@@ -217,7 +226,7 @@ def entered(sandbox: Sandbox) -> _Stay:
 
 
 class _Stay:
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: OpenNamespace) -> None:
         self._sandbox = sandbox
         self._back = -1
 

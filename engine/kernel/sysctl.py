@@ -56,3 +56,15 @@ def write(key: str, value: str) -> bool:
             return False
         raise SystemFailure(what, posix.strerror(error.errno or 0), hint) from error
     return True
+
+
+class Sysctls:
+    """The parameters, for who is handed an object; see `read` and `write`."""
+
+    def read(self, key: str) -> str | None:
+        """Return a parameter's value, or None if there is none such."""
+        return read(key)
+
+    def write(self, key: str, value: str) -> bool:
+        """Give a parameter a value; False if it was so already."""
+        return write(key, value)

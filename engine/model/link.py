@@ -80,7 +80,7 @@ class InsideLink(Value):
     routes: tuple[Route, ...]
 
 
-def is_ours(group: int) -> bool:
+def is_our_group(group: int) -> bool:
     """Tell whether a link's group says that ocinet made it.
 
     Links keep the group of a deletion that was killed half-way: ours as well.

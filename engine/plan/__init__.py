@@ -1,11 +1,18 @@
 """Deciding: what is wanted and what was observed, to steps. Pure, all of it.
 
-steps         what plans are made of: one container's own steps
-shared_steps  steps for what all containers share
-endpoint      a wish and its grant to an endpoint
-ports         published ports to rules
-networks      the steps that make networks ready
-attach        the steps that wire a sandbox
-detach        the steps that take it down
-new_network   a person's wishes to a new network
+What steps are, and what they ask for:
+
+    seams         what steps ask of the kernel and the firewall: Protocols
+    machine       a host by those seams, in the course of one operation
+    steps         what plans are made of: one container's own steps
+    shared_steps  steps for what all containers share
+
+How they come about:
+
+    endpoint      a wish and its grant to an endpoint
+    ports         published ports to rules
+    networks      the steps that make networks ready
+    attach        the steps that wire a sandbox
+    detach        the steps that take it down
+    new_network   a person's wishes to a new network
 """

@@ -24,11 +24,8 @@ _LONGEST_PREFIXLEN = {4: 31, 6: 127}
 _HALVED_SIZE = 8  # half of less could be the gateway alone
 _SMALLEST_MTU = {4: 68, 6: 1280}  # RFC 791, RFC 8200
 _LARGEST_MTU = 65535
-_UNUSABLE = tuple(
-    Subnet.parse(text)
-    for text in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/96", "fe80::/10", "ff00::/8")
-)
-_LINK_LOCAL = tuple(Subnet.parse(text) for text in ("169.254.0.0/16", "fe80::/10"))
+_UNUSABLE = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/96", "fe80::/10", "ff00::/8")
+_LINK_LOCAL = ("169.254.0.0/16", "fe80::/10")
 
 
 class NetworkOptions(Value):
@@ -182,7 +179,7 @@ def _check_subnets(subnets: Sequence[Subnet], networks: tuple[Network, ...]) -> 
             longest = _LONGEST_PREFIXLEN[subnet.family]
             raise RequestError("", f"{subnet} is no subnet for containers",
                                f"use a prefix length of 1 to {longest}")  # fmt: skip
-        for unusable in _UNUSABLE:
+        for unusable in map(Subnet.parse, _UNUSABLE):
             if subnet.overlaps(unusable):
                 raise RequestError("", f"{subnet} overlaps {unusable}, which no container can use")
         for other in subnets[:index]:
@@ -311,8 +308,9 @@ def _adopt(
 def _own_addresses(options: NetworkOptions, surroundings: Surroundings) -> tuple[Interface, ...]:
     """Return the addresses of the adopted bridge that containers may be beside."""
     there = surroundings.device.addresses if surroundings.device else ()
-    usable = [one for one in there if not any(one.address in local for local in _LINK_LOCAL)]
-    first = [one for one in usable if one.address.family == 4]
+    link_local = [Subnet.parse(text) for text in _LINK_LOCAL]
+    usable = [bears for bears in there if not any(bears.address in local for local in link_local)]
+    first = [bears for bears in usable if bears.address.family == 4]
     if first and not (options.ipv6 or surroundings.ipv6 or options.subnets):
         return tuple(first)
     return tuple(usable)

@@ -8,7 +8,6 @@ nobody else uses it.
 from __future__ import annotations
 
 from ocinet.base.errors import OcinetError
-from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.link import LINK_GROUP
 from ocinet.engine.plan.steps import OpenFirewall, Step, as_nft, ready_address
 from ocinet.engine.ruleset import nft
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import NetworkRules
-    from ocinet.engine.plan.steps import Machine
+    from ocinet.engine.plan.machine import Machine
 
 
 # Any number but 0 means yes. Docker and people write 1, so this one is ours to take back.
@@ -47,7 +46,7 @@ class MakeBridge(_DeviceStep):
     def describe(self) -> tuple[str, ...]:
         """Return the commands that do the same."""
         addresses = [
-            f"ip addr add {ready_address(one)} dev {self.device}" for one in self.addresses
+            f"ip addr add {ready_address(address)} dev {self.device}" for address in self.addresses
         ]
         return (
             f"ip link add {self.device} address {self.mac} group {LINK_GROUP} type bridge",
@@ -60,12 +59,10 @@ class MakeBridge(_DeviceStep):
 
     def apply(self, machine: Machine) -> bool:
         """Make it; False if all of it was there."""
-        link = machine.kernel.link(self.device)
-        if link and link.up and set(self.addresses) <= set(machine.kernel.addresses(link.ifindex)):
+        link = machine.links.link(self.device)
+        if link and link.up and set(self.addresses) <= set(machine.links.addresses(link.ifindex)):
             return False
-        from ocinet.engine.kernel import bridge
-
-        return bridge.make_bridge(self.device, self.mac, self.mtu, self.addresses)
+        return machine.bridges.make_bridge(self.device, self.mac, self.mtu, self.addresses)
 
     def inverse(self) -> Step:
         """Return its removal."""
@@ -81,10 +78,7 @@ class RemoveBridge(_DeviceStep):
 
     def apply(self, machine: Machine) -> bool:
         """Remove it; False if it was not there or has ports."""
-        del machine
-        from ocinet.engine.kernel import bridge
-
-        return bridge.remove_bridge(self.device)
+        return machine.bridges.remove_bridge(self.device)
 
     def inverse(self) -> Step | None:
         """Return None: the next attach makes a bridge anew."""
@@ -110,8 +104,7 @@ class SetSysctl(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Write it; False if it was so already."""
-        del machine
-        return sysctl.write(self.key, self.value)
+        return machine.sysctls.write(self.key, self.value)
 
     def inverse(self) -> Step:
         """Return the setting of the former value."""

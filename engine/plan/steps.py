@@ -15,61 +15,12 @@ from ocinet.engine.ruleset import nft
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ocinet.base.address import Interface
     from ocinet.base.clock import Process
-    from ocinet.engine.firewall.forward_accept import ForwardAccepts
-    from ocinet.engine.firewall.table import Firewall
-    from ocinet.engine.kernel.links import Kernel
-    from ocinet.engine.kernel.netns_names import NetnsNames
-    from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.endpoint import PortRule
-    from ocinet.engine.model.link import Pair
     from ocinet.engine.model.network import NetworkRules
-
-
-class Machine:
-    """What steps work on: the kernel's parts, and the sandbox if there is one.
-
-    Args:
-        kernel: links and addresses.
-        firewall: our nftables table.
-        forward_accepts: our rules in others' tables.
-        names: links under /run/netns.
-        sandbox: None where a plan needs none, as in detach.
-        recorded: returns the networks and ports of all records.
-
-    Attributes:
-        pairs: that were made, by the names of their host ends.
-        warnings: what could not be done but is not needed.
-    """
-
-    def __init__(
-        self,
-        kernel: Kernel,
-        firewall: Firewall,
-        forward_accepts: ForwardAccepts,
-        names: NetnsNames,
-        sandbox: Sandbox | None,
-        recorded: Callable[[], tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]]],
-    ) -> None:
-        self.kernel = kernel
-        self.firewall = firewall
-        self.forward_accepts = forward_accepts
-        self.names = names
-        self.pairs: dict[str, Pair] = {}
-        self.warnings: list[str] = []
-        self.recorded = recorded
-        self._sandbox = sandbox
-
-    @property
-    def sandbox(self) -> Sandbox:
-        """The sandbox that is worked in."""
-        if self._sandbox is None:
-            raise RuntimeError("this plan has a step inside a sandbox, but there is none")
-        return self._sandbox
+    from ocinet.engine.plan.machine import Machine
 
 
 _IPV6_SYSCTLS = ("accept_ra=0", "accept_dad=0")
@@ -265,7 +216,7 @@ class AddVeth(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Make the pair in one request."""
-        made = machine.kernel.add_veth(self.veth, machine.sandbox)
+        made = machine.links.add_veth(self.veth, machine.sandbox)
         machine.pairs[self.veth.host_ifname] = made
         return True
 
@@ -285,7 +236,7 @@ class DeleteLinks(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Delete them; missing ones are fine."""
-        machine.kernel.delete_links(self.host_ifnames)
+        machine.links.delete_links(self.host_ifnames)
         return True
 
     def inverse(self) -> Step | None:
@@ -308,7 +259,9 @@ class ConfigureInside(Step):
         enter = f"nsenter --net={self.netns}" if by_path else f"ip netns exec {self.netns}"
         conf = f"{enter} sysctl -w net.ipv6.conf.{inside.ifname}."
         ipv4 = f"{enter} sysctl -w net.ipv4.conf.{inside.ifname}."
-        addresses = [f"{ip} addr add {ready_address(one)} {dev}" for one in inside.addresses]
+        addresses = [
+            f"{ip} addr add {ready_address(address)} {dev}" for address in inside.addresses
+        ]
         routes = []
         for route, onlink in inside.ordered_routes():
             family = f"{ip} -6" if route.destination.family == 6 else ip
@@ -318,7 +271,7 @@ class ConfigureInside(Step):
         return (
             *((f"{ipv4}arp_notify=1",) if inside.announce else ()),
             f"{conf}disable_ipv6=0" if inside.ipv6 else f"{conf}disable_ipv6=1",
-            *(f"{conf}{one}" for one in _IPV6_SYSCTLS if inside.ipv6),
+            *(f"{conf}{setting}" for setting in _IPV6_SYSCTLS if inside.ipv6),
             *((f"{conf}ndisc_notify=1",) if inside.ipv6 and inside.announce else ()),
             f"{ip} link set lo up",
             *addresses,
@@ -329,7 +282,7 @@ class ConfigureInside(Step):
     def apply(self, machine: Machine) -> bool:
         """Enter the sandbox once, and configure it in one batch."""
         pair = machine.pairs.get(self.host_ifname)
-        machine.warnings += machine.kernel.configure(machine.sandbox, self.inside, pair)
+        machine.warnings += machine.insides.configure(machine.sandbox, self.inside, pair)
         return True
 
     def inverse(self) -> Step | None:
@@ -348,7 +301,7 @@ class RaiseLoopback(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Bring it up."""
-        machine.kernel.loopback_up(machine.sandbox)
+        machine.insides.loopback_up(machine.sandbox)
         return True
 
     def inverse(self) -> Step | None:
@@ -371,7 +324,7 @@ class SetHairpin(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Set the flag of the port."""
-        machine.kernel.set_hairpin(self.host_ifname)
+        machine.links.set_hairpin(self.host_ifname)
         return True
 
     def inverse(self) -> Step | None:

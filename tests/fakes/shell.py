@@ -19,7 +19,9 @@ from ocinet.engine.firewall.forward_accept import ForwardAccepts
 from ocinet.engine.firewall.netfilter import NetfilterSocket
 from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.gc import Finding
+from ocinet.engine.kernel.bridges import Bridges
 from ocinet.engine.kernel.netns_names import NetnsNames
+from ocinet.engine.kernel.sysctl import Sysctls
 from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.model.link import InsideLink
 from ocinet.engine.model.request import Route
@@ -36,10 +38,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocinet.engine.engine import Engine
-    from ocinet.engine.kernel.links import Kernel
     from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.link import Link
     from ocinet.engine.model.request import Publish, Request
+    from ocinet.engine.plan import seams
 
 
 class Echo(Step):
@@ -94,17 +96,21 @@ class FakeKernel:
 def make_parts(paths: Paths) -> Parts:
     """Return real stores around a kernel that has nothing."""
     deadline = Deadline(5)
-    log, netfilter = EventLog(paths.run), NetfilterSocket()
+    log = EventLog(paths.run)
+    fake, netfilter = FakeKernel(), NetfilterSocket()
     return Parts(
         paths=paths,
         settings=Settings(),
         deadline=deadline,
         boot_id=boot_id(),
         log=log,
-        kernel=cast("Kernel", FakeKernel()),
+        links=cast("seams.Links", fake),
+        insides=cast("seams.Insides", fake),
+        bridges=Bridges(),
+        sysctls=Sysctls(),
+        names=NetnsNames(paths),
         firewall=Firewall(netfilter),
         forward_accepts=ForwardAccepts(netfilter),
-        names=NetnsNames(paths),
         networks=NetworkStore(paths, Settings(), deadline, host=FakeHost()),
         addresses=AddressStore(
             paths, deadline=deadline, holder_lives=lambda _: True, report=log.append

@@ -15,7 +15,8 @@ from ocinet.base.address import Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, KernelError, NotFoundError, RequestError
 from ocinet.engine.kernel import bridge
-from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.inside import Insides
+from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.sandbox import Sandbox, entered
 from ocinet.engine.model.link import LINK_GROUP, Inside, Veth
 
@@ -178,13 +179,13 @@ def test_make_bridge_carries_packets_from_its_first_port_at_once() -> None:
         assert process is not None
         with (
             Sandbox.open_process(process) as sandbox,
-            Kernel() as kernel,
+            Links() as links,
             socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server,
         ):
             server.bind(("10.9.0.1", 0))
             server.listen()
-            kernel.add_veth(Veth("oc1", "eth0", "oc0"), sandbox)
-            kernel.configure(sandbox, Inside("eth0", (Interface.parse("10.9.0.5/24"),)))
+            links.add_veth(Veth("oc1", "eth0", "oc0"), sandbox)
+            Insides(links).configure(sandbox, Inside("eth0", (Interface.parse("10.9.0.5/24"),)))
             with entered(sandbox):
                 client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             before = time.monotonic()

@@ -7,16 +7,17 @@ import time
 
 from hosts.namespace.isolation import in_namespaces
 from ocinet.cli.bundle import empty_sandbox
-from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.inside import Insides
+from ocinet.engine.kernel.links import Links
 
 
 @in_namespaces
 def test_empty_sandbox_is_new_and_leaves_the_caller_where_it_was() -> None:
     """It has nothing but `lo`, and no thread of ours is left in it."""
     before = os.readlink("/proc/self/ns/net")
-    with empty_sandbox("web") as sandbox, Kernel() as kernel:
+    with empty_sandbox("web") as sandbox, Links() as links:
         assert not sandbox.is_host
-        assert [link.ifname for link in kernel.look_inside(sandbox)] == ["lo"]
+        assert [link.ifname for link in Insides(links).look_inside(sandbox)] == ["lo"]
     assert os.readlink("/proc/self/ns/net") == before
     deadline = time.monotonic() + 5  # a thread that was joined is seen a moment longer
     while len(os.listdir("/proc/self/task")) > 1 and time.monotonic() < deadline:

@@ -146,7 +146,7 @@ def test_attach_that_takes_a_dead_ones_address_takes_its_ports_down() -> None:
         host.up("web", on("lan", publish=(PORT,)))
         host.sleepers.pop("web").end()
         with host.engine() as engine:
-            while len(engine.parts.kernel.links()) > 1:  # until the bridge alone is left
+            while len(engine.parts.links.links()) > 1:  # until the bridge alone is left
                 continue
 
         host.up("new", TWO)

@@ -20,7 +20,8 @@ from hosts.namespace.looks import addresses_json, ip_json, link_json, run
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import KernelError
-from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.inside import Insides
+from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.sandbox import Sandbox, entered
 from ocinet.engine.model.link import Inside, Pair, Veth
 from ocinet.engine.model.request import Route
@@ -45,8 +46,8 @@ DUAL = Inside(
 
 
 @contextmanager
-def wired() -> Iterator[tuple[Kernel, Sandbox, int]]:
-    """Yield a kernel, a sandbox with a link on a bridge with two addresses, and its pid."""
+def wired() -> Iterator[tuple[Insides, Sandbox, int]]:
+    """Yield the insides, a sandbox with a link on a bridge with two addresses, and its pid."""
     run("ip link add br0 type bridge")
     run("ip addr add 10.9.0.1/24 dev br0")
     run("ip addr add fd00:9::1/64 dev br0 nodad")
@@ -54,9 +55,9 @@ def wired() -> Iterator[tuple[Kernel, Sandbox, int]]:
     with Sleeper() as sleeper:
         process = Process.of(sleeper.pid)
         assert process is not None
-        with Sandbox.open_process(process) as sandbox, Kernel() as kernel:
-            kernel.add_veth(VETH, sandbox)
-            yield kernel, sandbox, sleeper.pid
+        with Sandbox.open_process(process) as sandbox, Links() as links:
+            links.add_veth(VETH, sandbox)
+            yield Insides(links), sandbox, sleeper.pid
 
 
 def sysctl(pid: int, key: str) -> str:
@@ -77,8 +78,8 @@ def shown(routes: list[dict[str, Any]]) -> list[tuple[str, str | None, str]]:
 @in_namespaces
 def test_configure_ipv4_looks_like_dockers_bridge() -> None:
     """One address with its broadcast, one default route, `lo` up, no IPv6 at all."""
-    with wired() as (kernel, sandbox, pid):
-        assert kernel.configure(sandbox, IPV4) == ()
+    with wired() as (insides, sandbox, pid):
+        assert insides.configure(sandbox, IPV4) == ()
 
         [address] = addresses_json("eth0", pid)
         assert address["local"] == "10.9.0.5"
@@ -101,8 +102,8 @@ def test_configure_ipv4_looks_like_dockers_bridge() -> None:
 @in_namespaces
 def test_configure_dual_stack_is_usable_at_once() -> None:
     """No address is tentative, the link-local one neither; advertised routes are refused."""
-    with wired() as (kernel, sandbox, pid):
-        assert kernel.configure(sandbox, DUAL) == ()
+    with wired() as (insides, sandbox, pid):
+        assert insides.configure(sandbox, DUAL) == ()
 
         addresses = addresses_json("eth0", pid)
         assert {address["local"] for address in addresses} >= {"10.9.0.5", "fd00:9::5"}
@@ -125,12 +126,12 @@ def test_configure_carries_packets_at_once(family: int) -> None:
 
     A lost first packet would be sent again after a second.
     """
-    with wired() as (kernel, sandbox, _pid):
+    with wired() as (insides, sandbox, _pid):
         kind = socket.AF_INET if family == 4 else socket.AF_INET6
         with socket.socket(kind, socket.SOCK_STREAM) as server:
             server.bind(("10.9.0.1" if family == 4 else "fd00:9::1", 0))
             server.listen()
-            kernel.configure(sandbox, DUAL)
+            insides.configure(sandbox, DUAL)
             with entered(sandbox):
                 client = socket.socket(kind, socket.SOCK_STREAM)
             before = time.monotonic()
@@ -148,14 +149,14 @@ def test_configure_announces_every_address_on_the_bridge() -> None:
     The kernel's own ones, of the moment that the link goes up, are dropped by
     a bridge port that has not seen its carrier yet.
     """
-    with wired() as (kernel, sandbox, _pid):
+    with wired() as (insides, sandbox, _pid):
         run("ip link add port type veth peer name neighbour")
         run("ip link set port master br0 up")
         run("ip link set neighbour up")
         while "LOWER_UP" not in (link_json("neighbour") or {})["flags"]:
             time.sleep(0.01)
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as capture:
-            kernel.configure(sandbox, DUAL)
+            insides.configure(sandbox, DUAL)
             seen = announcements(capture, 0.5)
     for ifname in ("br0", "neighbour"):
         assert (ifname, "ARP", "10.9.0.5") in seen
@@ -213,13 +214,13 @@ def test_configure_waits_for_the_port_and_its_bridge_to_carry_packets(
     late: str, announce: bool
 ) -> None:
     """Who starts after it must not lose the first packets; linkwatch may be late."""
-    with wired() as (kernel, sandbox, _pid):
-        found = kernel.link(late)
+    with wired() as (insides, sandbox, _pid):
+        found = insides._host.link(late)
         assert found is not None
-        kernel.close()
-        kernel._opened = socket_ = SlowSocket(NETLINK_ROUTE)
+        insides._host.close()
+        insides._host._opened = socket_ = SlowSocket(NETLINK_ROUTE)
         socket_.asked, socket_.slow = [], {found.ifindex: 5}
-        assert kernel.configure(sandbox, IPV4.replace(announce=announce)) == ()
+        assert insides.configure(sandbox, IPV4.replace(announce=announce)) == ()
         assert socket_.slow == {found.ifindex: 0}
         assert socket_.asked.count(found.ifindex) == 6
 
@@ -227,10 +228,10 @@ def test_configure_waits_for_the_port_and_its_bridge_to_carry_packets(
 @in_namespaces
 def test_configure_announces_only_where_it_is_asked_for() -> None:
     """An announcement goes to every port of the bridge, which a thousand containers would feel."""
-    with wired() as (kernel, sandbox, pid):
-        assert kernel.configure(sandbox, IPV4.replace(announce=False)) == ()
+    with wired() as (insides, sandbox, pid):
+        assert insides.configure(sandbox, IPV4.replace(announce=False)) == ()
         assert sent(pid) == 0
-        assert kernel.configure(sandbox, IPV4) == ()
+        assert insides.configure(sandbox, IPV4) == ()
         assert sent(pid) > 0
 
 
@@ -242,28 +243,28 @@ def test_configure_of_a_pair_just_made_looks_nothing_up() -> None:
     with Sleeper() as sleeper:
         process = Process.of(sleeper.pid)
         assert process is not None
-        with Sandbox.open_process(process) as sandbox, Kernel() as kernel:
-            pair = kernel.add_veth(VETH, sandbox)
+        with Sandbox.open_process(process) as sandbox, Links() as links:
+            insides, pair = Insides(links), links.add_veth(VETH, sandbox)
             host, bridge = link_json("oc1"), link_json("br0")
             inside = link_json("eth0", sleeper.pid)
             assert host is not None
             assert bridge is not None
             assert inside is not None
             assert pair == Pair(host["ifindex"], inside["ifindex"], bridge["ifindex"], MAC)
-            assert kernel.configure(sandbox, IPV4, pair) == ()
+            assert insides.configure(sandbox, IPV4, pair) == ()
         assert [address["local"] for address in addresses_json("eth0", sleeper.pid)] == ["10.9.0.5"]
 
 
 @in_namespaces
 def test_configure_without_a_carrier_warns_and_goes_on() -> None:
     """It is bounded: 20 ms and a bit."""
-    with wired() as (kernel, sandbox, pid):
-        found = kernel.link("oc1")
+    with wired() as (insides, sandbox, pid):
+        found = insides._host.link("oc1")
         assert found is not None
-        kernel.close()
-        kernel._opened = socket_ = SlowSocket(NETLINK_ROUTE)
+        insides._host.close()
+        insides._host._opened = socket_ = SlowSocket(NETLINK_ROUTE)
         socket_.asked, socket_.slow = [], {found.ifindex: 10**6}
-        [warning] = kernel.configure(sandbox, IPV4)
+        [warning] = insides.configure(sandbox, IPV4)
         assert warning == "cannot announce the addresses of eth0: no carrier"
         assert socket_.asked.count(found.ifindex) == 101  # once for which bridge it is on
         assert "10.9.0.5" in {address["local"] for address in addresses_json("eth0", pid)}
@@ -272,18 +273,18 @@ def test_configure_without_a_carrier_warns_and_goes_on() -> None:
 @in_namespaces
 def test_configure_on_a_bridge_that_is_down_does_not_wait() -> None:
     """It will not carry anything, whatever we wait for."""
-    with wired() as (kernel, sandbox, _pid):
+    with wired() as (insides, sandbox, _pid):
         run("ip link set br0 down")
-        assert kernel.configure(sandbox, IPV4) == ()
+        assert insides.configure(sandbox, IPV4) == ()
 
 
 @in_namespaces
 def test_configure_new_holder_of_an_address_is_known_to_neighbours_at_once() -> None:
     """The host's entry of the address has the new MAC, without a packet of its own."""
-    with wired() as (kernel, sandbox, _pid):
-        kernel.configure(sandbox, IPV4)  # first, for a carrier that comes empties the table
+    with wired() as (insides, sandbox, _pid):
+        insides.configure(sandbox, IPV4)  # first, for a carrier that comes empties the table
         run("ip neigh replace 10.9.0.5 lladdr 02:00:00:00:00:99 dev br0 nud reachable")
-        kernel.configure(sandbox, IPV4)
+        insides.configure(sandbox, IPV4)
         deadline = time.monotonic() + 2
         while time.monotonic() < deadline:
             [entry] = ip_json("neigh show 10.9.0.5 dev br0")
@@ -296,10 +297,10 @@ def test_configure_new_holder_of_an_address_is_known_to_neighbours_at_once() -> 
 @in_namespaces
 def test_configure_twice_is_fine() -> None:
     """Already so is success; nothing is there twice."""
-    with wired() as (kernel, sandbox, pid):
-        kernel.configure(sandbox, DUAL)
+    with wired() as (insides, sandbox, pid):
+        insides.configure(sandbox, DUAL)
         before = shown(ip_json("route", pid)), len(addresses_json("eth0", pid))
-        kernel.configure(sandbox, DUAL)
+        insides.configure(sandbox, DUAL)
         assert (shown(ip_json("route", pid)), len(addresses_json("eth0", pid))) == before
 
 
@@ -313,8 +314,8 @@ def test_configure_extra_routes_of_every_kind() -> None:
         Route(Subnet.parse("fd00:60::/64")),
         Route(Subnet.parse("fd00:70::/64"), Address.parse("fe80::1")),
     )
-    with wired() as (kernel, sandbox, pid):
-        kernel.configure(sandbox, DUAL.replace(routes=(*DUAL.routes, *routes)))
+    with wired() as (insides, sandbox, pid):
+        insides.configure(sandbox, DUAL.replace(routes=(*DUAL.routes, *routes)))
         found = shown(ip_json("route", pid)) + shown(ip_json("-6 route", pid))
         for route in routes:
             gateway = str(route.gateway) if route.gateway else None
@@ -335,8 +336,8 @@ def test_configure_gateway_outside_of_every_prefix_is_taken_to_be_on_the_link() 
         ),
         ipv6=True,
     )
-    with wired() as (kernel, sandbox, pid):
-        kernel.configure(sandbox, inside)
+    with wired() as (insides, sandbox, pid):
+        insides.configure(sandbox, inside)
         [default4] = ip_json("route show default", pid)
         [default6] = ip_json("-6 route show default", pid)
         assert (default4["gateway"], default4["flags"]) == ("10.200.0.1", ["onlink"])
@@ -350,13 +351,13 @@ def test_configure_gateway_outside_of_every_prefix_is_taken_to_be_on_the_link() 
 @in_namespaces
 def test_configure_default_route_of_another_interface_is_not_replaced() -> None:
     """It is refused, and said which."""
-    with wired() as (kernel, sandbox, pid):
+    with wired() as (insides, sandbox, pid):
         run(f"nsenter -n -t {pid} ip link add other type bridge")
         run(f"nsenter -n -t {pid} ip addr add 10.8.0.2/24 dev other")
         run(f"nsenter -n -t {pid} ip link set other up")
         run(f"nsenter -n -t {pid} ip route add default via 10.8.0.1 dev other")
         with pytest.raises(KernelError, match=r"route 0\.0\.0\.0/0 via 10\.9\.0\.1") as caught:
-            kernel.configure(sandbox, IPV4)
+            insides.configure(sandbox, IPV4)
         assert caught.value.errno == errno.EEXIST
         assert "another such route" in str(caught.value)
         assert shown(ip_json("route show default", pid)) == [("default", "10.8.0.1", "other")]
@@ -366,9 +367,9 @@ def test_configure_default_route_of_another_interface_is_not_replaced() -> None:
 def test_configure_refused_route_tells_which_and_why() -> None:
     """With the kernel's own words."""
     bad = Route(Subnet.parse("10.50.0.0/16"), Address.parse("10.9.0.255"))
-    with wired() as (kernel, sandbox, _pid):
+    with wired() as (insides, sandbox, _pid):
         with pytest.raises(KernelError) as caught:
-            kernel.configure(sandbox, IPV4.replace(routes=(bad,)))
+            insides.configure(sandbox, IPV4.replace(routes=(bad,)))
         assert "cannot route 10.50.0.0/16 via 10.9.0.255 through eth0" in str(caught.value)
         assert "Nexthop has invalid gateway" in str(caught.value)
 
@@ -377,18 +378,18 @@ def test_configure_refused_route_tells_which_and_why() -> None:
 def test_configure_interface_that_is_not_there_is_told() -> None:
     """Its name is in the error."""
     with (
-        wired() as (kernel, sandbox, _pid),
+        wired() as (insides, sandbox, _pid),
         pytest.raises(KernelError, match="cannot configure eth7: it is not in the sandbox"),
     ):
-        kernel.configure(sandbox, IPV4.replace(ifname="eth7"))
+        insides.configure(sandbox, IPV4.replace(ifname="eth7"))
 
 
 @in_namespaces
 def test_configure_ipv6_where_the_sandbox_has_it_off() -> None:
     """Docker makes its sandboxes so."""
-    with wired() as (kernel, sandbox, pid):
+    with wired() as (insides, sandbox, pid):
         run(f"nsenter -n -t {pid} sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
-        assert kernel.configure(sandbox, DUAL) == ()
+        assert insides.configure(sandbox, DUAL) == ()
         assert "fd00:9::5" in {address["local"] for address in addresses_json("eth0", pid)}
         assert "::1" in {address["local"] for address in addresses_json("lo", pid)}
 
@@ -396,14 +397,14 @@ def test_configure_ipv6_where_the_sandbox_has_it_off() -> None:
 @in_namespaces
 def test_configure_read_only_proc_sys_warns_and_goes_on() -> None:
     """What is not needed for packets to flow must not stop a container."""
-    with wired() as (kernel, sandbox, pid):
+    with wired() as (insides, sandbox, pid):
         run("mount --bind /proc/sys /proc/sys")
         run("mount -o remount,bind,ro /proc/sys")
-        [warning] = kernel.configure(sandbox, IPV4)
+        [warning] = insides.configure(sandbox, IPV4)
         assert "cannot set net/ipv6/conf/eth0/disable_ipv6 to 1: Read-only" in warning
         assert "sysctl -w" in warning
         assert "10.9.0.5" in {address["local"] for address in addresses_json("eth0", pid)}
-        warnings = kernel.configure(sandbox, DUAL)
+        warnings = insides.configure(sandbox, DUAL)
         assert len(warnings) == 3
         # ARP needs no /proc: it is announced all the same.
         assert sysctl(pid, "net.ipv4.conf.eth0.arp_notify") == "1"
@@ -413,8 +414,8 @@ def test_configure_read_only_proc_sys_warns_and_goes_on() -> None:
 def test_configure_fifty_routes_go_in_more_than_one_request() -> None:
     """Every one of them arrives."""
     routes = tuple(Route(Subnet.parse(f"10.{number}.0.0/16")) for number in range(50, 150))
-    with wired() as (kernel, sandbox, pid):
-        kernel.configure(sandbox, IPV4.replace(routes=routes))
+    with wired() as (insides, sandbox, pid):
+        insides.configure(sandbox, IPV4.replace(routes=routes))
         assert len(ip_json("route", pid)) == 101
 
 
@@ -425,17 +426,17 @@ def test_configure_leaves_the_thread_where_it_was() -> None:
     def home() -> int:
         return os.stat("/proc/thread-self/ns/net").st_ino
 
-    with wired() as (kernel, sandbox, _pid):
+    with wired() as (insides, sandbox, _pid):
         before = home()
-        kernel.configure(sandbox, IPV4)
+        insides.configure(sandbox, IPV4)
         assert home() == before
         with pytest.raises(KernelError):
-            kernel.configure(sandbox, IPV4.replace(ifname="eth7"))
+            insides.configure(sandbox, IPV4.replace(ifname="eth7"))
         assert home() == before
         seen = []
 
         def configure() -> None:
-            kernel.configure(sandbox, IPV4)
+            insides.configure(sandbox, IPV4)
             seen.append(home())
 
         thread = threading.Thread(target=configure)
@@ -447,9 +448,9 @@ def test_configure_leaves_the_thread_where_it_was() -> None:
 @in_namespaces
 def test_loopback_up_sets_lo_up_and_nothing_else() -> None:
     """The whole of mode none."""
-    with wired() as (kernel, sandbox, pid):
-        kernel.loopback_up(sandbox)
-        kernel.loopback_up(sandbox)
+    with wired() as (insides, sandbox, pid):
+        insides.loopback_up(sandbox)
+        insides.loopback_up(sandbox)
         flags = {link["ifname"]: "UP" in link["flags"] for link in ip_json("link", pid)}
         assert flags == {"lo": True, "eth0": False}
         assert {address["local"] for address in addresses_json("lo", pid)} == {"127.0.0.1", "::1"}
@@ -458,9 +459,9 @@ def test_loopback_up_sets_lo_up_and_nothing_else() -> None:
 @in_namespaces
 def test_look_inside_sees_what_ip_sees() -> None:
     """Links, addresses and routes; of another link's nothing."""
-    with wired() as (kernel, sandbox, pid):
-        kernel.configure(sandbox, DUAL)
-        lo, eth0 = kernel.look_inside(sandbox)
+    with wired() as (insides, sandbox, pid):
+        insides.configure(sandbox, DUAL)
+        lo, eth0 = insides.look_inside(sandbox)
         assert (lo.ifname, eth0.ifname) == ("lo", "eth0")
         assert (eth0.up, eth0.mac, eth0.mtu) == (True, MAC, 1500)
         expected = {

@@ -12,7 +12,7 @@ from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import run
 from hosts.namespace.segment import MAC, inside, make_bridge, neighbour
 from ocinet.base.address import Address
-from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.probe import NEAR, Segment, open_filtered
 from ocinet.engine.model.link import Link
 
@@ -34,8 +34,8 @@ def find_users(
 
 def bridge() -> Link:
     """Return br0 as the kernel shows it."""
-    with Kernel() as kernel:
-        found = kernel.link("br0")
+    with Links() as links:
+        found = links.link("br0")
     assert found is not None
     return found
 
@@ -218,10 +218,10 @@ def test_open_filtered_lets_nothing_else_in() -> None:
 _ASK = """
 from ocinet.base.errors import KernelError
 from ocinet.base.address import Address
-from ocinet.engine.kernel.links import Kernel
+from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.probe import Segment
-with Kernel() as kernel:
-    link = kernel.link("br0")
+with Links() as links:
+    link = links.link("br0")
 try:
     Segment(link).users((Address.parse("10.1.0.2"), Address.parse("fd00:1::2")), (0.01,))
 except KernelError as error:
@@ -252,8 +252,8 @@ def test_ports_are_those_of_the_one_bridge() -> None:
     run("ip link set a1 master br0 up")
     run("ip link set b0 master br1")
 
-    with Kernel() as kernel:
-        found = kernel.ports(bridge())
+    with Links() as links:
+        found = links.ports(bridge())
 
     assert sorted((port.ifname, port.kind, port.up) for port in found) == [
         ("a0", "veth", False), ("a1", "veth", True),

@@ -49,6 +49,7 @@ def _loaded(*names: str) -> tuple[set[str], list[str]]:
     [
         ("ocinet.engine.model",),
         ("ocinet.engine.ruleset",),
+        ("ocinet.engine.plan",),
         ("ocinet.request.grammar", "ocinet.request.publish", "ocinet.request.annotations"),
     ],
     ids=lambda names: names[-1],

@@ -1,0 +1,237 @@
+"""Inside of sandboxes: interfaces get their addresses and routes, by rtnetlink.
+
+A sandbox is entered once, to open a socket that stays in it and to write sysctls;
+all else is asked through that socket, from the host.
+"""
+
+from __future__ import annotations
+
+from errno import EEXIST, ENODEV
+from time import sleep
+
+from ocinet.base.errors import KernelError, SystemFailure
+from ocinet.base.value import Value
+from ocinet.engine.kernel import rtnetlink, sysctl
+from ocinet.engine.kernel.links import AT_ONCE, find_link, list_addresses, list_links
+from ocinet.engine.kernel.sandbox import entered
+from ocinet.engine.model.link import Inside, InsideLink, Pair
+from ocinet.engine.model.request import Route
+from ocinet.engine.netlink.framing import Refusal, with_last_ack
+from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.kernel.links import Links
+    from ocinet.engine.kernel.sandbox import OpenNamespace
+
+_LOOPBACK = 1  # the index of `lo` in every namespace: LOOPBACK_IFINDEX
+_CARRIER_TRIES = 100
+_CARRIER_WAIT_S = 0.0002
+
+
+class Insides:
+    """What is inside of sandboxes. Not for several threads at once.
+
+    Args:
+        host: the host's links, where the other ends of the sandboxes' are.
+    """
+
+    def __init__(self, host: Links) -> None:
+        self._host = host
+
+    def configure(
+        self, sandbox: OpenNamespace, inside: Inside, pair: Pair | None = None
+    ) -> tuple[str, ...]:
+        """Give a sandbox's interface its addresses and routes; it and `lo` go up.
+
+        Who starts after it finds the way open, and if the addresses are to be
+        announced, neighbours that know of it (gratuitous ARP, unsolicited
+        neighbour advertisement). It can be repeated: what is so already is fine.
+
+        Args:
+            sandbox: open.
+            inside: what the interface is to have.
+            pair: that it is an end of, if it was made just now: else it is looked up.
+
+        Returns:
+            What could not be set but is not needed, one line each.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+            KernelError: an address or route was refused, and which.
+        """
+        with entered(sandbox):
+            socket = NetlinkSocket(NETLINK_ROUTE, strict=True)
+            try:
+                warnings = _write_sysctls(inside)
+            except BaseException:
+                socket.close()
+                raise
+        with socket:
+            if pair is None or not pair.mac:
+                pair = self._pair_of(socket, inside.ifname)
+            _send_batch(socket, _batch(pair.ifindex, inside), pair.ifindex)
+            if pair.host_ifindex and inside.addresses:
+                warnings += self._open_the_way(socket, pair, inside)
+        return warnings
+
+    def _pair_of(self, socket: NetlinkSocket, ifname: str) -> Pair:
+        """Look up the pair that a sandbox's interface is an end of."""
+        link = find_link(socket, ifname)
+        if link is None:
+            raise KernelError(f"cannot configure {ifname}", "it is not in the sandbox",
+                              errno=ENODEV)  # fmt: skip
+        if link.kind != "veth":
+            return Pair(0, link.ifindex, 0, link.mac)
+        host_end = self._host.link_at(link.peer)  # None: it is in a third namespace
+        bridge_ifindex = host_end.master if host_end else 0
+        return Pair(link.peer, link.ifindex, bridge_ifindex, link.mac)
+
+    def _open_the_way(self, socket: NetlinkSocket, pair: Pair, inside: Inside) -> tuple[str, ...]:
+        """Wait until the bridge passes frames on, then announce; return what failed.
+
+        The kernel announces when the link goes up, but then the host's end has
+        not seen its carrier yet (linkwatch does that a little later), and the
+        bridge drops the frame, as it would drop the container's first ones. So
+        the addresses are announced once more when it has.
+        """
+        what = f"cannot announce the addresses of {inside.ifname}"
+        for _try in range(_CARRIER_TRIES):
+            if self._is_settled(pair):
+                break
+            sleep(_CARRIER_WAIT_S)
+        else:
+            return (f"{what}: no carrier",)
+        if not inside.announce:
+            return ()
+        refusals = socket.ask(rtnetlink.set_mac(1, pair.ifindex, pair.mac), 1)[1]
+        return tuple(str(refused.error(what)) for refused in refusals)
+
+    def _is_settled(self, pair: Pair) -> bool:
+        """Tell whether a host's end, and its bridge, carry packets, or never will."""
+        # The bridge by a request of its own, after its port: asked for with it, it may
+        # still tell of the time before.
+        for ifindex in (pair.host_ifindex, pair.bridge_ifindex):
+            link = self._host.link_at(ifindex) if ifindex else None
+            if link and not (link.up and link.running):
+                return not link.up
+        return True
+
+    def loopback_up(self, sandbox: OpenNamespace) -> None:
+        """Set `lo` up in a sandbox.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+            KernelError: the kernel refused.
+        """
+        with _socket_in(sandbox) as socket:
+            refusals = socket.ask(rtnetlink.set_up(1, _LOOPBACK), 1)[1]
+        if refusals:
+            raise refusals[0].error("cannot set lo up")
+
+    def look_inside(self, sandbox: OpenNamespace) -> tuple[InsideLink, ...]:
+        """Return all interfaces of a sandbox as they are, by their index.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+            KernelError: the kernel would not say.
+        """
+        with _socket_in(sandbox) as socket:
+            links = list_links(socket)
+            addresses = list_addresses(socket, 0)
+            hops = [
+                hop
+                for body in socket.dump(rtnetlink.dump_routes(1))
+                for hop in rtnetlink.routes(body)
+            ]
+        return tuple(
+            InsideLink(
+                link.ifname,
+                link.up,
+                link.mac,
+                link.mtu,
+                tuple(interface for ifindex, interface in addresses if ifindex == link.ifindex),
+                tuple(route for ifindex, route in hops if ifindex == link.ifindex),
+            )
+            for link in sorted(links, key=lambda link: link.ifindex)
+        )
+
+
+def _socket_in(sandbox: OpenNamespace) -> NetlinkSocket:
+    with entered(sandbox):
+        return NetlinkSocket(NETLINK_ROUTE, strict=True)
+
+
+def _write_sysctls(inside: Inside) -> tuple[str, ...]:
+    """Write an interface's IPv6 parameters, in its namespace; return what failed."""
+    conf = "net/ipv6/conf"
+    if not inside.ipv6:
+        wanted = [(f"{conf}/{inside.ifname}/disable_ipv6", "1")]
+    else:
+        wanted = [
+            # Docker turns IPv6 off in the sandboxes that it makes.
+            (f"{conf}/lo/disable_ipv6", "0"),
+            (f"{conf}/{inside.ifname}/disable_ipv6", "0"),
+            (f"{conf}/{inside.ifname}/accept_dad", "0"),  # else link-local waits a second
+            (f"{conf}/{inside.ifname}/accept_ra", "0"),
+        ]
+        if inside.announce:
+            wanted.append((f"{conf}/{inside.ifname}/ndisc_notify", "1"))
+    warnings = []
+    for key, value in wanted:
+        try:
+            sysctl.write(key, value)
+        except SystemFailure as error:
+            # Without IPv6 in the kernel, there is none to turn off: so much the better.
+            if inside.ipv6 or sysctl.read(key) is not None:
+                warnings.append(str(error))
+    return tuple(warnings)
+
+
+class _Act(Value):
+    """One message of a batch: what it is to do, for an error, and the route it makes."""
+
+    what: str
+    message: bytes
+    route: Route | None = None
+
+
+def _batch(ifindex: int, inside: Inside) -> list[_Act]:
+    """Return the messages that configure an interface; each one's sequence is its place."""
+    ifname = inside.ifname
+    acts = [_Act("set lo up", rtnetlink.set_up(0, _LOOPBACK))]
+    if inside.announce:
+        acts.append(_Act(f"set arp_notify of {ifname}", rtnetlink.set_arp_notify(1, ifindex)))
+    for address in inside.addresses:
+        message = rtnetlink.new_address(len(acts), ifindex, address)
+        acts.append(_Act(f"give {ifname} the address {address}", message))
+    acts.append(_Act(f"set {ifname} up", rtnetlink.set_up(len(acts), ifindex)))
+    for route, onlink in inside.ordered_routes():
+        message = rtnetlink.new_route(len(acts), ifindex, route, onlink=onlink)
+        via = f" via {route.gateway}" if route.gateway else ""
+        acts.append(_Act(f"route {route.destination}{via} through {ifname}", message, route))
+    return acts
+
+
+def _send_batch(socket: NetlinkSocket, acts: list[_Act], ifindex: int) -> None:
+    """Send a batch; a route that is there already, through the same link, is fine.
+
+    Raises:
+        KernelError: of the first act that was refused.
+    """
+    refusals: list[Refusal] = []
+    for start in range(0, len(acts), AT_ONCE):
+        some = acts[start : start + AT_ONCE]
+        refusals += socket.ask(with_last_ack([act.message for act in some]), 1)[1]
+    there: set[tuple[int, Route]] = set()
+    if any(refused.errno == EEXIST for refused in refusals):
+        there.update(
+            hop for body in socket.dump(rtnetlink.dump_routes(1)) for hop in rtnetlink.routes(body)
+        )
+    for refused in refusals:
+        act = acts[refused.sequence]
+        if act.route is None or refused.errno != EEXIST:
+            raise refused.error(f"cannot {act.what}")
+        if (ifindex, act.route) not in there:
+            raise KernelError(f"cannot {act.what}", "the sandbox has another such route already",
+                              errno=EEXIST)  # fmt: skip

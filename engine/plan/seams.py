@@ -1,0 +1,262 @@
+"""What steps, and who looks at the host for a plan, ask of the machine: the seams.
+
+Each is owned here, by its user, and has at most eight methods. The rooms `kernel` and
+`firewall` have the real ones, `tests/fakes` those that are in memory; both pass the
+same tests (`tests/contract`). For type checkers: nobody imports this at run time.
+
+What each raises, and what counts as success, is said here, once for both.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from ocinet.base.address import Interface, Subnet
+    from ocinet.base.clock import Process
+    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.link import Inside, InsideLink, Link, Pair, Veth
+    from ocinet.engine.model.network import NetworkRules
+    from ocinet.engine.model.observed import FirewallState
+else:
+    Protocol = object  # `typing` brings `os` along, and costs more than all the wiring
+
+
+class Sandbox(Protocol):
+    """A network namespace that is kept open."""
+
+    @property
+    def fd(self) -> int:
+        """The open file; -1 when closed."""
+
+    @property
+    def path(self) -> str:
+        """How it was found, for people to repeat."""
+
+    @property
+    def identity(self) -> str:
+        """`DEV:INODE`, in decimal; no other open namespace has the same."""
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is the host's own namespace."""
+
+    def check(self, process: Process) -> None:
+        """Make sure that a process still lives in it.
+
+        Raises:
+            NotFoundError: the process is gone.
+            SystemFailure: it is in another one.
+        """
+
+
+class Links(Protocol):
+    """The host's links and their addresses. What is ours bears our link group."""
+
+    def link(self, ifname: str) -> Link | None:
+        """Return the link of that name, or None."""
+
+    def links(self) -> tuple[Link, ...]:
+        """Return our links, half-deleted ones as well."""
+
+    def ports(self, bridge: Link) -> tuple[Link, ...]:
+        """Return the ports of a bridge."""
+
+    def addresses(self, ifindex: int) -> tuple[Interface, ...]:
+        """Return the addresses of a link, or with 0 of all of them."""
+
+    def add_veth(self, veth: Veth, sandbox: Sandbox) -> Pair:
+        """Make a pair: an up port of its bridge here, a down interface in the sandbox.
+
+        Raises:
+            KernelError: it could not be made, and nothing is left of it: EEXIST where
+                either end's name is taken, ENODEV without the bridge, EXFULL where
+                that has as many ports as Linux allows, EBADF where the sandbox is gone.
+        """
+
+    def delete_links(self, ifnames: tuple[str, ...]) -> None:
+        """Delete links of ours, by name; what is not there is fine.
+
+        Raises:
+            SystemFailure: a link is not ours, and was left alone, or could not be
+                deleted; the others have been deleted.
+        """
+
+    def set_hairpin(self, ifname: str) -> None:
+        """Let a bridge port send frames back to where they came from.
+
+        Raises:
+            KernelError: there is no such link, or it is no bridge port.
+        """
+
+
+class Insides(Protocol):
+    """What is inside of sandboxes: their interfaces, addresses and routes."""
+
+    def configure(
+        self, sandbox: Sandbox, inside: Inside, pair: Pair | None = None
+    ) -> tuple[str, ...]:
+        """Give an interface its addresses and routes; it and `lo` go up.
+
+        It can be repeated: what is so already is fine.
+
+        Args:
+            sandbox: open.
+            inside: what the interface is to have.
+            pair: that it is an end of, if it was made just now: else it is looked up.
+
+        Returns:
+            What could not be set but is not needed, one line each.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+            KernelError: the interface is not there (ENODEV), there is another route to
+                the same destination (EEXIST), or an address or route was refused.
+        """
+
+    def loopback_up(self, sandbox: Sandbox) -> None:
+        """Set `lo` up.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+        """
+
+    def look_inside(self, sandbox: Sandbox) -> tuple[InsideLink, ...]:
+        """Return all interfaces as they are, by their index.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+        """
+
+
+class Bridges(Protocol):
+    """Bridges of the host, and what their making has to know of its routes."""
+
+    def make_bridge(
+        self, ifname: str, mac: str, mtu: int, addresses: tuple[Interface, ...]
+    ) -> bool:
+        """Make a bridge of ours, or finish one: set up, with these addresses at least.
+
+        Of one that is set up already, MAC and MTU are left as they are.
+
+        Returns:
+            Whether anything was changed.
+
+        Raises:
+            ConflictError: a link of that name is not ours, or no bridge.
+            KernelError: it was refused; a bridge that was just made is gone again.
+        """
+
+    def remove_bridge(self, ifname: str) -> bool:
+        """Remove a bridge of ours that has no ports.
+
+        Returns:
+            False if it is not there, has ports or is not ours.
+        """
+
+    def uplink_mtu(self) -> int:
+        """Return the MTU of the link that the default route goes through; 1500 without one."""
+
+    def advertised_uplinks(self) -> tuple[str, ...]:
+        """Return the links whose IPv6 default route a router advertised, by name, sorted."""
+
+    def occupied_subnets(self) -> tuple[Subnet, ...]:
+        """Return the subnets that the host has a route to or an address in, sorted."""
+
+
+class Sysctls(Protocol):
+    """The host's kernel parameters, by their path below /proc/sys."""
+
+    def read(self, key: str) -> str | None:
+        """Return a value, or None if this kernel, or namespace, has none such."""
+
+    def write(self, key: str, value: str) -> bool:
+        """Set a value.
+
+        Returns:
+            False if it was so already.
+
+        Raises:
+            SystemFailure: there is none such, or it may not be written.
+        """
+
+
+class Names(Protocol):
+    """Sandboxes' names, as `ip netns` shows them."""
+
+    def choose(self, name: str, container_id: str, process: Process) -> str:
+        """Return the name to use: the wanted one, or ours where something else has it."""
+
+    def add(self, name: str, process: Process) -> bool:
+        """Give a process's sandbox a name; False if it has this very one already.
+
+        Raises:
+            SystemFailure: something else has the name.
+        """
+
+    def move(self, name: str, before: Process, after: Process) -> None:
+        """Let a name show another process's view; one that is not ours is left alone."""
+
+    def remove(self, name: str, processes: tuple[Process, ...]) -> bool:
+        """Take a name away if it shows one of `processes`; else leave it and return False."""
+
+
+class Firewall(Protocol):
+    """Our nftables table, and what others' tables have to be asked for."""
+
+    def observe(self) -> FirewallState:
+        """Look at our table and at the chains that iptables makes."""
+
+    def observe_foreign(self) -> tuple[str, ...]:
+        """Return all chains on the forward hook whose policy is drop."""
+
+    def open(self, networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> bool:
+        """Enter networks and published ports, all or nothing; networks that are in stay.
+
+        Returns:
+            Whether the table was missing and has been made, with these alone in it.
+
+        Raises:
+            ConflictError: a port is in already, or a subnet overlaps another network's;
+                nothing has changed.
+        """
+
+    def close(self, ports: tuple[PortRule, ...]) -> None:
+        """Take published ports out, whoever entered them; those that are not in are fine."""
+
+    def rebuild(self, networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> None:
+        """Replace our table, whatever became of it, by one that holds exactly this."""
+
+    def remove_table(self) -> None:
+        """Remove our table and all that is in it; not there is fine."""
+
+    def remove_network(self, rules: NetworkRules) -> None:
+        """Take a network out, whatever its options were; not in is fine."""
+
+    def flush_udp(self, ports: tuple[PortRule, ...]) -> None:
+        """Forget the flows to the UDP ports among these."""
+
+
+class ForwardAccepts(Protocol):
+    """Our accept rules for bridges, in others' chains that drop what they don't know."""
+
+    def is_accepted(self, device: str) -> bool:
+        """Tell whether they are in each chain that drops; true where nothing drops."""
+
+    def add(self, device: str, *, managed: bool) -> bool:
+        """Put them into the chains that drop.
+
+        Args:
+            device: the bridge.
+            managed: whether it is ours; of an adopted one, published ports alone pass.
+
+        Returns:
+            False if they were all there.
+
+        Raises:
+            SystemFailure: it failed; rules of one family may be there.
+        """
+
+    def remove(self, device: str) -> None:
+        """Remove them; not there is fine."""
