@@ -37,11 +37,11 @@ dev: $(VENV)/.installed $(VENV)/.tools  ## .venv/bin/ocinet, linked to this tree
 test: deps venv $(VENV)/.tools  ## the whole suite; needs root
 	$(BIN)/pytest $(PYTEST_OPTIONS)
 
-lint: $(VENV)/.tools imports  ## style, format and the import rule
+lint: $(VENV)/.tools imports  ## style, format and the walls between the rooms
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 
-imports: $(VENV)/.tools build/tree  ## imports point downward only
+imports: $(VENV)/.tools build/tree  ## the walls between the rooms
 	PYTHONPATH=build/tree $(BIN)/lint-imports --no-logo --cache-dir build/importlinter
 
 types: $(VENV)/.tools build/tree  ## mypy, strict
