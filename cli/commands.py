@@ -74,9 +74,9 @@ ENTRIES = (
     Entry("watch", "watch", "Be the watcher: wire Docker's and Podman's containers"),
     Entry("wait", "wait", "Wait until containers are wired, or print what waits inside one"),
     Entry("hook", "hooks", "Be the hook: for runtimes, state JSON on stdin"),
-    Entry("gc", "upkeep", "Remove what nobody holds any more"),
-    Entry("events", "upkeep", "Show what was done, failed and repaired"),
-    Entry("version", "upkeep", "Show the version"),
+    Entry("gc", "gc", "Remove what nobody holds any more"),
+    Entry("events", "events", "Show what was done, failed and repaired"),
+    Entry("version", "version", "Show the version"),
 )
 
 GROUPS = {

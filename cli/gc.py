@@ -1,0 +1,43 @@
+"""gc: remove what nobody holds any more."""
+
+from __future__ import annotations
+
+from ocinet.cli.commands import Command
+from ocinet.cli.output import Table, show
+from ocinet.cli.parser import Parser, add_format, add_switch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ocinet.cli.console import Console
+
+
+def _configure(parser: Parser) -> None:
+    add_switch(parser, "-n", "--dry-run", says="show what would be removed, and remove nothing")
+    add_format(parser)
+
+
+def _gc(arguments: Namespace, console: Console) -> int:
+    with console.engine() as engine:
+        leftovers = engine.gc(dry_run=arguments.dry_run)
+    table = Table("KIND", "NAME", "WHY", "REMOVED")
+    for leftover in leftovers:
+        would_be = arguments.dry_run and leftover.kind != "network"  # that, a person has to mend
+        removed = "would be" if would_be else "yes" if leftover.removed else "no"
+        table.add(leftover.kind, leftover.name, leftover.why, removed)
+    shown = [
+        {
+            "kind": leftover.kind,
+            "name": leftover.name,
+            "why": leftover.why,
+            "removed": leftover.removed,
+        }
+        for leftover in leftovers
+    ]
+    if leftovers or arguments.format == "json":
+        show(console, arguments, shown, table)
+    return 0 if arguments.dry_run or all(leftover.removed for leftover in leftovers) else 1
+
+
+COMMANDS = {"gc": Command(_configure, _gc)}
