@@ -14,14 +14,13 @@ from ocinet.cli.parser import (
     asked,
     read_request,
 )
+from ocinet.cli.registration import registration, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
-    from ocinet.hooks.config.hook_entry import Registration
-    from ocinet.hooks.registration.foreign_files import Installed
     from ocinet.hooks.registration.verify import Finding
 
 _CDI = "/etc/cdi"
@@ -45,20 +44,6 @@ def _add_stage(parser: Parser) -> None:
     says = "stage to register besides poststop: prestart for runtimes older than spec 1.0.2 "
     says += "(default: createRuntime)"
     parser.add_argument("--stage", choices=_STAGES, default=_STAGES[0], help=says)
-
-
-def registration(console: Console) -> Registration:
-    """Return what is to be registered, ready to start fast."""
-    from ocinet.hooks.archive import refresh
-    from ocinet.hooks.config.hook_entry import resolve
-
-    found = resolve(console.environment)
-    try:
-        refresh(found.script)
-    except OSError as error:
-        console.say(f"ocinet: each start takes some milliseconds longer: {error.filename} can't be"
-                    f" written: {error.strerror}")  # fmt: skip
-    return found
 
 
 def _configure_add(parser: Parser) -> None:
@@ -169,7 +154,7 @@ def _install(arguments: Namespace, console: Console) -> None:
         installed = cdi_specs.install(
             ours, _networks(console), directory=arguments.cdi, stage=arguments.stage
         )
-    _report(installed, console)
+    report(installed, console)
 
 
 def _uninstall(arguments: Namespace, console: Console) -> None:
@@ -177,17 +162,9 @@ def _uninstall(arguments: Namespace, console: Console) -> None:
 
     directory = _directory(arguments)
     if arguments.cdi is None:
-        _report(hooks_dir.uninstall(directory=directory), console)
+        report(hooks_dir.uninstall(directory=directory), console)
     else:
-        _report(cdi_specs.uninstall(directory=arguments.cdi), console)
-
-
-def _report(installed: Installed, console: Console) -> None:
-    """Print the files that changed, and say what is still in the way."""
-    for path in installed.changed:
-        console.print(path)
-    for warning in installed.warnings:
-        console.say(f"ocinet: {warning}")
+        report(cdi_specs.uninstall(directory=arguments.cdi), console)
 
 
 def _configure_verify(parser: Parser) -> None:
@@ -214,12 +191,13 @@ def _findings(arguments: Namespace, console: Console) -> tuple[Finding, ...]:
 def _verify(arguments: Namespace, console: Console) -> int:
     findings = _findings(arguments, console)
     if arguments.format == "json":
-        show_json(console, [{"ok": one.ok, "what": one.what, "hint": one.hint} for one in findings])
+        fields = [{"ok": check.ok, "what": check.what, "hint": check.hint} for check in findings]
+        show_json(console, fields)
     else:
-        for one in findings:
-            hint = f" (hint: {one.hint})" if one.hint else ""
-            console.print(f"{'ok ' if one.ok else 'BAD'}   {one.what}{hint}")
-    return 0 if all(one.ok for one in findings) else 1
+        for check in findings:
+            hint = f" (hint: {check.hint})" if check.hint else ""
+            console.print(f"{'ok ' if check.ok else 'BAD'}   {check.what}{hint}")
+    return 0 if all(check.ok for check in findings) else 1
 
 
 COMMANDS = {

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from ocinet.base.errors import RequestError
 from ocinet.cli.commands import Command
-from ocinet.cli.hooks import registration
 from ocinet.cli.parser import Parser, add_switch, add_text
+from ocinet.cli.registration import registration, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
-    from ocinet.hooks.registration.foreign_files import Installed
 
 _DAEMON_JSON = "/etc/docker/daemon.json"
 _NAME = "ocinet"
@@ -56,7 +55,7 @@ def _install(arguments: Namespace, console: Console) -> None:
         default=arguments.default,
     )
     done = install(wanted, registration(console))
-    _report(done, console)
+    report(done, console)
     if wanted.docker in done.changed:
         console.say(_RELOAD)
 
@@ -74,17 +73,9 @@ def _uninstall(arguments: Namespace, console: Console) -> None:
     launcher = arguments.launcher or launcher_path(arguments.name)
     docker = DockerFile(arguments.docker, arguments.name) if arguments.docker else None
     done = uninstall(launcher, docker)
-    _report(done, console)
+    report(done, console)
     if set(done.changed) - {launcher}:
         console.say(_RESTART)
-
-
-def _report(done: Installed, console: Console) -> None:
-    """Print the files that changed, and say what is in the way."""
-    for path in done.changed:
-        console.print(path)
-    for warning in done.warnings:
-        console.say(f"ocinet: {warning}")
 
 
 COMMANDS = {
