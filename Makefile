@@ -12,7 +12,7 @@ SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name 'py.typed'))
 CHECKED := $(PACKAGES) $(wildcard tests bench demo)
 
 DEMO_NEEDS := python3-venv iproute2 nftables busybox-static runc crun podman docker.io curl
-TEST_NEEDS := $(DEMO_NEEDS) iptables conntrack strace systemd
+TEST_NEEDS := $(DEMO_NEEDS) iptables conntrack man-db shellcheck strace systemd
 BENCH_NEEDS := $(DEMO_NEEDS) iptables containernetworking-plugins netavark
 
 # Prints one list of pyproject.toml, so that it stands there only.

@@ -9,18 +9,32 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hosts.requirements import ROOT, require_marked
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_KINDS = ("unit", "netns", "engines")
+# What all tests of a folder need; what else one needs it says by the mark `needs`.
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "unit": (),
+    "netns": (ROOT, "ip", "nft", "nsenter", "unshare"),
+    "engines": (ROOT, "ip", "nft", "nsenter", "unshare"),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the name of the folder that it is in."""
+    """Mark each test with the name of the folder that it is in, and with what that needs."""
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in _KINDS:
+        if folder in _NEEDS:
             item.add_marker(folder)
+            item.add_marker(pytest.mark.needs(*_NEEDS[folder]))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test without what it needs, or fail it in CI, before anything is made for it."""
+    require_marked(item)
 
 
 def _descriptors() -> dict[str, str]:

@@ -8,12 +8,11 @@ system calls by looking at those that were made.
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hosts.requirements import SEARCH_PATH, missing
+from hosts.requirements import require
 from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -84,9 +83,7 @@ def calls_made(lab: Lab) -> dict[str, set[str]]:
 
 def start_confined(lab: Lab, *words: str) -> Background:
     """Run the command with the rights of the unit."""
-    for tool in ("strace", "setpriv", "systemd-analyze"):
-        if shutil.which(tool, path=SEARCH_PATH) is None:
-            missing(f"{tool} is not installed")
+    require("strace", "setpriv", "systemd-analyze")
     capabilities = ",".join(
         f"+{name.removeprefix('CAP_').lower()}" for name in said("CapabilityBoundingSet")
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hosts.lab.machine import OUTSIDE_V4, OUTSIDE_V6
-from hosts.requirements import SEARCH_PATH, missing
+from hosts.requirements import require
 from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -131,8 +130,7 @@ def test_script_as_first_process_can_be_stopped(lab: Lab) -> None:
 
 def start_script(lab: Lab, shell: tuple[str, ...], container: Container) -> Background:
     """Start the script with a shell of the host's in a container's network."""
-    if shutil.which(shell[0], path=SEARCH_PATH) is None:
-        missing(f"{shell[0]} is not installed")
+    require(shell[0])
     return container.namespace.start(*shell, str(SCRIPT), "echo", "started")
 
 

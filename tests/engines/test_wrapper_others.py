@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,11 +155,10 @@ def test_hooks_directory_beside_the_wrapper_wires_once(lab: Lab) -> None:
     assert len(events(lab, "detached")) == 1
 
 
+@pytest.mark.needs("ctr")
 def test_containerd_container_is_wired(lab: Lab) -> None:
     """containerd's shim calls the launcher by its `BinaryName`."""
     install(lab)
-    if shutil.which("ctr") is None:
-        pytest.skip("ctr is not installed: apt-get install containerd")
     address = ("--address", "/run/lab/containerd.sock")
     places = ("--root", "/run/lab/containerd", "--state", "/run/lab/containerd-state")
     with lab.start("containerd", "--config", "/dev/null", *address, *places):

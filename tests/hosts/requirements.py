@@ -1,7 +1,10 @@
 """What the tests need on the machine.
 
-On a developer's machine a test whose tool is missing skips and says what to
+On a developer's machine a test whose program is missing skips and says what to
 install. In CI (`CI=true`) it fails: nothing may go unnoticed there.
+
+A test says `@pytest.mark.needs("conntrack")`; what a host is made of, it asks
+for itself by `require`. Of whole folders, `conftest.py` knows what they need.
 """
 
 from __future__ import annotations
@@ -12,19 +15,20 @@ from typing import NoReturn
 
 import pytest
 
+ROOT = "root"
 PACKAGES = {
     "busybox": "busybox-static",
-    "conntrack": "conntrack",
-    "crun": "crun",
-    "curl": "curl",
+    "ctr": "containerd",
     "docker": "docker.io",
     "dockerd": "docker.io",
     "ip": "iproute2",
-    "iptables": "iptables",
+    "iptables-nft": "iptables",
+    "man": "man-db",
     "nft": "nftables",
     "nsenter": "util-linux",
-    "podman": "podman",
-    "runc": "runc",
+    "setpriv": "util-linux",
+    "systemd-analyze": "systemd",
+    "systemd-tmpfiles": "systemd",
     "unshare": "util-linux",
 }
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -42,15 +46,21 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def require(*tools: str) -> None:
-    """Go on only with these programs installed, as root.
+def require(*needs: str) -> None:
+    """Go on only with all of these there.
 
     Args:
-        tools: names of programs, as in `PACKAGES`.
+        needs: names of programs, or `ROOT`.
     """
-    if os.geteuid() != 0:
-        missing("needs root: the runtimes make namespaces, cgroups and links")
-    for tool in tools:
-        if shutil.which(tool, path=SEARCH_PATH) is None:
-            package = PACKAGES.get(tool, tool)
-            missing(f"{tool} is not installed: apt-get install {package}")
+    for need in needs:
+        if need == ROOT:
+            if os.geteuid() != 0:
+                missing("needs root")
+        elif shutil.which(need, path=SEARCH_PATH) is None:
+            missing(f"{need} is not installed: apt-get install {PACKAGES.get(need, need)}")
+
+
+def require_marked(test: pytest.Item) -> None:
+    """Go on only with what a test's `needs` marks name."""
+    for mark in test.iter_markers("needs"):
+        require(*mark.args)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from fakes.engine_api import FakeDocker, FakePodman, Sandboxes
-from hosts.requirements import require
 from ocinet.watcher.cgroups import Cgroups
 from ocinet.watcher.life import find_life
 
@@ -22,7 +21,6 @@ def test_a_container_lives_in_namespaces_of_its_own(
     tmp_path: Path, engine_type: type[FakeDocker | FakePodman]
 ) -> None:
     """New ones at each start; its end is the process's."""
-    require("unshare")
     with (
         Sandboxes() as sandboxes,
         engine_type(str(tmp_path / "engine.sock"), inits=sandboxes) as engine,
@@ -42,7 +40,6 @@ def test_a_container_lives_in_namespaces_of_its_own(
 
 def test_a_container_is_found_by_its_cgroup_before_it_is_started(tmp_path: Path) -> None:
     """As the watcher looks for Docker's; the cgroup goes with the container's end."""
-    require("unshare")
     with (
         Sandboxes(cgroups=True) as sandboxes,
         FakeDocker(str(tmp_path / "docker.sock"), inits=sandboxes) as docker,
@@ -67,7 +64,6 @@ def test_a_container_is_found_by_its_cgroup_before_it_is_started(tmp_path: Path)
 
 def test_a_process_killed_behind_the_engines_back_is_dead_for_it_later(tmp_path: Path) -> None:
     """The engine shows it running until it has been told."""
-    require("unshare")
     with (
         Sandboxes() as sandboxes,
         FakeDocker(str(tmp_path / "docker.sock"), inits=sandboxes) as docker,

@@ -344,6 +344,7 @@ def test_every_text_is_accepted_by_nft() -> None:
         sh("nft", "-c", "-f", "-", given=nft.remove_network_text(VAULT))
 
 
+@pytest.mark.needs("iptables-nft")
 @in_namespaces
 def test_observe_tells_what_is_there() -> None:
     """Our table, and who drops: iptables' chains at once, all others when asked."""

@@ -129,6 +129,7 @@ def _flows() -> set[tuple[str, str, int]]:
         (_flush, _port("a", 4).replace(protocol="tcp"), set()),
     ],
 )
+@pytest.mark.needs("conntrack")
 @in_namespaces
 def test_flush_forgets_what_was_asked_for_and_nothing_else(
     flush: Callable[[Firewall, PortRule], None],

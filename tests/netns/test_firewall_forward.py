@@ -27,6 +27,7 @@ from ocinet.engine.ruleset import nft
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.needs("iptables-nft")
 _DOCKER = """\
 *filter
 :FORWARD DROP [0:0]

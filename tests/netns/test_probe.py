@@ -229,6 +229,7 @@ except KernelError as error:
 """
 
 
+@pytest.mark.needs("setpriv")
 @in_namespaces
 def test_users_without_the_privilege_says_what_it_needs() -> None:
     """A hardened unit that forgot it gets one clear line."""

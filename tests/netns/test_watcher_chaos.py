@@ -24,7 +24,6 @@ from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json
 from hosts.namespace.watched import Watched
 from hosts.namespace.wired_host import PATHS
-from hosts.requirements import require
 from hosts.waiting import wait_until
 from ocinet.engine.model.link import LINK_GROUP
 from ocinet.engine.model.settings import Settings
@@ -451,7 +450,6 @@ _HAND_PICKED = {
 @pytest.mark.parametrize("name", _HAND_PICKED)
 def test_a_course_of_events_ends_right(name: str) -> None:
     """Each is one that has to be put right by another way."""
-    require("unshare", "nsenter")
     live_through(_HAND_PICKED[name], early=False)
 
 
@@ -463,7 +461,6 @@ def test_a_course_of_events_ends_right(name: str) -> None:
 )  # fmt: skip
 def test_a_fault_changes_nothing_in_the_end(fault: str) -> None:
     """One fault alone, amidst containers' lives."""
-    require("unshare", "nsenter")
     live_through(_amidst(fault), early=False)
 
 
@@ -480,5 +477,4 @@ def test_a_fault_changes_nothing_in_the_end(fault: str) -> None:
 @given(steps=st.lists(_STEPS, min_size=4, max_size=12), early=st.booleans())
 def test_chaos_ends_right(steps: list[Step], early: bool) -> None:
     """Whatever happens: the right networks in the end, and no others."""
-    require("unshare", "nsenter")
     live_through(steps, early=early)

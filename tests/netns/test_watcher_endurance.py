@@ -18,7 +18,6 @@ from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json
 from hosts.namespace.watched import Watched
 from hosts.namespace.wired_host import PATHS, records
-from hosts.requirements import require
 from hosts.waiting import wait_until
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.settings import Settings
@@ -200,7 +199,6 @@ def run_counted(rounds: int) -> None:
 @pytest.mark.timeout(240)
 def test_wired_lives_leave_nothing() -> None:
     """150 lives in sandboxes of their own, wired by the real engine."""
-    require("unshare")
     run_wired(rounds=50)
 
 

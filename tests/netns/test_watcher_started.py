@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes.engine_api import FakeDocker, Sandboxes
-from hosts.requirements import require
 from ocinet.base.errors import SystemFailure
 from ocinet.watcher.docker_api import Client
 
@@ -45,7 +44,6 @@ class Scene:
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     """A started container."""
-    require("unshare")
     with (
         Sandboxes(cgroups=True) as sandboxes,
         FakeDocker(str(tmp_path / "docker.sock"), sandboxes) as docker,

@@ -284,7 +284,7 @@ def test_read_of_the_largest_file_returns_all(directory: Directory) -> None:
     assert directory.read("a") == b"x" * MAX_BYTES
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file away needs root")
+@pytest.mark.needs("root")
 def test_read_of_anothers_file_is_refused(directory: Directory) -> None:
     """What another user wrote is not our state."""
     directory.create("a", "one")
@@ -305,7 +305,7 @@ def test_directory_that_others_may_write_is_refused(tmp_path: Path, mode: int) -
     assert "chmod 0700" in raised.value.hint
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving a directory away needs root")
+@pytest.mark.needs("root")
 def test_directory_of_another_is_refused(tmp_path: Path) -> None:
     """Its owner may write to it."""
     os.mkdir(tmp_path / "theirs", 0o700)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -58,7 +57,7 @@ def test_manual_has_every_flag(words: str) -> None:
         assert any(re.search(rf"{flag}(?![\w-])", item) for flag in spelled), names
 
 
-@pytest.mark.skipif(not shutil.which("man"), reason="needs man: apt-get install man-db")
+@pytest.mark.needs("man")
 def test_manual_is_well_formed() -> None:
     """The formatter has nothing to complain about."""
     done = subprocess.run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from threading import Thread
@@ -13,6 +12,7 @@ import pytest
 
 from builders import DB_ID, WEB_ID, record
 from fakes.shell import Shell
+from hosts.requirements import require
 from ocinet.base.clock import Process
 from ocinet.engine.model.attachment import Container, Member
 
@@ -164,8 +164,7 @@ def run_script(
     shell: tuple[str, ...], *words: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the script with one shell, or skip if the shell is not there."""
-    if shutil.which(shell[0]) is None:
-        pytest.skip(f"{shell[0]} is not installed")
+    require(shell[0])
     return subprocess.run(
         [*shell, str(SCRIPT), *words], env={"PATH": os.environ["PATH"], **environment},
         capture_output=True, text=True, check=False, timeout=20,
@@ -182,9 +181,8 @@ def test_script_refuses_a_limit_that_is_no_number(shell: tuple[str, ...], limit:
     assert done.stderr == (f"ocinet-wait: OCINET_WAIT_TIMEOUT='{limit}' is no number of seconds\n")
 
 
+@pytest.mark.needs("shellcheck")
 def test_script_pleases_shellcheck() -> None:
     """It is POSIX shell, nothing more."""
-    if shutil.which("shellcheck") is None:
-        pytest.skip("shellcheck is not installed: apt-get install shellcheck")
     done = subprocess.run(["shellcheck", str(SCRIPT)], capture_output=True, text=True, check=False)
     assert done.stdout == ""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from hosts.requirements import require
 from ocinet.base.files import Directory
 from ocinet.base.paths import Paths
 from ocinet.cli.commands import Entry, resolve
@@ -40,9 +39,8 @@ def settings(section: str) -> dict[str, str]:
 
 
 def analyze(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run systemd-analyze, or skip."""
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed: apt-get install systemd")
+    """Run systemd-analyze."""
+    require("systemd-analyze")
     return subprocess.run(["systemd-analyze", *words], capture_output=True, text=True, check=False)
 
 
@@ -121,10 +119,9 @@ def test_unit_says_what_is_off_on_purpose(key: str) -> None:
     assert key in text.partition("# Off on purpose:")[2]
 
 
+@pytest.mark.needs("root", "systemd-tmpfiles")
 def test_tmpfiles_makes_a_directory_that_is_trusted(tmp_path: Path) -> None:
     """With owner and mode as the stores want them."""
-    if shutil.which("systemd-tmpfiles") is None or os.geteuid() != 0:
-        pytest.skip("needs root and systemd-tmpfiles: apt-get install systemd")
     subprocess.run(
         ["systemd-tmpfiles", "--create", f"--root={tmp_path}", "-"],
         input=TMPFILES.read_text(), text=True, check=True,

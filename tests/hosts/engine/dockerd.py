@@ -47,7 +47,7 @@ class Docker:
     """
 
     def __init__(self, lab: Lab, options: Sequence[str] = (), name: str = "") -> None:
-        require("dockerd", "docker", "iptables")
+        require("dockerd", "docker", "containerd", "iptables")
         self.lab = lab
         self._name = f"docker{name and '-'}{name}"
         self.socket = f"/run/{self._name}.sock"

@@ -80,6 +80,7 @@ class Podman:
 
     def serve(self) -> Background:
         """Start podman's API service at its usual socket; it goes on until it is stopped."""
+        require("curl")
         self.lab.run("mkdir", "-p", "/run/podman")
         service = self.lab.start(
             "sh", "-c", 'exec "$@" >> /run/lab/podman.log 2>&1', "sh",

@@ -33,7 +33,7 @@ from hosts.lab import snapshot
 from hosts.lab.namespace import Namespace
 from hosts.lab.snapshot import Snapshot
 from hosts.lab.watcher import Watcher
-from hosts.requirements import SEARCH_PATH, require
+from hosts.requirements import ROOT, SEARCH_PATH, require
 from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Lab(Namespace):
     """
 
     def __init__(self, directory: Path, rootfs: Path, config: Config) -> None:
-        require("unshare", "nsenter", "ip", "nft")
+        require(ROOT, "unshare", "nsenter", "ip", "nft")
         self.directory = directory
         self.rootfs = rootfs
         self.cgroup = f"/ocinet-lab-{uuid.uuid4().hex[:8]}"

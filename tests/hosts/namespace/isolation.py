@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, ParamSpec
 import pytest
 
 from hosts.namespace.looks import run
+from hosts.requirements import ROOT, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,8 +101,7 @@ def in_namespaces(test: Callable[_Parameters, None]) -> Callable[_Parameters, No
 
     @functools.wraps(test)
     def wrapped(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
-        if os.geteuid() != 0:
-            pytest.skip("needs root: it makes network namespaces")
+        require(ROOT)
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from builders import container, network, on
 from hosts.namespace.isolation import Sleeper
 from hosts.namespace.looks import ip_json, run
+from hosts.requirements import require
 from ocinet.base.clock import Process
 from ocinet.base.paths import Paths
 from ocinet.engine.assembly import make_parts
@@ -171,6 +172,7 @@ def snapshot() -> dict[str, Any]:
 
 def ping(host: WiredHost, name: str, address: str) -> bool:
     """Tell whether a container reaches an address."""
+    require("busybox")
     pid = host.sleepers[name].pid
     command = f"nsenter -n -t {pid} busybox ping -c 1 -W 1 {address}".split()
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
