@@ -1,1 +1,23 @@
-"""The engine side: Docker's and Podman's events, reconciling, and the service around it."""
+"""The engine side: Docker's and Podman's containers are wired by a service beside them.
+
+Events come in and jobs go out; each job asks anew for all that it goes by. In the
+order in which it is best read, from the values outward:
+
+observed        a container as it was observed, and an event: values
+policy          which containers are wired, and with what: pure
+docker_json     an engine's JSON, read into those values
+docker_api      an engine's socket: the one module that imports `docker`
+cgroups         the machine's cgroup tree, where a container's processes are
+life            a container's first process, and its sandbox, open
+lookout         the thread that finds sandboxes before the engine tells of them
+engine_calls    what `ocinet.engine` is called for
+remembered      what is remembered of containers, and by whom
+container_jobs  what is done about one container
+workers         the threads that do jobs, in turn for each container
+dispatch        which job follows from an event or a list, and when it is tried again
+watch           the thread that reads one engine's events, and finds the engine again
+service         all engines, the signals, and the timetable
+logs, notify    what the service tells: its log, and its manager
+
+`docs/watcher.md` tells it to users, `docs/early-attach.md` has the figures.
+"""
