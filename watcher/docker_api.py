@@ -146,6 +146,7 @@ class Client:
         with self._explained(f"inspect {container_id[:12]}"):
             try:
                 if self._is_podman:
+                    # Its answer in Docker's form has no annotations.
                     document = self._libpod(f"/containers/{container_id}/json")
                 else:
                     document = self._client().inspect_container(container_id)
@@ -254,11 +255,14 @@ class Client:
         """
         with self._explained("listen to its events"):
             client = self._connect(self._version)
+            # Every health check tells of three execs: only what is needed is asked for.
             filters = json.dumps({"type": ["container", "network"], "event": list(_ACTS)})
             response = client.get(
                 f"{client.base_url}/v{client.api_version}/events",
+                # No `until`: with it, Podman's file backend leaves events out.
                 params={"since": f"{since:.9f}", "filters": filters},
                 stream=True,
+                # Neither engine sends a heartbeat: of one that hangs nobody would know.
                 timeout=(self._timeout_s, silence_s),
             )
             if response.status_code != 200:

@@ -106,6 +106,7 @@ def parse_event(document: Mapping[str, Any]) -> Event | None:
     actor = document.get("Actor")
     if not isinstance(actor, dict):
         return None
+    # Not by `status`, `id` and `from`, which API 1.52 no longer has.
     kind, act = document.get("Type"), str(document.get("Action", ""))
     attributes = actor.get("Attributes")
     attributes = attributes if isinstance(attributes, dict) else {}

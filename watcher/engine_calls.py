@@ -88,7 +88,11 @@ class EngineCalls:
         return Engine.open(self._paths, neighbours=self._neighbours, settings=self._settings())
 
     def is_known(self, container_id: str) -> bool:
-        """Tell whether a container is wired, all of it, and its process lives."""
+        """Tell whether a container is wired, all of it, and its process lives.
+
+        By its record alone: reconciling asks this of every container that runs,
+        and an engine would open its sockets for each.
+        """
         record = AttachmentStore(self._paths).get(container_id)
         if record is None or record.state != ATTACHED or record.boot_id != boot_id():
             return False

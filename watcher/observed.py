@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NONE = "none"
 SHARED = "container"
-UNTOLD = ""
+UNTOLD = ""  # Podman's lists have no network mode
 
 
 @dataclass(frozen=True, slots=True)

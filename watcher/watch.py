@@ -128,7 +128,8 @@ class Watch:
         began = monotonic()
         try:
             self._client.greet()
-            # The answer may come before the subscription: some of the past is asked for.
+            # Docker answers before it subscribes: some of the past is asked for. It has
+            # but the last 256 events, and none of before its own start: the list has the rest.
             stream = self._client.stream(time() - _OVERLAP_S, silence_s)
         except OcinetError as error:
             self._complain("engine does not answer", error=str(error))
@@ -138,6 +139,8 @@ class Watch:
             self._stream = stream
         try:
             self._log.debug("listening", kind=self._client.kind)
+            # Of a death while dockerd was down nothing is told, nor of what it started
+            # at boot, before its API listened.
             self._reconcile()
             self._read(stream)
         finally:
@@ -155,6 +158,8 @@ class Watch:
         for event in stream:
             if self._stopping.is_set():
                 return
+            # Docker keeps 1,024 events for a slow reader, then waits 100 ms for each and
+            # drops it without a word: whatever takes longer than to queue is a job.
             self._dispatch.receive(event)
             if monotonic() - self._reconciled > self._settings().reconcile_interval_s:
                 self._reconcile()
