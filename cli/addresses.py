@@ -9,7 +9,7 @@ from ocinet.base.names import check_container, did_you_mean
 from ocinet.cli.commands import Command
 from ocinet.cli.output import SHORT_ID, Table, age, show, tell_unreadable
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
-from ocinet.ipam.choose import check_static
+from ocinet.ipam.pool import check_static
 from ocinet.ipam.reservation import Reservation, ReservationStore
 from ocinet.request.grammar import read_mac
 

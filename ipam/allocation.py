@@ -11,16 +11,16 @@ from ocinet.base.address import Address, spell
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, ExhaustedError, RequestError, SystemFailure
 from ocinet.base.value import Value
-from ocinet.ipam.choose import allocatable, check_static, each, gateways, spans, stretches
 from ocinet.ipam.hints import MAP_SIZE
 from ocinet.ipam.lease import Lease, Tombstone
+from ocinet.ipam.pool import allocatable, check_static, each, gateways, spans, stretches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ocinet.ipam.lease import Holder
-    from ocinet.ipam.leases import NetworkLeases
+    from ocinet.ipam.lease_files import LeaseFiles
     from ocinet.ipam.pool import Pool
 
 _PROBES = 8  # addresses that turn out to be held, before the hints are set right
@@ -102,7 +102,7 @@ class Allocation:
         verdicts: what is known of the holders.
     """
 
-    def __init__(self, leases: NetworkLeases, demand: Demand, verdicts: Verdicts) -> None:
+    def __init__(self, leases: LeaseFiles, demand: Demand, verdicts: Verdicts) -> None:
         self._leases = leases
         self._demand = demand
         self._verdicts = verdicts

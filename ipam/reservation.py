@@ -174,7 +174,7 @@ class ReservationStore:
         with Directory(f"{self._root}/{network}") as directory:
             found = [_parse(directory, network, address, name) for address, name in kept.items()]
         known = [reservation for reservation in found if reservation]
-        return tuple(sorted(known, key=lambda one: (one.address.family, one.address.value)))
+        return tuple(sorted(known, key=lambda kept: (kept.address.family, kept.address.value)))
 
     def _lock(self) -> Lock:
         return Lock(f"{self._root}/lock", "the reservations", self._deadline)

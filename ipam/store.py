@@ -15,9 +15,9 @@ from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.files import is_directory
 from ocinet.base.names import check_container, check_ifname, check_network
 from ocinet.ipam.allocation import Allocation, Demand, Unjudged, Verdicts
-from ocinet.ipam.choose import Usage, allocatable, gateways
 from ocinet.ipam.lease import Lease, Tombstone
-from ocinet.ipam.leases import NetworkLeases
+from ocinet.ipam.lease_files import LeaseFiles
+from ocinet.ipam.pool import Usage, allocatable, gateways
 from ocinet.ipam.reservation import ReservationStore
 
 TYPE_CHECKING = False
@@ -114,7 +114,7 @@ class AddressStore:
             finally:
                 self._tell(leases)
 
-    def _judge(self, leases: NetworkLeases, doubt: Unjudged, verdicts: Verdicts) -> None:
+    def _judge(self, leases: LeaseFiles, doubt: Unjudged, verdicts: Verdicts) -> None:
         """Find out which of the holders in doubt live, up to the first dead one."""
         for name in doubt.names:
             self._deadline.check(f"cannot get an address on {leases.network}")
@@ -166,7 +166,8 @@ class AddressStore:
 
     def reserved_mac(self, network: str, name: str) -> str:
         """Return the MAC that is reserved for a container's name, or ""."""
-        return next((one.mac for one in self._reservations.of(network, name) if one.mac), "")
+        kept = self._reservations.of(network, name)
+        return next((reservation.mac for reservation in kept if reservation.mac), "")
 
     def give_back(self, network: str, pools: tuple[Pool, ...], leases: tuple[Lease, ...]) -> None:
         """Undo an allocation whose addresses nobody has used: they are next again.
@@ -184,7 +185,7 @@ class AddressStore:
             self.release(network, lease.address, lease.holder.container)
         with self._made(network) as files, files.locked(self._deadline):
             for lease in reversed(leases):
-                pool = next((one for one in pools if lease.address in one.subnet), None)
+                pool = next((pool for pool in pools if lease.address in pool.subnet), None)
                 if pool and files.hints.last_given(pool) == lease.address.value:
                     files.hints.note_last(pool, lease.address + -1)
 
@@ -316,17 +317,17 @@ class AddressStore:
                 leases.clear()
         self._reservations.remove_network(network)
 
-    def _open(self, network: str) -> NetworkLeases | None:
+    def _open(self, network: str) -> LeaseFiles | None:
         """Open a network's directory; None if nobody ever had an address there."""
         try:
             return self._made(network, make=False)
         except FileNotFoundError:
             return None
 
-    def _made(self, network: str, *, make: bool = True) -> NetworkLeases:
-        return NetworkLeases(f"{self._root}/{check_network(network)}", network, make=make)
+    def _made(self, network: str, *, make: bool = True) -> LeaseFiles:
+        return LeaseFiles(f"{self._root}/{check_network(network)}", network, make=make)
 
-    def _tell(self, leases: NetworkLeases) -> None:
+    def _tell(self, leases: LeaseFiles) -> None:
         while leases.reports:
             event, fields = leases.reports.pop(0)
             self._report(event, **fields)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from builders import make_pool
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, RequestError
-from ocinet.ipam.choose import allocatable, bounds, check_static, each, gateways, spans, stretches
+from ocinet.ipam.pool import allocatable, bounds, check_static, each, gateways, spans, stretches
 
 
 @pytest.mark.parametrize(

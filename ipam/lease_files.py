@@ -33,7 +33,7 @@ _MOST_ASIDE = 64  # files in corrupt/
 _MOST_NOTED = 4000  # characters of a note; a link's target has room for 4095
 
 
-class NetworkLeases:
+class LeaseFiles:
     """One network's directory, open; a context manager that closes it.
 
     What changes anything, and `read`, needs `locked` around it.
@@ -58,7 +58,7 @@ class NetworkLeases:
         self._lock: Lock | None = None
         self._hints: Hints | None = None
 
-    def __enter__(self) -> NetworkLeases:
+    def __enter__(self) -> LeaseFiles:
         """Return itself; closed at the end of the block."""
         return self
 
