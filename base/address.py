@@ -97,6 +97,14 @@ def spell(family: int, value: int) -> str:
     return _ntop(_AF_INET6, value.to_bytes(16, "big"))
 
 
+def is_address(text: str) -> bool:
+    """Tell whether it is an address, spelled as `str` of it would: the name of a file of ours."""
+    try:
+        return str(Address.parse(text)) == text
+    except RequestError:
+        return False
+
+
 def numbers(family: int, texts: Iterable[str]) -> list[int]:
     """Read many addresses of one family at once, as numbers; what is none is passed over.
 

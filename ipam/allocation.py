@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ocinet.base.address import Address, spell
 from ocinet.base.clock import now
-from ocinet.base.errors import ConflictError, ExhaustedError, RequestError, SystemFailure
+from ocinet.base.errors import ConflictError, ExhaustedError, SystemFailure
 from ocinet.base.value import Value
 from ocinet.ipam.hints import MAP_SIZE
 from ocinet.ipam.lease import Lease, Tombstone
@@ -181,8 +181,8 @@ class Allocation:
         found = []
         for text, owner in self._demand.reserved.items():
             if owner == self._demand.name:
-                address = _parsed(text)
-                if address and any(address in pool.subnet for pool in pools):
+                address = Address.parse(text)
+                if any(address in pool.subnet for pool in pools):
                     found.append(address)
         return found
 
@@ -198,8 +198,8 @@ class Allocation:
         if family not in self._taken_by_number:
             excluded = gateways(self._demand.pools, family)
             excluded.update(a.value for a in self._demand.taken if a.family == family)
-            reserved = [_parsed(text) for text in self._demand.reserved]
-            excluded.update(a.value for a in reserved if a and a.family == family)
+            reserved = [Address.parse(text) for text in self._demand.reserved]
+            excluded.update(a.value for a in reserved if a.family == family)
             self._taken_by_number[family] = excluded
         return self._taken_by_number[family]
 
@@ -345,10 +345,3 @@ class Allocation:
             "container": mine.container,
             "former": former.holder.container,
         }))  # fmt: skip
-
-
-def _parsed(text: str) -> Address | None:
-    try:
-        return Address.parse(text)
-    except RequestError:
-        return None  # no file of ours

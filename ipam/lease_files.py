@@ -14,7 +14,7 @@ harmful.
 
 from __future__ import annotations
 
-from ocinet.base.address import Address, numbers
+from ocinet.base.address import Address, is_address, numbers
 from ocinet.base.clock import now
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure, failures
 from ocinet.base.files import Directory, remove_directory
@@ -82,7 +82,7 @@ class LeaseFiles:
 
     def names(self) -> list[str]:
         """List the addresses that are taken, as text, unordered."""
-        return [name for name in self._directory.names() if _is_address(name)]
+        return [name for name in self._directory.names() if is_address(name)]
 
     def numbers(self, family: int) -> set[int]:
         """List the addresses of a family that are taken, as numbers; the hints are set right."""
@@ -218,7 +218,7 @@ class LeaseFiles:
             self.note(holder, [other for other in listed if other != name and self.held(other)])
 
     def _listed(self, note: str) -> list[str]:
-        return [name for name in self._directory.noted(note).split(",") if _is_address(name)]
+        return [name for name in self._directory.noted(note).split(",") if is_address(name)]
 
     def sweep(self) -> int:
         """Remove what killed writers left: temporary files, notes on no lease.
@@ -263,11 +263,3 @@ class LeaseFiles:
 
 def _note_of(holder: Holder) -> str:
     return f"{_HOLDERS}/{holder.container}={holder.ifname}"
-
-
-def _is_address(text: str) -> bool:
-    """Tell whether it is an address, spelled as we spell it."""
-    try:
-        return str(Address.parse(text)) == text
-    except RequestError:
-        return False

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import posix
 
-from ocinet.base.address import Address
+from ocinet.base.address import Address, is_address
 from ocinet.base.errors import ConflictError, RequestError, SystemFailure
 from ocinet.base.files import Directory, is_directory, remove_directory
 from ocinet.base.jsontext import dumps, loads
@@ -148,7 +148,7 @@ class ReservationStore:
         kept = {}
         for file in sorted(files):
             address, equals, name = file.partition("=")
-            if equals and not file.startswith("."):
+            if equals and is_address(address):
                 kept[address] = name
         return kept
 
@@ -173,26 +173,23 @@ class ReservationStore:
             return ()
         with Directory(f"{self._root}/{network}") as directory:
             found = [_parse(directory, network, address, name) for address, name in kept.items()]
-        known = [reservation for reservation in found if reservation]
-        return tuple(sorted(known, key=lambda kept: (kept.address.family, kept.address.value)))
+        return tuple(sorted(
+            found, key=lambda reservation: (reservation.address.family, reservation.address.value)
+        ))  # fmt: skip
 
     def _lock(self) -> Lock:
         return Lock(f"{self._root}/lock", "the reservations", self._deadline)
 
 
-def _parse(directory: Directory, network: str, address: str, name: str) -> Reservation | None:
-    """Read one file; None if its name is none of ours.
+def _parse(directory: Directory, network: str, address: str, name: str) -> Reservation:
+    """Read one file.
 
     A content that can't be read loses its MAC and its date, never the address:
     that is in the name.
     """
     try:
-        known = Address.parse(address)
-    except RequestError:
-        return None
-    try:
         fields = loads(directory.read(f"{address}={name}") or b"{}", "")
         mac, created = fields["mac"], fields["created"]
     except (RequestError, SystemFailure, KeyError, TypeError):
         mac = created = ""
-    return Reservation(network, name, known, str(mac), str(created))
+    return Reservation(network, name, Address.parse(address), str(mac), str(created))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocinet.base.address import Address, Interface, Subnet, numbers
+from ocinet.base.address import Address, Interface, Subnet, is_address, numbers
 from ocinet.base.errors import RequestError
 
 V4 = st.ip_addresses(v=4)
@@ -115,6 +115,25 @@ def test_add_moves_on_within_the_family() -> None:
     """One past .255 is the next .0."""
     assert Address.parse("10.9.0.255") + 1 == Address.parse("10.9.1.0")
     assert Address.parse("10.9.0.1") != Address(6, Address.parse("10.9.0.1").value)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_so"),
+    [
+        ("10.9.0.5", True),
+        ("fd00::5", True),
+        ("10.9.0.05", False),
+        ("fd00:0::5", False),
+        ("FD00::5", False),
+        ("lock", False),
+        ("", False),
+        ("\udc80", False),
+        ("1.2.3.4\0", False),
+    ],
+)
+def test_is_address_takes_the_one_spelling(text: str, is_so: bool) -> None:
+    """An address has one name; what is spelled otherwise is none."""
+    assert is_address(text) is is_so
 
 
 def test_numbers_reads_one_family_and_passes_over_the_rest() -> None:

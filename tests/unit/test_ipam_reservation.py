@@ -147,6 +147,19 @@ def test_read_of_a_damaged_file_still_keeps_the_address(world: JudgedStore) -> N
         assert kept(world) == [("10.9.0.5", "db")]
 
 
+@pytest.mark.parametrize("file", ["nothing=db", "10.9.0.06=db", "fd00:0::6=db", "=db", "10.9.0.6"])
+def test_read_of_a_file_with_no_address_of_ours_keeps_nothing(
+    world: JudgedStore, file: str
+) -> None:
+    """What is spelled otherwise was not written by us: it is not shown, and takes nothing."""
+    world.reserve("10.9.0.5", "db")
+    with open(f"{world.paths.state}/reservations/{NETWORK}/{file}", "wb"):
+        pass
+
+    assert world.reservations.names(NETWORK) == {"10.9.0.5": "db"}
+    assert kept(world) == [("10.9.0.5", "db")]
+
+
 @pytest.mark.parametrize(("network", "name"), [("../x", "db"), (NETWORK, "../db"), (NETWORK, "")])
 def test_add_with_a_name_that_is_no_file_name_is_refused(
     world: JudgedStore, network: str, name: str
