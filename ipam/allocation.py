@@ -11,19 +11,16 @@ from ocinet.base.address import Address, spell
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, ExhaustedError, SystemFailure
 from ocinet.base.value import Value
-from ocinet.ipam.hints import MAP_SIZE
 from ocinet.ipam.lease import Lease, Tombstone
-from ocinet.ipam.pool import allocatable, check_static, each, gateways, spans, stretches
+from ocinet.ipam.pool import allocatable, check_static, gateways, next_fit, spans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ocinet.ipam.lease import Holder
     from ocinet.ipam.lease_files import LeaseFiles
     from ocinet.ipam.pool import Pool
-
-_PROBES = 8  # addresses that turn out to be held, before the hints are set right
 
 
 class Demand(Value):
@@ -66,7 +63,7 @@ class Unjudged(Exception):
     """The try can't go on before someone has judged these holders.
 
     Attributes:
-        names: the addresses that they hold, most wanted first; to be read once.
+        names: the addresses that they hold, most wanted first.
         family: whose search is complete if none of them is dead; 0 if it is
             not about a full pool.
     """
@@ -107,7 +104,9 @@ class Allocation:
         self._demand = demand
         self._verdicts = verdicts
         self._own = leases.of(demand.holder)
-        self._taken_by_number: dict[int, set[int]] = {}
+        # What is never given freely, spelled as the files are named.
+        self._never = {str(pool.gateway) for pool in demand.pools if pool.gateway}
+        self._never.update(map(str, demand.taken), demand.reserved)
 
     def run(self) -> tuple[Lease, ...]:
         """Decide and write.
@@ -174,7 +173,7 @@ class Allocation:
             if lease.key not in self._verdicts.living and lease not in self._verdicts.dead:
                 raise Unjudged((str(lease.address),))
         gain = self._heir(pools) if family in self._verdicts.full else None
-        return gain or self._next(family, pools) or self._inherit(family, pools)
+        return gain or self._next(pools) or self._inherit(family, pools)
 
     def _reserved(self, pools: tuple[Pool, ...]) -> list[Address]:
         """Return what is reserved for the holder's name in these pools."""
@@ -193,50 +192,26 @@ class Allocation:
             mine.container, mine.sandbox, mine.boot_id,
         ) and other.ifname != mine.ifname  # fmt: skip
 
-    def _excluded(self, family: int) -> set[int]:
-        """Return what next-fit never gives: gateways, what is taken, reservations."""
-        if family not in self._taken_by_number:
-            excluded = gateways(self._demand.pools, family)
-            excluded.update(a.value for a in self._demand.taken if a.family == family)
-            reserved = [Address.parse(text) for text in self._demand.reserved]
-            excluded.update(a.value for a in reserved if a.family == family)
-            self._taken_by_number[family] = excluded
-        return self._taken_by_number[family]
-
     def _may_give(self, address: Address, pools: tuple[Pool, ...]) -> bool:
-        if address.value in self._excluded(address.family):
+        if str(address) in self._never:
             return False
         own = (pool for pool in pools if pool.subnet.family == address.family)
         ranges = [span for pool in own for span in spans(pool)]
         return any(low <= address.value <= high for low, high in ranges)
 
-    def _next(self, family: int, pools: tuple[Pool, ...]) -> _Gain | None:
-        """Decide on the next free address of the first pool that has one.
+    def _names(self, pool: Pool) -> Iterator[str]:
+        """Yield a pool's addresses in the order of next-fit, but for those that are never given."""
+        for value in next_fit(pool, self._leases.last_given(pool.subnet)):
+            name = spell(pool.subnet.family, value)
+            if name not in self._never:
+                yield name
 
-        The directory is listed only where the hints can't tell: they were lost,
-        or one map is to tell of more addresses than it has room for.
-        """
-        excluded, hints = self._excluded(family), self._leases.hints
-        held: set[int] = set()
+    def _next(self, pools: tuple[Pool, ...]) -> _Gain | None:
+        """Decide on the next free address of the first pool that has one."""
         for pool in pools:
-            way = stretches(spans(pool), hints.last_given(pool))
-            for value in hints.seem_free(family, way):
-                if value in excluded or value in held:
-                    continue
-                address = Address(family, value)
-                if not self._leases.held(str(address)):
-                    return _Gain(address, pool=pool)
-                hints.mark(address, held=True)
-                held.add(value)
-                if len(held) == _PROBES:
-                    held = self._leases.numbers(family)
-        if len(pools) == 1 and pools[0].subnet.size <= MAP_SIZE:
-            return None
-        unfree = excluded | self._leases.numbers(family)
-        for pool in pools:
-            for value in each(stretches(spans(pool), hints.last_given(pool))):
-                if value not in unfree:
-                    return _Gain(Address(family, value), pool=pool)
+            for name in self._names(pool):
+                if not self._leases.held(name):
+                    return _Gain(Address.parse(name), pool=pool)
         return None
 
     def _heir(self, pools: tuple[Pool, ...]) -> _Gain | None:
@@ -259,25 +234,22 @@ class Allocation:
         gain = self._heir(pools)
         if gain:
             return gain
-        hints, excluded = self._leases.hints, self._excluded(family)
-        # Those that were given longest ago first: they are the likeliest to be dead.
-        ways = [way for pool in pools for way in stretches(spans(pool), hints.last_given(pool))]
         if family in self._verdicts.searched:
-            raise self._exhausted(family, pools, set(hints.seem_held(family, ways)))
+            raise self._exhausted(family, pools)
         self._verdicts.full.add(family)
-        doubtful = [value for value in hints.seem_held(family, ways) if value not in excluded]
-        raise Unjudged((spell(family, value) for value in doubtful), family)
+        # Those that were given longest ago first: they are the likeliest to be dead.
+        raise Unjudged([name for pool in pools for name in self._names(pool)], family)
 
-    def _exhausted(self, family: int, pools: tuple[Pool, ...], held: set[int]) -> ExhaustedError:
-        never = gateways(self._demand.pools, family)
-        kept = self._excluded(family) - held
-        told = []
+    def _exhausted(self, family: int, pools: tuple[Pool, ...]) -> ExhaustedError:
+        """Return the error of full pools: what has no file in there is not the store's to give."""
+        never, told = gateways(self._demand.pools, family), []
         for pool in pools:
             give = allocatable(pool, never)
+            names = [spell(family, value) for value in set(next_fit(pool, None)) - never]
+            held = sum(map(self._leases.held, names))
             told.append(
-                f"{pool.subnet} has {give} to give, {give - allocatable(pool, held | never)} are"
-                f" held and {give - allocatable(pool, kept | never)} reserved, the host's own or"
-                " others'"
+                f"{pool.subnet} has {give} to give, {held} are held and {give - held} reserved,"
+                " the host's own or others'"
             )
         return ExhaustedError(
             "",
@@ -308,9 +280,9 @@ class Allocation:
         except BaseException:
             self._undo(made, before)
             raise
-        for gain in gains:
+        for gain in gains:  # last: what was not given must not count as given
             if gain.pool:
-                self._leases.hints.note_last(gain.pool, gain.address)
+                self._leases.note_given(gain.pool.subnet, gain.address)
         return tuple(leases)
 
     def _put(self, gain: _Gain, lease: Lease) -> None:

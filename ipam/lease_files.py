@@ -2,34 +2,36 @@
 
     RUN/ipam/NETWORK/ADDRESS                    a lease, or a tombstone
     RUN/ipam/NETWORK/lock                       the lock, never deleted; in it, the
-                                                `hints` of where to look
+                                                address that was given last, of each subnet
     RUN/ipam/NETWORK/holders/CONTAINER=IFNAME   the addresses of one endpoint, as a
                                                 link that leads nowhere
     RUN/ipam/NETWORK/corrupt/ADDRESS            what could not be read
 
-The lease files alone count. The two others are shortcuts, believed only as far
-as the leases bear them out: a kill or a full disk may lose one, never make one
-harmful.
+The lease files alone count. What points at them is believed only as far as they bear
+it out: a kill or a full disk may lose it, never make it harmful.
 """
 
 from __future__ import annotations
 
-from ocinet.base.address import Address, is_address, numbers
+import posix
+
+from ocinet.base.address import Address, is_address
 from ocinet.base.clock import now
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure, failures
 from ocinet.base.files import Directory, remove_directory
 from ocinet.base.lock import Lock
-from ocinet.ipam.hints import Hints
 from ocinet.ipam.lease import Lease, Tombstone, read_lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocinet.base.address import Subnet
     from ocinet.base.clock import Deadline
     from ocinet.ipam.lease import Holder
 
 _HOLDERS, _CORRUPT = "holders", "corrupt"
 _NO_LEASES = frozenset(("lock", _HOLDERS, _CORRUPT))
 _MOST_ASIDE = 64  # files in corrupt/
+_MOST_GIVEN = 4096  # bytes of the lock's file that are read
 _MOST_NOTED = 4000  # characters of a note; a link's target has room for 4095
 
 
@@ -56,7 +58,6 @@ class LeaseFiles:
         self.reports: list[tuple[str, dict[str, str]]] = []
         self._directory = Directory(path, make=make)
         self._lock: Lock | None = None
-        self._hints: Hints | None = None
 
     def __enter__(self) -> LeaseFiles:
         """Return itself; closed at the end of the block."""
@@ -69,26 +70,40 @@ class LeaseFiles:
     def locked(self, deadline: Deadline) -> Lock:
         """Return the network's lock, to be held for a `with` block."""
         self._lock = Lock(f"{self._directory.path}/lock", f"network {self.network}", deadline)
-        self._hints = None
         return self._lock
 
     @property
-    def hints(self) -> Hints:
-        """What is known of where to look for a free address; the lock must be held."""
-        if self._hints is None:
-            assert self._lock  # noqa: S101  # whoever asks has called `locked`
-            self._hints = Hints(self._lock.fd)
-        return self._hints
+    def _lock_fd(self) -> int:
+        assert self._lock  # noqa: S101  # whoever asks has called `locked`
+        return self._lock.fd
+
+    def last_given(self, subnet: Subnet) -> Address | None:
+        """Return the address of a subnet that was given last; None if nobody knows."""
+        return next((address for address in self._given() if address in subnet), None)
+
+    def note_given(self, subnet: Subnet, address: Address) -> None:
+        """Note the address of a subnet that was given last; none if it is not in there.
+
+        That it can't be written is no failure: an address may be given anew sooner.
+        """
+        given = [other for other in self._given() if other not in subnet]
+        if address in subnet:
+            given.insert(0, address)
+        text = " ".join(map(str, given))
+        try:
+            # The end of the line tells where to stop: a longer one may lie below.
+            posix.pwrite(self._lock_fd, f"{text}\n".encode(), 0)
+        except OSError:
+            return
+
+    def _given(self) -> list[Address]:
+        line = posix.pread(self._lock_fd, _MOST_GIVEN, 0).partition(b"\n")[0]
+        return [Address.parse(text) for text in line.decode("ascii", "replace").split()
+                if is_address(text)]  # fmt: skip
 
     def names(self) -> list[str]:
         """List the addresses that are taken, as text, unordered."""
         return [name for name in self._directory.names() if is_address(name)]
-
-    def numbers(self, family: int) -> set[int]:
-        """List the addresses of a family that are taken, as numbers; the hints are set right."""
-        held = numbers(family, self._directory.names())
-        self.hints.draw(family, held)
-        return set(held)
 
     def held(self, name: str) -> bool:
         """Tell whether an address is taken, by whatever."""
@@ -121,10 +136,7 @@ class LeaseFiles:
         Raises:
             SystemFailure: it can't be written; nothing has changed then.
         """
-        if not self._directory.create(str(lease.address), lease.to_json()):
-            return False
-        self.hints.mark(lease.address, held=True)
-        return True
+        return self._directory.create(str(lease.address), lease.to_json())
 
     def swap(self, lease: Lease) -> None:
         """Write a lease in the place of another one.
@@ -140,7 +152,6 @@ class LeaseFiles:
         Raises:
             SystemFailure: it can't be removed.
         """
-        self.hints.mark(Address.parse(name), held=False)
         return self._directory.remove(name)
 
     def release_quarantined(self, name: str) -> bool:
@@ -221,11 +232,7 @@ class LeaseFiles:
         return [name for name in self._directory.noted(note).split(",") if is_address(name)]
 
     def sweep(self) -> int:
-        """Remove what killed writers left: temporary files, notes on no lease.
-
-        Effects:
-            The hints are set right.
-        """
+        """Remove what killed writers left: temporary files, notes on no lease."""
         swept = self._directory.sweep()
         with Directory(f"{self._directory.path}/{_HOLDERS}") as holders:
             for file in holders.names():
@@ -234,8 +241,6 @@ class LeaseFiles:
                 if not any(lease and (lease.holder.container, lease.holder.ifname)
                            == (container, ifname) for lease in leases):  # fmt: skip
                     swept += holders.remove(file)
-        for family in (4, 6):
-            self.numbers(family)
         return swept
 
     def clear(self) -> None:
@@ -257,7 +262,7 @@ class LeaseFiles:
                         errors.append(error)
             if folder:
                 remove_directory(f"{self._directory.path}{folder}")
-        self.hints.clear()
+        posix.ftruncate(self._lock_fd, 0)
         failures(f"cannot clear the leases of {self.network}", errors)
 
 

@@ -96,32 +96,23 @@ def gateways(pools: tuple[Pool, ...], family: int) -> set[int]:
     return {pool.gateway.value for pool in pools if pool.gateway and pool.gateway.family == family}
 
 
-def stretches(spans: list[tuple[int, int]], last: int | None) -> list[tuple[int, int]]:
-    """Return the spans in the order of next-fit: from behind `last`, wrapping around.
+def next_fit(pool: Pool, last: Address | None) -> Iterator[int]:
+    """Yield every address of the pool's ranges, from behind `last`, wrapping around.
 
     An address freed a moment ago thus comes up again as late as possible.
 
     Args:
-        spans: as from `spans`.
-        last: the one that was given out last; None, or outside of all spans,
-            means begin at the start.
+        pool: what to go through; its gateway is yielded like any other.
+        last: the one that was given last; None, or outside of all ranges, means
+            begin at the start.
     """
-    turn = next((i for i, (low, high) in enumerate(spans) if last is not None
-                 and low <= last <= high), None)  # fmt: skip
-    if turn is None or last is None:
-        return spans
-    low, high = spans[turn]
-    rest = [(last + 1, high)] if last < high else []
-    return [*rest, *spans[turn + 1 :], *spans[:turn], (low, last)]
-
-
-def each(stretches: list[tuple[int, int]]) -> Iterator[int]:
-    """Yield every address of the stretches."""
-    for low, high in stretches:
-        # range() would do, but len() and slices of one fail beyond 2**63.
-        while low <= high:
-            yield low
-            low += 1
+    turns = spans(pool)
+    for turn, (low, high) in enumerate(turns):
+        if last and low <= last.value <= high:
+            turns = [(last.value + 1, high), *turns[turn + 1 :], *turns[:turn], (low, last.value)]
+            break
+    for low, high in turns:
+        yield from range(low, high + 1)
 
 
 def allocatable(pool: Pool, excluded: Collection[int]) -> int:

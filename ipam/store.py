@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import posix
 
-from ocinet.base.address import numbers
+from ocinet.base.address import Address
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.files import is_directory
 from ocinet.base.names import check_container, check_ifname, check_network
@@ -22,9 +22,8 @@ from ocinet.ipam.reservation import ReservationStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
-    from ocinet.base.address import Address, Subnet
     from ocinet.base.clock import Deadline
     from ocinet.base.paths import Paths
     from ocinet.ipam.lease import Holder
@@ -186,8 +185,8 @@ class AddressStore:
         with self._made(network) as files, files.locked(self._deadline):
             for lease in reversed(leases):
                 pool = next((pool for pool in pools if lease.address in pool.subnet), None)
-                if pool and files.hints.last_given(pool) == lease.address.value:
-                    files.hints.note_last(pool, lease.address + -1)
+                if pool and files.last_given(pool.subnet) == lease.address:
+                    files.note_given(pool.subnet, lease.address + -1)
 
     def release_quarantined(self, network: str, address: Address) -> bool:
         """Free an address whose lease could not be read: on purpose, by hand.
@@ -272,19 +271,19 @@ class AddressStore:
 
     def usage(self, network: str, pools: tuple[Pool, ...]) -> tuple[Usage, ...]:
         """Return how full each pool is, from one listing."""
-        held: list[str] = []
+        held: list[Address] = []
         leases = self._open(network)
         if leases:
             with leases:
-                held = leases.names()
-        reserved = self._reservations.names(network)
+                held = [Address.parse(name) for name in leases.names()]
+        reserved = [Address.parse(name) for name in self._reservations.names(network)]
         return tuple(
             Usage(
                 pool,
                 pool.subnet.size,
                 allocatable(pool, gateways(pools, pool.subnet.family)),
-                _count_inside(pool.subnet, held),
-                _count_inside(pool.subnet, reserved),
+                sum(address in pool.subnet for address in held),
+                sum(address in pool.subnet for address in reserved),
             )
             for pool in pools
         )
@@ -331,8 +330,3 @@ class AddressStore:
         while leases.reports:
             event, fields = leases.reports.pop(0)
             self._report(event, **fields)
-
-
-def _count_inside(subnet: Subnet, names: Iterable[str]) -> int:
-    low, high = subnet.value, subnet.value + subnet.size - 1
-    return sum(low <= value <= high for value in numbers(subnet.family, names))

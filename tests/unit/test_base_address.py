@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocinet.base.address import Address, Interface, Subnet, is_address, numbers
+from ocinet.base.address import Address, Interface, Subnet, is_address
 from ocinet.base.errors import RequestError
 
 V4 = st.ip_addresses(v=4)
@@ -134,11 +134,3 @@ def test_add_moves_on_within_the_family() -> None:
 def test_is_address_takes_the_one_spelling(text: str, is_so: bool) -> None:
     """An address has one name; what is spelled otherwise is none."""
     assert is_address(text) is is_so
-
-
-def test_numbers_reads_one_family_and_passes_over_the_rest() -> None:
-    """Junk, and addresses of the other family, are left out."""
-    texts = ["10.9.0.5", "fd00::5", "lock", "", "\udc80", "1.2.3.4\0"]
-
-    assert numbers(4, texts) == [Address.parse("10.9.0.5").value]
-    assert numbers(6, texts) == [Address.parse("fd00::5").value]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from builders import make_pool
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, RequestError
-from ocinet.ipam.pool import allocatable, bounds, check_static, each, gateways, spans, stretches
+from ocinet.ipam.pool import allocatable, bounds, check_static, gateways, next_fit
 
 
 @pytest.mark.parametrize(
@@ -63,34 +63,34 @@ def _texts(values: list[int]) -> list[str]:
         (("10.9.1.0-10.9.1.9",), None, ""),
     ],
 )
-def test_stretches_goes_round_in_order(
+def test_next_fit_goes_round_in_order(
     ranges: tuple[str, ...], last: str | None, order: str
 ) -> None:
     """It begins behind the last one, goes through the ranges in turn, and wraps around."""
     pool = make_pool("10.9.0.0/29", "", *ranges)
 
-    found = each(stretches(spans(pool), Address.parse(last).value if last else None))
+    found = next_fit(pool, Address.parse(last) if last else None)
 
     assert _texts(list(found)) == [f"10.9.0.{number}" for number in order.split()]
 
 
-def test_stretches_of_a_huge_pool_lists_nothing() -> None:
+def test_next_fit_of_a_huge_pool_lists_nothing() -> None:
     """Of 2**64 addresses only those are made that are asked for."""
     pool = make_pool("fd00::/64", "fd00::1")
 
-    found = list(islice(each(stretches(spans(pool), Address.parse("fd00::ffff").value)), 2))
+    found = list(islice(next_fit(pool, Address.parse("fd00::ffff")), 2))
 
     assert [str(Address(6, value)) for value in found] == ["fd00::1:0", "fd00::1:1"]
 
 
 @given(st.integers(0, 300), st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255))))
-def test_stretches_yields_what_allocatable_counts(last: int, ends: list[tuple[int, int]]) -> None:
+def test_next_fit_yields_what_allocatable_counts(last: int, ends: list[tuple[int, int]]) -> None:
     """Whatever the ranges and the last one, each address comes, and none outside of them."""
     ranges = [f"10.9.0.{min(pair)}-10.9.0.{max(pair)}" for pair in ends]
     pool = make_pool("10.9.0.0/24", "10.9.0.1", *ranges)
     first = Address.parse("10.9.0.0").value
 
-    found = set(each(stretches(spans(pool), first + last)))
+    found = set(next_fit(pool, Address(4, first + last)))
     given_out = found - gateways((pool,), 4)
 
     assert len(given_out) == allocatable(pool, gateways((pool,), 4))
