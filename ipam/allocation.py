@@ -16,7 +16,7 @@ from ocinet.ipam.pool import allocatable, check_static, gateways, next_fit, span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ocinet.ipam.lease import Holder
     from ocinet.ipam.lease_files import LeaseFiles
@@ -41,22 +41,16 @@ class Demand(Value):
 
 
 class Verdicts:
-    """What is known by now of the holders' lives.
+    """What is known by now of the holders' lives, by the name of what they hold.
 
     Attributes:
-        living: keys of leases that must not be touched: a full pool has very many.
-        dead: leases that may be taken over.
-        full: families whose pools had nothing free.
-        vacant: addresses that were free when their holder was to be judged.
-        searched: families whose holders have all been judged.
+        dead: leases that may be taken over, while they are the same.
+        kept: what must not be touched: its holder lives, or can't be told.
     """
 
     def __init__(self) -> None:
-        self.living: set[str] = set()
-        self.dead: set[Lease] = set()
-        self.full: set[int] = set()
-        self.vacant: set[str] = set()
-        self.searched: set[int] = set()
+        self.dead: dict[str, Lease] = {}
+        self.kept: dict[str, Lease | Tombstone] = {}
 
 
 class Unjudged(Exception):
@@ -64,14 +58,11 @@ class Unjudged(Exception):
 
     Attributes:
         names: the addresses that they hold, most wanted first.
-        family: whose search is complete if none of them is dead; 0 if it is
-            not about a full pool.
     """
 
-    def __init__(self, names: Iterable[str], family: int = 0) -> None:
+    def __init__(self, *names: str) -> None:
         super().__init__()
         self.names = names
-        self.family = family
 
 
 class _Gain(Value):
@@ -132,11 +123,12 @@ class Allocation:
         if address in self._demand.taken:
             raise ConflictError("", f"{address} is {self._demand.taken[address]}",
                                 "choose another address")  # fmt: skip
-        owner = self._demand.reserved.get(str(address), self._demand.name)
+        name = str(address)
+        owner = self._demand.reserved.get(name, self._demand.name)
         if owner != self._demand.name:
             raise ConflictError("", f"{address} is reserved for {owner}",
                                 f"ask for another one, or name the container {owner}")  # fmt: skip
-        found = self._leases.read(str(address))
+        found = self._leases.read(name)
         if found is None:
             return _Gain(address)
         if isinstance(found, Tombstone):
@@ -144,10 +136,10 @@ class Allocation:
                                 "see `ocinet ipam ls`")  # fmt: skip
         if found.holder.same_endpoint(self._demand.holder):
             return _Gain(address, kept=found)
-        if found in self._verdicts.dead:
+        if self._verdicts.dead.get(name) == found:
             return _Gain(address, former=found)
-        if found.key not in self._verdicts.living:
-            raise Unjudged((str(address),))
+        if self._verdicts.kept.get(name) != found:
+            raise Unjudged(name)
         who = found.holder.name or found.holder.container
         raise ConflictError(
             "",
@@ -168,12 +160,13 @@ class Allocation:
             if not (found and self._is_sibling(found.holder)):
                 return self._static(address)
         for lease in own:  # of a former life: its addresses may not be held by the dead for ever
-            if lease in self._verdicts.dead and self._may_give(lease.address, pools):
-                return _Gain(lease.address, former=lease)
-            if lease.key not in self._verdicts.living and lease not in self._verdicts.dead:
-                raise Unjudged((str(lease.address),))
-        gain = self._heir(pools) if family in self._verdicts.full else None
-        return gain or self._next(pools) or self._inherit(family, pools)
+            name = str(lease.address)
+            if self._verdicts.dead.get(name) == lease:
+                if self._may_give(lease.address, pools):
+                    return _Gain(lease.address, former=lease)
+            elif self._verdicts.kept.get(name) != lease:
+                raise Unjudged(name)
+        return self._next(pools) or self._inherit(family, pools)
 
     def _reserved(self, pools: tuple[Pool, ...]) -> list[Address]:
         """Return what is reserved for the holder's name in these pools."""
@@ -193,11 +186,10 @@ class Allocation:
         ) and other.ifname != mine.ifname  # fmt: skip
 
     def _may_give(self, address: Address, pools: tuple[Pool, ...]) -> bool:
-        if str(address) in self._never:
-            return False
-        own = (pool for pool in pools if pool.subnet.family == address.family)
-        ranges = [span for pool in own for span in spans(pool)]
-        return any(low <= address.value <= high for low, high in ranges)
+        """Tell whether it is one of those that next-fit gives, of pools of its family."""
+        ranges = [span for pool in pools for span in spans(pool)]
+        is_inside = any(low <= address.value <= high for low, high in ranges)
+        return is_inside and str(address) not in self._never
 
     def _names(self, pool: Pool) -> Iterator[str]:
         """Yield a pool's addresses in the order of next-fit, but for those that are never given."""
@@ -214,31 +206,17 @@ class Allocation:
                     return _Gain(Address.parse(name), pool=pool)
         return None
 
-    def _heir(self, pools: tuple[Pool, ...]) -> _Gain | None:
-        """Decide on an address whose holder was found to be gone, in a full pool."""
-        for name in self._verdicts.vacant:
-            address = Address.parse(name)
-            for pool in pools:
-                if self._may_give(address, (pool,)) and not self._leases.held(name):
-                    return _Gain(address, pool=pool)
-        for former in self._verdicts.dead:
-            for pool in pools:
-                if not self._may_give(former.address, (pool,)):
-                    continue
-                if self._leases.peek_lease(str(former.address)) == former:
-                    return _Gain(former.address, former=former, pool=pool)
-        return None
-
     def _inherit(self, family: int, pools: tuple[Pool, ...]) -> _Gain:
         """Decide on the address of a dead holder, for every pool of the family is full."""
-        gain = self._heir(pools)
-        if gain:
-            return gain
-        if family in self._verdicts.searched:
-            raise self._exhausted(family, pools)
-        self._verdicts.full.add(family)
-        # Those that were given longest ago first: they are the likeliest to be dead.
-        raise Unjudged([name for pool in pools for name in self._names(pool)], family)
+        crowd = {name: pool for pool in pools for name in self._names(pool)}
+        for name, former in self._verdicts.dead.items():
+            if name in crowd and self._leases.peek_lease(name) == former:
+                return _Gain(former.address, former=former, pool=crowd[name])
+        # In the order of next-fit: what was given longest ago is the likeliest to be the dead's.
+        doubtful = [name for name in crowd if name not in self._verdicts.kept]
+        if doubtful:
+            raise Unjudged(*doubtful)
+        raise self._exhausted(family, pools)
 
     def _exhausted(self, family: int, pools: tuple[Pool, ...]) -> ExhaustedError:
         """Return the error of full pools: what has no file in there is not the store's to give."""
@@ -291,7 +269,7 @@ class Allocation:
             self._leases.swap(lease)
             self._tell(gain.former)
         elif not self._leases.create(lease):
-            raise Unjudged((str(gain.address),))  # made by someone who heeds no lock
+            raise Unjudged(str(gain.address))  # made by someone who heeds no lock
 
     def _strike_former(self, gains: list[_Gain]) -> None:
         """Take what was taken over out of the notes of the dead."""

@@ -72,15 +72,6 @@ class Lease(Value):
     holder: Holder
     time: str
 
-    @property
-    def key(self) -> str:
-        """What tells it from any other lease, in one word."""
-        holder = self.holder
-        return (
-            f"{self.address.value}={holder.container}={holder.ifname}"
-            f"={holder.sandbox}={holder.boot_id}={self.time}"
-        )
-
     def to_json(self) -> str:
         """Render as in the module's example."""
         holder = self.holder

@@ -123,15 +123,11 @@ class AddressStore:
                 with leases.locked(self._deadline):
                     lease = leases.read(name)
             if lease is None:
-                verdicts.vacant.add(name)
+                return  # it is free by now
+            if isinstance(lease, Lease) and not self._holder_lives(lease):
+                verdicts.dead[name] = lease
                 return
-            if isinstance(lease, Tombstone) or lease.key in verdicts.living:
-                continue
-            if not self._holder_lives(lease):
-                verdicts.dead.add(lease)
-                return
-            verdicts.living.add(lease.key)
-        verdicts.searched.add(doubt.family)
+            verdicts.kept[name] = lease
 
     def release(self, network: str, address: Address, container: str) -> bool:
         """Free an address, if it is that container's.
