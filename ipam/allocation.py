@@ -236,7 +236,10 @@ class Allocation:
         )
 
     def _write(self, gains: list[_Gain]) -> tuple[Lease, ...]:
-        """Write every lease that is not there yet: all of them, or none."""
+        """Write every lease that is not there yet: all of them, or none.
+
+        In the order that `lease_files` tells: note, lease, what was given last.
+        """
         demand, time = self._demand, now()
         before = [str(lease.address) for lease in self._own]
         leases = [gain.kept or Lease(demand.network, gain.address, demand.holder, time)
@@ -245,9 +248,8 @@ class Allocation:
             return tuple(leases)
         made: list[str] = []
         try:
-            # First, so that a kill in between leaves no lease that a second try can't find.
-            # Those that were chosen freely come last and are noted first: static ones are
-            # found without a note.
+            # Those that were chosen freely come last and are noted first, as a note has an
+            # end: static ones are found without it.
             names = [str(lease.address) for lease in reversed(leases)]
             self._leases.note(demand.holder, list(dict.fromkeys(names + before)))
             for gain, lease in zip(gains, leases, strict=True):
@@ -258,7 +260,7 @@ class Allocation:
         except BaseException:
             self._undo(made, before)
             raise
-        for gain in gains:  # last: what was not given must not count as given
+        for gain in gains:
             if gain.pool:
                 self._leases.note_given(gain.pool.subnet, gain.address)
         return tuple(leases)

@@ -8,7 +8,9 @@
     RUN/ipam/NETWORK/corrupt/ADDRESS            what could not be read
 
 The lease files alone count. What points at them is believed only as far as they bear
-it out: a kill or a full disk may lose it, never make it harmful.
+it out. Whoever is killed between two writes must leave no lease that its holder can't
+find: a note is written before its lease, and goes after it. What was given last is
+written after its lease: an address that nobody got still has its turn.
 """
 
 from __future__ import annotations

@@ -485,6 +485,18 @@ def test_allocate_under_pressure_begins_with_the_oldest(world: JudgedStore) -> N
     assert [str(lease.address) for lease in world.judged] == SMALL_ALL
 
 
+def test_allocate_under_pressure_looks_no_further_than_the_first_dead_one(
+    world: JudgedStore,
+) -> None:
+    """One address is enough: the other holders are not asked after."""
+    fill(world, SMALL)
+    world.judged.clear()
+    world.dead.update(("c1", "c3"))
+
+    assert world.get("late", SMALL) == ["10.9.0.3"]
+    assert [str(lease.address) for lease in world.judged] == ["10.9.0.2", "10.9.0.3"]
+
+
 def test_allocate_judges_without_the_lock(world: JudgedStore) -> None:
     """Whoever looks at a holder may take its time: others allocate meanwhile."""
     world.get("c0", WIDE)
@@ -513,6 +525,40 @@ def test_allocate_of_a_lease_that_changed_hands_meanwhile_judges_again(world: Ju
     with pytest.raises(ConflictError, match="alive"):
         world.get("c1", WIDE, wanted=("10.9.0.2",))
     assert world.held == {"10.9.0.2": "alive"}
+
+
+def test_allocate_of_a_lease_that_a_dead_one_got_meanwhile_takes_it_over(
+    world: JudgedStore,
+) -> None:
+    """What was judged to live counts for that lease alone."""
+    world.get("c0", WIDE)
+    world.dead.add("gone")
+
+    def change_hands(lease: Lease) -> None:
+        if lease.holder.container == "c0":
+            world.free("10.9.0.2", "c0")
+            world.get("gone", WIDE, wanted=("10.9.0.2",))
+
+    world.before_verdict = change_hands
+    assert world.get("c1", WIDE, wanted=("10.9.0.2",)) == ["10.9.0.2"]
+    assert world.held == {"10.9.0.2": "c1"}
+
+
+def test_allocate_in_a_new_life_leaves_what_another_new_life_has_by_now(world: JudgedStore) -> None:
+    """Two sandboxes of one id come up at once: the lease of the dead one is one of theirs."""
+    world.get("c0", WIDE)
+    world.dead.add("c0")
+
+    def come_back_too(lease: Lease) -> None:
+        if lease.holder.sandbox == "4:1":
+            world.free("10.9.0.2", "c0")
+            world.get("c0", WIDE, wanted=("10.9.0.2",), sandbox="4:3")
+        else:
+            world.dead.clear()
+
+    world.before_verdict = come_back_too
+    assert world.get("c0", WIDE, sandbox="4:2") == ["10.9.0.3"]
+    assert [lease.holder.sandbox for lease in world.store.leases(NETWORK)] == ["4:3", "4:2"]
 
 
 def test_allocate_from_a_full_pool_leaves_what_changed_hands_meanwhile(world: JudgedStore) -> None:
@@ -615,6 +661,18 @@ def test_give_back_makes_the_address_the_next_again(world: JudgedStore) -> None:
     world.store.give_back(NETWORK, (WIDE,), leases)
 
     assert world.get("c1", WIDE) == ["10.9.0.2"]
+
+
+def test_give_back_of_the_first_of_a_pair_makes_it_the_next_again(world: JudgedStore) -> None:
+    """No address lies before it: then nothing was given last."""
+    pair = make_pool("10.9.0.8/31")
+    leases = world.store.allocate(NETWORK, (pair,), (), make_holder("c0"), "c0")
+
+    world.store.give_back(NETWORK, (pair,), leases)
+
+    with open(world.path("lock"), encoding="ascii") as lock:
+        assert lock.readline() == "\n"
+    assert world.get("c1", pair) == ["10.9.0.8"]
 
 
 # -- looking -------------------------------------------------------------------
