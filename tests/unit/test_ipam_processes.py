@@ -114,7 +114,7 @@ def test_allocate_killed_anywhere_leaves_whole_leases(tmp_path: Path) -> None:
 
     killed = 0
     for line in range(1, 800, 7):
-        world = JudgedStore(tmp_path / str(line), deadline_s=1)
+        world = JudgedStore(tmp_path / str(line))
         killed += killed_at(line, partial(work, world))
 
         assert world.store.quarantined(NETWORK) == ()
@@ -135,7 +135,7 @@ def test_release_killed_anywhere_can_be_repeated(tmp_path: Path) -> None:
 
     killed = 0
     for line in range(1, 250, 5):
-        world = JudgedStore(tmp_path / str(line), deadline_s=1)
+        world = JudgedStore(tmp_path / str(line))
         world.get("c0", SMALL)
         killed += killed_at(line, partial(work, world))
 
@@ -155,7 +155,7 @@ def test_takeover_killed_anywhere_leaves_one_holder(tmp_path: Path) -> None:
 
     killed = 0
     for line in range(150, 900, 25):
-        world = JudgedStore(tmp_path / str(line), deadline_s=1)
+        world = JudgedStore(tmp_path / str(line))
         world.get("dead", SMALL, wanted=("10.9.0.9",))
         killed += killed_at(line, partial(work, world))
 
