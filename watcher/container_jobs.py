@@ -255,10 +255,19 @@ class ContainerJobs:
         return decide(container, carried, self._settings())
 
     def _is_ours(self, owner_id: str) -> bool:
-        """Tell whether a sandbox that others share is wired by us, or is to be."""
+        """Tell whether a sandbox that others share is wired by us, or is to be.
+
+        Raises:
+            SystemFailure: the engine does not answer.
+        """
         if self._attacher.is_known(owner_id):
             return True
         owner = self._remembered.containers.get(owner_id)
+        if owner is None:
+            # Podman tells what happened within 250 ms in one breath: the member may be
+            # looked at before its owner is, and nothing would tell of the member again.
+            owner = self._engine.inspect(owner_id)
+            self._remembered.containers.put(owner_id, owner)
         try:
             return bool(owner and self._decide(owner).request)
         except RequestError:

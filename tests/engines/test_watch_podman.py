@@ -208,7 +208,8 @@ def test_members_are_counted_in_pods_and_beside_owners(lab: Lab) -> None:
         owner = podman.run("--name=owner")
         log = podman.run("--name=log", network="container:owner")
         address, owned = web.address(), owner.address()
-        wait_until(lambda: {"web", "log"} <= records(lab).keys(), "their records")
+        wait_until(lambda: {"web", "log"} <= records(lab).keys(), "their records",
+                   timeout_s=SETTLE_S)  # fmt: skip
 
         shown = records(lab)
         infra = podman("pod", "inspect", "--format={{.InfraContainerID}}", "pod").stdout.strip()

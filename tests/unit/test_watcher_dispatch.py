@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ class Engine:
         self.images: dict[str, frozenset[tuple[str, str]]] = {}
         self.asked: Counter[str] = Counter()
         self.failures: list[OcinetError] = []
+        self.held_back: dict[str, threading.Event] = {}  # answers, until they are set
 
     def listed(self) -> tuple[ObservedContainer, ...]:
         self.asked["list"] += 1
@@ -57,6 +59,8 @@ class Engine:
 
     def inspect(self, container_id: str) -> ObservedContainer | None:
         self.asked["inspect"] += 1
+        if container_id in self.held_back:
+            self.held_back[container_id].wait(_LONG_S)
         if self.failures:
             raise self.failures.pop()
         return self.containers.get(container_id)
@@ -163,12 +167,12 @@ def scene() -> Iterator[Scene]:
         assert made.workers.stop(_LONG_S)
 
 
-def eventually(scene: Scene, happened: Callable[[], bool]) -> None:
-    """Wait for what retries lead to."""
+def eventually(scene: Scene, happened: Callable[[], bool], *, idle: bool = True) -> None:
+    """Wait for what retries lead to, and, unless a job is held up, for all jobs."""
     from hosts.waiting import wait_until
 
     wait_until(happened, "what retries lead to", timeout_s=_LONG_S)
-    assert scene.workers.idle(_LONG_S)
+    assert not idle or scene.workers.idle(_LONG_S)
 
 
 def test_start_attaches_and_die_detaches(scene: Scene) -> None:
@@ -311,6 +315,18 @@ def test_member_waits_for_its_owner(scene: Scene) -> None:
     scene.wiring.failures = [NotFoundError("", "not attached yet")]
     scene.tell(Event("start", DB))
     eventually(scene, lambda: DB in scene.wiring.known)
+
+
+def test_member_whose_owner_is_not_shown_yet_is_wired_after_it(scene: Scene) -> None:
+    """Both starts are told in one breath, and the engine answers for the member first."""
+    scene.show(WEB)
+    scene.show(DB, "container", target=WEB)
+    owners = scene.engine.held_back[WEB] = threading.Event()
+    for container_id in (WEB, DB):
+        scene.dispatch.receive(Event("start", container_id))
+    eventually(scene, lambda: scene.engine.asked["inspect"] > 1, idle=False)
+    owners.set()
+    eventually(scene, lambda: scene.wiring.known == {WEB, DB})
 
 
 def test_member_of_a_strangers_sandbox_is_left_alone(scene: Scene) -> None:
