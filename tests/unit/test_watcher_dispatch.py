@@ -82,8 +82,8 @@ class Lookout:
         """Have nothing to forget."""
 
 
-class Wiring:
-    """Wires nothing, and remembers what it was to do; fails as it is told to."""
+class Attacher:
+    """Attaches nothing, and remembers what it was to do; fails as it is told to."""
 
     def __init__(self) -> None:
         self.done: list[tuple[Any, ...]] = []
@@ -125,14 +125,14 @@ class Scene:
     """One engine, what is done about it, and what is logged."""
 
     def __init__(self, log: list[MutableMapping[str, Any]]) -> None:
-        self.engine, self.wiring, self.log = Engine(), Wiring(), log
+        self.engine, self.attacher, self.log = Engine(), Attacher(), log
         self.failures: list[BaseException] = []
         self.workers = Workers(2, self.failures.append)
         self.settings = Settings()
         logger = structlog.get_logger()
         self.remembered = Remembered(self.engine.carried, logger)
         jobs = ContainerJobs(
-            self.engine, self.wiring, self.remembered, lambda: self.settings, logger
+            self.engine, self.attacher, self.remembered, lambda: self.settings, logger
         )
         self.dispatch = Dispatch(
             jobs, self.remembered, self.workers, Lookout(), lambda: self.settings, logger
@@ -179,16 +179,16 @@ def test_start_attaches_and_die_detaches(scene: Scene) -> None:
     """The plain life of a container."""
     scene.show(WEB)
     scene.tell(Event("start", WEB), Event("die", WEB))
-    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB), ("end", WEB)]
+    assert [call[:2] for call in scene.attacher.done] == [("attach", WEB), ("end", WEB)]
 
 
 def test_start_of_what_does_not_run_detaches(scene: Scene) -> None:
     """A late event: the engine's word of now counts."""
     scene.show(WEB)
-    scene.wiring.known.add(WEB)
+    scene.attacher.known.add(WEB)
     scene.show(WEB, running=False, pid=0)
     scene.tell(Event("start", WEB))
-    assert scene.wiring.done == [("end", WEB)]
+    assert scene.attacher.done == [("end", WEB)]
 
 
 def test_start_of_what_was_wired_early_asks_nothing(scene: Scene) -> None:
@@ -197,7 +197,7 @@ def test_start_of_what_was_wired_early_asks_nothing(scene: Scene) -> None:
     scene.tell(Event("connect", WEB, network="none"))
     before = scene.engine.asked.copy()
     scene.tell(Event("start", WEB))
-    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)]
+    assert [call[:2] for call in scene.attacher.done] == [("attach", WEB)]
     assert scene.engine.asked == before
 
 
@@ -207,7 +207,7 @@ def test_start_of_what_was_partly_wired_early_looks_for_the_rest(scene: Scene) -
     scene.tell(Event("connect", WEB, network="none"))
     scene.show(WEB)
     scene.tell(Event("start", WEB))
-    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)] * 2
+    assert [call[:2] for call in scene.attacher.done] == [("attach", WEB)] * 2
 
 
 def test_life_after_one_that_failed_to_start_is_wired_anew(scene: Scene) -> None:
@@ -215,7 +215,7 @@ def test_life_after_one_that_failed_to_start_is_wired_anew(scene: Scene) -> None
     scene.show(WEB)
     none = {"container_id": WEB, "network": "none"}
     scene.tell(Event("connect", **none), Event("disconnect", **none), Event("start", WEB))
-    assert [call[:2] for call in scene.wiring.done] == [
+    assert [call[:2] for call in scene.attacher.done] == [
         ("attach", WEB), ("end", WEB), ("attach", WEB),
     ]  # fmt: skip
 
@@ -223,7 +223,7 @@ def test_life_after_one_that_failed_to_start_is_wired_anew(scene: Scene) -> None
 def test_unknown_containers_are_nobodys_matter(scene: Scene) -> None:
     """Gone before anybody looked."""
     scene.tell(Event("start", WEB), Event("die", DB), Event("connect", DB, network="lan"))
-    assert scene.wiring.done == []
+    assert scene.attacher.done == []
     assert scene.log == []
 
 
@@ -237,10 +237,10 @@ def test_unknown_containers_are_nobodys_matter(scene: Scene) -> None:
 def test_what_may_pass_is_tried_again(scene: Scene, error: OcinetError) -> None:
     """A lock, a kernel, an engine that was slow, a network that is made later."""
     scene.show(WEB)
-    scene.wiring.failures = [error, error]
+    scene.attacher.failures = [error, error]
     scene.tell(Event("start", WEB))
-    eventually(scene, lambda: bool(scene.wiring.done))
-    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)]
+    eventually(scene, lambda: bool(scene.attacher.done))
+    assert [call[:2] for call in scene.attacher.done] == [("attach", WEB)]
     # Where somebody has to do something, it is said before the last try.
     told = ["no network"] if isinstance(error, RequestError) else []
     assert scene.said("container not served") == told
@@ -251,19 +251,19 @@ def test_inspect_that_fails_is_tried_again(scene: Scene) -> None:
     scene.show(WEB)
     scene.engine.failures = [SystemFailure("", "500")]
     scene.tell(Event("start", WEB))
-    eventually(scene, lambda: bool(scene.wiring.done))
+    eventually(scene, lambda: bool(scene.attacher.done))
 
 
 def test_what_does_not_pass_is_said_once(scene: Scene) -> None:
     """After as many tries as there are; a later event with the same end says nothing new."""
     scene.show(WEB)
-    scene.wiring.failures = [BusyError("", "locked") for _ in range(8)]
+    scene.attacher.failures = [BusyError("", "locked") for _ in range(8)]
     scene.tell(Event("start", WEB))
     eventually(scene, lambda: bool(scene.said("container not served")))
     scene.tell(Event("start", WEB))
-    eventually(scene, lambda: scene.wiring.failures == [])
+    eventually(scene, lambda: scene.attacher.failures == [])
     assert scene.said("container not served") == ["locked"]
-    assert scene.wiring.done == []
+    assert scene.attacher.done == []
 
 
 def test_wrong_wish_is_not_tried_again(scene: Scene) -> None:
@@ -271,7 +271,7 @@ def test_wrong_wish_is_not_tried_again(scene: Scene) -> None:
     scene.show(WEB, labels=(("ocinet.nett", "lan"),))
     scene.show(DB)
     scene.tell(Event("start", WEB), Event("start", WEB), Event("start", DB))
-    assert [call[:2] for call in scene.wiring.done] == [("attach", DB)]
+    assert [call[:2] for call in scene.attacher.done] == [("attach", DB)]
     (why,) = scene.said("container not served")
     assert "there is no such key" in why
     assert scene.workers._later == []
@@ -280,10 +280,10 @@ def test_wrong_wish_is_not_tried_again(scene: Scene) -> None:
 def test_refusal_is_said_anew_after_it_was_wired(scene: Scene) -> None:
     """Once something else has happened, it is news."""
     scene.show(WEB)
-    scene.wiring.failures = [RequestError("", "no")]
+    scene.attacher.failures = [RequestError("", "no")]
     scene.tell(Event("start", WEB))
     scene.tell(Event("start", WEB), Event("die", WEB))
-    scene.wiring.failures = [RequestError("", "no")]
+    scene.attacher.failures = [RequestError("", "no")]
     scene.tell(Event("start", WEB))
     assert scene.said("container not served") == ["no", "no"]
 
@@ -299,7 +299,7 @@ def test_image_is_asked_for_once_and_only_for_keys(scene: Scene) -> None:
     assert "may be the image's wish" in scene.said("container not served")[0]
     scene.engine.images["shop"] = frozenset(keys)
     scene.tell(Event("start", WEB), Event("die", WEB), Event("start", WEB))
-    attached = [call[2] for call in scene.wiring.done if call[:2] == ("attach", WEB)]
+    attached = [call[2] for call in scene.attacher.done if call[:2] == ("attach", WEB)]
     assert [request.publish for request in attached] == [(), ()]
     assert scene.engine.asked["image"] == 2
 
@@ -310,11 +310,11 @@ def test_member_waits_for_its_owner(scene: Scene) -> None:
     scene.show(DB, "container", target=WEB)
     scene.dispatch.reconcile()
     scene.workers.idle(_LONG_S)
-    assert {call[1] for call in scene.wiring.done} == {WEB, DB}
-    scene.wiring.known.clear()
-    scene.wiring.failures = [NotFoundError("", "not attached yet")]
+    assert {call[1] for call in scene.attacher.done} == {WEB, DB}
+    scene.attacher.known.clear()
+    scene.attacher.failures = [NotFoundError("", "not attached yet")]
     scene.tell(Event("start", DB))
-    eventually(scene, lambda: DB in scene.wiring.known)
+    eventually(scene, lambda: DB in scene.attacher.known)
 
 
 def test_member_whose_owner_is_not_shown_yet_is_wired_after_it(scene: Scene) -> None:
@@ -326,7 +326,7 @@ def test_member_whose_owner_is_not_shown_yet_is_wired_after_it(scene: Scene) -> 
         scene.dispatch.receive(Event("start", container_id))
     eventually(scene, lambda: scene.engine.asked["inspect"] > 1, idle=False)
     owners.set()
-    eventually(scene, lambda: scene.wiring.known == {WEB, DB})
+    eventually(scene, lambda: scene.attacher.known == {WEB, DB})
 
 
 def test_member_of_a_strangers_sandbox_is_left_alone(scene: Scene) -> None:
@@ -337,7 +337,7 @@ def test_member_of_a_strangers_sandbox_is_left_alone(scene: Scene) -> None:
     scene.show(WEB)
     scene.settings = Settings(select="labelled")
     scene.tell(Event("start", WEB), Event("start", DB))
-    assert scene.wiring.done == []
+    assert scene.attacher.done == []
     assert {entry["event"] for entry in scene.log} == {"container looked at"}
 
 
@@ -351,7 +351,7 @@ def test_keys_of_a_container_on_another_network_are_said_to_count_for_nothing(
     assert scene.said("container left alone") == [
         "its network is bridge, not none: its ocinet.* keys count for nothing"
     ]
-    assert scene.wiring.done == []
+    assert scene.attacher.done == []
 
 
 def test_member_of_a_refused_owner_is_no_error_of_its_own(scene: Scene) -> None:
@@ -363,7 +363,7 @@ def test_member_of_a_refused_owner_is_no_error_of_its_own(scene: Scene) -> None:
         entry["container"] for entry in scene.log if entry["event"] == "container not served"
     ]
     assert refused == [WEB]
-    assert scene.wiring.done == []
+    assert scene.attacher.done == []
 
 
 def test_reconcile_wires_what_was_missed(scene: Scene) -> None:
@@ -372,7 +372,7 @@ def test_reconcile_wires_what_was_missed(scene: Scene) -> None:
     scene.show(DB, running=False, pid=0)
     scene.dispatch.reconcile()
     assert scene.workers.idle(_LONG_S)
-    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)]
+    assert [call[:2] for call in scene.attacher.done] == [("attach", WEB)]
 
 
 def test_reconcile_inspects_none_that_is_wired(scene: Scene) -> None:
@@ -395,7 +395,7 @@ def test_reconcile_inspects_what_a_list_does_not_tell(scene: Scene) -> None:
     scene.engine.listed = lambda: told  # type: ignore[method-assign]  # as Podman answers
     scene.dispatch.reconcile()
     assert scene.workers.idle(_LONG_S)
-    assert [call[:2] for call in scene.wiring.done] == [("attach", WEB)]
+    assert [call[:2] for call in scene.attacher.done] == [("attach", WEB)]
 
 
 def test_nothing_is_remembered_of_what_is_gone(scene: Scene) -> None:
@@ -420,7 +420,7 @@ def test_rename_is_passed_on(scene: Scene) -> None:
     scene.show(DB, name="store", labels=(("ocinet.name", "db"),), image="plain")
     scene.engine.images["plain"] = frozenset()
     scene.tell(Event("rename", WEB), Event("rename", DB))
-    assert scene.wiring.done == [("rename", WEB, "shop"), ("rename", DB, "db")]
+    assert scene.attacher.done == [("rename", WEB, "shop"), ("rename", DB, "db")]
 
 
 def test_reconcile_renames_what_nobody_told(scene: Scene) -> None:
@@ -429,21 +429,44 @@ def test_reconcile_renames_what_nobody_told(scene: Scene) -> None:
     scene.show(DB)
     scene.dispatch.reconcile()
     assert scene.workers.idle(_LONG_S)
-    scene.wiring.done.clear()
+    scene.attacher.done.clear()
     before = scene.engine.asked["inspect"]
     scene.dispatch.reconcile()
     assert scene.workers.idle(_LONG_S)
-    assert scene.wiring.done == [("rename", WEB, "shop")]
+    assert scene.attacher.done == [("rename", WEB, "shop")]
     assert scene.engine.asked["inspect"] == before + 1
 
 
 def test_disconnect_from_none_is_an_end(scene: Scene) -> None:
     """All that a create that fails tells; of other networks it means nothing."""
-    scene.wiring.known.add(WEB)
+    scene.attacher.known.add(WEB)
     scene.tell(Event("disconnect", WEB, network="lan"))
-    assert scene.wiring.done == []
+    assert scene.attacher.done == []
     scene.tell(Event("disconnect", WEB, network="none"))
-    assert scene.wiring.done == [("end", WEB)]
+    assert scene.attacher.done == [("end", WEB)]
+
+
+def test_looks_that_wait_for_starts_hold_no_other_container_up(scene: Scene) -> None:
+    """Docker starts a crowd, and whoever inspects one of it waits for its start's end."""
+    begun = threading.Event()
+    crowd = [f"{number:064x}" for number in range(20)]
+    for container_id in crowd:
+        scene.show(container_id)
+        scene.engine.held_back[container_id] = begun
+    scene.show(WEB)
+    try:
+        for container_id in crowd:
+            scene.dispatch.receive(Event("create", container_id))
+        eventually(scene, lambda: scene.engine.asked["inspect"] > 0, idle=False)
+
+        scene.dispatch.receive(Event("start", WEB))
+
+        eventually(scene, lambda: scene.attacher.known == {WEB}, idle=False)
+        assert scene.remembered.containers.ids() == {WEB}, "nobody of the crowd was seen yet"
+    finally:
+        begun.set()
+    assert scene.workers.idle(_LONG_S)
+    assert scene.remembered.containers.ids() == {WEB, *crowd}
 
 
 def test_process_of_a_test_is_itself() -> None:
