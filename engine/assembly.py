@@ -18,6 +18,7 @@ from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.kernel.bridges import Bridges
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
+from ocinet.engine.kernel.listeners import ListeningSockets
 from ocinet.engine.kernel.netns_names import NetnsNames
 from ocinet.engine.kernel.sysctl import Sysctls
 from ocinet.engine.plan.machine import Host, Machine
@@ -250,7 +251,13 @@ def make_parts(
         forward_accepts=ForwardAccepts(netfilter),
         networks=NetworkStore(paths, None if flaw else settings, deadline),
         addresses=AddressStore(paths, deadline=deadline, holder_lives=lives, report=log.append),
-        ports=PortClaims(paths, deadline=deadline, holder_lives=claim_stands, report=log.append),
+        ports=PortClaims(
+            paths,
+            ListeningSockets(),
+            deadline=deadline,
+            holder_lives=claim_stands,
+            report=log.append,
+        ),
         attachments=AttachmentStore(paths),
         held_locks=set(),
         neighbours=neighbours or _no_neighbours,

@@ -15,7 +15,7 @@ from sys import byteorder
 from ocinet.base.address import Address
 from ocinet.base.clock import describe_process
 from ocinet.base.errors import KernelError
-from ocinet.base.value import Value
+from ocinet.engine.model.listener import Listener
 from ocinet.engine.netlink.framing import NLM_F_DUMP, attributes, message
 from ocinet.engine.netlink.socket import NETLINK_SOCK_DIAG, NetlinkSocket
 
@@ -36,37 +36,6 @@ _MAPPED = 0xFFFF << 32  # ::ffff:0:0/96, an IPv4 address on an IPv6 socket
 _ID = "2s2s16s16sI2I"  # inet_diag_sockid: ports, addresses, device, cookie
 _REQUEST = Struct(f"=BBBxI{_ID}")  # inet_diag_req_v2
 _MESSAGE = Struct(f"=BBBB{_ID}5I")  # inet_diag_msg
-
-
-class Listener(Value):
-    """A socket that takes packets from anyone.
-
-    Attributes:
-        protocol: tcp or udp.
-        address: that it is bound to; 0.0.0.0 or :: for every one.
-        port: 1 to 65535.
-        dual: bound to ::, it takes IPv4 as well.
-        inode: by which /proc/PID/fd names it; 0 if it has none.
-    """
-
-    protocol: Protocol
-    address: Address
-    port: int
-    dual: bool
-    inode: int
-
-    def takes(self, family: int, address: Address | None) -> bool:
-        """Tell whether it takes packets of a family to an address; None means any."""
-        if self.address.family != family and not self.dual:
-            return False
-        if address is None or not address.value or not self.address.value:
-            return True
-        return self.address == address
-
-    def __str__(self) -> str:
-        """Render as `0.0.0.0:22/tcp`."""
-        shown = f"[{self.address}]" if self.address.family == 6 else str(self.address)
-        return f"{shown}:{self.port}/{self.protocol}"
 
 
 def listed_by_kernel(protocol: Protocol, port: int) -> list[Listener]:
@@ -177,3 +146,15 @@ def owner_of(inode: int) -> str:
                 except OSError:
                     continue
     return "a process that can't be seen from here"
+
+
+class ListeningSockets:
+    """The host's listening sockets, as the kernel and /proc tell of them."""
+
+    def listeners(self, protocol: Protocol, port: int = 0) -> tuple[Listener, ...]:
+        """Return who listens; see `listeners`."""
+        return listeners(protocol, port)
+
+    def owner_of(self, inode: int) -> str:
+        """Name a process that has a socket open; see `owner_of`."""
+        return owner_of(inode)

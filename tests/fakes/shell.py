@@ -20,6 +20,7 @@ from ocinet.engine.firewall.netfilter import NetfilterSocket
 from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.gc import Finding
 from ocinet.engine.kernel.bridges import Bridges
+from ocinet.engine.kernel.listeners import ListeningSockets
 from ocinet.engine.kernel.netns_names import NetnsNames
 from ocinet.engine.kernel.sysctl import Sysctls
 from ocinet.engine.model.attachment import Attachment, Container
@@ -115,7 +116,7 @@ def make_parts(paths: Paths) -> Parts:
         addresses=AddressStore(
             paths, deadline=deadline, holder_lives=lambda _: True, report=log.append
         ),
-        ports=PortClaims(paths, deadline=deadline),
+        ports=PortClaims(paths, ListeningSockets(), deadline=deadline),
         attachments=AttachmentStore(paths),
         held_locks=set(),
     )

@@ -11,6 +11,7 @@ from hosts.namespace.looks import run
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import ExhaustedError
 from ocinet.base.paths import Paths
+from ocinet.engine.kernel.listeners import ListeningSockets
 from ocinet.engine.model.request import Publish
 from ocinet.engine.records.port_claims import PortClaims
 
@@ -21,7 +22,7 @@ def narrow() -> PortClaims:
     for key, value in {"ip_local_port_range": "20000 20002"}.items():
         with open(f"/proc/sys/net/ipv4/{key}", "w", encoding="ascii") as parameter:
             parameter.write(value)
-    return PortClaims(Paths(run="/run/ocinet"), deadline=Deadline(5))
+    return PortClaims(Paths(run="/run/ocinet"), ListeningSockets(), deadline=Deadline(5))
 
 
 def free(claims: PortClaims, container: str, *ports: int) -> list[int]:

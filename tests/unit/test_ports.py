@@ -17,6 +17,7 @@ from ocinet.base.clock import Deadline
 from ocinet.base.errors import BusyError, ConflictError, RequestError, SystemFailure
 from ocinet.base.lock import Lock
 from ocinet.base.paths import Paths
+from ocinet.engine.kernel.listeners import ListeningSockets
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.request import Publish
 from ocinet.engine.records.free_port import (
@@ -56,7 +57,11 @@ class World:
         self.judged: list[PortClaim] = []
         self.paths = Paths(run=f"{root}/run")
         self.claims = PortClaims(
-            self.paths, deadline=Deadline(10), holder_lives=self._lives, report=self._report
+            self.paths,
+            ListeningSockets(),
+            deadline=Deadline(10),
+            holder_lives=self._lives,
+            report=self._report,
         )
 
     def _lives(self, claim: PortClaim) -> bool:
@@ -217,7 +222,9 @@ def test_claim_that_was_renewed_meanwhile_is_judged_again(world: World, port: in
             return False
         return True
 
-    late = PortClaims(world.paths, deadline=Deadline(10), holder_lives=come_back)
+    late = PortClaims(
+        world.paths, ListeningSockets(), deadline=Deadline(10), holder_lives=come_back
+    )
     with pytest.raises(ConflictError, match="web"):
         late.claim(DB, "db", (publish(str(port)),))
 
@@ -227,7 +234,9 @@ def test_claim_without_a_judge_stands(world: World, port: int) -> None:
     world.get(WEB, str(port))
 
     with pytest.raises(ConflictError):
-        PortClaims(world.paths, deadline=Deadline(1)).claim(DB, "db", (publish(str(port)),))
+        PortClaims(world.paths, ListeningSockets(), deadline=Deadline(1)).claim(
+            DB, "db", (publish(str(port)),)
+        )
 
 
 # -- many ports at once --------------------------------------------------------------------
@@ -593,7 +602,7 @@ def test_claims_that_can_not_be_read_are_never_free(
 def test_claim_while_another_holds_the_lock_names_the_holder(world: World, port: int) -> None:
     """Past the deadline the error names the process."""
     world.get(WEB, str(port))
-    late = PortClaims(world.paths, deadline=Deadline(0.01))
+    late = PortClaims(world.paths, ListeningSockets(), deadline=Deadline(0.01))
 
     named = pytest.raises(BusyError, match=rf"the ports: process {os.getpid()} \(")
     with Lock(world.path("lock"), "the ports", None), named:

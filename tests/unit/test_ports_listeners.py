@@ -9,7 +9,8 @@ import pytest
 
 from ocinet.base.address import Address
 from ocinet.base.errors import KernelError
-from ocinet.engine.kernel.listeners import Listener, listed_in_proc, listeners, owner_of
+from ocinet.engine.kernel.listeners import listed_in_proc, listeners, owner_of
+from ocinet.engine.model.listener import Listener
 
 
 @pytest.fixture

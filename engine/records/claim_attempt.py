@@ -1,0 +1,193 @@
+"""One try to claim host ports, under the lock: decide on every port, then write."""
+
+from __future__ import annotations
+
+from ocinet.base.clock import now
+from ocinet.base.errors import ConflictError, ExhaustedError, RequestError, SystemFailure
+from ocinet.engine.records.free_port import candidates, ephemeral_range, reserved_ports
+from ocinet.engine.records.port_claim import (
+    PortClaim,
+    file_of,
+    read_claims,
+    split_by_file,
+    write_claims,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ocinet.base.files import Directory
+    from ocinet.engine.model.listener import Listener
+    from ocinet.engine.model.request import Publish
+
+
+class Unjudged(Exception):
+    """Somebody has to find out first whether these claims' containers live."""
+
+    def __init__(self, claims: Iterable[PortClaim]) -> None:
+        super().__init__()
+        self.claims = tuple(claims)
+
+
+class Occupied(Exception):
+    """A socket listens on a port."""
+
+    def __init__(self, claim: PortClaim, listener: Listener) -> None:
+        super().__init__()
+        self.claim = claim
+        self.listener = listener
+
+    def error(self, process: str) -> ConflictError:
+        """Name the process."""
+        return ConflictError(
+            "",
+            f"the host's port {self.claim} is taken: {process} listens on {self.listener}",
+            "publish another port, or stop that process",
+        )
+
+
+class ClaimAttempt:
+    """One try to claim, under the lock: decide on every port, then write."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        container: str,
+        name: str,
+        sockets: tuple[Listener, ...],
+        families: tuple[int, ...],
+    ) -> None:
+        self._directory = directory
+        self._container = container
+        self._name = name
+        self._sockets = sockets
+        self._families = families
+        self._time = now()
+        self._before: dict[str, list[PortClaim]] = {}
+        self._mine: dict[str, list[PortClaim]] = {}
+
+    def run(
+        self, publishes: tuple[Publish, ...], living: set[PortClaim], dead: set[PortClaim]
+    ) -> tuple[tuple[Publish, ...], tuple[PortClaim, ...]]:
+        """Claim all; returns what was claimed, and the claims of the dead that it took over.
+
+        Raises:
+            Unjudged, Occupied, OcinetError: it can't; nothing has changed.
+        """
+        fixed = tuple(publish for publish in publishes if publish.host_port)
+        self._add(fixed)
+        former = [rival for claim in self._all_mine() for rival in self._check(claim, living, dead)]
+        chosen = tuple(
+            publish if publish.host_port else publish.replace(host_port=self._free_port(publish))
+            for publish in publishes
+        )
+        self._write()
+        return chosen, tuple(former)
+
+    def _add(self, publishes: tuple[Publish, ...]) -> None:
+        """Note claims for these, which are not checked against others' yet."""
+        for file, rows in split_by_file(publishes).items():
+            mine = self._mine.setdefault(file, [])
+            for publish, row in rows:
+                claim = PortClaim(publish.protocol, publish.host_address, row.start,
+                                  self._container, self._name, self._time, len(row))  # fmt: skip
+                for other in mine:
+                    if other.overlaps(claim):
+                        twice = claim.within(other.ports)
+                        raise RequestError("", f"the host's port {twice} is published twice")
+                mine.append(claim)
+
+    def _all_mine(self) -> list[PortClaim]:
+        return [claim for claims in self._mine.values() for claim in claims]
+
+    def _claims(self, file: str) -> list[PortClaim]:
+        if file not in self._before:
+            try:
+                self._before[file] = read_claims(self._directory, file)
+            except (RequestError, SystemFailure) as error:
+                path = f"{self._directory.path}/{file}"
+                raise ConflictError("", f"the claims in {path} can't be read: {error.why}",
+                                    f"if no container has one of these ports: rm {path}"
+                                    ) from error  # fmt: skip
+        return self._before[file]
+
+    def _check(
+        self, claim: PortClaim, living: set[PortClaim], dead: set[PortClaim]
+    ) -> list[PortClaim]:
+        """Return the claims of the dead that this one takes over, as far as it does."""
+        parts = [claim]
+        rivals = []
+        for one in self._claims(claim.file):
+            if self._is_own(one, claim):
+                parts = [rest for part in parts for rest in part.without(one.ports)]
+            elif one.overlaps(claim):
+                if one.container == self._container:
+                    raise ConflictError("", "this container has the host's port"
+                                        f" {one.within(claim.ports)} already")  # fmt: skip
+                rivals.append(one)
+        unknown = [one for one in rivals if one not in living and one not in dead]
+        if unknown:
+            raise Unjudged(unknown)
+        for rival in rivals:
+            if rival in living:
+                raise ConflictError("", f"the host's port {rival.within(claim.ports)} is taken:"
+                                    f" container {rival.name} ({rival.container[:12]}) has it",
+                                    "publish another port, or detach that container")  # fmt: skip
+        self._check_sockets(parts)
+        return [rival.within(claim.ports) for rival in rivals]
+
+    def _check_sockets(self, claims: list[PortClaim]) -> None:
+        for claim in claims:
+            for listener in self._sockets:
+                if self._is_in_the_way(listener, claim):
+                    port = range(listener.port, listener.port + 1)
+                    raise Occupied(claim.within(port), listener)
+
+    def _is_own(self, one: PortClaim, claim: PortClaim) -> bool:
+        return one.container == self._container and one.host_address == claim.host_address
+
+    def _is_in_the_way(self, listener: Listener, claim: PortClaim) -> bool:
+        address = claim.host_address
+        if listener.protocol != claim.protocol or listener.port not in claim.ports:
+            return False
+        families = self._families if address is None else (address.family,)
+        return any(listener.takes(family, address) for family in families)
+
+    def _free_port(self, publish: Publish) -> int:
+        """Choose a port of the host's ephemeral range that nobody has, and claim it."""
+        protocol = publish.protocol
+        low, high = ephemeral_range()
+        listened = {one.port for one in self._sockets if one.protocol == protocol}
+        for port in candidates(low, high, reserved_ports()):
+            file = file_of(protocol, port)
+            claims = (*self._mine.get(file, ()), *self._claims(file))
+            if port not in listened and not any(port in claim.ports for claim in claims):
+                self._add((publish.replace(host_port=port),))
+                return port
+        raise ExhaustedError("", f"no {protocol} port of {low} to {high} is free",
+                             "give a host port, or widen net.ipv4.ip_local_port_range")  # fmt: skip
+
+    def _write(self) -> None:
+        done = []
+        try:
+            for file, mine in self._mine.items():
+                left = self._claims(file)
+                for claim in mine:  # of the dead and of its own, what it takes the place of
+                    left = [
+                        part
+                        for one in left
+                        for part in (one.without(claim.ports) if one.overlaps(claim) else [one])
+                    ]
+                done.append(file)
+                write_claims(self._directory, file, left + mine)
+        except BaseException:
+            for file in done:
+                self._restore(file)
+            raise
+
+    def _restore(self, file: str) -> None:
+        try:
+            write_claims(self._directory, file, self._before[file])
+        except SystemFailure:
+            return  # the first error is the one to tell
