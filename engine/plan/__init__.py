@@ -13,6 +13,7 @@ How they come about:
     ports         published ports to rules
     networks      the steps that make networks ready
     attach        the steps that wire a sandbox
+    wiring        what of a request is not there yet; record and steps that it comes to
     detach        the steps that take it down
     new_network   a person's wishes to a new network
 """

@@ -1,0 +1,91 @@
+"""Who lives, and in which sandbox: judgements about records and leases. Reads only."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from ocinet.engine.model.attachment import Attachment, Member
+    from ocinet.engine.plan import seams
+    from ocinet.ipam.lease import Lease
+
+    class Owners(Protocol):
+        """The records of sandboxes' owners."""
+
+        def get(self, container_id: str) -> Attachment | None:
+            """Return a container's record, or None."""
+
+
+class Liveness:
+    """Judges by processes, and by links where there is no process to follow.
+
+    Args:
+        links: of the host.
+        owners: where a member's owner is looked up.
+        boot_id: of this boot; what is of an earlier one is dead.
+    """
+
+    def __init__(self, links: seams.Links, owners: Owners, boot_id: str) -> None:
+        self._links = links
+        self._owners = owners
+        self._boot_id = boot_id
+
+    def lives(self, record: Attachment) -> bool:
+        """Tell whether the container of a record still runs.
+
+        One without a process to follow, a namespace given by its path, lives as
+        long as a link of its does.
+        """
+        if record.boot_id != self._boot_id or record.left:
+            return False
+        if record.container.process:
+            return record.container.process.alive
+        return any(self._links.link(endpoint.host_ifname) for endpoint in record.endpoints)
+
+    def living_members(self, record: Attachment) -> tuple[Member, ...]:
+        """Return the members of a sandbox that still run."""
+        if record.boot_id != self._boot_id:
+            return ()
+        return tuple(member for member in record.members if member.process and member.process.alive)
+
+    def is_dead(self, record: Attachment) -> bool:
+        """Tell whether nobody lives in a record's sandbox any more."""
+        return not self.lives(record) and not self.living_members(record)
+
+    def is_of(self, record: Attachment, identity: str) -> bool:
+        """Tell whether a record is of this very sandbox, and not of one that is gone.
+
+        DEV:INODE alone does not say: the kernel gives the number of a namespace that
+        is gone to the next one that is made. It does so after the links are gone. So
+        where nobody of the record is known to live, the links that were made decide.
+
+        Args:
+            record: any.
+            identity: of an open sandbox, so of one that is there.
+        """
+        if record.sandbox != identity or record.boot_id != self._boot_id:
+            return False
+        if not self.is_dead(record):
+            return True
+        if record.member_of:
+            owner = self._owners.get(record.member_of)
+            return owner is not None and self.is_of(owner, identity)
+        links = [self._links.link(endpoint.host_ifname) for endpoint in record.endpoints]
+        return bool(links) and all(
+            link and link.ifindex == endpoint.host_ifindex
+            for link, endpoint in zip(links, record.endpoints, strict=True)
+        )
+
+    def holder_lives(self, lease: Lease) -> bool:
+        """Tell whether the holder of a lease may still use its address.
+
+        It may not when it is of an older boot, or its process is gone and the host
+        end of its link as well.
+        """
+        holder = lease.holder
+        if holder.boot_id != self._boot_id:
+            return False
+        if holder.process and holder.process.alive:
+            return True
+        return self._links.link(holder.host_ifname) is not None

@@ -1,0 +1,83 @@
+"""The locks of one operation: containers', and the one for what all share.
+
+Order in which they may be held together: container (one of 256 files, by hash of
+the id), network, ports, global. A member of a shared sandbox works under its
+owner's lock, never under two.
+"""
+
+from __future__ import annotations
+
+from _blake2 import blake2s
+
+from ocinet.base.lock import Lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.base.clock import Deadline
+
+
+class ContainerLock:
+    """A container's lock, which one operation may take again while it has it.
+
+    Args:
+        lock: the lock itself.
+        held: the numbers that the operation holds; this one joins them.
+        number: of the lock.
+    """
+
+    def __init__(self, lock: Lock, held: set[str], number: str) -> None:
+        self._lock = lock
+        self._held = held
+        self._number = number
+        self._taken = False
+
+    def __enter__(self) -> ContainerLock:
+        """Take it, unless the operation has it."""
+        if self._number not in self._held:
+            self._lock.__enter__()
+            self._held.add(self._number)
+            self._taken = True
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Release it, if it was taken here."""
+        if self._taken:
+            self._held.discard(self._number)
+            self._lock.__exit__(*exception)
+
+
+class Locks:
+    """The lock files in `RUN/locks`.
+
+    Args:
+        run: the run directory.
+        deadline: until when a lock is waited for.
+    """
+
+    def __init__(self, run: str, deadline: Deadline) -> None:
+        self._path = f"{run}/locks"
+        self._deadline = deadline
+        self._held: set[str] = set()  # numbers of the containers' locks that we have
+
+    def container(self, container_id: str, *, wait: bool = True) -> ContainerLock:
+        """Return the lock that a container's record is written under.
+
+        One of 256, by hash of the id. Where this operation has it already, for
+        another container with the same one, taking it again does nothing.
+
+        Args:
+            container_id: whole.
+            wait: until the deadline; else it is to be had at once, or a BusyError.
+        """
+        number = blake2s(container_id.encode(), digest_size=1).hexdigest()
+        deadline = self._deadline if wait else None
+        lock = Lock(f"{self._path}/container-{number}", f"container {container_id[:12]}", deadline)
+        return ContainerLock(lock, self._held, number)
+
+    def shared(self, what: str = "the machine's shared bridges and tables") -> Lock:
+        """Return the global lock, under which what all share is made and removed.
+
+        Args:
+            what: it is wanted for, as who waits in vain is told.
+        """
+        return Lock(f"{self._path}/global", what, self._deadline)

@@ -1,0 +1,182 @@
+"""What transactions need of the records: four Protocols, and the records together.
+
+The real ones write files (`records`, and ipam's store); those of the unit tests
+keep everything in memory, and pass the same contract.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Protocol
+
+    from ocinet.base.address import Address
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.network import Network, NetworkRules
+    from ocinet.engine.model.request import Publish
+    from ocinet.engine.records.port_claim import PortClaim
+    from ocinet.ipam.lease import Holder, Lease
+    from ocinet.ipam.pool import Pool
+
+    class Attachments(Protocol):
+        """The records of sandboxes; see `records.attachments`."""
+
+        def get(self, container_id: str) -> Attachment | None:
+            """Return a container's record, or None."""
+
+        def put(self, attachment: Attachment) -> None:
+            """Write a record, replacing the container's former one."""
+
+        def remove(self, container_id: str) -> None:
+            """Remove a record; one that is not there is fine."""
+
+        def ids(self) -> tuple[str, ...]:
+            """List the containers that have a record, sorted."""
+
+        def all(self) -> tuple[Attachment, ...]:
+            """Return every record that can be read, by time."""
+
+        def unreadable(self) -> tuple[tuple[str, str], ...]:
+            """List the records that can't be read, each with the reason."""
+
+        def set_aside(self, container_id: str) -> None:
+            """Keep an unreadable record out of the way."""
+
+        def sweep(self) -> int:
+            """Remove what killed writers left; return how many files."""
+
+    class Networks(Protocol):
+        """The networks that are defined; see `records.networks`."""
+
+        def find(self, name: str) -> Network | None:
+            """Return a network, or None."""
+
+        def get(self, name: str) -> Network:
+            """Return a network, or raise a NotFoundError that tells the nearest names."""
+
+        def names(self) -> tuple[str, ...]:
+            """List the networks that are defined, sorted."""
+
+        def all(self) -> tuple[Network, ...]:
+            """Return every network, or raise if one can't be read."""
+
+        def readable(self) -> tuple[Network, ...]:
+            """Return every network whose file can be read, by name."""
+
+        def unreadable(self) -> tuple[tuple[str, str], ...]:
+            """List the networks whose file can't be read, each with the reason."""
+
+        def add(self, network: Network) -> None:
+            """Keep a new definition, or raise a ConflictError."""
+
+        def remove(self, name: str) -> bool:
+            """Forget a definition; False if there was none."""
+
+    class Leases(Protocol):
+        """Which address is whose; see `ipam.store`."""
+
+        def allocate(
+            self,
+            network: str,
+            pools: tuple[Pool, ...],
+            wanted: tuple[Address, ...],
+            holder: Holder,
+            name: str,
+            taken: Mapping[Address, str] | None = None,
+        ) -> tuple[Lease, ...]:
+            """Give an endpoint its addresses: all of them, or none."""
+
+        def give_back(
+            self, network: str, pools: tuple[Pool, ...], leases: tuple[Lease, ...]
+        ) -> None:
+            """Undo an allocation: release what it gave, and let it be given again soon."""
+
+        def release(self, network: str, address: Address, container: str) -> bool:
+            """Give an address back, if that container holds it."""
+
+        def reserved_mac(self, network: str, name: str) -> str:
+            """Return the MAC that is reserved for a container's name, or ""."""
+
+        def leases(self, network: str) -> tuple[Lease, ...]:
+            """Return the leases of a network that can be read."""
+
+        def networks(self) -> tuple[str, ...]:
+            """List the networks that have leases."""
+
+        def remove_network(self, network: str) -> None:
+            """Forget all leases and reservations of a network."""
+
+        def sweep(self, network: str) -> int:
+            """Remove what killed writers left; return how many files."""
+
+    class PortClaims(Protocol):
+        """Which host port is whose; see `records.port_claims`."""
+
+        def claim(
+            self,
+            container: str,
+            name: str,
+            publishes: tuple[Publish, ...],
+            *,
+            families: tuple[int, ...] = (4, 6),
+        ) -> tuple[Publish, ...]:
+            """Claim host ports for a container: all of them, or none."""
+
+        def release(self, container: str, ports: Iterable[Publish | PortRule]) -> None:
+            """Give up what a container holds of these."""
+
+        def release_all(self, container: str) -> None:
+            """Give up all that a container holds."""
+
+        def held(self, container: str, ports: tuple[PortRule, ...]) -> tuple[PortRule, ...]:
+            """Return those of the rules whose host ports the container holds."""
+
+        def all(self) -> tuple[PortClaim, ...]:
+            """Return every claim that can be read."""
+
+        def holders(self) -> tuple[str, ...]:
+            """List the containers that hold a port."""
+
+        def sweep(self) -> int:
+            """Remove what killed writers left; return how many files."""
+
+
+class Records(Value):
+    """All that is persisted.
+
+    Attributes:
+        attachments: who is attached, and with what.
+        networks: that are defined.
+        leases: of addresses.
+        ports: claims of host ports.
+    """
+
+    attachments: Attachments
+    networks: Networks
+    leases: Leases
+    ports: PortClaims
+
+
+def recorded(
+    records: Records, boot_id: str
+) -> tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]]:
+    """Return what the firewall holds if it holds all of what is recorded for this boot.
+
+    Needed where our table is not there: at the first attach of a boot, and after
+    somebody flushed the ruleset. Reads every record, so never on a common path.
+
+    Ports of one that is being attached are left to its own attach, which would
+    find them taken.
+    """
+    from ocinet.engine.model.network import rules_of
+
+    attached = [record for record in records.attachments.all() if record.boot_id == boot_id]
+    used = {endpoint.network for record in attached for endpoint in record.endpoints}
+    return (
+        tuple(rules_of(network) for network in records.networks.readable() if network.name in used),
+        tuple(port for record in attached for port in record.done.ports),
+    )

@@ -1,0 +1,379 @@
+"""Records in memory: what transactions persist, without a file.
+
+They answer as the real ones do, and `tests/unit/contract/test_records.py` asks
+both the same. To have a call fail, wait or tell, wrap one: see `Tripped`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ocinet.base.address import Address
+from ocinet.base.clock import now
+from ocinet.base.errors import ConflictError, ExhaustedError, NotFoundError, RequestError
+from ocinet.base.names import check_container, check_network
+from ocinet.engine.records.port_claim import PortClaim
+from ocinet.engine.storage import Records
+from ocinet.ipam.choose import bounds
+from ocinet.ipam.lease import Holder, Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.listener import Listener
+    from ocinet.engine.model.network import Network
+    from ocinet.engine.model.request import Publish
+    from ocinet.ipam.pool import Pool
+
+
+class FakeAttachments:
+    """The records of sandboxes.
+
+    Attributes:
+        broken: ids of records that can't be read, each with the reason.
+        aside: ids of those that were set aside.
+    """
+
+    def __init__(self) -> None:
+        self._records: dict[str, Attachment] = {}
+        self.broken: dict[str, str] = {}
+        self.aside: list[str] = []
+
+    def get(self, container_id: str) -> Attachment | None:
+        """Return a container's record, or None."""
+        return self._records.get(check_container(container_id))
+
+    def put(self, attachment: Attachment) -> None:
+        """Keep a record."""
+        self._records[attachment.container.id] = attachment
+
+    def remove(self, container_id: str) -> None:
+        """Forget a record."""
+        self._records.pop(container_id, None)
+
+    def ids(self) -> tuple[str, ...]:
+        """List the containers that have a record, sorted."""
+        return tuple(sorted({*self._records, *self.broken}))
+
+    def all(self) -> tuple[Attachment, ...]:
+        """Return every record that can be read, by time."""
+        by_id = (self._records[container_id] for container_id in sorted(self._records))
+        return tuple(sorted(by_id, key=lambda record: record.time))
+
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """List the records that can't be read."""
+        return tuple(sorted(self.broken.items()))
+
+    def set_aside(self, container_id: str) -> None:
+        """Put one of them out of the way."""
+        del self.broken[container_id]
+        self.aside.append(container_id)
+
+    def sweep(self) -> int:
+        """Find nothing: nobody is killed half-way in here."""
+        return 0
+
+
+class FakeNetworks:
+    """The networks that are defined.
+
+    Attributes:
+        broken: names of networks whose file can't be read, each with the reason.
+    """
+
+    def __init__(self, *networks: Network) -> None:
+        self._networks = {network.name: network for network in networks}
+        self.broken: dict[str, str] = {}
+
+    def find(self, name: str) -> Network | None:
+        """Return a network, or None."""
+        return self._networks.get(check_network(name))
+
+    def get(self, name: str) -> Network:
+        """Return a network."""
+        network = self.find(name)
+        if network is None:
+            raise NotFoundError("", f"there is no network {name}")
+        return network
+
+    def names(self) -> tuple[str, ...]:
+        """List the networks, sorted."""
+        return tuple(sorted(self._networks))
+
+    def all(self) -> tuple[Network, ...]:
+        """Return every network, by name."""
+        return tuple(self._networks[name] for name in self.names())
+
+    def readable(self) -> tuple[Network, ...]:
+        """Return every network that can be read, by name."""
+        return self.all()
+
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """List the networks whose file can't be read."""
+        return tuple(sorted(self.broken.items()))
+
+    def add(self, network: Network) -> None:
+        """Keep a new definition."""
+        if network.name in self._networks:
+            raise ConflictError("", f"there is a network {network.name} already")
+        self._networks[check_network(network.name)] = network
+
+    def remove(self, name: str) -> bool:
+        """Forget a definition."""
+        return self._networks.pop(name, None) is not None
+
+
+class FakeLeases:
+    """Which address is whose: the next free one, and the freed ones last.
+
+    Args:
+        holder_lives: whether a lease's holder still needs it.
+
+    Attributes:
+        macs: kept for a name on a network, by both.
+    """
+
+    def __init__(self, holder_lives: Callable[[Lease], bool] = lambda _: True) -> None:
+        self._leases: dict[str, dict[Address, Lease]] = {}
+        self._last: dict[Pool, Address] = {}
+        self._holder_lives = holder_lives
+        self.macs: dict[tuple[str, str], str] = {}
+
+    def allocate(
+        self,
+        network: str,
+        pools: tuple[Pool, ...],
+        wanted: tuple[Address, ...],
+        holder: Holder,
+        name: str,
+        taken: Mapping[Address, str] | None = None,
+    ) -> tuple[Lease, ...]:
+        """Give an endpoint its addresses."""
+        check_container(name)
+        held = self._leases.setdefault(check_network(network), {})
+        busy = taken or {}
+        for address in wanted:
+            if not any(address in pool.subnet for pool in pools):
+                raise RequestError("", f"{address} is in no subnet of {network}")
+            if address in busy:
+                raise ConflictError("", f"{address} is {busy[address]}")
+            if not self._may_have(held.get(address), holder):
+                raise ConflictError("", f"{address} is held by another container")
+        families = {pool.subnet.family for pool in pools} - {address.family for address in wanted}
+        free = (self._free(network, pools, family, holder, busy) for family in sorted(families))
+        leases = tuple(Lease(network, address, holder, now()) for address in (*wanted, *free))
+        held.update({lease.address: lease for lease in leases})
+        return leases
+
+    def _may_have(self, lease: Lease | None, holder: Holder) -> bool:
+        return lease is None or lease.holder.same_endpoint(holder) or not self._holder_lives(lease)
+
+    def _free(
+        self,
+        network: str,
+        pools: tuple[Pool, ...],
+        family: int,
+        holder: Holder,
+        busy: Mapping[Address, str],
+    ) -> Address:
+        held = self._leases[network]
+        for address, lease in held.items():
+            if lease.holder.same_endpoint(holder) and address.family == family:
+                return address
+        gateways = {pool.gateway for pool in pools}
+        for pool in pools:
+            if pool.subnet.family != family:
+                continue
+            low, high = bounds(pool.subnet)
+            last = self._last.get(pool)
+            behind = last.value + 1 if last else low
+            for value in (*range(behind, high + 1), *range(low, min(behind, high + 1))):
+                address = Address(family, value)
+                if address in gateways or address in busy:
+                    continue
+                if self._may_have(held.get(address), holder):
+                    self._last[pool] = address
+                    return address
+        raise ExhaustedError("", f"no address is free on {network}")
+
+    def give_back(self, network: str, pools: tuple[Pool, ...], leases: tuple[Lease, ...]) -> None:
+        """Undo an allocation."""
+        for lease in leases:
+            self.release(network, lease.address, lease.holder.container)
+            for pool in pools:
+                if self._last.get(pool) == lease.address:
+                    self._last[pool] = lease.address + -1
+
+    def release(self, network: str, address: Address, container: str) -> bool:
+        """Give an address back."""
+        held = self._leases.get(network, {})
+        if address not in held or held[address].holder.container != container:
+            return False
+        del held[address]
+        return True
+
+    def reserved_mac(self, network: str, name: str) -> str:
+        """Return a MAC that is kept for a name."""
+        return self.macs.get((network, name), "")
+
+    def leases(self, network: str) -> tuple[Lease, ...]:
+        """Return the leases of a network, by address."""
+        held = self._leases.get(network, {})
+        return tuple(
+            held[address]
+            for address in sorted(held, key=lambda address: (address.family, address.value))
+        )
+
+    def networks(self) -> tuple[str, ...]:
+        """List the networks that have leases."""
+        return tuple(sorted(network for network, held in self._leases.items() if held))
+
+    def remove_network(self, network: str) -> None:
+        """Forget all of a network."""
+        self._leases.pop(network, None)
+
+    def sweep(self, _network: str) -> int:
+        """Find nothing: nobody is killed half-way in here."""
+        return 0
+
+
+class NoSockets:
+    """A host on which nobody listens."""
+
+    def listeners(self, _protocol: object, _port: int = 0) -> tuple[Listener, ...]:
+        """Return nobody."""
+        return ()
+
+    def owner_of(self, _inode: int) -> str:
+        """Return nobody's name."""
+        return "nobody"
+
+
+class FakePortClaims:
+    """Which host port is whose.
+
+    Args:
+        holder_lives: whether a claim's container still needs it.
+    """
+
+    def __init__(self, holder_lives: Callable[[PortClaim], bool] = lambda _: True) -> None:
+        self._claims: list[PortClaim] = []
+        self._holder_lives = holder_lives
+
+    def claim(
+        self,
+        container: str,
+        name: str,
+        publishes: tuple[Publish, ...],
+        *,
+        families: tuple[int, ...] = (4, 6),
+    ) -> tuple[Publish, ...]:
+        """Claim host ports for a container."""
+        del families  # there are no sockets in here that could be in the way
+        chosen = tuple(
+            publish if publish.host_port else publish.replace(host_port=self._free_port(publish))
+            for publish in publishes
+        )
+        claims = [
+            PortClaim(
+                publish.protocol, publish.host_address, publish.host_port, container, name, now()
+            )
+            for publish in chosen
+        ]
+        for number, claim in enumerate(claims):
+            if any(claim.overlaps(other) for other in claims[:number]):
+                raise RequestError("", f"the host's port {claim} is published twice")
+            for other in self._claims:
+                own = other.container == container and other.host_address == claim.host_address
+                if claim.overlaps(other) and not own and self._holder_lives(other):
+                    raise ConflictError("", f"the host's port {claim} is {other.name}'s")
+        self._claims = [
+            known for known in self._claims if not any(claim.overlaps(known) for claim in claims)
+        ] + claims
+        return chosen
+
+    def _free_port(self, publish: Publish) -> int:
+        used = {claim.host_port for claim in self._claims if claim.protocol == publish.protocol}
+        return next(port for port in range(32768, 61000) if port not in used)
+
+    def release(self, container: str, ports: Iterable[Publish | PortRule]) -> None:
+        """Give up some of a container's claims."""
+        going = list(ports)
+        self._claims = [
+            claim
+            for claim in self._claims
+            if claim.container != container
+            or not any(claim.is_for(port) and port.host_port in claim.ports for port in going)
+        ]
+
+    def release_all(self, container: str) -> None:
+        """Give up all of a container's claims."""
+        self._claims = [claim for claim in self._claims if claim.container != container]
+
+    def held(self, container: str, ports: tuple[PortRule, ...]) -> tuple[PortRule, ...]:
+        """Return those ports that nobody else has claimed."""
+        return tuple(
+            port
+            for port in ports
+            if not any(
+                claim.is_element_of(_claim_of(port))
+                for claim in self._claims
+                if claim.container != container
+            )
+        )
+
+    def all(self) -> tuple[PortClaim, ...]:
+        """Return every claim, by protocol and port."""
+        return tuple(
+            sorted(self._claims, key=lambda claim: (claim.protocol, claim.host_port, str(claim)))
+        )
+
+    def holders(self) -> tuple[str, ...]:
+        """List the containers that hold a port."""
+        return tuple(sorted({claim.container for claim in self._claims}))
+
+    def sweep(self) -> int:
+        """Find nothing: nobody is killed half-way in here."""
+        return 0
+
+
+def _claim_of(port: PortRule) -> PortClaim:
+    address = port.host_address or Address(port.address.family, 0)
+    return PortClaim(port.protocol, address, port.host_port, "", "", "")
+
+
+def fake_records(*networks: Network) -> Records:
+    """Return records in memory, with these networks."""
+    return Records(
+        attachments=FakeAttachments(),
+        networks=FakeNetworks(*networks),
+        leases=FakeLeases(),
+        ports=FakePortClaims(),
+    )
+
+
+class Tripped:
+    """Something whose calls are told to a function before they are made.
+
+    Args:
+        target: answers the calls.
+        before: given a call's name and arguments; what it raises, the caller gets.
+    """
+
+    def __init__(self, target: object, before: Callable[..., None]) -> None:
+        self._target = target
+        self._before = before
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the target; a call of it is told first."""
+        found = getattr(self._target, name)
+        if not callable(found):
+            return found
+
+        def call(*args: object, **options: object) -> object:
+            self._before(name, *args)
+            return found(*args, **options)
+
+        return call
