@@ -10,7 +10,7 @@ from ocinet.cli.commands import Command
 from ocinet.cli.output import SHORT_ID, Table, age, show, tell_unreadable
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
 from ocinet.ipam.pool import check_static
-from ocinet.ipam.reservation import Reservation, ReservationStore
+from ocinet.ipam.reservation import Reservation
 from ocinet.request.grammar import read_mac
 
 TYPE_CHECKING = False
@@ -32,12 +32,12 @@ def _configure_ls(parser: Parser) -> None:
 
 def _ls(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
-        store = engine.parts.networks
-        networks = (store.get(arguments.network),) if arguments.network else store.readable()
+        known = engine.networks
+        networks = (known.get(arguments.network),) if arguments.network else known.readable()
         if not arguments.network:
-            tell_unreadable(store, console)
+            tell_unreadable(engine, console)
         shown = [_encode(engine, network) for network in networks]
-        names = {one.container.id: one.container.name for one in engine.parts.attachments.all()}
+        names = {one.container.id: one.container.name for one in engine.containers.all()}
     if arguments.network:
         table = Table("ADDRESS", "CONTAINER ID", "NAME", "INTERFACE", "PID", "AGE")
         for lease in shown[0]["leases"]:
@@ -63,7 +63,7 @@ def _ls(arguments: Namespace, console: Console) -> None:
 
 def _encode(engine: Engine, network: Network) -> dict[str, Any]:
     """Return all that is known of a network's addresses, as a JSON object."""
-    addresses = engine.parts.addresses
+    leases = engine.addresses.leases
     return {
         "network": network.name,
         "pools": [
@@ -74,7 +74,7 @@ def _encode(engine: Engine, network: Network) -> dict[str, Any]:
                 "held": usage.held,
                 "reserved": usage.reserved,
             }
-            for usage in addresses.usage(network.name, network.pools)
+            for usage in leases.usage(network.name, network.pools)
         ],
         "leases": [
             {
@@ -86,9 +86,9 @@ def _encode(engine: Engine, network: Network) -> dict[str, Any]:
                 "pid": lease.holder.process.pid if lease.holder.process else None,
                 "time": lease.time,
             }
-            for lease in addresses.leases(network.name)
+            for lease in leases.leases(network.name)
         ],
-        "unreadable": list(addresses.quarantined(network.name)),
+        "unreadable": list(leases.quarantined(network.name)),
     }
 
 
@@ -101,20 +101,17 @@ def _configure_release(parser: Parser) -> None:
 def _release(arguments: Namespace, console: Console) -> None:
     address = Address.parse(arguments.address)
     with console.engine() as engine:
-        network = engine.parts.networks.get(arguments.network)
-        if engine.parts.addresses.release_quarantined(network.name, address):
+        network = engine.networks.get(arguments.network)
+        leases = engine.addresses.leases
+        if leases.release_quarantined(network.name, address):
             console.print(str(address))
             return
-        lease = engine.parts.addresses.lease(network.name, address)
+        lease = leases.lease(network.name, address)
     what = f"cannot release {address}"
     if lease:
         holder = lease.holder.container
         raise ConflictError(what, f"{holder} holds it", f"ocinet detach {holder}")
     raise NotFoundError(what, "it is free", f"see: ocinet ipam ls {network.name}")
-
-
-def _reservations(console: Console, engine: Engine) -> ReservationStore:
-    return ReservationStore(console.paths, deadline=engine.parts.deadline)
 
 
 def _configure_add(parser: Parser) -> None:
@@ -136,11 +133,11 @@ def _add(arguments: Namespace, console: Console) -> None:
         if len({address.family for address in wished}) != len(wished):
             raise RequestError("", "there are two addresses of one family", "give one of each")
         with console.engine() as engine:
-            network = engine.parts.networks.get(arguments.network)
+            network = engine.networks.get(arguments.network)
             chosen = wished or _present(engine, network, name)
             for address in chosen:
                 _check_free(engine, network, address, name)
-            store = _reservations(console, engine)
+            store = engine.addresses.reservations
             for address in chosen:
                 store.add(Reservation(network.name, name, address, mac, now()))
                 console.print(str(address))
@@ -152,7 +149,7 @@ def _present(engine: Engine, network: Network, name: str) -> tuple[Address, ...]
     """Return the addresses that a container of that name has on the network now."""
     found = {
         interface.address.family: interface.address
-        for record in engine.parts.attachments.all()
+        for record in engine.containers.all()
         if record.container.name == name
         for endpoint in record.endpoints
         if endpoint.network == network.name
@@ -165,10 +162,10 @@ def _present(engine: Engine, network: Network, name: str) -> tuple[Address, ...]
 
 def _check_free(engine: Engine, network: Network, address: Address, name: str) -> None:
     check_static(network.pools, address)
-    lease = engine.parts.addresses.lease(network.name, address)
+    lease = engine.addresses.leases.lease(network.name, address)
     if lease is None:
         return
-    record = engine.parts.attachments.get(lease.holder.container)
+    record = engine.containers.get(lease.holder.container)
     if record is None or record.container.name != name:
         holder = record.container.name if record else lease.holder.container
         raise ConflictError("", f"{holder} holds {address} now", f"ocinet detach {holder}")
@@ -182,9 +179,9 @@ def _configure_reservations(parser: Parser) -> None:
 
 def _ls_reservations(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
-        store = _reservations(console, engine)
+        store = engine.addresses.reservations
         if arguments.network:
-            found = store.all(engine.parts.networks.get(arguments.network).name)
+            found = store.all(engine.networks.get(arguments.network).name)
         else:
             found = tuple(one for network in store.networks() for one in store.all(network))
     table = Table("NETWORK", "NAME", "ADDRESS", "MAC", "AGE")
@@ -211,7 +208,7 @@ def _configure_rm(parser: Parser) -> None:
 def _rm(arguments: Namespace, console: Console) -> None:
     errors: list[OcinetError] = []
     with console.engine() as engine:
-        store = _reservations(console, engine)
+        store = engine.addresses.reservations
         for name in arguments.names:
             gone = store.remove(arguments.network, name)
             for one in gone:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
-    from ocinet.engine.assembly import Parts
+    from ocinet.engine.engine import Engine
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Publish, Request
     from ocinet.engine.plan.steps import Step
@@ -53,8 +53,8 @@ def _add_id(parser: Parser) -> None:
 def _attach(arguments: Namespace, console: Console) -> None:
     request = read_request(asked(arguments))
     with console.engine() as engine:
-        target = _open(arguments, engine.parts, request)
-        request = _beyond_what_is_there(request, engine.parts, target, arguments)
+        target = _open(arguments, engine, request)
+        request = _beyond_what_is_there(request, engine, target, arguments)
         with target.sandbox as sandbox:
             attachment = engine.attach(target.container, request, sandbox)
             for warning in engine.warnings:
@@ -68,16 +68,16 @@ def _attach(arguments: Namespace, console: Console) -> None:
         console.print(spell_ports(attachment.ports))
 
 
-def _open(arguments: Namespace, parts: Parts, request: Request) -> Target:
+def _open(arguments: Namespace, engine: Engine, request: Request) -> Target:
     """Open the target of a command that may give it an id and a name."""
-    return open_target(parts, arguments.target, container_id=arguments.id or "", name=request.name)
+    return open_target(engine, arguments.target, container_id=arguments.id or "", name=request.name)
 
 
 def _beyond_what_is_there(
-    request: Request, parts: Parts, target: Target, arguments: Namespace
+    request: Request, engine: Engine, target: Target, arguments: Namespace
 ) -> Request:
     """Leave the default network out where a container has its networks, and none is asked for."""
-    known = parts.attachments.get(target.container.id)
+    known = engine.containers.get(target.container.id)
     default = (EndpointRequest(DEFAULT_NETWORK),)
     if known and known.endpoints and not arguments.net and request.endpoints == default:
         return request.replace(endpoints=())
@@ -95,7 +95,7 @@ def _detach(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         for text in arguments.targets:
             try:
-                record = find_record(engine.parts, text)
+                record = find_record(engine, text)
                 engine.detach(record.container.id, force=arguments.force)
                 console.print(record.container.name)
             except NotFoundError as error:
@@ -125,8 +125,8 @@ def _plan(arguments: Namespace, console: Console) -> None:
             target = Target(container, empty_sandbox(container.name))
         else:
             request = read_request(asked(arguments))
-            target = _open(arguments, engine.parts, request)
-        request = _beyond_what_is_there(request, engine.parts, target, arguments)
+            target = _open(arguments, engine, request)
+        request = _beyond_what_is_there(request, engine, target, arguments)
         with target.sandbox as sandbox:
             steps = engine.plan(target.container, request, sandbox)
     if arguments.format == "json":
@@ -160,7 +160,7 @@ def _read_ports(arguments: Namespace) -> tuple[Publish, ...]:
 def _publish(arguments: Namespace, console: Console) -> None:
     publishes = _read_ports(arguments)
     with console.engine() as engine:
-        container = find_record(engine.parts, arguments.target).container
+        container = find_record(engine, arguments.target).container
         attachment = engine.publish(container.id, publishes)
     _show_ports(arguments, console, attachment)
 
@@ -168,7 +168,7 @@ def _publish(arguments: Namespace, console: Console) -> None:
 def _unpublish(arguments: Namespace, console: Console) -> None:
     publishes = _read_ports(arguments)
     with console.engine() as engine:
-        container = find_record(engine.parts, arguments.target).container
+        container = find_record(engine, arguments.target).container
         attachment = engine.unpublish(container.id, publishes)
     _show_ports(arguments, console, attachment)
 

@@ -40,7 +40,7 @@ def _exec(arguments: Namespace, console: Console) -> None:
             "cannot run anything", "there is no command", "ocinet exec TARGET -- COMMAND"
         )
     with console.engine() as engine:
-        sandbox = open_target(engine.parts, arguments.target).sandbox
+        sandbox = open_target(engine, arguments.target).sandbox
     with sandbox:
         os.set_inheritable(sandbox.fd, True)  # noqa: FBT003  # it takes no name
         console.stdout.flush()

@@ -68,7 +68,7 @@ def _add(arguments: Namespace, console: Console) -> None:
             arguments.bundle,
             request,
             registration(console),
-            engine.parts.attachments.find,
+            engine.containers.find,
             netns_dir=console.paths.netns,
             stage=arguments.stage,
         )

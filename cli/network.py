@@ -6,16 +6,13 @@ from functools import partial
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import NotFoundError, OcinetError, RequestError, failures
-from ocinet.base.names import check_ifname, did_you_mean
+from ocinet.base.names import check_ifname
 from ocinet.cli.commands import Command
 from ocinet.cli.output import Table, show, show_json, tell_unreadable
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
-from ocinet.engine.create_network import create
-from ocinet.engine.detach import take_down_dead
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.plan.new_network import NetworkOptions, with_driver_option
 from ocinet.engine.records.networks import encode
-from ocinet.engine.remove_network import users
 from ocinet.ipam.pool import Range
 
 TYPE_CHECKING = False
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
     from ocinet.cli.console import Console
     from ocinet.engine.engine import Engine
     from ocinet.engine.model.network import Network
-    from ocinet.engine.records.networks import NetworkStore
 
     T = TypeVar("T")
 
@@ -72,7 +68,7 @@ def _create(arguments: Namespace, console: Console) -> None:
     options = _read_options(arguments)
     try:
         with console.engine() as engine:
-            create(engine.parts.networks, arguments.name, options, ignore=arguments.ignore)
+            engine.networks.create(arguments.name, options, ignore=arguments.ignore)
     except OcinetError as error:
         raise error.within(f"cannot create network {arguments.name}") from error
     console.print(arguments.name)
@@ -139,11 +135,11 @@ def _ls(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         chosen = [
             network
-            for network in engine.parts.networks.readable()
+            for network in engine.networks.readable()
             if all(_matches(network, text) for text in arguments.filter)
         ]
-        on_them = {network.name: users(engine.parts, network.name) for network in chosen}
-        tell_unreadable(engine.parts.networks, console)
+        on_them = {network.name: engine.networks.users(network.name) for network in chosen}
+        tell_unreadable(engine, console)
     if arguments.quiet:
         for network in chosen:
             console.print(network.name)
@@ -184,28 +180,6 @@ def _spell_options(network: Network) -> str:
     return ",".join(option for option in options if option)
 
 
-def _known(store: NetworkStore, name: str) -> Network:
-    """Return a network that is defined; unlike `NetworkStore.get`, define none.
-
-    Raises:
-        NotFoundError: there is none of that name.
-    """
-    network = store.find(name)
-    if network is not None:
-        return network
-    if name == DEFAULT_NETWORK:
-        raise NotFoundError(
-            "",
-            f"the network {name} is not defined yet",
-            f"its first container does it, or: ocinet network create {name}",
-        )
-    raise NotFoundError(
-        "",
-        f"there is no network {name}",
-        did_you_mean(name, store.names()) or "see: ocinet network ls",
-    )
-
-
 def _configure_names(parser: Parser) -> None:
     parser.add_argument("names", metavar="NETWORK", nargs="+", help="a network's name")
 
@@ -221,7 +195,7 @@ def _inspect(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         for name in arguments.names:
             try:
-                network = _known(engine.parts.networks, name)
+                network = engine.networks.get(name)
             except OcinetError as error:
                 errors.append(error.within(f"cannot inspect network {name}"))
             else:
@@ -239,7 +213,7 @@ def _containers(engine: Engine, name: str) -> list[dict[str, Any]]:
             "mac": endpoint.mac,
             "addresses": [str(address) for address in endpoint.addresses],
         }
-        for record in engine.parts.attachments.all()
+        for record in engine.containers.all()
         for endpoint in record.endpoints
         if endpoint.network == name
     ]
@@ -256,10 +230,10 @@ def _rm(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         for name in arguments.names:
             try:
-                _known(engine.parts.networks, name)
+                engine.networks.get(name)
                 if arguments.force:
-                    _detach_dead(engine, name)
-                engine.remove_network(name)
+                    engine.networks.detach_dead(name)
+                engine.networks.remove(name)
                 console.print(name)
             except NotFoundError as error:
                 if not arguments.force:
@@ -269,19 +243,13 @@ def _rm(arguments: Namespace, console: Console) -> None:
     failures("cannot remove all networks", errors)
 
 
-def _detach_dead(engine: Engine, name: str) -> None:
-    for record in engine.parts.attachments.all():
-        if any(endpoint.network == name for endpoint in record.endpoints):
-            take_down_dead(engine.parts, record.container.id)
-
-
 def _configure_exists(parser: Parser) -> None:
     parser.add_argument("name", metavar="NETWORK", help="a network's name")
 
 
 def _exists(arguments: Namespace, console: Console) -> int:
     with console.engine() as engine:
-        return 0 if engine.parts.networks.find(arguments.name) else 1
+        return 0 if engine.networks.find(arguments.name) else 1
 
 
 def _configure_prune(parser: Parser) -> None:
@@ -292,10 +260,10 @@ def _prune(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         unused = [
             name
-            for name in engine.parts.networks.names()
+            for name in engine.networks.names()
             if name != DEFAULT_NETWORK
-            and not engine.parts.addresses.reserved(name)
-            and not users(engine.parts, name)
+            and not engine.addresses.leases.reserved(name)
+            and not engine.networks.users(name)
         ]
     if not unused:
         return
@@ -305,7 +273,7 @@ def _prune(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:  # another one: the first one's time may be up by now
         for name in unused:
             try:
-                engine.remove_network(name)
+                engine.networks.remove(name)
                 console.print(name)
             except OcinetError as error:
                 errors.append(error)

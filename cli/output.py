@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.cli.console import Console
+    from ocinet.engine.engine import Engine
     from ocinet.engine.model.endpoint import PortRule
-    from ocinet.engine.records.networks import NetworkStore
 
 SHORT_ID = 12
 _GAP = "   "
@@ -68,9 +68,9 @@ def show_json(console: Console, value: Any) -> None:
     console.print(json.dumps(value, indent=4))
 
 
-def tell_unreadable(store: NetworkStore, console: Console) -> None:
+def tell_unreadable(engine: Engine, console: Console) -> None:
     """Say which networks are left out, because their file can't be read."""
-    for name, why in store.unreadable():
+    for name, why in engine.networks.unreadable():
         console.say(f"ocinet: the network {name} is left out, for it can't be read: {why}")
 
 

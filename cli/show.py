@@ -7,8 +7,6 @@ from ocinet.cli.commands import Command
 from ocinet.cli.output import SHORT_ID, Table, age, show, show_json, spell_ports
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
 from ocinet.cli.targets import HELP, METAVAR, find_record
-from ocinet.engine.detach import is_dead
-from ocinet.engine.kernel.sandbox import open_recorded
 from ocinet.engine.records.attachments import encode
 
 TYPE_CHECKING = False
@@ -37,8 +35,7 @@ def _ps(arguments: Namespace, console: Console) -> None:
     shown = []
     ids = []
     with console.engine() as engine:
-        store = engine.parts.attachments
-        records = {record.container.id: record for record in store.all()}
+        records = {record.container.id: record for record in engine.containers.all()}
         for record in records.values():
             status = status_of(engine, record)
             owner = records.get(record.member_of, record)
@@ -51,7 +48,7 @@ def _ps(arguments: Namespace, console: Console) -> None:
             ids.append(container_id if arguments.no_trunc else container_id[:SHORT_ID])
             shown.append({**encode(record), "status": status})
             table.add(ids[-1], *_cells(record, owner), status, age(record.time))
-        broken = store.unreadable()
+        broken = engine.containers.unreadable()
     if arguments.quiet:
         for one in ids:
             console.print(one)
@@ -77,7 +74,7 @@ def _cells(record: Attachment, owner: Attachment) -> tuple[str, ...]:
 
 def status_of(engine: Engine, record: Attachment) -> str:
     """Return how a container is: attaching, alive, left (only members live) or dead."""
-    if is_dead(engine.parts, record):
+    if engine.containers.is_dead(record):
         return "dead"
     if record.left:
         return "left"
@@ -95,7 +92,7 @@ def _inspect(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         for text in arguments.targets:
             try:
-                record = find_record(engine.parts, text)
+                record = find_record(engine, text)
             except OcinetError as error:
                 errors.append(error.within(f"cannot inspect {text}"))
                 continue
@@ -103,32 +100,29 @@ def _inspect(arguments: Namespace, console: Console) -> None:
                 {
                     **encode(record),
                     "status": status_of(engine, record),
-                    "kernel": _look(engine, record, console),
+                    "kernel": _look(engine, record),
                 }
             )
     show_json(console, shown)
     failures("cannot inspect", errors)
 
 
-def _look(engine: Engine, record: Attachment, console: Console) -> dict[str, Any]:
+def _look(engine: Engine, record: Attachment) -> dict[str, Any]:
     """Return what the kernel has now, both ends; or why it can't be told."""
-    host = []
-    for endpoint in record.endpoints:
-        link = engine.parts.links.link(endpoint.host_ifname)
-        if link:
-            host.append(
-                {
-                    "ifname": link.ifname,
-                    "ifindex": link.ifindex,
-                    "up": link.up,
-                    "mtu": link.mtu,
-                    "mac": link.mac,
-                    "alias": link.alias,
-                }
-            )
+    host = [
+        {
+            "ifname": link.ifname,
+            "ifindex": link.ifindex,
+            "up": link.up,
+            "mtu": link.mtu,
+            "mac": link.mac,
+            "alias": link.alias,
+        }
+        for link in engine.containers.host_links(record)
+    ]
     try:
-        with open_recorded(record, console.paths) as sandbox:
-            inside = [_encode_link(link) for link in engine.parts.insides.look_inside(sandbox)]
+        with engine.open_sandbox(record) as sandbox:
+            inside = [_encode_link(link) for link in engine.containers.inside(sandbox)]
     except OcinetError as error:
         return {"host": host, "sandbox": None, "error": str(error)}
     return {"host": host, "sandbox": inside, "error": None}

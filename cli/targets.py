@@ -13,13 +13,12 @@ from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
-from ocinet.engine.detach import is_of
-from ocinet.engine.kernel.sandbox import Sandbox, open_recorded
+from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocinet.engine.assembly import Parts
+    from ocinet.engine.engine import Engine
     from ocinet.engine.model.attachment import Attachment
 
 METAVAR = "TARGET"
@@ -40,11 +39,11 @@ class Target(Value):
     sandbox: Sandbox
 
 
-def open_target(parts: Parts, text: str, *, container_id: str = "", name: str = "") -> Target:
+def open_target(engine: Engine, text: str, *, container_id: str = "", name: str = "") -> Target:
     """Open the sandbox that a target means.
 
     Args:
-        parts: of the engine.
+        engine: that knows containers.
         text: see the module.
         container_id: for a process or a namespace that has no record yet; ""
             means the name, `pid-N`, or the last part of the namespace's path.
@@ -69,10 +68,10 @@ def open_target(parts: Parts, text: str, *, container_id: str = "", name: str = 
             raise RequestError(
                 "", "--id does not go with a container that is known already", "leave it out"
             )
-        known = parts.attachments.find(text)
-        return Target(known.container, open_recorded(known, parts.paths))
+        known = engine.containers.find(text)
+        return Target(known.container, engine.open_sandbox(known))
     try:
-        record = owner_of(parts, sandbox.identity)
+        record = engine.containers.of_sandbox(sandbox.identity)
         if record:
             _check_same(record.container, text, container_id, name)
             return Target(record.container, sandbox)
@@ -94,7 +93,7 @@ def _check_same(known: Container, text: str, container_id: str, name: str) -> No
         )
 
 
-def find_record(parts: Parts, text: str) -> Attachment:
+def find_record(engine: Engine, text: str) -> Attachment:
     """Return the record that a target means; it need not be alive.
 
     Raises:
@@ -102,7 +101,7 @@ def find_record(parts: Parts, text: str) -> Attachment:
         RequestError: the text is not legal, or means several.
     """
     if not text.startswith((_PID, _NETNS)):
-        return parts.attachments.find(text)
+        return engine.containers.find(text)
     identity = ""
     try:
         if text.startswith(_PID):
@@ -115,19 +114,11 @@ def find_record(parts: Parts, text: str) -> Attachment:
         sandbox.close()
     except NotFoundError:
         pass  # gone: its default id may still be on record
-    record = owner_of(parts, identity) if identity else None
-    record = record or parts.attachments.get(check_container(default))
+    record = engine.containers.of_sandbox(identity) if identity else None
+    record = record or engine.containers.get(check_container(default))
     if record is None:
         raise NotFoundError("", f"ocinet made nothing for {text}", "see: ocinet ps")
     return record
-
-
-def owner_of(parts: Parts, identity: str) -> Attachment | None:
-    """Return the record of a sandbox that is there, a member's left out."""
-    for record in parts.attachments.all():
-        if not record.member_of and is_of(parts, record, identity):
-            return record
-    return None
 
 
 def _pid(text: str) -> int:

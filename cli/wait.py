@@ -11,7 +11,6 @@ from ocinet.base.errors import BusyError, RequestError, SystemFailure
 from ocinet.base.names import check_container
 from ocinet.cli.commands import Command
 from ocinet.cli.parser import Parser, add_switch, add_text
-from ocinet.engine.detach import is_dead
 from ocinet.engine.model.attachment import ATTACHED
 
 TYPE_CHECKING = False
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
-    from ocinet.engine.assembly import Parts
+    from ocinet.engine.engine import Engine
     from ocinet.engine.model.attachment import Attachment
 
 _DEFAULT_S = 30
@@ -56,7 +55,7 @@ def _wait(arguments: Namespace, console: Console) -> None:
     timeout_s = _read_timeout(arguments.timeout)
     deadline = Deadline(timeout_s)
     with console.engine() as engine:
-        while missing := _missing(engine.parts, arguments.containers):
+        while missing := _missing(engine, arguments.containers):
             if not deadline.left_s:
                 are = "is" if len(missing) == 1 else "are"
                 raise BusyError(
@@ -79,7 +78,7 @@ def _read_timeout(text: str | None) -> float:
     return seconds
 
 
-def _missing(parts: Parts, texts: list[str]) -> list[str]:
+def _missing(engine: Engine, texts: list[str]) -> list[str]:
     """Return which of the containers are not wired, or not known.
 
     The dead do not count: a container that is started again has their name.
@@ -87,7 +86,7 @@ def _missing(parts: Parts, texts: list[str]) -> list[str]:
     Raises:
         RequestError: a text means several of the living.
     """
-    living = [one for one in parts.attachments.all() if not is_dead(parts, one)]
+    living = [record for record in engine.containers.all() if not engine.containers.is_dead(record)]
     wired = {one.container.id for one in living if one.state == ATTACHED and one.endpoints}
     there = [one for one in living if not one.left]
     missing = []

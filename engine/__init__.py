@@ -1,12 +1,19 @@
-"""Attach and detach: plan, apply, undo, record.
+"""Attach and detach: the transactions, each under its locks, in the four modes.
 
-The only part that touches the kernel. It must not know Docker, OCI, or where a
-request came from. Order of the modules, each importing only what stands above:
+The engine must not know Docker, OCI, or where a request came from. Its rooms decide
+(`plan`), do (`kernel`, `firewall`, with `netlink` and `ruleset` below them), remember
+(`records`) and have the values (`model`). What stands here makes acts of that; read
+it in this order, in which each imports only what stands above:
 
-    model      values: requests, networks, endpoints, attachments
-    request    the one parser of `ocinet.*` keys
-    kernel     links, addresses, namespaces, sysctls      (rtnetlink)
-    firewall   our nftables table and its elements        (nfnetlink)
-    plan       wanted + observed -> steps                 (pure)
-    engine     lock, observe, plan, apply, undo, record
+    locks, storage      the locks; what is needed of the records
+    operation           what one act goes by: its time, settings, locks and log
+    liveness, journal   who lives; doing steps, and taking them back
+    detach              taking down, from the record alone
+    observe             looking at the host before a plan
+    settle, containers  a record and its sandbox made to agree; who is known
+    create_network, remove_network, adopted
+    attach              one request as one transaction
+    share, unpublish, gc, networks, addresses
+    assembly            where real objects are made
+    engine              what the doors call
 """

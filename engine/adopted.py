@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ocinet.base.address import Address
-    from ocinet.engine.assembly import Parts
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import DeviceState
+    from ocinet.engine.operation import Operation
+    from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.storage import Leases
     from ocinet.ipam.lease import Lease
 
     Allocate = Callable[[Mapping[Address, str]], tuple[Lease, ...]]
@@ -30,19 +32,29 @@ class Adopted:
     """One attach's allocation on an adopted bridge. To be closed, once the container is wired.
 
     Args:
-        parts: of the engine.
+        operation: by whose time and log it goes, and who knows other allocators.
+        machine: that the bridge is on.
+        leases: where what others use is given back to.
         network: that is not managed.
         state: of its bridge. One that is missing or down is not asked.
     """
 
-    def __init__(self, parts: Parts, network: Network, state: DeviceState) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        operation: Operation,
+        machine: Machine,
+        leases: Leases,
+        network: Network,
+        state: DeviceState,
+    ) -> None:
+        self._operation = operation
+        self._leases = leases
         self._network = network
         self._segment: Segment | None = None
         self._waits_s: tuple[float, ...] = ()
         if state.link and state.link.up:
             self._segment = Segment(state.link)
-            self._waits_s = patience(parts.links.ports(state.link))
+            self._waits_s = patience(machine.links.ports(state.link))
 
     def allocate(self, taken: Mapping[Address, str], allocate: Allocate) -> tuple[Lease, ...]:
         """Allocate addresses that nobody else is known or heard to use.
@@ -59,11 +71,11 @@ class Adopted:
             ExhaustedError: none is left, or too many in a row were others'.
             KernelError: the bridge could not be asked.
         """
-        known = self._parts.neighbours(self._network)
+        known = self._operation.neighbours(self._network)
         theirs = {address: f"held by {who}" for address, who in known.items()}
         answered: dict[Address, str] = {}
         for _try in range(_TRIES):
-            self._parts.deadline.check("")
+            self._operation.deadline.check("")
             try:
                 leases = allocate({**theirs, **answered, **taken})
             except ExhaustedError as error:
@@ -93,8 +105,8 @@ class Adopted:
         for lease in leases:
             if lease.address in users:
                 container = lease.holder.container
-                self._parts.addresses.release(self._network.name, lease.address, container)
-                self._parts.log.append(
+                self._leases.release(self._network.name, lease.address, container)
+                self._operation.log.append(
                     "address in use by another",
                     network=self._network.name,
                     address=str(lease.address),

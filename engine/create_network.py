@@ -14,15 +14,20 @@ from typing import TYPE_CHECKING, Protocol
 from ocinet.base.address import Subnet
 from ocinet.base.clock import now
 from ocinet.base.names import check_ifname, check_network
-from ocinet.engine.model.network import Network
+from ocinet.engine.model.link import is_our_group
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.plan.new_network import Device, NetworkOptions, Surroundings, define, device_of
 
 if TYPE_CHECKING:
-    from ocinet.engine.records.networks import NetworkStore
+    from ocinet.base.lock import Lock
+    from ocinet.engine.model.network import Network
+    from ocinet.engine.model.settings import Settings
+    from ocinet.engine.operation import Operation
+    from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.storage import Networks
 
 
-class Host(Protocol):
+class HostFacts(Protocol):
     """What has to be known of the host."""
 
     def occupied(self) -> tuple[Subnet, ...]:
@@ -32,69 +37,92 @@ class Host(Protocol):
         """Return one of its links, or None."""
 
 
-class KernelHost:
-    """The host as its kernel tells it."""
+class KernelFacts:
+    """The host as its kernel tells it.
+
+    Args:
+        machine: whose links and bridges are asked.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
 
     def occupied(self) -> tuple[Subnet, ...]:
         """Return the subnets of all its routes and addresses."""
-        from ocinet.engine.kernel.bridge import occupied_subnets  # brings pyroute2 along
-
-        return occupied_subnets()
+        return self._machine.bridges.occupied_subnets()
 
     def device(self, ifname: str) -> Device | None:
         """Return one of its links, or None."""
-        from ocinet.engine.kernel.links import Links
-        from ocinet.engine.model.link import is_our_group
-
-        with Links() as links:
-            link = links.link(ifname)
-            if link is None:
-                return None
-            return Device(link.kind, is_our_group(link.group), links.addresses(link.ifindex))
+        link = self._machine.links.link(ifname)
+        if link is None:
+            return None
+        addresses = self._machine.links.addresses(link.ifindex)
+        return Device(link.kind, is_our_group(link.group), addresses)
 
 
-def create(
-    store: NetworkStore, name: str, options: NetworkOptions, *, ignore: bool = False
-) -> Network:
-    """Define a network and keep it.
+class CreateNetwork:
+    """Defines networks, and keeps them.
 
     Args:
-        store: where it is kept; knows the settings and the host.
-        name: of the network.
-        options: what is wished of it.
-        ignore: return one of that name as it is, instead of failing.
-
-    Raises:
-        RequestError: a wish is malformed or impossible.
-        ConflictError: name, subnet or device are another one's, which is named.
-        ExhaustedError: the settings' pools have no free subnet left.
-        BusyError: the global lock was not had in time.
-
-    Effects:
-        A file in `CONFIG/networks`. The bridge is made when it is first needed.
+        networks: where they are kept.
+        host: what they must get along with.
+        settings: what is chosen by, where a wish says nothing.
+        lock: the global one; taken around each choice.
     """
-    check_network(name)
-    host = store.host or KernelHost()
-    with store.lock():
-        if ignore:
-            there = store.find(name)
-            if there is not None:
-                return there
-        surroundings = Surroundings(
-            networks=store.all(),
-            occupied=host.occupied(),
-            device=host.device(check_ifname(options.device or device_of(name))),
-            pools=_with_unique_local(store.settings.pools),
-            ipv6=store.settings.ipv6,
-        )
-        network = define(name, options, surroundings).replace(created=now())
-        store.add(network)
-    return network
 
+    def __init__(self, networks: Networks, host: HostFacts, settings: Settings, lock: Lock) -> None:
+        self._networks = networks
+        self._host = host
+        self._settings = settings
+        self._lock = lock
 
-def define_default(store: NetworkStore) -> Network:
-    """Define the network `bridge` by the settings, unless it is there by now."""
-    return create(store, DEFAULT_NETWORK, NetworkOptions(), ignore=True)
+    @classmethod
+    def on(cls, machine: Machine, operation: Operation, networks: Networks) -> CreateNetwork:
+        """Return what creates networks on a machine.
+
+        Raises:
+            OcinetError: the settings can't be read, by which they are chosen.
+        """
+        operation.check_settings()
+        lock = operation.locks.shared("the networks")
+        return cls(networks, KernelFacts(machine), operation.settings, lock)
+
+    def create(self, name: str, options: NetworkOptions, *, ignore: bool = False) -> Network:
+        """Define a network and keep it.
+
+        Args:
+            name: of the network.
+            options: what is wished of it.
+            ignore: return one of that name as it is, instead of failing.
+
+        Raises:
+            RequestError: a wish is malformed or impossible.
+            ConflictError: name, subnet or device are another one's, which is named.
+            ExhaustedError: the settings' pools have no free subnet left.
+            BusyError: the global lock was not had in time.
+
+        Effects:
+            A file in `CONFIG/networks`. The bridge is made when it is first needed.
+        """
+        check_network(name)
+        with self._lock:
+            known = self._networks.find(name) if ignore else None
+            if known is not None:
+                return known
+            surroundings = Surroundings(
+                networks=self._networks.all(),
+                occupied=self._host.occupied(),
+                device=self._host.device(check_ifname(options.device or device_of(name))),
+                pools=_with_unique_local(self._settings.pools),
+                ipv6=self._settings.ipv6,
+            )
+            network = define(name, options, surroundings).replace(created=now())
+            self._networks.add(network)
+        return network
+
+    def default(self) -> Network:
+        """Define the network `bridge` by the settings, unless it is there by now."""
+        return self.create(DEFAULT_NETWORK, NetworkOptions(), ignore=True)
 
 
 def _with_unique_local(pools: tuple[Subnet, ...]) -> tuple[Subnet, ...]:

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 from ocinet.base.address import Address
 from ocinet.base.errors import BusyError, OcinetError
-from ocinet.base.files import Directory
 from ocinet.base.value import Value
-from ocinet.engine.assembly import lease_lives
-from ocinet.engine.detach import is_dead, leave_to_members, take_down_dead
+from ocinet.engine.detach import Detach
+from ocinet.engine.liveness import Liveness
 from ocinet.engine.model.endpoint import PortRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.engine.assembly import Parts
     from ocinet.engine.model.link import Link
+    from ocinet.engine.operation import Operation
+    from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.storage import Records
     from ocinet.ipam.lease import Lease
 
 
-class Finding(Value):
+class Leftover(Value):
     """One thing that nobody holds.
 
     Attributes:
@@ -45,27 +46,33 @@ class Finding(Value):
 class _Collector:
     """One run of `collect`."""
 
-    def __init__(self, parts: Parts, *, dry_run: bool) -> None:
-        self._parts = parts
+    def __init__(
+        self, operation: Operation, machine: Machine, records: Records, *, dry_run: bool
+    ) -> None:
+        self._operation = operation
+        self._machine = machine
+        self._records = records
         self._dry_run = dry_run
-        self.findings: list[Finding] = []
+        self._detach = Detach(operation, machine, records)
+        self._liveness = Liveness(machine.links, records.attachments, operation.boot_id)
+        self.leftovers: list[Leftover] = []
 
     def find(self, kind: str, name: str, why: str, remove: Callable[[], object]) -> None:
-        """Note a finding, and remove it unless this is a dry run."""
+        """Note a leftover, and remove it unless this is a dry run."""
         removed = False
         if not self._dry_run:
             try:
                 removed = remove() is not False
             except OcinetError as error:
                 why = f"{why}; not removed: {error}"
-            self._parts.log.append("collected", kind=kind, name=name, why=why, removed=removed)
-        self.findings.append(Finding(kind, name, why, removed))
+            self._operation.log.append("collected", kind=kind, name=name, why=why, removed=removed)
+        self.leftovers.append(Leftover(kind, name, why, removed))
 
     def alone(self, container_id: str, act: Callable[[], object]) -> bool:
         """Do something under a container's lock if it is free and there is no record."""
         try:
-            with self._parts.container_lock(container_id, wait=False):
-                if container_id in self._parts.attachments.ids():
+            with self._operation.locks.container(container_id, wait=False):
+                if container_id in self._records.attachments.ids():
                     return False
                 act()
         except BusyError:
@@ -74,28 +81,28 @@ class _Collector:
 
     def attachments(self) -> None:
         """Take down what is dead by its record."""
-        for container_id, why in self._parts.attachments.unreadable():
+        for container_id, why in self._records.attachments.unreadable():
             self.find("record", container_id, why, self._set_aside(container_id))
-        for record in self._parts.attachments.all():
-            if is_dead(self._parts, record):
-                old = record.boot_id != self._parts.boot_id
+        for record in self._records.attachments.all():
+            if self._liveness.is_dead(record):
+                old = record.boot_id != self._operation.boot_id
                 why = "it is of an earlier boot" if old else "no process of it is alive"
                 container_id = record.container.id
                 self.find("attachment", container_id, why, self._take_down(container_id))
             elif not self._dry_run:
-                leave_to_members(self._parts, record)
+                self._detach.leave_to_members(record)
 
     def _set_aside(self, container_id: str) -> Callable[[], object]:
-        return lambda: self._parts.attachments.set_aside(container_id)
+        return lambda: self._records.attachments.set_aside(container_id)
 
     def _take_down(self, container_id: str) -> Callable[[], object]:
-        return lambda: take_down_dead(self._parts, container_id)
+        return lambda: self._detach.take_down_dead(container_id)
 
     def leases(self) -> None:
         """Release addresses whose holder has no record and no life."""
-        ids = set(self._parts.attachments.ids())
-        for network in self._parts.addresses.networks():
-            for lease in self._parts.addresses.leases(network):
+        ids = set(self._records.attachments.ids())
+        for network in self._records.leases.networks():
+            for lease in self._records.leases.leases(network):
                 holder = lease.holder.container
                 if holder in ids or self._is_held(lease):
                     continue
@@ -104,15 +111,15 @@ class _Collector:
                     network: str = network, address: Address = lease.address, holder: str = holder
                 ) -> bool:
                     return self.alone(
-                        holder, lambda: self._parts.addresses.release(network, address, holder)
+                        holder, lambda: self._records.leases.release(network, address, holder)
                     )
 
                 self.find("lease", f"{network}/{lease.address}", f"{holder} is gone", release)
 
     def ports(self) -> None:
         """Release claims of host ports whose container has no record."""
-        ids = set(self._parts.attachments.ids())
-        for holder in self._parts.ports.holders():
+        ids = set(self._records.attachments.ids())
+        for holder in self._records.ports.holders():
             if holder not in ids:
 
                 def release(holder: str = holder) -> bool:
@@ -124,7 +131,7 @@ class _Collector:
         """Take a container's ports out of the firewall, then give up its claims."""
         anywhere = {4: Address(4, 0), 6: Address(6, 0)}
         rules = []
-        for claim in self._parts.ports.all():
+        for claim in self._records.ports.all():
             address = claim.host_address
             if claim.container == holder:
                 families = (address.family,) if address else (4, 6)
@@ -133,27 +140,27 @@ class _Collector:
                     PortRule(claim.protocol, named, claim.host_port, anywhere[family], 0)
                     for family in families
                 ]  # a port is known by its host's side: where it leads does not matter
-        self._parts.firewall.close(tuple(rules))
-        self._parts.ports.release_all(holder)
+        self._machine.firewall.close(tuple(rules))
+        self._records.ports.release_all(holder)
 
     def links(self) -> None:
         """Delete host ends that no record names, and bridges of no network."""
         # First: a link that is being made has a lease by now, but perhaps no alias yet,
         # so nothing would tell whose lock keeps it from being taken for a leftover.
-        ours = self._parts.links.links()
-        records = self._parts.attachments.all()
-        recorded = {one.host_ifname for record in records for one in record.endpoints}
+        ours = self._machine.links.links()
+        records = self._records.attachments.all()
+        recorded = {endpoint.host_ifname for record in records for endpoint in record.endpoints}
         leased = {
             lease.holder.host_ifname
-            for network in self._parts.addresses.networks()
-            for lease in self._parts.addresses.leases(network)
+            for network in self._records.leases.networks()
+            for lease in self._records.leases.leases(network)
             if self._is_held(lease)
         }
-        devices = {network.device for network in self._parts.networks.readable()}
-        unreadable = self._parts.networks.unreadable()
+        devices = {network.device for network in self._records.networks.readable()}
+        unreadable = self._records.networks.unreadable()
         for name, why in unreadable:
             self.find("network", name, f"it can't be read: {why}", lambda: False)
-        for link in sorted(ours, key=lambda one: one.kind == "bridge"):  # ports before bridges
+        for link in sorted(ours, key=lambda link: link.kind == "bridge"):  # ports before bridges
             if link.kind == "bridge":
                 # It may be that of a network that can't be read.
                 if link.ifname not in devices and not unreadable:
@@ -164,65 +171,68 @@ class _Collector:
     def _is_held(self, lease: Lease) -> bool:
         """Tell whether the holder of a lease without a record runs.
 
-        Stricter than `lease_lives`: the links of the dead have just been
+        Stricter than `Liveness.holder_lives`: the links of the dead have just been
         deleted, so none of them keeps an address from being free.
         """
         process = lease.holder.process
         if process and not process.alive:
             return False
-        return lease_lives(lease, self._parts.links, self._parts.boot_id)
+        return self._liveness.holder_lives(lease)
 
     def _remove_link(self, link: Link) -> Callable[[], bool]:
         container_id = link.alias.removeprefix("ocinet:").partition("/")[0] or link.ifname
         return lambda: self.alone(
-            container_id, lambda: self._parts.links.delete_links((link.ifname,))
+            container_id, lambda: self._machine.links.delete_links((link.ifname,))
         )
 
     def _remove_bridge(self, link: Link) -> Callable[[], bool]:
         def remove() -> bool:
-            with self._parts.global_lock():
-                networks = self._parts.networks
-                used = any(one.device == link.ifname for one in networks.readable())
+            with self._operation.locks.shared():
+                networks = self._records.networks
+                used = any(network.device == link.ifname for network in networks.readable())
                 may_be_used = used or bool(networks.unreadable())
-                return not may_be_used and self._parts.bridges.remove_bridge(link.ifname)
+                return not may_be_used and self._machine.bridges.remove_bridge(link.ifname)
 
         return remove
 
 
-def collect(parts: Parts, *, dry_run: bool) -> tuple[Finding, ...]:
+def collect(
+    operation: Operation, machine: Machine, records: Records, *, dry_run: bool
+) -> tuple[Leftover, ...]:
     """Remove everything of ours that nobody holds.
 
     Args:
-        parts: of the engine.
+        operation: by whose time, locks and log it goes.
+        machine: where it is looked for.
+        records: what is held.
         dry_run: only say what would be removed.
 
     Returns:
         What was found, in the order in which it was looked for.
     """
-    collector = _Collector(parts, dry_run=dry_run)
+    collector = _Collector(operation, machine, records, dry_run=dry_run)
     collector.attachments()
     collector.links()
     collector.leases()
     collector.ports()
     if not dry_run:
-        _sweep(parts)
-    return tuple(collector.findings)
+        _sweep(records)
+    return tuple(collector.leftovers)
 
 
-def _sweep(parts: Parts) -> None:
-    """Remove what killed writers left half-written, and notes on leases that were taken over.
+def _sweep(records: Records) -> None:
+    """Remove what killed writers left half-written.
 
     Where somebody holds the lock, it stays until the next time.
     """
-    with Directory(f"{parts.paths.run}/attachments") as directory:
-        directory.sweep()
-    defined = (network.name for network in parts.networks.readable())  # also without a lease
-    for name in dict.fromkeys((*parts.addresses.networks(), *defined)):
+    records.attachments.sweep()
+    defined = (network.name for network in records.networks.readable())  # also without a lease
+    for name in dict.fromkeys((*records.leases.networks(), *defined)):
         try:
-            parts.addresses.sweep(name)
+            records.leases.sweep(name)
         except BusyError:
             continue
     try:
-        parts.ports.sweep()
+        records.ports.sweep()
     except BusyError:
         return

@@ -8,9 +8,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.engine.assembly import Parts
+    from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.plan.steps import Step
+    from ocinet.engine.storage import Attachments
 
 
 _UNDO_S = 5.0  # with the hook's own deadline still less than the registered one
@@ -20,14 +21,18 @@ class Journal:
     """What an operation did so far, and how to undo it.
 
     Args:
-        parts: of the engine.
+        operation: by whose time, locks and log it goes.
         machine: that the steps work on.
+        attachments: tell who uses what is shared.
         container_id: whom it is done for.
     """
 
-    def __init__(self, parts: Parts, machine: Machine, container_id: str) -> None:
-        self._parts = parts
+    def __init__(
+        self, operation: Operation, machine: Machine, attachments: Attachments, container_id: str
+    ) -> None:
+        self._operation = operation
         self._machine = machine
+        self._attachments = attachments
         self._container_id = container_id
         self._undo: list[tuple[Callable[..., object], tuple[object, ...]]] = []
 
@@ -42,8 +47,8 @@ class Journal:
             OcinetError: of the first step that fails; `undo` is up to the caller.
         """
         for step in steps:
-            self._parts.deadline.check("")
-            self._parts.trace(step)
+            self._operation.deadline.check("")
+            self._operation.trace(step)
             if self._do(step):
                 inverse = step.inverse()
                 if inverse is not None:
@@ -52,11 +57,13 @@ class Journal:
     def _do(self, step: Step) -> bool:
         if not step.shared:
             return step.apply(self._machine)
-        with self._parts.global_lock():
+        with self._operation.locks.shared():
             changed = step.apply(self._machine)
         if changed:  # the operator's machine, not only the container's: so it is said
             command = " ".join(step.describe()[0].splitlines()[:2])
-            self._parts.log.append("host changed", container=self._container_id, command=command)
+            self._operation.log.append(
+                "host changed", container=self._container_id, command=command
+            )
         return changed
 
     def _take_back(self, step: Step) -> None:
@@ -64,10 +71,10 @@ class Journal:
         if not step.shared:
             step.apply(self._machine)
             return
-        with self._parts.global_lock():
+        with self._operation.locks.shared():
             if not any(
                 step.used_by(record)
-                for record in self._parts.attachments.all()
+                for record in self._attachments.all()
                 if record.container.id != self._container_id
             ):
                 step.apply(self._machine)
@@ -78,17 +85,25 @@ class Journal:
         What can't be taken back is told in the event log: the first error, the
         one that led here, is the one to raise.
         """
-        self._parts.deadline.extend(_UNDO_S)
+        self._operation.deadline.extend(_UNDO_S)
         for take_back, args in reversed(self._undo):
             try:
                 take_back(*args)
             except OcinetError as error:
-                self._parts.log.append("undo failed", error=str(error))
+                self._operation.log.append("undo failed", error=str(error))
         self._undo.clear()
 
 
-def go_through(parts: Parts, machine: Machine, steps: tuple[Step, ...], what: str) -> None:
+def go_through(
+    operation: Operation, machine: Machine, steps: tuple[Step, ...], what: str = ""
+) -> None:
     """Do every step, going on past errors, and raise them together at the end.
+
+    Args:
+        operation: whose trace sees each step.
+        machine: that the steps work on.
+        steps: in order.
+        what: could not be done, if one fails.
 
     Raises:
         OcinetError: what failed.
@@ -96,7 +111,7 @@ def go_through(parts: Parts, machine: Machine, steps: tuple[Step, ...], what: st
     errors = []
     for step in steps:
         try:
-            parts.trace(step)
+            operation.trace(step)
             step.apply(machine)
         except OcinetError as error:
             errors.append(error)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocinet.base.paths import Paths
-    from ocinet.engine.assembly import Neighbours
-    from ocinet.engine.gc import Finding
+    from ocinet.engine.gc import Leftover
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Request
     from ocinet.engine.model.settings import Settings
+    from ocinet.engine.operation import Neighbours
     from ocinet.watcher.life import Life
     from ocinet.watcher.observed import ObservedContainer
 
@@ -75,9 +75,9 @@ class EngineCalls:
         """
         container = Container(shown.id, request.name or shown.name, "", life.process, DOOR)
         with self._engine() as engine:
-            if not anew and engine.wired(container, life.sandbox):
+            if not anew and engine.containers.is_wired(container, life.sandbox.identity):
                 return None
-            before = engine.parts.attachments.get(shown.id) if anew else None
+            before = engine.containers.get(shown.id) if anew else None
             after = engine.attach(container, request, life.sandbox)
             for warning in engine.warnings:
                 self._warn(shown.id, warning)
@@ -123,7 +123,7 @@ class EngineCalls:
             OcinetError: its record can't be read or written.
         """
         with self._engine() as engine:
-            return engine.rename(container_id, name)
+            return engine.containers.rename(container_id, name)
 
     def prepare(self) -> bool:
         """Make the default network ready for its first container; False if it is.
@@ -134,7 +134,7 @@ class EngineCalls:
         with self._engine() as engine:
             return engine.prepare(DEFAULT_NETWORK)
 
-    def collect(self) -> tuple[Finding, ...]:
+    def collect(self) -> tuple[Leftover, ...]:
         """Remove everything of ours that nobody holds.
 
         Raises:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
-from ocinet.base.errors import NotFoundError, OcinetError, RequestError, SystemFailure
+from ocinet.base.errors import OcinetError, RequestError, SystemFailure
 from ocinet.base.files import Directory
 from ocinet.base.jsontext import dumps, loads
-from ocinet.base.names import check_container, did_you_mean
+from ocinet.base.names import check_container
 from ocinet.engine.model.attachment import Attachment, Container, Member
 from ocinet.engine.model.endpoint import Endpoint, PortRule, rows_of
 from ocinet.engine.model.request import Route
@@ -94,31 +94,10 @@ class AttachmentStore:
         with Directory(self._path) as directory:
             directory.rename(container_id + _SUFFIX, f".corrupt-{container_id}")
 
-    def find(self, target: str) -> Attachment:
-        """Return the container that a person means: by id, by name, or by an id's start.
-
-        Raises:
-            NotFoundError: there is none; tells the nearest names.
-            RequestError: several ids begin so, or several have that name.
-        """
-        check_container(target, "container")
-        exact = self.get(target)
-        if exact is not None:
-            return exact
-        everyone = self.all()
-        for matches in (
-            [one for one in everyone if one.container.name == target],
-            [one for one in everyone if one.container.id.startswith(target)],
-        ):
-            if len(matches) == 1:
-                return matches[0]
-            if matches:
-                ids = ", ".join(one.container.id[:12] for one in matches)
-                raise RequestError("", f"{target} is not unique: {ids}", "give the whole id")
-        known = [name for one in everyone for name in (one.container.name, one.container.id)]
-        raise NotFoundError(
-            "", f"no container {target} is known", did_you_mean(target, known) or "see: ocinet ps"
-        )
+    def sweep(self) -> int:
+        """Remove what killed writers left half-written; return how many files."""
+        with Directory(self._path) as directory:
+            return directory.sweep()
 
 
 def encode(attachment: Attachment) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 Files are written whole and synced, for a definition is there until somebody
 removes it. Reading needs no lock. What a legal definition is, and how one is
-made from a person's wishes, is in `engine.define`.
+made from a person's wishes, is in `plan.new_network`.
 """
 
 from __future__ import annotations
 
 from ocinet.base.address import Address, Subnet
-from ocinet.base.clock import Deadline
 from ocinet.base.errors import (
     ConflictError,
     NotFoundError,
@@ -18,11 +17,9 @@ from ocinet.base.errors import (
 )
 from ocinet.base.files import Directory
 from ocinet.base.jsontext import dumps, loads
-from ocinet.base.lock import Lock
 from ocinet.base.names import check_ifname, check_network, did_you_mean
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import DEFAULT_NETWORK
-from ocinet.engine.records.settings import load
 from ocinet.ipam.pool import Pool, Range
 
 TYPE_CHECKING = False
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.base.paths import Paths
-    from ocinet.engine.create_network import Host
-    from ocinet.engine.model.settings import Settings
 
 _SUFFIX = ".json"
 
@@ -41,38 +36,11 @@ class NetworkStore:
 
     Args:
         paths: where the configuration directory is.
-        settings: what a new network is chosen by; None: loaded when needed.
-        deadline: how long a definition may wait for the global lock; None: as
-            long as the settings say.
-        host: what a new network must get along with; None: this machine.
     """
 
-    def __init__(
-        self,
-        paths: Paths,
-        settings: Settings | None = None,
-        deadline: Deadline | None = None,
-        *,
-        host: Host | None = None,
-    ) -> None:
-        self.paths = paths
-        self.host = host
+    def __init__(self, paths: Paths) -> None:
         self._path = f"{paths.config}/networks"
-        self._settings = settings
-        self._deadline = deadline
         self._read: dict[str, tuple[bytes, Network]] = {}  # an attach reads each one twice
-
-    @property
-    def settings(self) -> Settings:
-        """The operator's settings."""
-        if self._settings is None:
-            self._settings = load(self.paths)
-        return self._settings
-
-    def lock(self) -> Lock:
-        """Return the global lock, under which networks are defined and removed."""
-        deadline = self._deadline or Deadline(self.settings.lock_timeout_s)
-        return Lock(f"{self.paths.run}/locks/global", "the networks", deadline)
 
     def find(self, name: str) -> Network | None:
         """Return a network that is defined, or None; defines nothing.
@@ -91,23 +59,22 @@ class NetworkStore:
         return self._read[name][1]
 
     def get(self, name: str) -> Network:
-        """Return a network.
+        """Return a network that is defined.
 
         Raises:
-            NotFoundError: it is not defined; tells the nearest names.
+            NotFoundError: there is none of that name; tells the nearest ones.
             RequestError: the name is not legal.
             SystemFailure: its file can't be read or makes no sense.
-
-        Effects:
-            Defines the default network when it is asked for the first time.
         """
         network = self.find(name)
         if network is not None:
             return network
         if name == DEFAULT_NETWORK:
-            from ocinet.engine.create_network import define_default  # once in a machine's life
-
-            return define_default(self)
+            raise NotFoundError(
+                "",
+                f"the network {name} is not defined yet",
+                f"its first container does it, or: ocinet network create {name}",
+            )
         raise NotFoundError(
             "",
             f"there is no network {name}",

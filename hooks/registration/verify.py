@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ocinet.base.errors import OcinetError
 from ocinet.base.names import did_you_mean
 from ocinet.base.paths import VARIABLES, Paths
+from ocinet.engine.containers import find_record
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.networks import NetworkStore
@@ -102,7 +103,7 @@ def wish_flaws(bundle: str, paths: Paths) -> Iterator[Finding]:
                 hint = near or f"make it with: ocinet network create {name}"
                 yield Finding(f"it asks for the network {name}, which is not there", hint)
         if request.mode == "container":
-            record = AttachmentStore(paths).find(request.target)
+            record = find_record(AttachmentStore(paths), request.target)
             if annotations.get(SANDBOX) != record.sandbox:
                 yield Finding(f"its sandbox is not that of {request.target} any more", _ADD_AGAIN)
     except OcinetError as error:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.events import EventLog
     from ocinet.base.paths import Paths
+    from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Request
     from ocinet.hooks.config.hook_entry import Registration
     from ocinet.hooks.wrapper.runtime_call import RuntimeCall
@@ -239,10 +240,15 @@ def _edit(config: Json, found: _Found, site: Site, *, up_hook: bool) -> tuple[Js
         config = _without_setkey(config, found)
         _check_hooks(config, request)
     if found.mode == "container":
+        from ocinet.engine.containers import find_record
         from ocinet.engine.records.attachments import AttachmentStore
 
         store = AttachmentStore(site.paths)
-        path, annotations[SANDBOX] = locate(request.target, store.find, site.paths.netns)
+
+        def find(target: str) -> Attachment:
+            return find_record(store, target)
+
+        path, annotations[SANDBOX] = locate(request.target, find, site.paths.netns)
     stages = (UP_STAGES[0], DOWN_STAGE) if up_hook else (DOWN_STAGE,)
     entries = {stage: site.registration.entry(stage) for stage in stages}
     edited = apply(config, found.mode, annotations, entries, netns_path=path, by=BY_WRAPPER)

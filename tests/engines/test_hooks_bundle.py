@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hosts.command import CommandFailed
 from ocinet.base.paths import Paths
+from ocinet.engine.containers import find_record
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.hooks.config.hook_entry import resolve
 from ocinet.hooks.registration.bundle import add, remove
@@ -27,7 +29,7 @@ def _add(lab: Lab, bundle: Bundle, stage: str = "createRuntime", **asked: str) -
     store = AttachmentStore(Paths(run=str(lab.path("/run/ocinet"))))
     # Seen from outside, the lab's names are links to processes all the same.
     netns_dir = "/run/netns"
-    add(str(bundle.path), request, resolve({}), store.find,
+    add(str(bundle.path), request, resolve({}), partial(find_record, store),
         netns_dir=str(lab.path(netns_dir)), stage=stage)  # fmt: skip
 
     def inside(config: dict[str, Any]) -> None:

@@ -14,8 +14,8 @@ from ocinet.base.errors import ConflictError, ExhaustedError, NotFoundError, Req
 from ocinet.base.names import check_container, check_network
 from ocinet.engine.records.port_claim import PortClaim
 from ocinet.engine.storage import Records
-from ocinet.ipam.choose import bounds
 from ocinet.ipam.lease import Holder, Lease
+from ocinet.ipam.pool import bounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

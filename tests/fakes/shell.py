@@ -7,42 +7,36 @@ import json
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from builders import port, record
+from fakes.records import NoSockets
 from ocinet.base.address import Address, Interface, Subnet
-from ocinet.base.clock import Deadline, boot_id
+from ocinet.base.clock import boot_id
 from ocinet.base.errors import ConflictError, NotFoundError
-from ocinet.base.events import EventLog
 from ocinet.base.paths import Paths
 from ocinet.cli.console import Console, Streams
 from ocinet.cli.main import main
-from ocinet.engine.assembly import Parts
-from ocinet.engine.firewall.forward_accept import ForwardAccepts
-from ocinet.engine.firewall.netfilter import NetfilterSocket
-from ocinet.engine.firewall.table import Firewall
-from ocinet.engine.gc import Finding
-from ocinet.engine.kernel.bridges import Bridges
-from ocinet.engine.kernel.listeners import ListeningSockets
-from ocinet.engine.kernel.netns_names import NetnsNames
-from ocinet.engine.kernel.sysctl import Sysctls
+from ocinet.engine.assembly import begin_operation
+from ocinet.engine.engine import Engine
+from ocinet.engine.gc import Leftover
 from ocinet.engine.model.attachment import Attachment, Container
-from ocinet.engine.model.link import InsideLink
+from ocinet.engine.model.link import InsideLink, Link
 from ocinet.engine.model.request import Route
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.plan.new_network import Device
+from ocinet.engine.networks import Networks
 from ocinet.engine.plan.steps import Step
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.port_claims import PortClaims
+from ocinet.engine.storage import Records
 from ocinet.ipam.lease import Holder, Lease
 from ocinet.ipam.store import AddressStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ocinet.engine.engine import Engine
-    from ocinet.engine.kernel.sandbox import Sandbox
-    from ocinet.engine.model.link import Link
     from ocinet.engine.model.request import Publish, Request
+    from ocinet.engine.operation import Operation
     from ocinet.engine.plan import seams
+    from ocinet.engine.plan.machine import Host
 
 
 class Echo(Step):
@@ -55,30 +49,29 @@ class Echo(Step):
         return (f"echo {self.word}",)
 
 
-class FakeHost:
-    """A host with no routes and one bridge."""
+class BareHost:
+    """A host with docker0 and one route, one interface in every sandbox, and no links of ours."""
 
-    def occupied(self) -> tuple[Subnet, ...]:
-        """Return the routes."""
-        return (Subnet.parse("192.168.1.0/24"),)
+    def __init__(self) -> None:
+        self.links = self.insides = self.bridges = self.sysctls = self
+        self.names = self.firewall = self.forward_accepts = self
 
-    def device(self, ifname: str) -> Device | None:
+    def link(self, ifname: str) -> Link | None:
         """Return docker0."""
-        addresses = (Interface.parse("172.17.0.1/16"),)
-        return Device("bridge", addresses=addresses) if ifname == "docker0" else None
+        return Link(3, "docker0", "bridge", 1500, "", up=True) if ifname == "docker0" else None
 
+    def addresses(self, _ifindex: int) -> tuple[Interface, ...]:
+        """Return those of docker0."""
+        return (Interface.parse("172.17.0.1/16"),)
 
-class FakeKernel:
-    """A kernel that has one interface in every sandbox, and no links."""
-
-    def link(self, _ifname: str) -> Link | None:
-        """Return nothing."""
-        return None
+    def occupied_subnets(self) -> tuple[Subnet, ...]:
+        """Return the route."""
+        return (Subnet.parse("192.168.1.0/24"),)
 
     def delete_links(self, _ifnames: tuple[str, ...]) -> None:
         """Delete nothing."""
 
-    def look_inside(self, _sandbox: Sandbox) -> tuple[InsideLink, ...]:
+    def look_inside(self, _sandbox: object) -> tuple[InsideLink, ...]:
         """Return an interface."""
         address = Interface.parse("10.9.0.5/24")
         route = Route(Subnet.parse("0.0.0.0/0"), Address.parse("10.9.0.1"))
@@ -94,43 +87,51 @@ class FakeKernel:
         )
 
 
-def make_parts(paths: Paths) -> Parts:
-    """Return real stores around a kernel that has nothing."""
-    deadline = Deadline(5)
-    log = EventLog(paths.run)
-    fake, netfilter = FakeKernel(), NetfilterSocket()
-    return Parts(
-        paths=paths,
-        settings=Settings(),
-        deadline=deadline,
-        boot_id=boot_id(),
-        log=log,
-        links=cast("seams.Links", fake),
-        insides=cast("seams.Insides", fake),
-        bridges=Bridges(),
-        sysctls=Sysctls(),
-        names=NetnsNames(paths),
-        firewall=Firewall(netfilter),
-        forward_accepts=ForwardAccepts(netfilter),
-        networks=NetworkStore(paths, Settings(), deadline, host=FakeHost()),
-        addresses=AddressStore(
-            paths, deadline=deadline, holder_lives=lambda _: True, report=log.append
-        ),
-        ports=PortClaims(paths, ListeningSockets(), deadline=deadline),
+def open_records(paths: Paths, operation: Operation) -> Records:
+    """Return real stores, on a host where everybody lives and nobody listens."""
+    deadline, report = operation.deadline, operation.log.append
+    return Records(
         attachments=AttachmentStore(paths),
-        held_locks=set(),
+        networks=NetworkStore(paths),
+        leases=AddressStore(paths, deadline=deadline, holder_lives=lambda _: True, report=report),
+        ports=PortClaims(paths, NoSockets(), deadline=deadline),
     )
 
 
-class NotingEngine:
+class NotingNetworks(Networks):
+    """Networks, of which removals are written down.
+
+    Args:
+        engine: that writes them down.
+    """
+
+    def __init__(self, engine: NotingEngine) -> None:
+        super().__init__(engine.operation, engine.machine, engine.records)
+        self._engine = engine
+
+    def remove(self, name: str) -> None:
+        """Remove the definition, unless it is used."""
+        self._engine.note("remove_network", name)
+        if not self.find(name):
+            raise NotFoundError("", f"there is no network {name}")
+        for known in self._engine.records.attachments.all():
+            if any(endpoint.network == name for endpoint in known.endpoints):
+                what = f"cannot remove network {name}"
+                raise ConflictError(what, f"{known.container.name} is on it")
+        self._engine.records.networks.remove(name)
+
+
+class NotingEngine(Engine):
     """An engine that writes down what it is asked to do."""
 
     def __init__(self, paths: Paths) -> None:
-        self.parts = make_parts(paths)
+        operation = begin_operation(paths, timeout_s=5, settings=Settings())
+        records = open_records(paths, operation)
+        super().__init__(paths, operation, cast("Host", BareHost()), records)
         self.calls: list[tuple[Any, ...]] = []
         self.failure: BaseException | None = None
         self.warnings: list[str] = []
-        self.findings: tuple[Finding, ...] = ()
+        self.findings: tuple[Leftover, ...] = ()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -139,55 +140,53 @@ class NotingEngine:
     def __exit__(self, *_exception: object) -> None:
         """Do nothing."""
 
-    def _note(self, *call: Any) -> None:
+    @property
+    def networks(self) -> NotingNetworks:
+        """The networks."""
+        return NotingNetworks(self)
+
+    def note(self, *call: Any) -> None:
+        """Write a call down, and fail if that is wished."""
         self.calls.append(call)
         if self.failure:
             raise self.failure
 
-    def attach(self, container: Container, request: Request, sandbox: Sandbox) -> Attachment:
+    def attach(self, container: Container, request: Request, sandbox: seams.Sandbox) -> Attachment:
         """Keep a record as an engine would."""
-        self._note("attach", container, request, sandbox.identity)
+        self.note("attach", container, request, sandbox.identity)
         attachment = record(container.id, container.name, container=container,
                             sandbox=sandbox.identity, ports=(port(8080, 80),))  # fmt: skip
-        self.parts.attachments.put(attachment)
+        self.records.attachments.put(attachment)
         return attachment
 
-    def plan(self, container: Container, request: Request, sandbox: Sandbox) -> tuple[Step, ...]:
+    def plan(
+        self, container: Container, request: Request, sandbox: seams.Sandbox
+    ) -> tuple[Step, ...]:
         """Return two steps."""
-        self._note("plan", container, request, sandbox.identity)
+        self.note("plan", container, request, sandbox.identity)
         return (Echo("one"), Echo("two"))
 
-    def detach(self, container_id: str, *, force: bool = False) -> bool:
+    def detach(self, container_id: str, *, bundle: str | None = None, force: bool = False) -> bool:
         """Remove the record."""
-        self._note("detach", container_id, force)
-        self.parts.attachments.remove(container_id)
+        del bundle
+        self.note("detach", container_id, force)
+        self.records.attachments.remove(container_id)
         return True
 
     def publish(self, target: str, publishes: tuple[Publish, ...]) -> Attachment:
         """Return the record with ports."""
-        self._note("publish", target, publishes)
+        self.note("publish", target, publishes)
         return record(ports=(port(8080, 80),))
 
     def unpublish(self, target: str, publishes: tuple[Publish, ...]) -> Attachment:
         """Return the record without ports."""
-        self._note("unpublish", target, publishes)
+        self.note("unpublish", target, publishes)
         return record()
 
-    def gc(self, *, dry_run: bool) -> tuple[Finding, ...]:
+    def gc(self, *, dry_run: bool = False) -> tuple[Leftover, ...]:
         """Return the findings."""
-        self._note("gc", dry_run)
+        self.note("gc", dry_run)
         return self.findings
-
-    def remove_network(self, name: str) -> None:
-        """Remove the definition, unless it is used."""
-        self._note("remove_network", name)
-        if not self.parts.networks.find(name):
-            raise NotFoundError("", f"there is no network {name}")
-        for attachment in self.parts.attachments.all():
-            if any(endpoint.network == name for endpoint in attachment.endpoints):
-                what = f"cannot remove network {name}"
-                raise ConflictError(what, f"{attachment.container.name} is on it")
-        self.parts.networks.remove(name)
 
 
 class Outcome:
@@ -244,7 +243,7 @@ class Shell:
 
     def lease(self, address: str, container_id: str, network: str = "lan") -> Lease:
         """Give an address out."""
-        pools = self.engine.parts.networks.get(network).pools
+        pools = self.engine.records.networks.get(network).pools
         holder = Holder(container_id, "eth0", "4:9", "oc0123456789abc", None, boot_id())
         wanted = (Address.parse(address),)
-        return self.engine.parts.addresses.allocate(network, pools, wanted, holder, "web")[0]
+        return self.engine.records.leases.allocate(network, pools, wanted, holder, "web")[0]

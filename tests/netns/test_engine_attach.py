@@ -12,7 +12,16 @@ import pytest
 from builders import network, on, tcp, udp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json, link_json, run
-from hosts.namespace.wired_host import PATHS, WiredHost, eth0, open_sandbox, ping, records, snapshot
+from hosts.namespace.wired_host import (
+    PATHS,
+    WiredHost,
+    eth0,
+    exchanged,
+    open_sandbox,
+    ping,
+    records,
+    snapshot,
+)
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import (
     ConflictError,
@@ -22,7 +31,6 @@ from ocinet.base.errors import (
     RequestError,
     SystemFailure,
 )
-from ocinet.engine.engine import Engine
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import Publish, Request
 from ocinet.engine.plan.shared_steps import MakeTable
@@ -258,8 +266,8 @@ def test_attach_refused_leaves_all_as_before(
     with WiredHost() as host:
         tiny = Subnet.parse("10.6.0.0/30")
         with host.engine() as engine:
-            engine.parts.networks.add(network("tiny", pools=(Pool(tiny, tiny.first + 1),)))
-            engine.parts.networks.add(
+            engine.records.networks.add(network("tiny", pools=(Pool(tiny, tiny.first + 1),)))
+            engine.records.networks.add(
                 network("inner", "10.5.0.0/24", managed=False, device="nodev")
             )
         host.up("holder", on("lan", "tiny", publish=(PORT,)))
@@ -381,7 +389,7 @@ def test_attach_on_an_adopted_bridge_skips_the_hosts_own_addresses() -> None:
     run("ip link set br0 up")
     with WiredHost() as host:
         with host.engine() as engine:
-            engine.parts.networks.add(network("own", managed=False, device="br0"))
+            engine.records.networks.add(network("own", managed=False, device="br0"))
 
         host.up("web", on("own"))
 
@@ -404,7 +412,7 @@ def test_attach_to_a_network_that_is_being_removed_is_undone() -> None:
     with WiredHost() as host:
         web = host.start("web")
         with host.engine() as engine, open_sandbox(web) as sandbox:
-            racing = Engine(engine.parts.replace(networks=Vanishing(PATHS)))
+            racing = exchanged(engine, networks=Vanishing(PATHS))
             with pytest.raises(NotFoundError, match="was just removed"):
                 racing.attach(web, on("dmz"), sandbox)
 

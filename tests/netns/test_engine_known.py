@@ -16,13 +16,13 @@ def is_wired(host: WiredHost, name: str, pid: int = 0) -> bool:
     """Ask the engine about a container, as its process or another one's."""
     container = host.container(name, pid or host.sleepers[name].pid)
     with host.engine() as engine, open_sandbox(container) as sandbox:
-        return engine.wired(container, sandbox)
+        return engine.containers.is_wired(container, sandbox.identity)
 
 
 def names(host: WiredHost) -> dict[str, str]:
     """Return the names in the records, members' among them, by id."""
     with host.engine() as engine:
-        owners = engine.parts.attachments.all()
+        owners = engine.records.attachments.all()
     told = {owner.container.id: owner.container.name for owner in owners}
     for owner in owners:
         for member in owner.members:
@@ -87,13 +87,13 @@ def test_rename_is_known_wherever_the_name_stands() -> None:
         host.up("web")
         join(host, "side", "web")
         with host.engine() as engine:
-            assert engine.rename("web-id", "shop")
-            assert engine.rename("side-id", "till")
-            assert not engine.rename("side-id", "till")
-            assert not engine.rename("nobody", "x")
+            assert engine.containers.rename("web-id", "shop")
+            assert engine.containers.rename("side-id", "till")
+            assert not engine.containers.rename("side-id", "till")
+            assert not engine.containers.rename("nobody", "x")
         assert names(host) == {"web-id": "shop", "side-id": "till"}
         with host.engine() as engine:
-            assert engine.parts.attachments.find("shop").container.id == "web-id"
+            assert engine.containers.find("shop").container.id == "web-id"
 
 
 @in_namespaces

@@ -14,13 +14,19 @@ import pytest
 from builders import network, on, tcp, udp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import run
-from hosts.namespace.wired_host import PATHS, WiredHost, eth0, open_sandbox, ping, records
+from hosts.namespace.wired_host import (
+    PATHS,
+    WiredHost,
+    eth0,
+    exchanged,
+    open_sandbox,
+    ping,
+    records,
+)
 from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, SystemFailure
 from ocinet.base.lock import Lock
-from ocinet.engine.assembly import make_parts
 from ocinet.engine.engine import Engine
-from ocinet.engine.gc import collect
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.request import Publish, Request
 from ocinet.engine.plan.shared_steps import MakeTable
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
 
     from ocinet.engine.model.attachment import Container
     from ocinet.engine.model.network import Network
+    from ocinet.engine.storage import Networks
 
 PORT = tcp(8080)
 TWO = on("lan", addresses=(Address.parse("10.9.0.2"),))
@@ -146,7 +153,7 @@ def test_attach_that_takes_a_dead_ones_address_takes_its_ports_down() -> None:
         host.up("web", on("lan", publish=(PORT,)))
         host.sleepers.pop("web").end()
         with host.engine() as engine:
-            while len(engine.parts.links.links()) > 1:  # until the bridge alone is left
+            while len(engine.host.links.links()) > 1:  # until the bridge alone is left
                 continue
 
         host.up("new", TWO)
@@ -225,8 +232,8 @@ def test_attach_that_saw_what_another_undid_makes_it_itself(network: str) -> Non
 
         def attach_other() -> None:
             engine = host.engine()
-            parts = engine.parts.replace(names=Pausing(engine.parts.names, pause))
-            with Engine(parts) as paused, open_sandbox(other) as sandbox:
+            names = Pausing(engine.host.names, pause)
+            with exchanged(engine, names=names) as paused, open_sandbox(other) as sandbox:
                 paused.attach(other, on(network), sandbox)
 
         thread = threading.Thread(target=attach_other)
@@ -294,9 +301,9 @@ def test_remove_network_in_use_never_takes_the_definition_away() -> None:
         child = os.fork()
         if not child:
             with host.engine() as engine:
-                racing = Engine(engine.parts.replace(networks=Killing(PATHS)))
+                racing = exchanged(engine, networks=Killing(PATHS))
                 with pytest.raises(ConflictError):
-                    racing.remove_network("lan")
+                    racing.networks.remove("lan")
             os._exit(0)
 
         assert os.waitpid(child, 0)[1] == 0
@@ -322,9 +329,9 @@ def test_remove_network_that_was_made_anew_leaves_the_new_one() -> None:
     with WiredHost() as host, host.engine() as engine:
         store = Reborn(PATHS)
         store.machine = host
-        racing = Engine(engine.parts.replace(networks=store))
+        racing = exchanged(engine, networks=store)
         with pytest.raises(OcinetError):
-            racing.remove_network("lan")
+            racing.networks.remove("lan")
 
         host.up("other")
         assert eth0(host, "web") != eth0(host, "other")
@@ -335,19 +342,19 @@ def test_attach_out_of_time_still_undoes_everything() -> None:
     """Undoing has a few seconds of its own."""
     with WiredHost() as host:
         web = host.start("web")
-        parts = make_parts(PATHS, timeout_s=0.2)
+        engine = Engine.open(PATHS, timeout_s=0.2)
         busy = Lock(f"{PATHS.run}/ipam/lan/lock", "network lan", None)
 
         def run_out(step: Step) -> None:
             if isinstance(step, AddVeth):
                 busy.__enter__()
                 threading.Timer(0.5, busy.__exit__).start()
-                while parts.deadline.left_s:
+                while engine.operation.deadline.left_s:
                     pass
 
-        engine = Engine(parts.replace(trace=run_out))
-        with pytest.raises(OcinetError, match="longer than"), engine, open_sandbox(web) as sandbox:
-            engine.attach(web, on("lan", publish=(PORT,)), sandbox)
+        late = exchanged(engine, trace=run_out)
+        with pytest.raises(OcinetError, match="longer than"), late, open_sandbox(web) as sandbox:
+            late.attach(web, on("lan", publish=(PORT,)), sandbox)
 
         assert records() == []
 
@@ -379,7 +386,7 @@ def test_unpublish_of_a_udp_port_forgets_its_flows() -> None:
 class _Late:
     """The networks, during whose reading, after the leases', a container is attached."""
 
-    def __init__(self, store: NetworkStore, meanwhile: Callable[[], None]) -> None:
+    def __init__(self, store: Networks, meanwhile: Callable[[], None]) -> None:
         self._store = store
         self._meanwhile = [meanwhile]
 
@@ -403,7 +410,7 @@ def test_collect_while_a_link_is_made_leaves_it_alone() -> None:
 
         engine = host.engine()
         with engine:
-            late = _Late(engine.parts.networks, attach)
-            findings = collect(engine.parts.replace(networks=late), dry_run=False)
+            late = _Late(engine.records.networks, attach)
+            findings = exchanged(engine, networks=late).gc()
         assert findings == ()
         assert len(eth0(host, "web")) == 1

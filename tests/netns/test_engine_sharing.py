@@ -262,7 +262,7 @@ def test_gc_leaves_what_is_being_worked_on() -> None:
 
         with (
             host.engine() as busy,
-            busy.parts.container_lock("dead-id"),
+            busy.operation.locks.container("dead-id"),
             host.engine() as engine,
         ):
             found = engine.gc()
@@ -279,7 +279,7 @@ def test_gc_collects_leftovers_without_a_record() -> None:
         assert host.gc() == [("port", "web-id")]
         host.sleepers.pop("web").end()
         with host.engine() as engine:
-            engine.parts.networks.remove("dmz")
+            engine.records.networks.remove("dmz")
 
         kinds = {kind for kind, _name in host.gc()}
 
@@ -346,9 +346,9 @@ def test_remove_network_in_use_is_refused_by_name() -> None:
         before = snapshot()
         with host.engine() as engine:
             with pytest.raises(ConflictError, match="web is on it"):
-                engine.remove_network("lan")
-            assert engine.parts.networks.get("lan") == network().replace(
-                created=engine.parts.networks.get("lan").created
+                engine.networks.remove("lan")
+            assert engine.records.networks.get("lan") == network().replace(
+                created=engine.records.networks.get("lan").created
             )
         assert snapshot() == before
 
@@ -365,7 +365,7 @@ def test_remove_network_leaves_nothing_of_it() -> None:
         with host.engine() as engine:
             kept = ReservationStore(PATHS, deadline=Deadline(5))
             kept.add(Reservation("dmz", "db", Address.parse("10.8.0.9")))
-            engine.remove_network("dmz")
+            engine.networks.remove("dmz")
 
         assert snapshot() == before
         assert kept.networks() == ()
@@ -379,14 +379,14 @@ def test_remove_network_keeps_an_adopted_bridge() -> None:
     run("ip link set br0 up")
     with WiredHost() as host:
         with host.engine() as engine:
-            engine.parts.networks.add(network("own", managed=False, device="br0"))
+            engine.records.networks.add(network("own", managed=False, device="br0"))
         before = look("br0")
         host.up("web", on("own"))
         assert ping(host, "web", "10.9.0.1")
         host.stop("web")
 
         with host.engine() as engine:
-            engine.remove_network("own")
+            engine.networks.remove("own")
 
         assert look("br0") == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,20 +11,39 @@ from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import run
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.paths import Paths
-from ocinet.engine.create_network import create
+from ocinet.engine.create_network import CreateNetwork
+from ocinet.engine.engine import Engine
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.new_network import NetworkOptions
 from ocinet.engine.records.networks import NetworkStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from ocinet.engine.model.network import Network
 
 from ocinet.base.address import Subnet
 
 
-def store_in(directory: Path) -> NetworkStore:
-    paths = Paths(f"{directory}/etc", f"{directory}/var", f"{directory}/run")
-    return NetworkStore(paths, Settings())
+def paths_in(directory: Path) -> Paths:
+    return Paths(f"{directory}/etc", f"{directory}/var", f"{directory}/run")
+
+
+@contextmanager
+def creation_in(directory: Path) -> Iterator[CreateNetwork]:
+    with Engine.open(paths_in(directory), settings=Settings()) as engine:
+        yield CreateNetwork.on(engine.machine, engine.operation, engine.records.networks)
+
+
+def create(directory: Path, name: str, options: NetworkOptions) -> Network:
+    with creation_in(directory) as creation:
+        return creation.create(name, options)
+
+
+def default(directory: Path) -> Network:
+    with creation_in(directory) as creation:
+        return creation.default()
 
 
 def make_bridge(ifname: str, *addresses: str) -> None:
@@ -41,10 +61,10 @@ def test_default_network_keeps_clear_of_routes_and_addresses(tmp_path: Path) -> 
     run("ip route add blackhole 10.72.2.0/24")
     run("ip route add default via 10.72.0.1")
 
-    network = store_in(tmp_path).get("bridge")
+    network = default(tmp_path)
 
     assert str(network.pools[0].subnet) == "10.72.3.0/24"
-    assert store_in(tmp_path).get("bridge") == network
+    assert default(tmp_path) == network
 
 
 @in_namespaces
@@ -54,7 +74,7 @@ def test_create_of_a_subnet_that_the_host_routes_names_it(tmp_path: Path) -> Non
     options = NetworkOptions(subnets=(Subnet.parse("10.1.5.0/24"),))
 
     with pytest.raises(ConflictError, match=r"10\.1\.5\.0/24 overlaps 10\.1\.0\.0/16"):
-        create(store_in(tmp_path), "lan", options)
+        create(tmp_path, "lan", options)
 
 
 @in_namespaces
@@ -62,7 +82,7 @@ def test_create_unmanaged_reads_the_bridge(tmp_path: Path) -> None:
     """Subnet and gateway are those that it bears, link-local ones left out."""
     make_bridge("docker0", "172.17.0.1/16")
 
-    network = create(store_in(tmp_path), "dock", NetworkOptions(device="docker0", unmanaged=True))
+    network = create(tmp_path, "dock", NetworkOptions(device="docker0", unmanaged=True))
 
     assert [(str(pool.subnet), str(pool.gateway)) for pool in network.pools] == [
         ("172.17.0.0/16", "172.17.0.1")
@@ -72,14 +92,13 @@ def test_create_unmanaged_reads_the_bridge(tmp_path: Path) -> None:
 @in_namespaces
 def test_create_takes_over_no_link_of_anybody_else(tmp_path: Path) -> None:
     """A managed network wants a name that is free; an adopted one wants a bridge."""
-    store = store_in(tmp_path)
     make_bridge("docker0")
     run("ip link add v0 type veth peer name v1")
 
     with pytest.raises(ConflictError, match="docker0 that ocinet did not make"):
-        create(store, "a", NetworkOptions(device="docker0"))
+        create(tmp_path, "a", NetworkOptions(device="docker0"))
     with pytest.raises(RequestError, match="v0 is no bridge but veth"):
-        create(store, "a", NetworkOptions(device="v0", unmanaged=True))
+        create(tmp_path, "a", NetworkOptions(device="v0", unmanaged=True))
     with pytest.raises(NotFoundError, match="there is no bridge br9"):
-        create(store, "a", NetworkOptions(device="br9", unmanaged=True))
-    assert store.names() == ()
+        create(tmp_path, "a", NetworkOptions(device="br9", unmanaged=True))
+    assert NetworkStore(paths_in(tmp_path)).names() == ()

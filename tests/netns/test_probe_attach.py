@@ -13,7 +13,15 @@ from builders import make_pool, network, on, tcp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import run
 from hosts.namespace.segment import MAC, make_bridge, neighbour
-from hosts.namespace.wired_host import PATHS, WiredHost, eth0, open_sandbox, ping, snapshot
+from hosts.namespace.wired_host import (
+    PATHS,
+    WiredHost,
+    eth0,
+    exchanged,
+    open_sandbox,
+    ping,
+    snapshot,
+)
 from ocinet.base.address import Address
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import ConflictError, ExhaustedError, SystemFailure
@@ -48,7 +56,7 @@ class Shared(WiredHost):
         self.known: dict[Address, str] = {}
         self.asked: list[str] = []
         with self.engine() as engine:
-            engine.parts.networks.add(network("dock", device="br0", pools=pools, managed=False))
+            engine.records.networks.add(network("dock", device="br0", pools=pools, managed=False))
 
     def _neighbours(self, network: Network) -> Mapping[Address, str]:
         self.asked.append(network.name)
@@ -56,8 +64,7 @@ class Shared(WiredHost):
 
     def engine(self, trace: Callable[[Step], None] | None = None) -> Engine:
         """Return an engine that knows whom to ask."""
-        parts = Engine.open(PATHS, neighbours=self._neighbours).parts
-        return Engine(parts.replace(trace=trace) if trace else parts)
+        return exchanged(Engine.open(PATHS, neighbours=self._neighbours), trace=trace)
 
     def events(self, event: str) -> list[dict[str, str]]:
         """Return what the log has of one event."""
@@ -101,7 +108,7 @@ def test_attach_passes_over_what_somebody_answers_for() -> None:
             {"network": "dock", "address": "10.1.0.9", "mac": MAC},
         ]
         with host.engine() as engine:
-            held = [str(lease.address) for lease in engine.parts.addresses.leases("dock")]
+            held = [str(lease.address) for lease in engine.records.leases.leases("dock")]
         assert held == addresses(record) == ["10.1.0.10"]
 
 
@@ -276,7 +283,7 @@ def test_remove_network_leaves_the_adopted_bridge_as_it_was(before: str, during:
         host.stop("web")
 
         with host.engine() as engine:
-            engine.remove_network("dock")
+            engine.networks.remove("dock")
 
         assert key.read_text().strip() == before
         assert run("ip -j link show br0")

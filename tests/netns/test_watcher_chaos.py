@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fakes.engine_api import FakeContainer, Init
-    from ocinet.engine.gc import Finding
+    from ocinet.engine.gc import Leftover
 
 _RIGHT_S = 15  # ends as soon as all is right; a stalled stream ends after 0.3 s
 _CALM_S = 5
@@ -368,7 +368,7 @@ def live_through(steps: list[Step], *, early: bool) -> None:
     current = Settings()
     calls = EngineCalls(PATHS, lambda _network: {}, lambda: current)
     broken: list[BaseException] = []
-    collected: list[Finding] = []
+    collected: list[Leftover] = []
     with Sandboxes(cgroups=early) as sandboxes, FakeDocker(path, sandboxes) as docker:
         lookout = Lookout(Cgroups(), broken.append)
         lookout.start()

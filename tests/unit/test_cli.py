@@ -285,10 +285,10 @@ def test_age_of_no_time_is_unknown(time: str) -> None:
 
 def test_gc_shows_what_was_removed(shell: Shell) -> None:
     """One row each, and nothing where nothing was found."""
-    from ocinet.engine.gc import Finding
+    from ocinet.engine.gc import Leftover
 
     assert shell.run("gc").out == ""
-    shell.engine.findings = (Finding("lease", "lan/10.9.0.5", "web is gone", removed=True),)
+    shell.engine.findings = (Leftover("lease", "lan/10.9.0.5", "web is gone", removed=True),)
     outcome = shell.run("gc")
     assert outcome.code == 0
     assert outcome.lines[1].split("   ") == ["lease", "lan/10.9.0.5", "web is gone", "yes"]
@@ -298,9 +298,9 @@ def test_gc_shows_what_was_removed(shell: Shell) -> None:
 
 def test_gc_dry_run_removes_nothing(shell: Shell) -> None:
     """It says what it would do, and that is no failure."""
-    from ocinet.engine.gc import Finding
+    from ocinet.engine.gc import Leftover
 
-    shell.engine.findings = (Finding("link", "oc1", "no record names it", removed=False),)
+    shell.engine.findings = (Leftover("link", "oc1", "no record names it", removed=False),)
     outcome = shell.run("gc", "--dry-run")
     assert outcome.code == 0
     assert outcome.lines[1].endswith("would be")
@@ -309,9 +309,9 @@ def test_gc_dry_run_removes_nothing(shell: Shell) -> None:
 
 def test_gc_that_could_not_remove_fails(shell: Shell) -> None:
     """What is left is shown, and the exit code tells."""
-    from ocinet.engine.gc import Finding
+    from ocinet.engine.gc import Leftover
 
-    shell.engine.findings = (Finding("link", "oc1", "not removed: busy", removed=False),)
+    shell.engine.findings = (Leftover("link", "oc1", "not removed: busy", removed=False),)
     assert shell.run("gc").code == 1
 
 
@@ -335,7 +335,7 @@ def test_events_without_a_log_are_none(shell: Shell) -> None:
 
 def test_inspect_and_ps_tell_of_unreadable_records(shell: Shell) -> None:
     """What can't be read is told on stderr, and the rest is shown."""
-    shell.engine.parts.attachments.put(record())
+    shell.engine.records.attachments.put(record())
     with open(f"{shell.paths.run}/attachments/bad.json", "w", encoding="utf-8") as file:
         file.write("{")
     outcome = shell.run("ps", "-q")

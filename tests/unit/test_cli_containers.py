@@ -95,7 +95,7 @@ def test_attach_of_a_namespace_takes_its_file_name(
 def test_attach_of_a_known_container_works_on_its_record(shell: Shell, own_sandbox: str) -> None:
     """By name, by id, by the start of its id, or by its process: it is the same one."""
     known = record(sandbox=own_sandbox)
-    shell.engine.parts.attachments.put(known)
+    shell.engine.records.attachments.put(known)
     for target in ("web", WEB_ID, WEB_ID[:4], SELF):
         outcome = shell.run("attach", target, "--net", "dmz")
         assert outcome.code == 0, outcome.err
@@ -104,7 +104,7 @@ def test_attach_of_a_known_container_works_on_its_record(shell: Shell, own_sandb
 
 def test_attach_gives_no_second_name_to_a_sandbox(shell: Shell, own_sandbox: str) -> None:
     """A sandbox that is known under one id is not wired again under another."""
-    shell.engine.parts.attachments.put(record(sandbox=own_sandbox))
+    shell.engine.records.attachments.put(record(sandbox=own_sandbox))
     outcome = shell.run("attach", SELF, "--name", "other")
     assert outcome.code == 4
     assert f"{SELF} is the sandbox of web already" in outcome.err
@@ -199,7 +199,7 @@ def test_attach_of_no_target_says_why(shell: Shell, target: str, code: int, why:
 
 def test_attach_of_an_unknown_name_tells_the_nearest(shell: Shell) -> None:
     """A typo in a container's name."""
-    shell.engine.parts.attachments.put(record())
+    shell.engine.records.attachments.put(record())
     outcome = shell.run("attach", "wbe")
     assert outcome.code == 3
     assert "hint: did you mean web" in outcome.err
@@ -207,7 +207,7 @@ def test_attach_of_an_unknown_name_tells_the_nearest(shell: Shell) -> None:
 
 def test_attach_of_a_container_in_another_sandbox_is_refused(shell: Shell) -> None:
     """A record that no longer fits is not worked on."""
-    shell.engine.parts.attachments.put(record(sandbox="4:1"))
+    shell.engine.records.attachments.put(record(sandbox="4:1"))
     outcome = shell.run("attach", "web")
     assert outcome.code == 1
     assert "web is in another sandbox than recorded" in outcome.err
@@ -216,7 +216,7 @@ def test_attach_of_a_container_in_another_sandbox_is_refused(shell: Shell) -> No
 
 def test_attach_of_a_dead_container_is_refused(shell: Shell, dead: Process) -> None:
     """No process, no sandbox."""
-    shell.engine.parts.attachments.put(record(container=Container(WEB_ID, "web", process=dead)))
+    shell.engine.records.attachments.put(record(container=Container(WEB_ID, "web", process=dead)))
     outcome = shell.run("attach", "web")
     assert outcome.code == 3
     assert "no process of web is alive" in outcome.err
@@ -228,7 +228,7 @@ def test_attach_finds_the_sandbox_through_a_member(
     """The owner is gone, and a member keeps the sandbox."""
     member = Member(DB_ID, "db", process=Process.of(os.getpid()))
     container = Container(WEB_ID, "web", process=dead)
-    shell.engine.parts.attachments.put(
+    shell.engine.records.attachments.put(
         record(container=container, members=(member,), sandbox=own_sandbox, left=True)
     )
     assert shell.run("attach", "web").code == 0
@@ -240,8 +240,8 @@ def test_attach_finds_the_sandbox_through_a_member(
 
 def test_detach_prints_the_names(shell: Shell) -> None:
     """As docker rm."""
-    shell.engine.parts.attachments.put(record())
-    shell.engine.parts.attachments.put(record(DB_ID, "db"))
+    shell.engine.records.attachments.put(record())
+    shell.engine.records.attachments.put(record(DB_ID, "db"))
     outcome = shell.run("detach", "web", "db")
     assert (outcome.code, outcome.lines) == (0, ["web", "db"])
     assert shell.engine.calls == [("detach", WEB_ID, False), ("detach", DB_ID, False)]
@@ -249,20 +249,20 @@ def test_detach_prints_the_names(shell: Shell) -> None:
 
 def test_detach_by_process_finds_its_sandbox(shell: Shell, own_sandbox: str) -> None:
     """`pid:N` means the sandbox, whatever the container is called."""
-    shell.engine.parts.attachments.put(record(sandbox=own_sandbox))
+    shell.engine.records.attachments.put(record(sandbox=own_sandbox))
     assert shell.run("detach", SELF).lines == ["web"]
 
 
 def test_detach_by_a_process_that_is_gone_finds_its_default_id(shell: Shell) -> None:
     """What `attach pid:N` made can be taken down after N has died."""
-    shell.engine.parts.attachments.put(record("pid-2147483647", "pid-21474836"))
+    shell.engine.records.attachments.put(record("pid-2147483647", "pid-21474836"))
     assert shell.run("detach", "pid:2147483647").code == 0
     assert shell.engine.calls == [("detach", "pid-2147483647", False)]
 
 
 def test_detach_goes_on_past_one_that_is_not_there(shell: Shell) -> None:
     """The others are detached, and the error says which one was not."""
-    shell.engine.parts.attachments.put(record())
+    shell.engine.records.attachments.put(record())
     outcome = shell.run("detach", "nobody", "web")
     assert outcome.code == 3
     assert outcome.lines == ["web"]
@@ -271,14 +271,14 @@ def test_detach_goes_on_past_one_that_is_not_there(shell: Shell) -> None:
 
 def test_detach_with_force_takes_not_there_for_success(shell: Shell) -> None:
     """And it is passed on to the engine."""
-    shell.engine.parts.attachments.put(record())
+    shell.engine.records.attachments.put(record())
     assert shell.run("detach", "--force", "nobody", "web").code == 0
     assert shell.engine.calls == [("detach", WEB_ID, True)]
 
 
 def test_detach_with_force_still_tells_of_other_errors(shell: Shell) -> None:
     """What could not be removed is told."""
-    shell.engine.parts.attachments.put(record())
+    shell.engine.records.attachments.put(record())
     shell.engine.failure = SystemFailure("cannot detach web", "link oc1 is busy")
     outcome = shell.run("detach", "-f", "web")
     assert outcome.code == 1
@@ -352,7 +352,7 @@ def test_read_bundle_without_annotations_asks_for_nothing(bundle: Path, content:
 
 def test_publish_prints_what_is_published_now(shell: Shell) -> None:
     """Ports are parsed together, and shown as docker does."""
-    shell.engine.parts.attachments.put(record())
+    shell.engine.records.attachments.put(record())
     outcome = shell.run("publish", "web", "8080:80", "53/udp")
     assert outcome.lines == ["0.0.0.0:8080->80/tcp"]
     wished = (Publish("tcp", None, 8080, 80), Publish("udp", None, 0, 53))
@@ -364,7 +364,7 @@ def test_publish_prints_what_is_published_now(shell: Shell) -> None:
 
 def test_unpublish_prints_what_is_left(shell: Shell) -> None:
     """Nothing, here."""
-    shell.engine.parts.attachments.put(record())
+    shell.engine.records.attachments.put(record())
     outcome = shell.run("unpublish", "web", "8080:80")
     assert (outcome.code, outcome.out) == (0, "")
     assert shell.engine.calls == [("unpublish", WEB_ID, (Publish("tcp", None, 8080, 80),))]
@@ -407,7 +407,7 @@ def test_spell_ports_as_docker_ps_does(ports: tuple[Any, ...], shown: str) -> No
 
 def fill(shell: Shell) -> None:
     """Record an owner, its member, a half-made and a dead container."""
-    store = shell.engine.parts.attachments
+    store = shell.engine.records.attachments
     store.put(record(ports=(port(8080, 80),)))
     store.put(record(DB_ID, "db", mode="container", member_of=WEB_ID, endpoints=()))
     store.put(record("c" * 64, "half", state="attaching", endpoints=(endpoint("dmz"),)))
@@ -441,7 +441,7 @@ def test_ps_all_shows_the_dead(shell: Shell) -> None:
 def test_ps_shows_when_only_members_are_left(shell: Shell) -> None:
     """The owner stopped, its sandbox lives on."""
     member = Member(DB_ID, "db", process=Process.of(os.getpid()))
-    shell.engine.parts.attachments.put(record(left=True, members=(member,)))
+    shell.engine.records.attachments.put(record(left=True, members=(member,)))
     assert shell.run("ps", "--json").data[0]["status"] == "left"
 
 
@@ -455,7 +455,7 @@ def test_ps_by_network_shows_who_is_on_it(shell: Shell) -> None:
 
 def test_ps_quiet_prints_ids(shell: Shell) -> None:
     """Short, or whole with --no-trunc."""
-    shell.engine.parts.attachments.put(record())
+    shell.engine.records.attachments.put(record())
     assert shell.run("ps", "-q").lines == [WEB_ID[:12]]
     assert shell.run("ps", "-q", "--no-trunc").lines == [WEB_ID]
     assert WEB_ID in shell.run("ps", "--no-trunc").out
@@ -470,7 +470,7 @@ def test_ps_of_nothing_prints_the_heading(shell: Shell) -> None:
 
 def test_inspect_shows_record_and_kernel(shell: Shell, own_sandbox: str) -> None:
     """An array, with what the kernel has beside what is recorded."""
-    shell.engine.parts.attachments.put(record(sandbox=own_sandbox))
+    shell.engine.records.attachments.put(record(sandbox=own_sandbox))
     (shown,) = shell.run("inspect", "web").data
     assert shown["id"] == WEB_ID
     assert shown["status"] == "alive"
@@ -487,7 +487,7 @@ def test_inspect_shows_record_and_kernel(shell: Shell, own_sandbox: str) -> None
 
 def test_inspect_of_a_dead_container_shows_its_record(shell: Shell, dead: Process) -> None:
     """The kernel has nothing to say, and the reason is told."""
-    shell.engine.parts.attachments.put(record(container=Container(WEB_ID, "web", process=dead)))
+    shell.engine.records.attachments.put(record(container=Container(WEB_ID, "web", process=dead)))
     (shown,) = shell.run("inspect", "web").data
     assert shown["kernel"]["sandbox"] is None
     assert "no process of web is alive" in shown["kernel"]["error"]
@@ -495,7 +495,7 @@ def test_inspect_of_a_dead_container_shows_its_record(shell: Shell, dead: Proces
 
 def test_inspect_of_an_unknown_container_shows_the_others(shell: Shell, own_sandbox: str) -> None:
     """The array has what was found; the exit code is that of what was not."""
-    shell.engine.parts.attachments.put(record(sandbox=own_sandbox))
+    shell.engine.records.attachments.put(record(sandbox=own_sandbox))
     outcome = shell.run("inspect", "web", "nobody")
     assert outcome.code == 3
     assert [record["name"] for record in outcome.data] == ["web"]

@@ -109,7 +109,7 @@ def test_network_create_refuses(shell: Shell, flags: tuple[str, ...], code: int,
     outcome = shell.run("network", "create", *flags, "lan")
     assert outcome.code == code
     assert why in outcome.err
-    assert shell.engine.parts.networks.names() == ()
+    assert shell.engine.records.networks.names() == ()
 
 
 def test_network_create_of_a_name_that_is_taken(lan: Shell) -> None:
@@ -127,7 +127,7 @@ def test_network_create_of_a_name_that_is_taken(lan: Shell) -> None:
 def test_network_ls_shows_networks(lan: Shell) -> None:
     """One row each, with how many containers are on it."""
     lan.run("network", "create", "--internal", "--mtu", "1400", "dmz")
-    lan.engine.parts.attachments.put(record())
+    lan.engine.records.attachments.put(record())
     outcome = lan.run("network", "ls")
     rows = [line.split() for line in outcome.lines]
     assert rows[0] == ["NAME", "BRIDGE", "SUBNET", "GATEWAY", "OPTIONS", "CONTAINERS"]
@@ -178,7 +178,7 @@ def test_network_exists_tells_by_its_exit_code(lan: Shell) -> None:
 
 def test_network_inspect_shows_who_is_on_it(lan: Shell) -> None:
     """With addresses and MAC, as docker network inspect."""
-    lan.engine.parts.attachments.put(record())
+    lan.engine.records.attachments.put(record())
     (shown,) = lan.run("network", "inspect", "lan").data
     assert shown["containers"] == [
         {"id": WEB_ID, "name": "web", "ifname": "eth0", "mac": "02:6f:63:00:00:05",
@@ -202,7 +202,7 @@ def test_looking_at_the_default_network_defines_nothing(shell: Shell) -> None:
         outcome = shell.run("network", command, "bridge")
         assert outcome.code != 0
     assert "the network bridge is not defined yet" in shell.run("network", "rm", "bridge").err
-    assert shell.engine.parts.networks.names() == ()
+    assert shell.engine.records.networks.names() == ()
 
 
 # Remove.
@@ -213,13 +213,13 @@ def test_network_rm_removes_and_prints(lan: Shell) -> None:
     lan.run("network", "create", "dmz")
     outcome = lan.run("network", "rm", "lan", "dmz")
     assert (outcome.code, outcome.lines) == (0, ["lan", "dmz"])
-    assert lan.engine.parts.networks.names() == ()
+    assert lan.engine.records.networks.names() == ()
 
 
 def test_network_rm_refuses_while_it_is_used(lan: Shell) -> None:
     """Even with --force, for a live container; the others go."""
     lan.run("network", "create", "dmz")
-    lan.engine.parts.attachments.put(record())
+    lan.engine.records.attachments.put(record())
     for flags in ((), ("--force",)):
         outcome = lan.run("network", "rm", *flags, "lan")
         assert outcome.code == 4
@@ -229,7 +229,7 @@ def test_network_rm_refuses_while_it_is_used(lan: Shell) -> None:
 
 def test_network_rm_force_detaches_the_dead(lan: Shell) -> None:
     """What a dead container left is in nobody's way."""
-    lan.engine.parts.attachments.put(record(boot_id="another"))
+    lan.engine.records.attachments.put(record(boot_id="another"))
     assert lan.run("network", "rm", "lan").code == 4
     assert lan.run("network", "rm", "-f", "lan").code == 0
 
@@ -257,11 +257,11 @@ def test_network_prune_asks_first(lan: Shell) -> None:
 
 def test_network_prune_keeps_what_is_used_and_the_default(lan: Shell) -> None:
     """`bridge` stays, and so does a network that anybody is on."""
-    lan.engine.parts.networks.get("bridge")
+    lan.run("network", "create", "bridge")
     lan.run("network", "create", "dmz")
-    lan.engine.parts.attachments.put(record())
+    lan.engine.records.attachments.put(record())
     assert lan.run("network", "prune", "--force").lines == ["dmz"]
-    assert lan.engine.parts.networks.names() == ("bridge", "lan")
+    assert lan.engine.records.networks.names() == ("bridge", "lan")
     assert lan.run("network", "prune").code == 0, "there is nothing to ask"
 
 
@@ -283,7 +283,7 @@ def test_ipam_ls_of_a_network_shows_whose_each_address_is(lan: Shell) -> None:
     """With the names that records know."""
     lan.lease("10.9.0.5", WEB_ID)
     lan.lease("10.9.0.10", DB_ID)
-    lan.engine.parts.attachments.put(record())
+    lan.engine.records.attachments.put(record())
     rows = [line.split() for line in lan.run("ipam", "ls", "lan").lines]
     assert rows[1][:4] == ["10.9.0.5", WEB_ID[:12], "web", "eth0"]
     assert rows[2][:4] == ["10.9.0.10", DB_ID[:12], "-", "eth0"]
@@ -339,7 +339,7 @@ def test_reservation_is_kept_and_shown_and_given_up(lan: Shell) -> None:
 
 def test_reservation_without_an_address_keeps_the_present_one(lan: Shell) -> None:
     """What the container of that name has now, it has tomorrow."""
-    lan.engine.parts.attachments.put(record())
+    lan.engine.records.attachments.put(record())
     lan.lease("10.9.0.5", WEB_ID)
     assert lan.run("reservation", "add", "lan", "web").lines == ["10.9.0.5"]
 
@@ -362,7 +362,7 @@ def test_reservation_without_an_address_keeps_the_present_one(lan: Shell) -> Non
 )
 def test_reservation_add_refuses(lan: Shell, words: tuple[str, ...], code: int, why: str) -> None:
     """Whose it is, or what it is, is told."""
-    lan.engine.parts.attachments.put(record())
+    lan.engine.records.attachments.put(record())
     lan.lease("10.9.0.5", WEB_ID)
     assert lan.run("reservation", "add", "lan", "old", "--ip", "10.9.0.6").code == 0
     outcome = lan.run("reservation", "add", *words)
@@ -377,7 +377,7 @@ def test_reservation_add_refuses(lan: Shell, words: tuple[str, ...], code: int, 
 
 def test_reservation_of_ones_own_lease_is_fine(lan: Shell) -> None:
     """The container that has the address may keep it."""
-    lan.engine.parts.attachments.put(record())
+    lan.engine.records.attachments.put(record())
     lan.lease("10.9.0.5", WEB_ID)
     assert lan.run("reservation", "add", "lan", "web", "--ip", "10.9.0.5").code == 0
 
@@ -395,7 +395,7 @@ def test_reservation_rm_goes_on_past_an_unknown_name(lan: Shell) -> None:
 def test_reservation_of_a_member_counts_addresses_of_its_networks_alone(lan: Shell) -> None:
     """Addresses on other networks are not kept by accident."""
     process = record().container.process
-    lan.engine.parts.attachments.put(
+    lan.engine.records.attachments.put(
         record(container=Container(WEB_ID, "web", process=process),
                endpoints=(endpoint("dmz", "10.5.0.5/24"),))
     )  # fmt: skip

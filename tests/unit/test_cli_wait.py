@@ -33,7 +33,7 @@ def shell(tmp_path: Path) -> Shell:
 def put(shell: Shell, *records: Attachment) -> None:
     """Write records as an engine does."""
     for attachment in records:
-        shell.engine.parts.attachments.put(attachment)
+        shell.engine.records.attachments.put(attachment)
 
 
 def wait(shell: Shell, *words: str) -> Outcome:

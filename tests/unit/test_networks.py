@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from builders import network, span, subnets
 from ocinet.base.address import Subnet
+from ocinet.base.clock import Deadline
 from ocinet.base.errors import BusyError, ConflictError, NotFoundError, RequestError, SystemFailure
 from ocinet.base.lock import Lock
 from ocinet.base.paths import Paths
-from ocinet.engine.create_network import create, define_default
+from ocinet.engine.create_network import CreateNetwork
+from ocinet.engine.locks import Locks
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.new_network import Device, NetworkOptions, Surroundings, define
@@ -53,8 +55,16 @@ def paths(tmp_path: Path) -> Paths:
 
 @pytest.fixture
 def store(paths: Paths) -> NetworkStore:
-    """Return an empty store on a host with nothing but itself."""
-    return NetworkStore(paths, Settings(), host=FakeHost())
+    """Return an empty store."""
+    return NetworkStore(paths)
+
+
+def creation(
+    paths: Paths, *occupied: str, settings: Settings | None = None, timeout_s: float = 5
+) -> CreateNetwork:
+    """Return what creates networks on a host with these routes."""
+    lock = Locks(paths.run, Deadline(timeout_s)).shared("the networks")
+    return CreateNetwork(NetworkStore(paths), FakeHost(*occupied), settings or Settings(), lock)
 
 
 def test_get_returns_what_was_added(store: NetworkStore) -> None:
@@ -108,19 +118,23 @@ def test_store_refuses_names_that_are_no_names(store: NetworkStore, name: str) -
         store.add(LAN.replace(name=name))
 
 
-def test_get_defines_the_default_network_once(paths: Paths) -> None:
-    """`bridge` appears when it is asked for, clear of the host, and stays the same."""
-    first = NetworkStore(paths, Settings(), host=FakeHost("10.72.0.0/24")).get("bridge")
+def test_default_network_is_defined_once(paths: Paths) -> None:
+    """`bridge` appears when it is first wired to, clear of the host, and stays the same."""
+    first = creation(paths, "10.72.0.0/24").default()
     assert (first.name, first.device) == ("bridge", "ocinet0")
     assert first.pools[0].subnet == Subnet.parse("10.72.1.0/24")
     assert first.created.endswith("Z")
-    again = NetworkStore(paths, Settings(), host=FakeHost("10.72.1.0/24")).get("bridge")
-    assert again == first
+    assert creation(paths, "10.72.1.0/24").default() == first
+    assert NetworkStore(paths).get("bridge") == first
 
 
-def test_find_defines_nothing(store: NetworkStore) -> None:
-    """Looking does not make."""
+def test_looking_for_the_default_network_defines_nothing(store: NetworkStore) -> None:
+    """Whoever asks for it by name is told how it comes to be."""
     assert store.find("bridge") is None
+    with pytest.raises(NotFoundError) as caught:
+        store.get("bridge")
+    assert caught.value.why == "the network bridge is not defined yet"
+    assert "ocinet network create bridge" in caught.value.hint
     assert store.names() == ()
 
 
@@ -129,8 +143,7 @@ def test_define_default_by_many_at_once_defines_one(paths: Paths) -> None:
     found: list[Network] = []
 
     def ask(number: int) -> None:
-        host = FakeHost(f"10.72.{number}.0/24")
-        found.append(define_default(NetworkStore(paths, Settings(), host=host)))
+        found.append(creation(paths, f"10.72.{number}.0/24").default())
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -145,7 +158,7 @@ def test_create_by_many_at_once_gives_each_its_own_subnet(paths: Paths) -> None:
     """Choosing and keeping are one act under the lock."""
 
     def make(number: int) -> None:
-        create(NetworkStore(paths, Settings(), host=FakeHost()), f"n{number}", NetworkOptions())
+        creation(paths).create(f"n{number}", NetworkOptions())
 
     threads = [threading.Thread(target=make, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -156,31 +169,32 @@ def test_create_by_many_at_once_gives_each_its_own_subnet(paths: Paths) -> None:
     assert len({network.pools[0].subnet for network in networks}) == 8
 
 
-def test_create_waits_for_the_lock_no_longer_than_the_settings_say(paths: Paths) -> None:
+def test_create_waits_for_the_lock_no_longer_than_its_operation(paths: Paths) -> None:
     """A held lock ends in an error that names it."""
-    store = NetworkStore(paths, Settings(lock_timeout_s=0.05), host=FakeHost())
     with (
         Lock(f"{paths.run}/locks/global", "test", None),
-        pytest.raises(BusyError, match=r"0\.05 s"),
+        pytest.raises(BusyError, match=r"the networks.*0\.05 s"),
     ):
-        create(store, "lan", NetworkOptions())
-    assert store.names() == ()
+        creation(paths, timeout_s=0.05).create("lan", NetworkOptions())
+    assert NetworkStore(paths).names() == ()
 
 
-def test_create_with_ignore_returns_the_one_that_is_there(store: NetworkStore) -> None:
+def test_create_with_ignore_returns_the_one_that_is_there(
+    store: NetworkStore, paths: Paths
+) -> None:
     """--ignore: whatever the flags say, the network stays as it is."""
     store.add(LAN)
     wished = NetworkOptions(subnets=subnets("10.50.0.0/24"))
-    assert create(store, "lan", wished, ignore=True) == LAN
+    assert creation(paths).create("lan", wished, ignore=True) == LAN
     with pytest.raises(ConflictError):
-        create(store, "lan", wished)
+        creation(paths).create("lan", wished)
 
 
 def test_create_takes_ipv6_from_the_machines_own_prefix(paths: Paths) -> None:
     """The unique local /48 is the same on each call, and its subnets differ."""
-    store = NetworkStore(paths, Settings(ipv6=True), host=FakeHost())
-    first = create(store, "a", NetworkOptions()).pools[1].subnet
-    second = create(store, "b", NetworkOptions()).pools[1].subnet
+    dual = creation(paths, settings=Settings(ipv6=True))
+    first = dual.create("a", NetworkOptions()).pools[1].subnet
+    second = dual.create("b", NetworkOptions()).pools[1].subnet
     assert first != second
     assert first.prefixlen == second.prefixlen == 64
     assert first.overlaps(Subnet.parse("fd00::/8"))
@@ -240,7 +254,7 @@ def test_all_with_a_damaged_file_fails(store: NetworkStore, paths: Paths) -> Non
     with pytest.raises(SystemFailure, match=r"dmz\.json"):
         store.all()
     with pytest.raises(SystemFailure, match=r"dmz\.json"):
-        create(store, "other", NetworkOptions())
+        creation(paths).create("other", NetworkOptions())
 
 
 def test_readable_and_unreadable_part_the_networks(store: NetworkStore, paths: Paths) -> None:

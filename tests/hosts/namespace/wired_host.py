@@ -14,8 +14,7 @@ from hosts.namespace.looks import ip_json, run
 from hosts.requirements import require
 from ocinet.base.clock import Process
 from ocinet.base.paths import Paths
-from ocinet.engine.assembly import make_parts
-from ocinet.engine.engine import DEFAULT_TIMEOUT_S, Engine
+from ocinet.engine.engine import Engine
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
 from ocinet.engine.model.request import Request
@@ -29,6 +28,19 @@ if TYPE_CHECKING:
 PATHS = Paths("/run/test/etc", "/run/test/lib", "/run/ocinet", "/run/netns")
 
 
+def exchanged(
+    engine: Engine,
+    *,
+    trace: Callable[[Step], None] | None = None,
+    names: object = None,
+    **stores: object,
+) -> Engine:
+    """Return an engine with some of what it works with exchanged for something else."""
+    operation = engine.operation.replace(trace=trace) if trace else engine.operation
+    host = engine.host.replace(names=names) if names else engine.host
+    return Engine(PATHS, operation, host, engine.records.replace(**stores), engine.to_close)
+
+
 class WiredHost:
     """An engine on the machine of one test, with networks `lan` and `dmz`."""
 
@@ -36,13 +48,12 @@ class WiredHost:
         self.sleepers: dict[str, Sleeper] = {}
         engine = self.engine()
         with engine:
-            engine.parts.networks.add(network())
-            engine.parts.networks.add(network("dmz", "10.8.0.0/24"))
+            engine.records.networks.add(network())
+            engine.records.networks.add(network("dmz", "10.8.0.0/24"))
 
     def engine(self, trace: Callable[[Step], None] | None = None) -> Engine:
         """Return a new engine, as each process has its own."""
-        parts = make_parts(PATHS, timeout_s=DEFAULT_TIMEOUT_S)
-        return Engine(parts.replace(trace=trace) if trace else parts)
+        return exchanged(Engine.open(PATHS), trace=trace)
 
     def start(self, name: str) -> Container:
         """Start a sleeping process in a sandbox of its own; return it as a container."""

@@ -1,0 +1,142 @@
+"""The containers that are known: looked up, looked at, known by another name."""
+
+from __future__ import annotations
+
+from ocinet.base.errors import NotFoundError, RequestError
+from ocinet.base.names import check_container, did_you_mean
+from ocinet.engine.liveness import Liveness
+from ocinet.engine.model.attachment import ATTACHED, Member
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.model.attachment import Attachment, Container
+    from ocinet.engine.model.link import InsideLink, Link
+    from ocinet.engine.operation import Operation
+    from ocinet.engine.plan import seams
+    from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.storage import Attachments
+
+
+class Containers:
+    """What is recorded of containers, and what the kernel has of them.
+
+    Args:
+        operation: by whose locks and log it goes.
+        machine: where their links are.
+        attachments: their records.
+    """
+
+    def __init__(self, operation: Operation, machine: Machine, attachments: Attachments) -> None:
+        self._operation = operation
+        self._machine = machine
+        self._attachments = attachments
+        self._liveness = Liveness(machine.links, attachments, operation.boot_id)
+
+    def get(self, container_id: str) -> Attachment | None:
+        """Return the record of a whole id, or None."""
+        return self._attachments.get(container_id)
+
+    def find(self, target: str) -> Attachment:
+        """Return the container that a person means; see `find_record`."""
+        return find_record(self._attachments, target)
+
+    def all(self) -> tuple[Attachment, ...]:
+        """Return every record that can be read, by time."""
+        return self._attachments.all()
+
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """List the records that can't be read, each with the reason."""
+        return self._attachments.unreadable()
+
+    def of_sandbox(self, identity: str) -> Attachment | None:
+        """Return the record of a sandbox that is there, a member's left out."""
+        for record in self._attachments.all():
+            if not record.member_of and self._liveness.is_of(record, identity):
+                return record
+        return None
+
+    def is_dead(self, record: Attachment) -> bool:
+        """Tell whether nobody lives in a record's sandbox any more."""
+        return self._liveness.is_dead(record)
+
+    def is_wired(self, container: Container, identity: str) -> bool:
+        """Tell whether a container's process is known, complete, in this very sandbox.
+
+        For who comes second, by whatever door the first one came.
+        """
+        known = self._attachments.get(container.id)
+        return (
+            known is not None
+            and known.state == ATTACHED
+            and known.container.process == container.process
+            and self._liveness.is_of(known, identity)
+        )
+
+    def host_links(self, record: Attachment) -> tuple[Link, ...]:
+        """Return those of the host's ends of a container that are there."""
+        links = (self._machine.links.link(endpoint.host_ifname) for endpoint in record.endpoints)
+        return tuple(link for link in links if link)
+
+    def inside(self, sandbox: seams.Sandbox) -> tuple[InsideLink, ...]:
+        """Return all interfaces of a sandbox as they are, by their index.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+            KernelError: the kernel would not say.
+        """
+        return self._machine.insides.look_inside(sandbox)
+
+    def rename(self, container_id: str, name: str) -> bool:
+        """Know a container by another name from now on; its sandbox's name stays.
+
+        Returns:
+            False if it is not known, or has that name already.
+        """
+        known = self._attachments.get(container_id)
+        if known is None:
+            return False
+        with self._operation.locks.container(known.member_of or container_id):
+            known = self._attachments.get(container_id)
+            if known is None or known.container.name == name:
+                return False
+            renamed = known.container.replace(name=name)
+            self._attachments.put(known.replace(container=renamed))
+            owner = self._attachments.get(known.member_of) if known.member_of else None
+            if owner:
+                self._attachments.put(with_member(owner, renamed))
+        self._operation.log.append("renamed", container=container_id, name=name)
+        return True
+
+
+def find_record(attachments: Attachments, target: str) -> Attachment:
+    """Return the container that a person means: by id, by name, or by an id's start.
+
+    Raises:
+        NotFoundError: there is none; tells the nearest names.
+        RequestError: several ids begin so, or several have that name.
+    """
+    check_container(target, "container")
+    exact = attachments.get(target)
+    if exact is not None:
+        return exact
+    everyone = attachments.all()
+    for matches in (
+        [record for record in everyone if record.container.name == target],
+        [record for record in everyone if record.container.id.startswith(target)],
+    ):
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            ids = ", ".join(record.container.id[:12] for record in matches)
+            raise RequestError("", f"{target} is not unique: {ids}", "give the whole id")
+    known = [name for record in everyone for name in (record.container.name, record.container.id)]
+    raise NotFoundError(
+        "", f"no container {target} is known", did_you_mean(target, known) or "see: ocinet ps"
+    )
+
+
+def with_member(owner: Attachment, container: Container) -> Attachment:
+    """Return an owner's record with one more member, or the same one anew."""
+    member = Member(container.id, container.name, container.bundle, container.process)
+    others = tuple(known for known in owner.members if known.id != container.id)
+    return owner.replace(members=(*others, member))

@@ -1,0 +1,123 @@
+"""What is recorded of a container, made to agree with the sandbox that it is in now.
+
+A container that comes again may have an earlier life on record: a half-made
+attach, an end that nobody told of, or the very same sandbox. Needs the lock of
+the container that is settled.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.errors import ConflictError
+from ocinet.engine.detach import Detach
+from ocinet.engine.liveness import Liveness
+from ocinet.engine.model.attachment import ATTACHED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.model.attachment import Attachment, Container
+    from ocinet.engine.operation import Operation
+    from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.storage import Records
+
+
+class Settle:
+    """Ends, rolls back or follows what is recorded.
+
+    Args:
+        operation: by whose time, locks and log it goes.
+        machine: where the wiring is.
+        records: of all containers.
+    """
+
+    def __init__(self, operation: Operation, machine: Machine, records: Records) -> None:
+        self._operation = operation
+        self._names = machine.names
+        self._attachments = records.attachments
+        self._detach = Detach(operation, machine, records)
+        self._liveness = Liveness(machine.links, records.attachments, operation.boot_id)
+
+    def settle(self, container: Container, identity: str) -> Attachment | None:
+        """Return the record of this very sandbox, having undone any other one.
+
+        Args:
+            container: as it is now.
+            identity: of the open sandbox that it is in.
+
+        Returns:
+            None if nothing of it is wired.
+
+        Raises:
+            ConflictError: the id is that of a live container in another sandbox.
+        """
+        known = self._attachments.get(container.id)
+        if known is None:
+            return None
+        if not self._liveness.is_of(known, identity):
+            if self._liveness.lives(known):
+                raise refuse_other_life(known)
+        elif known.state == ATTACHED:
+            return self._follow(known, container)
+        elif known.done_endpoints or known.done_ports:
+            return self._detach.roll_back(known)
+        self._end(known)
+        return None
+
+    def _follow(self, known: Attachment, container: Container) -> Attachment:
+        """Keep a record true of the container as it is now; return it."""
+        process = container.process
+        gone = bool(process and not process.alive)  # a member asks
+        if known.container == container and known.left == gone:
+            return known
+        before = known.container.process
+        if known.netns_name and before and process and not gone:
+            self._names.move(known.netns_name, before, process)
+        known = known.replace(container=container, left=gone)
+        self._attachments.put(known)
+        return known
+
+    def _end(self, known: Attachment) -> None:
+        """Take an earlier life down; its members lose their network, and that is told."""
+        stranded = self._liveness.living_members(known)
+        self._detach.take_down(known)
+        if stranded:
+            names = ", ".join(member.name for member in stranded)
+            self._operation.log.append(
+                "members lost their network",
+                container=known.container.id,
+                name=known.container.name,
+                members=names,
+                hint=f"restart {names}",
+            )
+
+    def leave_former_sandbox(self, known: Attachment, identity: str) -> None:
+        """End a membership of an earlier life, whose end nobody told us of.
+
+        Under the former owner's lock, so before any other is taken.
+
+        Raises:
+            ConflictError: that life goes on.
+        """
+        if not self._liveness.is_of(known, identity):
+            if self._liveness.lives(known):
+                raise refuse_other_life(known)
+            self._detach.detach(known.container.id, bundle=None, force=False)
+
+    def owner(self, container: Container, known: Attachment | None, identity: str) -> Container:
+        """Return who has the record of a sandbox that the container may be a member of."""
+        if known and known.member_of and self._liveness.is_of(known, identity):
+            owner = self._attachments.get(known.member_of)
+            if owner:
+                return owner.container
+        return container
+
+
+def refuse_other_life(known: Attachment) -> ConflictError:
+    """Return the error for an id that a live container in another sandbox has."""
+    process = known.container.process
+    of_process = f" (process {process.pid})" if process else ""
+    bundle = f" from {known.container.bundle}" if known.container.bundle else ""
+    return ConflictError(
+        "",
+        f"the id is in use by a running container{bundle}{of_process}",
+        "ids are unique only within one runtime and root: use another id",
+    )
