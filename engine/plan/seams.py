@@ -72,7 +72,8 @@ class Links(Protocol):
         Raises:
             KernelError: it could not be made, and nothing is left of it: EEXIST where
                 either end's name is taken, ENODEV without the bridge, EXFULL where
-                that has as many ports as Linux allows, EBADF where the sandbox is gone.
+                that has as many ports as Linux allows.
+            SystemFailure: the sandbox was closed.
         """
 
     def delete_links(self, ifnames: tuple[str, ...]) -> None:

@@ -1,0 +1,187 @@
+"""Of our nftables table, and of the chains of others.
+
+What is in the table is asked as whoever comes next would find out: a port that is in
+can't be entered again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import network_rules
+from ocinet.base.address import Address
+from ocinet.base.errors import ConflictError
+from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.model.observed import FirewallState
+
+if TYPE_CHECKING:
+    from contract.place import Place
+    from ocinet.engine.plan.seams import Firewall
+
+WEB4, WEB6 = Address.parse("10.9.0.5"), Address.parse("fd00:9::5")
+HTTP = PortRule("tcp", None, 8080, WEB4, 80)
+HTTP6 = PortRule("tcp", None, 8080, WEB6, 80)
+DNS = PortRule("udp", None, 5353, WEB4, 53)
+LOCAL = PortRule("tcp", Address.parse("127.0.0.1"), 8080, WEB4, 80)
+LAN = network_rules("br-lan", "10.9.0.0/24", "fd00:9::/64")
+DMZ = network_rules("br-dmz", "10.8.0.0/24")
+
+
+def _is_in(firewall: Firewall, port: PortRule) -> bool:
+    """Tell whether a port is in; if it was not, it is not afterwards either."""
+    try:
+        firewall.open((), (port,))
+    except ConflictError:
+        return True
+    firewall.close((port,))
+    return False
+
+
+def open_where_there_is_no_table_makes_it(place: Place) -> None:
+    """And says so, for what others had in it is gone."""
+    firewall = place.seams().firewall
+    assert firewall.observe() == FirewallState()
+    assert firewall.open((LAN,), (HTTP,)) is True
+    assert firewall.observe() == FirewallState(table=True)
+    assert firewall.open((LAN, DMZ), (DNS,)) is False
+    place.drop_table()
+    assert firewall.open((LAN,), (HTTP,)) is True
+    assert not _is_in(firewall, DNS)
+
+
+def open_of_nothing_makes_no_table(place: Place) -> None:
+    """There is nothing to enter."""
+    firewall = place.seams().firewall
+    assert firewall.open((), ()) is False
+    assert firewall.observe().table is False
+
+
+def open_of_a_port_that_is_in_is_a_conflict(place: Place) -> None:
+    """Wherever it leads, also there; and nothing of the batch is in."""
+    firewall = place.seams().firewall
+    firewall.open((LAN,), (HTTP,))
+    for port in (HTTP, HTTP.replace(address=Address.parse("10.9.0.6"))):
+        with pytest.raises(ConflictError, match=r"8080/tcp.*10\.9\.0\.5:80"):
+            firewall.open((DMZ,), (DNS, port))
+    assert not _is_in(firewall, DNS)
+    assert _is_in(firewall, HTTP)
+
+
+def open_of_the_same_port_elsewhere_is_none(place: Place) -> None:
+    """Of another family, another protocol, at one address of the host's."""
+    firewall = place.seams().firewall
+    firewall.open((LAN,), (HTTP,))
+    firewall.open((), (HTTP6, LOCAL, HTTP.replace(protocol="udp")))
+    assert all(_is_in(firewall, port) for port in (HTTP, HTTP6, LOCAL))
+
+
+def open_of_the_same_port_twice_at_once_is_fine_if_it_leads_one_way(place: Place) -> None:
+    """Two ways are a conflict."""
+    firewall = place.seams().firewall
+    firewall.open((LAN,), (HTTP, HTTP))
+    assert _is_in(firewall, HTTP)
+    with pytest.raises(ConflictError):
+        firewall.open((), (DNS, DNS.replace(address=Address.parse("10.9.0.6"))))
+    assert not _is_in(firewall, DNS)
+
+
+def open_of_a_network_that_is_in_is_fine(place: Place) -> None:
+    """So that a flush is mended by the next attach."""
+    firewall = place.seams().firewall
+    firewall.open((LAN,), ())
+    assert firewall.open((LAN,), ()) is False
+
+
+def open_of_a_subnet_that_overlaps_is_a_conflict(place: Place) -> None:
+    """With that of another network; and the ports of the batch are not in."""
+    firewall = place.seams().firewall
+    firewall.open((LAN,), ())
+    with pytest.raises(ConflictError, match="overlaps"):
+        firewall.open((network_rules("br-wide", "10.9.0.0/16"),), (HTTP,))
+    assert not _is_in(firewall, HTTP)
+    firewall.open((DMZ,), ())
+
+
+def close_takes_ports_out_and_finds_missing_ones_fine(place: Place) -> None:
+    """One that is missing keeps no other in."""
+    firewall = place.seams().firewall
+    firewall.close((HTTP,))
+    firewall.open((LAN,), (HTTP, HTTP6))
+    firewall.close((DNS, HTTP, LOCAL))
+    assert not _is_in(firewall, HTTP)
+    assert _is_in(firewall, HTTP6)
+    firewall.close(())
+
+
+def close_takes_a_row_of_ports_out_where_one_is_missing(place: Place) -> None:
+    """Those that follow one another are one element on the way."""
+    firewall = place.seams().firewall
+    row = tuple(PortRule("tcp", None, 9000 + at, WEB4, 80 + at) for at in range(4))
+    firewall.open((LAN,), row)
+    firewall.close(row[1:2])
+    firewall.close(row)
+    assert not any(_is_in(firewall, port) for port in row)
+
+
+def close_goes_by_the_hosts_side_alone(place: Place) -> None:
+    """Whoever entered it: so who closes must hold the port."""
+    firewall = place.seams().firewall
+    firewall.open((LAN,), (HTTP,))
+    firewall.close((HTTP.replace(address=Address(4, 0), port=0),))
+    assert not _is_in(firewall, HTTP)
+
+
+def rebuild_leaves_exactly_what_is_given(place: Place) -> None:
+    """Where there is a table, and where there is none."""
+    firewall = place.seams().firewall
+    for _time in range(2):
+        firewall.rebuild((LAN,), (HTTP,))
+        assert firewall.observe().table
+        assert _is_in(firewall, HTTP)
+        assert not _is_in(firewall, DNS)
+        firewall.rebuild((DMZ,), (DNS,))
+        assert not _is_in(firewall, HTTP)
+        assert _is_in(firewall, DNS)
+        place.drop_table()
+
+
+def remove_table_takes_everything(place: Place) -> None:
+    """Not there is fine."""
+    firewall = place.seams().firewall
+    firewall.remove_table()
+    firewall.open((LAN,), (HTTP,))
+    firewall.remove_table()
+    assert firewall.observe() == FirewallState()
+    firewall.remove_table()
+
+
+def remove_network_makes_room_for_another(place: Place) -> None:
+    """Whatever its options are now; not in, and no table, is fine."""
+    firewall = place.seams().firewall
+    firewall.remove_network(LAN)
+    firewall.open((LAN,), (HTTP,))
+    firewall.remove_network(LAN.replace(internal=True, masquerade=False))
+    firewall.remove_network(LAN)
+    firewall.open((network_rules("br-wide", "10.9.0.0/16"),), ())
+    assert _is_in(firewall, HTTP)
+
+
+def flush_of_flows_that_nobody_has_is_fine(place: Place) -> None:
+    """TCP's end by themselves, and are passed over."""
+    place.seams().firewall.flush_udp((HTTP, DNS, DNS.replace(address=WEB6)))
+
+
+def observe_tells_who_drops(place: Place) -> None:
+    """Iptables' chains at once, and of others all where it is asked for."""
+    firewall = place.seams().firewall
+    assert firewall.observe_foreign() == ()
+    place.drop_forward()
+    both = ("ip filter FORWARD", "ip6 filter FORWARD")
+    assert firewall.observe() == FirewallState(forward_drop=both)
+    place.drop_forward(docker=True)
+    assert firewall.observe() == FirewallState(forward_drop=both, docker_user=True)
+    place.raise_wall()
+    assert firewall.observe().forward_drop == both
+    assert set(firewall.observe_foreign()) == {*both, "inet wall gate"}

@@ -1,0 +1,191 @@
+"""Of sandboxes, and the interfaces in them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from errno import EEXIST, ENODEV
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ocinet.base.address import Address, Interface, Subnet
+from ocinet.base.errors import KernelError, NotFoundError, SystemFailure
+from ocinet.engine.model.link import Inside, Veth
+from ocinet.engine.model.request import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contract.place import Place
+    from ocinet.engine.model.link import InsideLink
+    from ocinet.engine.plan.machine import Host
+    from ocinet.engine.plan.seams import Sandbox
+
+VETH = Veth("oc1", "eth0", "br0", mac="02:42:0a:09:00:05")
+DEFAULT4 = Route(Subnet.parse("0.0.0.0/0"), Address.parse("10.9.0.1"))
+DEFAULT6 = Route(Subnet.parse("::/0"), Address.parse("fd00:9::1"))
+NEAR4, NEAR6 = Route(Subnet.parse("10.9.0.0/24")), Route(Subnet.parse("fd00:9::/64"))
+IPV4 = Inside("eth0", (Interface.parse("10.9.0.5/24"),), (DEFAULT4,))
+DUAL = Inside(
+    "eth0",
+    (Interface.parse("10.9.0.5/24"), Interface.parse("fd00:9::5/64")),
+    (DEFAULT6, DEFAULT4),
+    ipv6=True,
+)
+
+
+@contextmanager
+def _wired(place: Place) -> Iterator[tuple[Host, Sandbox]]:
+    """Yield the host, and a sandbox that has a link on a bridge with two addresses."""
+    place.add_bridge("br0")
+    place.add_address("br0", "10.9.0.1/24")
+    place.add_address("br0", "fd00:9::1/64")
+    host = place.seams()
+    with place.open_sandbox(place.start()) as sandbox:
+        host.links.add_veth(VETH, sandbox)
+        yield host, sandbox
+
+
+def _eth0(host: Host, sandbox: Sandbox) -> InsideLink:
+    return next(link for link in host.insides.look_inside(sandbox) if link.ifname == "eth0")
+
+
+def sandbox_is_told_by_its_identity(place: Place) -> None:
+    """Opened twice it is the same; another one is another, and none is the host."""
+    one, other = place.start(), place.start()
+    with (
+        place.open_sandbox(one) as first,
+        place.open_sandbox(one) as again,
+        place.open_sandbox(other) as second,
+        place.open_host() as host,
+    ):
+        assert first.identity == again.identity
+        assert len({first.identity, second.identity, host.identity}) == 3
+        assert len({first.fd, again.fd, second.fd, host.fd}) == 4
+        assert host.is_host
+        assert not first.is_host
+        assert first.path == f"/proc/{one.pid}/ns/net"
+
+
+def check_of_who_is_not_in_the_sandbox_is_told(place: Place) -> None:
+    """Somebody who lives elsewhere, or nowhere."""
+    one, other = place.start(), place.start()
+    with place.open_sandbox(one) as sandbox:
+        sandbox.check(one)
+        with pytest.raises(SystemFailure, match="another network namespace"):
+            sandbox.check(other)
+        place.end(one)
+        with pytest.raises(NotFoundError, match="gone"):
+            sandbox.check(one)
+    with pytest.raises(NotFoundError, match="gone"):
+        place.open_sandbox(one)
+
+
+def look_into_a_new_sandbox_shows_lo_down(place: Place) -> None:
+    """And nothing else."""
+    with place.open_sandbox(place.start()) as sandbox:
+        (loopback,) = place.seams().insides.look_inside(sandbox)
+        assert (loopback.ifname, loopback.up, loopback.addresses) == ("lo", False, ())
+
+
+def loopback_up_sets_lo_up_and_nothing_else(place: Place) -> None:
+    """It can be repeated."""
+    with _wired(place) as (host, sandbox):
+        host.insides.loopback_up(sandbox)
+        host.insides.loopback_up(sandbox)
+        loopback, eth0 = host.insides.look_inside(sandbox)
+        assert loopback.up
+        assert Interface.parse("127.0.0.1/8") in loopback.addresses
+        assert not eth0.up
+
+
+def configure_gives_addresses_and_routes(place: Place) -> None:
+    """Both are up, and the host's end carries packets; IPv6 is off, so there is none of it."""
+    with _wired(place) as (host, sandbox):
+        assert host.insides.configure(sandbox, IPV4) == ()
+        loopback, eth0 = host.insides.look_inside(sandbox)
+        assert loopback.up
+        assert (eth0.up, eth0.mac, eth0.mtu) == (True, VETH.mac, 1500)
+        assert eth0.addresses == IPV4.addresses
+        assert set(eth0.routes) == {NEAR4, DEFAULT4}
+        outer, bridge = host.links.link("oc1"), host.links.link("br0")
+        assert outer is not None
+        assert bridge is not None
+        assert outer.running
+        assert bridge.running
+
+
+def configure_dual_stack_has_a_link_local_address_too(place: Place) -> None:
+    """It is the one that goes with the MAC."""
+    with _wired(place) as (host, sandbox):
+        assert host.insides.configure(sandbox, DUAL) == ()
+        eth0 = _eth0(host, sandbox)
+        link_local = Interface.parse("fe80::42:aff:fe09:5/64")
+        assert set(eth0.addresses) == {*DUAL.addresses, link_local}
+        assert set(eth0.routes) == {NEAR4, NEAR6, Route(link_local.subnet), DEFAULT4, DEFAULT6}
+
+
+def configure_again_changes_nothing(place: Place) -> None:
+    """With the pair that it is an end of, or without."""
+    place.add_bridge("br0")
+    host = place.seams()
+    with place.open_sandbox(place.start()) as sandbox:
+        pair = host.links.add_veth(VETH, sandbox)
+        host.insides.configure(sandbox, DUAL, pair)
+        before = _eth0(host, sandbox)
+        host.insides.configure(sandbox, DUAL)
+        after = _eth0(host, sandbox)
+        assert set(after.addresses) == set(before.addresses)
+        assert set(after.routes) == set(before.routes)
+
+
+def configure_with_a_gateway_that_is_far_is_fine(place: Place) -> None:
+    """As with a /32: it is told to be on the link."""
+    inside = Inside("eth0", (Interface.parse("10.9.0.5/32"),), (DEFAULT4,))
+    with _wired(place) as (host, sandbox):
+        host.insides.configure(sandbox, inside)
+        assert _eth0(host, sandbox).routes == (DEFAULT4,)
+
+
+def configure_what_is_not_there_is_enodev(place: Place) -> None:
+    """By the interface's name."""
+    with _wired(place) as (host, sandbox), pytest.raises(KernelError) as caught:
+        host.insides.configure(sandbox, IPV4.replace(ifname="eth7"))
+    assert caught.value.errno == ENODEV
+
+
+def configure_with_a_second_default_route_is_eexist(place: Place) -> None:
+    """Through another interface, or another gateway: the first one stays."""
+    with _wired(place) as (host, sandbox):
+        host.insides.configure(sandbox, IPV4)
+        host.links.add_veth(VETH.replace(host_ifname="oc2", ifname="eth1", mac=""), sandbox)
+        other = Route(DEFAULT4.destination, Address.parse("10.9.0.7"))
+        for inside in (
+            IPV4.replace(ifname="eth1", addresses=(Interface.parse("10.9.0.6/24"),)),
+            IPV4.replace(routes=(other,)),
+        ):
+            with pytest.raises(KernelError) as caught:
+                host.insides.configure(sandbox, inside)
+            assert caught.value.errno == EEXIST
+        assert DEFAULT4 in _eth0(host, sandbox).routes
+        assert other not in _eth0(host, sandbox).routes
+
+
+def configure_with_an_address_that_no_link_has_is_refused(place: Place) -> None:
+    """A group's, of many."""
+    inside = DUAL.replace(addresses=(Interface.parse("ff02::1/64"),), routes=())
+    with _wired(place) as (host, sandbox), pytest.raises(KernelError):
+        host.insides.configure(sandbox, inside)
+
+
+def closed_sandbox_is_not_entered(place: Place) -> None:
+    """Whatever is wanted of it."""
+    insides = place.seams().insides
+    with place.open_sandbox(place.start()) as sandbox:
+        pass
+    with pytest.raises(SystemFailure, match="cannot enter the sandbox"):
+        insides.configure(sandbox, IPV4)
+    with pytest.raises(SystemFailure, match="cannot enter the sandbox"):
+        insides.loopback_up(sandbox)
+    with pytest.raises(SystemFailure, match="cannot enter the sandbox"):
+        insides.look_inside(sandbox)

@@ -1,0 +1,340 @@
+"""The kernel's seams in memory: links, sandboxes' insides, bridges, sysctls and names.
+
+They are parts of one `FakeHost`, which see.
+"""
+
+from __future__ import annotations
+
+from errno import EADDRNOTAVAIL, EEXIST, ENODEV, EOPNOTSUPP, EXFULL
+from typing import TYPE_CHECKING
+
+from fakes.namespace import FakeLink, FakeNamespace, FakeSandbox
+from fakes.trace import Trace, act, look
+from ocinet.base.address import Interface, Subnet
+from ocinet.base.errors import ConflictError, KernelError, SystemFailure, failures
+from ocinet.engine.model.link import LINK_GROUP, Inside, InsideLink, Link, Pair, Veth, is_our_group
+
+if TYPE_CHECKING:
+    from fakes.host import FakeHost
+    from ocinet.base.clock import Process
+    from ocinet.base.errors import OcinetError
+    from ocinet.engine.model.request import Route
+    from ocinet.engine.plan import seams
+
+_MOST_PORTS = 1023
+_DEFAULT_MTU = 1500
+
+
+class _Seam:
+    """What the fakes of one host's seams share."""
+
+    seam = ""
+
+    def __init__(self, host: FakeHost) -> None:
+        self._host = host
+
+    @property
+    def trace(self) -> Trace:
+        """The host's."""
+        return self._host.trace
+
+    @property
+    def _links(self) -> dict[str, FakeLink]:
+        return self._host.namespace.links
+
+
+class FakeLinks(_Seam):
+    """See `seams.Links`."""
+
+    seam = "links"
+
+    @look
+    def link(self, ifname: str) -> Link | None:
+        """Return a link by its name."""
+        found = self._links.get(ifname)
+        return found.value() if found else None
+
+    @look
+    def links(self) -> tuple[Link, ...]:
+        """Return ours."""
+        return tuple(link.value() for link in self._links.values() if is_our_group(link.group))
+
+    @look
+    def ports(self, bridge: Link) -> tuple[Link, ...]:
+        """Return a bridge's."""
+        return tuple(
+            link.value()
+            for link in self._links.values()
+            if link.master and link.master.ifindex == bridge.ifindex
+        )
+
+    @look
+    def addresses(self, ifindex: int) -> tuple[Interface, ...]:
+        """Return a link's, or all."""
+        return tuple(
+            address
+            for link in self._links.values()
+            if ifindex in (0, link.ifindex)
+            for address in link.addresses
+        )
+
+    @act
+    def add_veth(self, veth: Veth, sandbox: seams.Sandbox) -> Pair:
+        """Make a pair."""
+        bridge = self._links.get(veth.bridge)
+        if bridge is None:
+            raise self._veth_error(veth, ENODEV, f"there is no bridge {veth.bridge}")
+        if sandbox.fd < 0:
+            raise SystemFailure(f"cannot connect {veth.host_ifname}", "the sandbox was closed")
+        space = _namespace(sandbox)
+        if veth.host_ifname in self._links:
+            raise self._veth_error(veth, EEXIST, f"the host has a link {veth.host_ifname} already")
+        if veth.ifname in space.links:
+            why = f"the sandbox has an interface {veth.ifname} already"
+            raise self._veth_error(veth, EEXIST, why)
+        if bridge.kind != "bridge":
+            raise self._veth_error(veth, EOPNOTSUPP, "it can't have ports")
+        if len(bridge.ports) >= _MOST_PORTS:
+            why = f"the bridge has {_MOST_PORTS} ports, the most that Linux allows"
+            raise self._veth_error(veth, EXFULL, why)
+        mtu = veth.mtu or bridge.mtu
+        outer = self._host.namespace.add(veth.host_ifname, "veth", mtu=mtu, mac=veth.host_mac)
+        inner = space.add(veth.ifname, "veth", mtu=mtu, mac=veth.mac)
+        outer.peer, inner.peer = inner, outer
+        outer.master, outer.group, outer.alias = bridge, LINK_GROUP, veth.alias
+        outer.set_up()
+        return Pair(outer.ifindex, inner.ifindex, bridge.ifindex, veth.mac)
+
+    @staticmethod
+    def _veth_error(veth: Veth, code: int, why: str) -> KernelError:
+        return KernelError(f"cannot connect {veth.host_ifname} to {veth.bridge}", why, errno=code)
+
+    @act
+    def delete_links(self, ifnames: tuple[str, ...]) -> None:
+        """Delete ours."""
+        errors: list[OcinetError] = []
+        for ifname in ifnames:
+            link = self._links.get(ifname)
+            if link and is_our_group(link.group):
+                self._host.namespace.remove(link)
+            elif link:
+                errors.append(
+                    SystemFailure(
+                        f"cannot delete the link {ifname}", "it is not ours: its group is another"
+                    )
+                )
+        failures("cannot delete all links", errors)
+
+    @act
+    def set_hairpin(self, ifname: str) -> None:
+        """Set the flag of a port."""
+        link = self._links.get(ifname)
+        if link is None or link.master is None:
+            code = EOPNOTSUPP if link else ENODEV
+            raise KernelError(f"cannot set hairpin mode on {ifname}", "no port", errno=code)
+        link.hairpin = True
+
+
+class FakeInsides(_Seam):
+    """See `seams.Insides`."""
+
+    seam = "insides"
+
+    @act
+    def configure(
+        self, sandbox: seams.Sandbox, inside: Inside, pair: Pair | None = None
+    ) -> tuple[str, ...]:
+        """Give an interface what it is to have."""
+        del pair  # which only saves the real one a question
+        space = self._enter(sandbox)
+        link = space.links.get(inside.ifname)
+        if link is None:
+            raise KernelError(f"cannot configure {inside.ifname}", "it is not in the sandbox",
+                              errno=ENODEV)  # fmt: skip
+        space.links["lo"].set_up()
+        link.ipv6 = inside.ipv6
+        for address in inside.addresses:
+            if not _is_unicast(address):
+                what = f"cannot give {inside.ifname} the address {address}"
+                raise KernelError(what, "no link can have it", errno=EADDRNOTAVAIL)
+            link.add_address(address)
+        link.set_up()
+        for route, _onlink in inside.ordered_routes():
+            self._add_route(space, link, route)
+        return ()
+
+    @staticmethod
+    def _add_route(space: FakeNamespace, link: FakeLink, route: Route) -> None:
+        for by, known in space.routes:
+            if known.destination == route.destination and (by, known) != (link, route):
+                raise KernelError(f"cannot route {route.destination} through {link.ifname}",
+                                  "the sandbox has another such route already",
+                                  errno=EEXIST)  # fmt: skip
+        if (link, route) not in space.routes:
+            space.routes.append((link, route))
+
+    @act
+    def loopback_up(self, sandbox: seams.Sandbox) -> None:
+        """Set `lo` up."""
+        self._enter(sandbox).links["lo"].set_up()
+
+    @look
+    def look_inside(self, sandbox: seams.Sandbox) -> tuple[InsideLink, ...]:
+        """Return all interfaces."""
+        space = self._enter(sandbox)
+        return tuple(
+            InsideLink(
+                link.ifname,
+                link.up,
+                link.mac,
+                link.mtu,
+                tuple(link.addresses),
+                space.routes_of(link),
+            )
+            for link in sorted(space.links.values(), key=lambda link: link.ifindex)
+        )
+
+    @staticmethod
+    def _enter(sandbox: seams.Sandbox) -> FakeNamespace:
+        if sandbox.fd < 0:
+            raise SystemFailure("cannot enter the sandbox", "Bad file descriptor")
+        return _namespace(sandbox)
+
+
+class FakeBridges(_Seam):
+    """See `seams.Bridges`."""
+
+    seam = "bridges"
+
+    @act
+    def make_bridge(
+        self, ifname: str, mac: str, mtu: int, addresses: tuple[Interface, ...]
+    ) -> bool:
+        """Make or finish one of ours."""
+        link = self._links.get(ifname)
+        if link and (link.kind != "bridge" or not is_our_group(link.group)):
+            why = "there is a link of that name, and it is no bridge of ours"
+            raise ConflictError(f"cannot make the bridge {ifname}", why)
+        refused = [address for address in addresses if not _is_unicast(address)]
+        if link and not refused and link.up and set(addresses) <= set(link.addresses):
+            return False
+        added = link or self._host.namespace.add(ifname, "bridge", mtu=mtu, mac=mac)
+        added.group = LINK_GROUP
+        if not added.up:
+            added.mac, added.mtu = mac, mtu
+            for key in ("accept_ra", "accept_dad"):
+                self._host.namespace.sysctls[f"net/ipv6/conf/{ifname}/{key}"] = "0"
+        for address in addresses:
+            if address in refused:
+                if link is None:
+                    self._host.namespace.remove(added)
+                raise KernelError(f"cannot make the bridge {ifname}", "Cannot assign requested"
+                                  " address", errno=EADDRNOTAVAIL)  # fmt: skip
+            added.add_address(address)
+        added.set_up()
+        return True
+
+    @act
+    def remove_bridge(self, ifname: str) -> bool:
+        """Remove one of ours without ports."""
+        link = self._links.get(ifname)
+        if link is None or link.kind != "bridge" or not is_our_group(link.group) or link.ports:
+            return False
+        self._host.namespace.remove(link)
+        return True
+
+    @look
+    def uplink_mtu(self) -> int:
+        """Return the MTU of the way out."""
+        for _family, _metric, ifname, _advertised in sorted(self._host.default_routes):
+            return self._links[ifname].mtu
+        return _DEFAULT_MTU
+
+    @look
+    def advertised_uplinks(self) -> tuple[str, ...]:
+        """Return the links of default routes that a router advertised."""
+        routes = self._host.default_routes
+        return tuple(sorted({ifname for family, _, ifname, by_ra in routes if by_ra}))
+
+    @look
+    def occupied_subnets(self) -> tuple[Subnet, ...]:
+        """Return the subnets of all addresses: other routes of the host there are none."""
+        found = {address.subnet for link in self._links.values() for address in link.addresses}
+        return tuple(
+            sorted(found, key=lambda subnet: (subnet.family, subnet.value, subnet.prefixlen))
+        )
+
+
+class FakeSysctls(_Seam):
+    """See `seams.Sysctls`."""
+
+    seam = "sysctls"
+
+    @look
+    def read(self, key: str) -> str | None:
+        """Return a value."""
+        return self._host.namespace.sysctls.get(key)
+
+    @act
+    def write(self, key: str, value: str) -> bool:
+        """Set a value."""
+        known = self._host.namespace.sysctls
+        if key not in known:
+            raise SystemFailure(f"cannot set {key} to {value}", "this kernel does not have it")
+        if known[key] == value:
+            return False
+        if self._host.read_only:
+            raise SystemFailure(f"cannot set {key} to {value}", "Read-only file system")
+        known[key] = value
+        return True
+
+
+class FakeNames(_Seam):
+    """See `seams.Names`."""
+
+    seam = "names"
+
+    @look
+    def choose(self, name: str, container_id: str, process: Process) -> str:
+        """Return the first that is free, or this process's already."""
+        taken = self._host.names_taken
+        for candidate in (name, f"oc-{container_id[:12]}"):
+            if candidate not in taken or taken[candidate] == process:
+                return candidate
+        return ""
+
+    @act
+    def add(self, name: str, process: Process) -> bool:
+        """Take a name."""
+        taken = self._host.names_taken
+        if name in taken:
+            if taken[name] == process:
+                return False
+            raise SystemFailure(f"cannot name {name}", "something else has that name")
+        taken[name] = process
+        return True
+
+    @act
+    def move(self, name: str, before: Process, after: Process) -> None:
+        """Pass a name on."""
+        if self._host.names_taken.get(name) == before:
+            self._host.names_taken[name] = after
+
+    @act
+    def remove(self, name: str, processes: tuple[Process, ...]) -> bool:
+        """Give a name up."""
+        if self._host.names_taken.get(name) not in processes:
+            return False
+        del self._host.names_taken[name]
+        return True
+
+
+def _namespace(sandbox: seams.Sandbox) -> FakeNamespace:
+    assert isinstance(sandbox, FakeSandbox)
+    return sandbox.namespace
+
+
+def _is_unicast(interface: Interface) -> bool:
+    if interface.address.family == 4:
+        return 0 < interface.address.value >> 24 < 224
+    return interface.address.value >> 120 != 0xFF
