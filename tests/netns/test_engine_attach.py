@@ -15,10 +15,8 @@ from hosts.namespace.looks import ip_json, link_json, run
 from hosts.namespace.wired_host import (
     PATHS,
     WiredHost,
-    eth0,
     exchanged,
     open_sandbox,
-    ping,
     records,
     snapshot,
 )
@@ -50,7 +48,7 @@ def test_attach_gives_address_route_and_name() -> None:
     with WiredHost() as host:
         record = host.up("web")
 
-        assert eth0(host, "web") == ["10.9.0.2/24"]
+        assert host.addresses("web") == ["10.9.0.2/24"]
         routes = ip_json("route", host.sleepers["web"].pid)
         assert [(route["dst"], route.get("gateway")) for route in routes] == [
             ("default", "10.9.0.1"),
@@ -63,7 +61,7 @@ def test_attach_gives_address_route_and_name() -> None:
         assert host_end["master"] == "br-lan"
         assert host_end["ifalias"] == "ocinet:web-id/eth0"
         assert host_end["ifindex"] == record.endpoints[0].host_ifindex
-        assert ping(host, "web", "10.9.0.1")
+        assert host.pings("web", "10.9.0.1")
 
 
 @in_namespaces
@@ -73,8 +71,8 @@ def test_attach_two_containers_reach_each_other() -> None:
         host.up("a")
         host.up("b")
 
-        assert ping(host, "a", "10.9.0.3")
-        assert ping(host, "b", "10.9.0.2")
+        assert host.pings("a", "10.9.0.3")
+        assert host.pings("b", "10.9.0.2")
 
 
 @in_namespaces
@@ -116,8 +114,8 @@ def test_attach_to_another_network_adds_an_interface() -> None:
 
         host.attach(web, on("lan", "dmz"))
 
-        assert eth0(host, "web") == ["10.9.0.2/24"]
-        assert eth0(host, "web", "eth1") == ["10.8.0.2/24"]
+        assert host.addresses("web") == ["10.9.0.2/24"]
+        assert host.addresses("web", "eth1") == ["10.8.0.2/24"]
         defaults = ip_json("route show default", host.sleepers["web"].pid)
         assert [route["gateway"] for route in defaults] == ["10.9.0.1"]
 
@@ -133,7 +131,7 @@ def test_attach_of_mode_none_raises_lo_only() -> None:
         assert [(link["ifname"], "UP" in link["flags"]) for link in links] == [("lo", True)]
 
         host.attach(web, on("lan"))
-        assert eth0(host, "web") == ["10.9.0.2/24"]
+        assert host.addresses("web") == ["10.9.0.2/24"]
 
 
 @in_namespaces
@@ -171,7 +169,7 @@ def test_detach_after_the_sandbox_died_frees_address_and_port() -> None:
         assert host.stop("web")
 
         host.up("again", on("lan", publish=(PORT,), addresses=(Address.parse("10.9.0.7"),)))
-        assert eth0(host, "again") == ["10.9.0.7/24"]
+        assert host.addresses("again") == ["10.9.0.7/24"]
 
 
 @in_namespaces
@@ -181,7 +179,7 @@ def test_poststop_of_a_live_container_is_ignored() -> None:
         host.up("web")
 
         assert host.poststop("web") is False
-        assert eth0(host, "web") == ["10.9.0.2/24"]
+        assert host.addresses("web") == ["10.9.0.2/24"]
 
 
 @in_namespaces
@@ -217,8 +215,8 @@ def test_attach_after_a_silent_death_settles_the_old_life() -> None:
 
         host.up("web", on("lan", publish=(PORT,)))
 
-        assert len(eth0(host, "web")) == 1
-        assert ping(host, "web", "10.9.0.1")
+        assert len(host.addresses("web")) == 1
+        assert host.pings("web", "10.9.0.1")
 
 
 @in_namespaces
@@ -335,7 +333,7 @@ def test_attach_failing_at_each_step_leaves_all_as_before() -> None:
                     "lo"
                 ]
         host.attach(web, EVERYTHING)
-        assert ping(host, "web", "10.9.0.1")
+        assert host.pings("web", "10.9.0.1")
 
 
 @in_namespaces
@@ -362,12 +360,12 @@ def test_attach_killed_at_each_step_is_collected() -> None:
             status = os.waitpid(child, 0)[1]
             if number % 3 == 0:  # the runtime's next hook, for the same container
                 host.attach(web, EVERYTHING)
-                assert ping(host, "web", "10.9.0.1")
-                assert ping(host, "web", "10.8.0.1")
+                assert host.pings("web", "10.9.0.1")
+                assert host.pings("web", "10.8.0.1")
             host.sleepers.pop("web").end()
             if number % 3 == 1:
                 host.up("web", EVERYTHING)
-                assert ping(host, "web", "10.9.0.1")
+                assert host.pings("web", "10.9.0.1")
                 host.stop("web")
             else:
                 host.gc()
@@ -393,7 +391,7 @@ def test_attach_on_an_adopted_bridge_skips_the_hosts_own_addresses() -> None:
 
         host.up("web", on("own"))
 
-        assert eth0(host, "web") == ["10.9.0.3/24"]
+        assert host.addresses("web") == ["10.9.0.3/24"]
 
 
 class Vanishing(NetworkStore):
@@ -450,7 +448,7 @@ def test_attach_while_the_ruleset_is_flushed_restores_every_port() -> None:
         published = run("nft list map inet ocinet publish4")
         assert "tcp . 8080 : 10.9.0.2 . 80" in published
         assert "tcp . 8081 : 10.9.0.3 . 80" in published
-        assert ping(host, "new", "10.9.0.2")
+        assert host.pings("new", "10.9.0.2")
 
 
 @in_namespaces
@@ -505,7 +503,7 @@ def test_attach_when_everything_runs_at_once_gives_distinct_addresses() -> None:
         containers = [host.start(f"c{number}") for number in range(50)]
         assert host.attach_at_once(containers, on("lan")) == {0}
 
-        addresses = [eth0(host, container.name) for container in containers]
+        addresses = [host.addresses(container.name) for container in containers]
         assert len({address for (address,) in addresses}) == 50
         for container in containers:
             host.stop(container.name)

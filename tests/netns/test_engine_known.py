@@ -7,8 +7,7 @@ import os
 from builders import on, tcp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import addresses_json, link_json, run
-from hosts.namespace.wired_host import WiredHost, eth0, open_sandbox, records, snapshot
-from netns.test_engine_sharing import join
+from hosts.namespace.wired_host import WiredHost, open_sandbox, records, snapshot
 from ocinet.engine.plan.steps import ConfigureInside
 
 
@@ -72,7 +71,7 @@ def test_end_of_a_live_container_is_not_believed() -> None:
         with host.engine() as engine:
             assert not engine.ended("web-id")
             assert not engine.ended("nobody")
-        assert len(eth0(host, "web")) == 1
+        assert len(host.addresses("web")) == 1
         host.sleepers.pop("web").end()
         with host.engine() as engine:
             assert engine.ended("web-id")
@@ -85,7 +84,7 @@ def test_rename_is_known_wherever_the_name_stands() -> None:
     """Of an owner, of a member in both records; to the same name it does nothing."""
     with WiredHost() as host:
         host.up("web")
-        join(host, "side", "web")
+        host.join("side", "web")
         with host.engine() as engine:
             assert engine.containers.rename("web-id", "shop")
             assert engine.containers.rename("side-id", "till")

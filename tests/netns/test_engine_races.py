@@ -17,10 +17,8 @@ from hosts.namespace.looks import run
 from hosts.namespace.wired_host import (
     PATHS,
     WiredHost,
-    eth0,
     exchanged,
     open_sandbox,
-    ping,
     records,
 )
 from ocinet.base.address import Address
@@ -83,8 +81,8 @@ def test_attach_more_killed_half_way_leaves_what_was_there(more: Request, kind: 
 
         host.attach(web, more)
 
-        assert ping(host, "web", "10.9.0.1")
-        assert eth0(host, "web") == ["10.9.0.2/24"]
+        assert host.pings("web", "10.9.0.1")
+        assert host.addresses("web") == ["10.9.0.2/24"]
         assert "tcp . 8080 : 10.9.0.2 . 80" in published()
         host.stop("web")
         host.stop("other")
@@ -158,7 +156,7 @@ def test_attach_that_takes_a_dead_ones_address_takes_its_ports_down() -> None:
 
         host.up("new", TWO)
 
-        assert eth0(host, "new") == ["10.9.0.2/24"]
+        assert host.addresses("new") == ["10.9.0.2/24"]
         assert "8080" not in published()
 
 
@@ -180,7 +178,7 @@ def test_attach_by_path_keeps_its_address_while_it_is_made() -> None:
             engine.attach(first, on("lan"), sandbox)
 
         assert len(refused) == 1
-        assert eth0(host, "first") == ["10.9.0.2/24"]
+        assert host.addresses("first") == ["10.9.0.2/24"]
 
 
 @in_namespaces
@@ -249,7 +247,7 @@ def test_attach_that_saw_what_another_undid_makes_it_itself(network: str) -> Non
         undone.set()
         thread.join()
 
-        assert len(eth0(host, "other")) == 1
+        assert len(host.addresses("other")) == 1
         assert forward.read_text() == "1\n"
 
 
@@ -334,7 +332,7 @@ def test_remove_network_that_was_made_anew_leaves_the_new_one() -> None:
             racing.networks.remove("lan")
 
         host.up("other")
-        assert eth0(host, "web") != eth0(host, "other")
+        assert host.addresses("web") != host.addresses("other")
 
 
 @in_namespaces
@@ -413,4 +411,4 @@ def test_collect_while_a_link_is_made_leaves_it_alone() -> None:
             late = _Late(engine.records.networks, attach)
             findings = exchanged(engine, networks=late).gc()
         assert findings == ()
-        assert len(eth0(host, "web")) == 1
+        assert len(host.addresses("web")) == 1

@@ -6,19 +6,17 @@ The tests don't wait for it to do so: they write the new number into the old rec
 from __future__ import annotations
 
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 from builders import on, tcp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import link_json
-from hosts.namespace.wired_host import WiredHost, eth0, open_sandbox
+from hosts.namespace.wired_host import WiredHost, open_sandbox
+from hosts.waiting import wait_until
 from ocinet.cli.targets import open_target
 
 if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment, Container
-
-_GONE_S = 5
 
 
 def _renumber(host: WiredHost, former: Attachment, container: Container) -> None:
@@ -26,9 +24,8 @@ def _renumber(host: WiredHost, former: Attachment, container: Container) -> None
 
     Not before its links are gone: the kernel frees the number after them.
     """
-    end = time.monotonic() + _GONE_S
-    while link_json(former.endpoints[0].host_ifname):
-        assert time.monotonic() < end, "the dead sandbox keeps its link"
+    ifname = former.endpoints[0].host_ifname
+    wait_until(lambda: not link_json(ifname), "the dead sandbox's link is gone")
     with host.engine() as engine, open_sandbox(container) as sandbox:
         engine.records.attachments.put(former.replace(sandbox=sandbox.identity))
 
@@ -44,7 +41,7 @@ def test_attach_in_sandbox_with_dead_ones_number_wires_it() -> None:
 
         record = host.attach(web, on("lan", publish=(tcp(8080),)))
 
-        assert eth0(host, "web") == [str(record.endpoints[0].addresses[0])]
+        assert host.addresses("web") == [str(record.endpoints[0].addresses[0])]
         assert record.container.process == web.process
         with open_sandbox(web) as sandbox:  # the kernel may have given it the number again
             assert record.sandbox == sandbox.identity

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from builders import network, on, tcp
 from hosts.namespace.isolation import Sleeper, in_namespaces
 from hosts.namespace.looks import ip_json, run
-from hosts.namespace.wired_host import PATHS, WiredHost, eth0, ping, records, snapshot
+from hosts.namespace.wired_host import PATHS, WiredHost, records, snapshot
 from ocinet.base.address import Address
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
@@ -22,27 +21,6 @@ from ocinet.engine.model.request import Publish, Request
 from ocinet.ipam.reservation import Reservation, ReservationStore
 
 PORT = tcp(8080)
-
-
-def join(host: WiredHost, name: str, owner: str) -> Container:
-    """Start a process in another container's sandbox, and count it as a member."""
-    pid = host.sleepers[owner].pid
-    child = subprocess.Popen(["nsenter", "-n", "-t", str(pid), "sleep", "100"])
-    while Path(f"/proc/{child.pid}/comm").read_text().strip() != "sleep":
-        pass
-
-    class _Child(Sleeper):
-        def __init__(self) -> None:
-            self.pid = child.pid
-
-        def end(self) -> None:
-            child.kill()
-            child.wait()
-
-    host.sleepers[name] = _Child()
-    container = host.container(name, child.pid)
-    host.attach(container, Request("container", owner))
-    return container
 
 
 def look(bridge: str) -> list[object]:
@@ -64,16 +42,13 @@ def test_attach_by_another_process_of_the_sandbox_takes_the_name_along() -> None
         host.up("web")
         first = host.sleepers.pop("web")
         host.sleepers["passing"] = first
-        second = subprocess.Popen(["nsenter", "-n", "-t", str(first.pid), "sleep", "100"])
-        while Path(f"/proc/{second.pid}/comm").read_text().strip() != "sleep":
-            pass
+        second = Sleeper(beside=first.pid)
 
         host.attach(host.container("web", second.pid), on("lan"))
 
         assert os.readlink("/run/netns/web") == f"/proc/{second.pid}/ns/net"
         first.end()
-        second.kill()
-        second.wait()
+        second.end()
         assert host.poststop("web")
         assert os.listdir("/run/netns") == []
         assert records() == []
@@ -85,14 +60,14 @@ def test_owner_whose_end_nobody_told_is_counted_out_with_its_last_member(collect
     """Killed without a poststop: collecting leaves the name to the member, whose end ends all."""
     with WiredHost() as host:
         host.up("web", on("lan", publish=(PORT,)))
-        join(host, "side", "web")
+        host.join("side", "web")
         host.sleepers.pop("web").end()
         if collected:
             assert host.gc(dry_run=True) == []
             assert os.readlink("/run/netns/web") != f"/proc/{host.sleepers['side'].pid}/ns/net"
             assert host.gc() == []
             assert os.readlink("/run/netns/web") == f"/proc/{host.sleepers['side'].pid}/ns/net"
-        assert ping(host, "side", "10.9.0.1")
+        assert host.pings("side", "10.9.0.1")
 
         assert host.stop("side")
 
@@ -105,11 +80,11 @@ def test_join_counts_members_until_the_last_has_gone() -> None:
     """The owner stops first: the member keeps links, leases and the name."""
     with WiredHost() as host:
         record = host.up("web", on("lan", publish=(PORT,)))
-        join(host, "side", "web")
+        host.join("side", "web")
 
         assert host.stop("web")
-        assert eth0(host, "side") == ["10.9.0.2/24"]
-        assert ping(host, "side", "10.9.0.1")
+        assert host.addresses("side") == ["10.9.0.2/24"]
+        assert host.pings("side", "10.9.0.1")
         assert os.readlink("/run/netns/web") == f"/proc/{host.sleepers['side'].pid}/ns/net"
         assert "8080" in run("nft list map inet ocinet publish4")
 
@@ -125,10 +100,10 @@ def test_join_whose_member_stops_first_leaves_the_owner_wired() -> None:
     """A member that goes takes nothing along."""
     with WiredHost() as host:
         host.up("web")
-        join(host, "side", "web")
+        host.join("side", "web")
 
         assert host.stop("side")
-        assert ping(host, "web", "10.9.0.1")
+        assert host.pings("web", "10.9.0.1")
         assert host.stop("web")
         assert snapshot()["names"] == []
 
@@ -138,12 +113,12 @@ def test_join_of_a_member_counts_for_the_owner() -> None:
     """container:MEMBER is container:OWNER: one record has the sandbox."""
     with WiredHost() as host:
         host.up("web")
-        join(host, "side", "web")
-        join(host, "third", "side")
+        host.join("side", "web")
+        host.join("third", "side")
 
         host.stop("web")
         host.stop("side")
-        assert ping(host, "third", "10.9.0.1")
+        assert host.pings("third", "10.9.0.1")
         assert os.readlink("/run/netns/web") == f"/proc/{host.sleepers['third'].pid}/ns/net"
         host.stop("third")
         assert snapshot()["names"] == []
@@ -155,16 +130,16 @@ def test_owner_back_in_a_new_sandbox_takes_address_and_port() -> None:
     request = on("lan", publish=(PORT,))
     with WiredHost() as host:
         host.up("web", request)
-        join(host, "side", "web")
+        host.join("side", "web")
         host.stop("web")
 
         host.up("web", request)
 
-        assert ping(host, "web", "10.9.0.1")
-        assert not ping(host, "side", "10.9.0.1")
+        assert host.pings("web", "10.9.0.1")
+        assert not host.pings("side", "10.9.0.1")
         assert events().count("members lost their network") == 1
         assert host.stop("side") is False
-        assert ping(host, "web", "10.9.0.1")
+        assert host.pings("web", "10.9.0.1")
 
 
 @in_namespaces
@@ -183,7 +158,7 @@ def test_attach_in_a_sandbox_that_another_has_names_it() -> None:
     """As the second container of a pod: the error says what to ask for instead."""
     with WiredHost() as host:
         host.up("infra")
-        join(host, "first", "infra")
+        host.join("first", "infra")
         before = snapshot()
         second = host.container("second", host.sleepers["first"].pid)
 
@@ -197,11 +172,11 @@ def test_attach_of_a_member_wires_the_shared_sandbox() -> None:
     """A network that is asked for a member is the owner's record's."""
     with WiredHost() as host:
         host.up("web")
-        side = join(host, "side", "web")
+        side = host.join("side", "web")
 
         host.attach(side, on("dmz"))
 
-        assert eth0(host, "web", "eth1") == ["10.8.0.2/24"]
+        assert host.addresses("web", "eth1") == ["10.8.0.2/24"]
         host.stop("side")
         host.stop("web")
         assert snapshot()["names"] == []
@@ -212,12 +187,12 @@ def test_attach_of_a_member_whose_owner_has_gone_wires_what_it_lives_in() -> Non
     """The sandbox stays the owner's by record, and goes with the last member."""
     with WiredHost() as host:
         host.up("web")
-        side = join(host, "side", "web")
+        side = host.join("side", "web")
         host.stop("web")
 
         host.attach(side, on("dmz"))
 
-        assert eth0(host, "side", "eth1") == ["10.8.0.2/24"]
+        assert host.addresses("side", "eth1") == ["10.8.0.2/24"]
         host.stop("side")
         assert records() == []
 
@@ -227,7 +202,7 @@ def test_detach_by_hand_unwires_a_live_sandbox() -> None:
     """`ocinet detach` needs no dead process; members lose the network too."""
     with WiredHost() as host:
         host.up("web")
-        join(host, "side", "web")
+        host.join("side", "web")
 
         with host.engine() as engine:
             assert engine.detach("web-id")
@@ -250,7 +225,7 @@ def test_gc_collects_what_died_without_a_word() -> None:
         assert host.gc() == [("attachment", "dead-id")]
         assert snapshot() == before
         assert host.gc() == []
-        assert ping(host, "alive", "10.9.0.1")
+        assert host.pings("alive", "10.9.0.1")
 
 
 @in_namespaces
@@ -382,7 +357,7 @@ def test_remove_network_keeps_an_adopted_bridge() -> None:
             engine.records.networks.add(network("own", managed=False, device="br0"))
         before = look("br0")
         host.up("web", on("own"))
-        assert ping(host, "web", "10.9.0.1")
+        assert host.pings("web", "10.9.0.1")
         host.stop("web")
 
         with host.engine() as engine:

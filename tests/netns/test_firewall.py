@@ -13,8 +13,8 @@ from unittest import mock
 import pytest
 
 from builders import network_rules, port
-from hosts.namespace.bridged_host import sh
 from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, NotFoundError, SystemFailure
 from ocinet.engine.firewall import programs
@@ -49,13 +49,13 @@ def _plain(value: Any) -> Any:
 
 def ruleset_json() -> list[Any]:
     """Return all that nft shows, in a form that can be compared."""
-    return list(_plain(json.loads(sh("nft", "-j", "list", "ruleset"))["nftables"]))
+    return list(_plain(json.loads(run("nft", "-j", "list", "ruleset"))["nftables"]))
 
 
 def elements(name: str) -> list[str]:
     """Return the elements of a set or map as `nft list` writes them, sorted."""
     kind = "map" if name.startswith("publish") else "set"
-    text = sh("nft", "list", kind, "inet", "ocinet", name)
+    text = run("nft", "list", kind, "inet", "ocinet", name)
     if "elements = {" not in text:
         return []
     listed = text.split("elements = {")[1].split("}")[0]
@@ -125,7 +125,7 @@ def test_open_is_what_the_text_of_a_plan_does(seed: int) -> None:
     networks = tuple(_any_network(number, dice) for number in range(1, 20))
     ports = tuple({(port.protocol, port.host_address, port.host_port): port
                    for port in (_any_port(dice) for _ in range(60))}.values())  # fmt: skip
-    sh("nft", "-f", "-", given=nft.table_text() + nft.open_text(networks, ports))
+    run("nft", "-f", "-", given=nft.table_text() + nft.open_text(networks, ports))
     shown = ruleset_json()
     with Firewall() as firewall:
         firewall.remove_table()
@@ -136,12 +136,12 @@ def test_open_is_what_the_text_of_a_plan_does(seed: int) -> None:
         encoded = ruleset_json()
         firewall.rebuild(networks, ports)
         assert ruleset_json() == shown
-        sh("nft", "-f", "-", given=nft.close_text(ports[:30]))
+        run("nft", "-f", "-", given=nft.close_text(ports[:30]))
         assert ruleset_json() == encoded
         firewall.remove_network(networks[0])
         encoded = ruleset_json()
         firewall.rebuild(networks, ports[30:])
-        sh("nft", "-f", "-", given=nft.remove_network_text(networks[0]))
+        run("nft", "-f", "-", given=nft.remove_network_text(networks[0]))
         assert ruleset_json() == encoded
 
 
@@ -210,7 +210,7 @@ def test_open_without_a_table_makes_it() -> None:
     """The first attach after a flush brings the table back, and says that it was gone."""
     with Firewall() as firewall:
         assert firewall.open((LAN,), (WEB,))
-        sh("nft", "flush", "ruleset")
+        run("nft", "flush", "ruleset")
         assert firewall.open((LAN,), (WEB,))
         assert elements("publish4") == ["tcp . 8080 : 10.9.0.2 . 80"]
         assert _rules() == nft.table_text().count("\n\t\t") - _lines_that_are_no_rules()
@@ -234,7 +234,7 @@ def test_make_table_twice_makes_one() -> None:
 @in_namespaces
 def test_open_in_a_table_of_another_version_names_what_is_missing() -> None:
     """A table that lacks a set is not filled up, for what else may differ?"""
-    sh("nft", "-f", "-", given="table inet ocinet { set bridges { type ifname; }; }")
+    run("nft", "-f", "-", given="table inet ocinet { set bridges { type ifname; }; }")
     with (
         mock.patch.object(programs, "_PLACES", ()),  # not even tried
         Firewall() as firewall,
@@ -249,8 +249,8 @@ def test_rebuild_replaces_a_table_of_another_version() -> None:
     with Firewall() as firewall:
         firewall.open((LAN,), (WEB,))
         before = ruleset_json()
-        sh("nft", "delete", "table", "inet", "ocinet")
-        sh("nft", "-f", "-", given="table inet ocinet { set bridges { type ifname; }; }")
+        run("nft", "delete", "table", "inet", "ocinet")
+        run("nft", "-f", "-", given="table inet ocinet { set bridges { type ifname; }; }")
         firewall.rebuild((LAN,), (WEB,))
         assert ruleset_json() == before
 
@@ -261,7 +261,7 @@ def test_close_takes_out_what_is_there_and_forgives_the_rest() -> None:
     ports = tuple(WEB.replace(host_port=number) for number in range(1, 6))
     with Firewall() as firewall:
         firewall.open((), (*ports, DNS))
-        sh("nft", "delete", "element", "inet", "ocinet", "publish4", "{ tcp . 3 }")
+        run("nft", "delete", "element", "inet", "ocinet", "publish4", "{ tcp . 3 }")
         firewall.close(ports)
         assert elements("publish4") == []
         assert elements("publish4_at") != []
@@ -335,13 +335,13 @@ def test_make_table_without_nft_says_what_to_install() -> None:
 def test_every_text_is_accepted_by_nft() -> None:
     """What a plan shows can be given to `nft -c -f -`."""
     with Firewall() as firewall:
-        sh("nft", "-c", "-f", "-", given=nft.table_text())
-        sh("nft", "-c", "-f", "-", given=nft.rebuild_text((LAN, VAULT), (WEB, WEB6, DNS)))
+        run("nft", "-c", "-f", "-", given=nft.table_text())
+        run("nft", "-c", "-f", "-", given=nft.rebuild_text((LAN, VAULT), (WEB, WEB6, DNS)))
         make_table(firewall)
-        sh("nft", "-c", "-f", "-", given=nft.open_text((LAN, VAULT), (WEB, WEB6, DNS)))
+        run("nft", "-c", "-f", "-", given=nft.open_text((LAN, VAULT), (WEB, WEB6, DNS)))
         firewall.open((LAN, VAULT), (WEB, WEB6, DNS))
-        sh("nft", "-c", "-f", "-", given=nft.close_text((WEB, WEB6, DNS)))
-        sh("nft", "-c", "-f", "-", given=nft.remove_network_text(VAULT))
+        run("nft", "-c", "-f", "-", given=nft.close_text((WEB, WEB6, DNS)))
+        run("nft", "-c", "-f", "-", given=nft.remove_network_text(VAULT))
 
 
 @pytest.mark.needs("iptables-nft")
@@ -351,13 +351,13 @@ def test_observe_tells_what_is_there() -> None:
     with Firewall() as firewall:
         assert firewall.observe() == FirewallState()
         make_table(firewall)
-        sh("iptables-nft", "-P", "FORWARD", "DROP")
-        sh("iptables-nft", "-N", "DOCKER-USER")
+        run("iptables-nft", "-P", "FORWARD", "DROP")
+        run("iptables-nft", "-N", "DOCKER-USER")
         assert firewall.observe() == FirewallState(
             table=True, forward_drop=("ip filter FORWARD",), docker_user=True
         )
-        sh("ip6tables-nft", "-P", "FORWARD", "DROP")
-        sh("nft", "-f", "-", given=(
+        run("ip6tables-nft", "-P", "FORWARD", "DROP")
+        run("nft", "-f", "-", given=(
             "table inet wall {\n"
             "chain gate { type filter hook forward priority 5; policy drop; }; }\n"
             "table inet door { chain in { type filter hook input priority 5; policy drop; }; }\n"
@@ -371,7 +371,7 @@ def test_observe_tells_what_is_there() -> None:
 @in_namespaces
 def test_explanation_of_a_foreign_drop_is_a_command_that_works() -> None:
     """What it tells to run is accepted by nft, and lets the bridge's packets pass."""
-    sh("nft", "-f", "-", given=(
+    run("nft", "-f", "-", given=(
         "table inet wall { chain gate { type filter hook forward priority 5; policy drop; }; }"
     ))  # fmt: skip
     with Firewall() as firewall:
@@ -379,7 +379,7 @@ def test_explanation_of_a_foreign_drop_is_a_command_that_works() -> None:
     assert said.startswith("inet wall gate drops")
     commands = said.split(": ", 1)[1]
     subprocess.run(["sh", "-ec", commands], check=True)
-    shown = sh("nft", "list", "chain", "inet", "wall", "gate")
+    shown = run("nft", "list", "chain", "inet", "wall", "gate")
     assert 'iifname "ocinet0" accept' in shown
     assert 'oifname "ocinet0" accept' in shown
     assert explain_forward_drop((), "ocinet0") == ""

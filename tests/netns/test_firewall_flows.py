@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hosts.namespace.bridged_host import EVERY, HOST, BridgedHost, address, network_rules, sh
+from hosts.namespace.bridged_host import EVERY, HOST, BridgedHost, address, network_rules
 from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
 from ocinet.base.address import Address
 from ocinet.engine.firewall import conntrack
 from ocinet.engine.firewall.netfilter import NetfilterSocket
@@ -101,12 +102,12 @@ def _make_flows(flows: tuple[tuple[str, str, int], ...]) -> None:
     for protocol, to, port in flows:
         state = ["--state", "ESTABLISHED"] if protocol == "tcp" else []
         source = "2001:db8::2" if ":" in to else "192.0.2.2"
-        sh("conntrack", "-I", "-p", protocol, "-s", source, "-d", to,
+        run("conntrack", "-I", "-p", protocol, "-s", source, "-d", to,
            "--sport", "4000", "--dport", str(port), "--timeout", "60", *state)  # fmt: skip
 
 
 def _flows() -> set[tuple[str, str, int]]:
-    listed = sh("conntrack", "-L", "-f", "ipv4") + sh("conntrack", "-L", "-f", "ipv6")
+    listed = run("conntrack", "-L", "-f", "ipv4") + run("conntrack", "-L", "-f", "ipv6")
     found = set()
     for line in listed.splitlines():
         said = dict(reversed([word.split("=") for word in line.split() if "=" in word]))

@@ -15,9 +15,9 @@ from hosts.namespace.bridged_host import (
     OTHER,
     BridgedHost,
     address,
-    sh,
 )
 from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
 from ocinet.base.errors import SystemFailure
 from ocinet.engine.firewall import programs
 from ocinet.engine.firewall.forward_accept import ForwardAccepts
@@ -57,11 +57,11 @@ def opened() -> Iterator[ForwardAccepts]:
 def _docker() -> None:
     """Make the rules that dockerd makes, as if `old` was its bridge, in both families."""
     for tool in ("iptables-nft-restore", "ip6tables-nft-restore"):
-        sh(tool, given=_DOCKER)
+        run(tool, given=_DOCKER)
 
 
 def _rules(chain: str, tool: str = "iptables-nft") -> list[str]:
-    return [line for line in sh(tool, "-S", chain).splitlines() if "ocinet:" in line]
+    return [line for line in run(tool, "-S", chain).splitlines() if "ocinet:" in line]
 
 
 @pytest.mark.parametrize("family", [4, 6])
@@ -105,7 +105,7 @@ def test_managed_bridge_does_not_get_into_dockers_network_by_our_rules(family: i
         assert world.ask("a", inside, 80) == ""
         assert world.ask("a", *published) == f"o {address('a', family)}"
         for tool in ("iptables-nft", "ip6tables-nft"):  # the guard
-            sh(tool, "-F", "DOCKER-ISOLATION-STAGE-2")
+            run(tool, "-F", "DOCKER-ISOLATION-STAGE-2")
         assert world.ask("a", inside, 80) == f"o {address('a', family)}"
 
 
@@ -125,7 +125,7 @@ def test_adopted_bridge_is_opened_for_published_ports_alone(family: int) -> None
         assert world.ask("o", NEIGHBOUR[family], 7000) == f"neighbour {address('o', family)}"
         # Nor do our rules lead out of it past its owner's isolation.
         for tool in ("iptables-nft", "ip6tables-nft"):
-            sh(tool, "-I", "DOCKER-ISOLATION-STAGE-2", "-o", "dmz", "-j", "DROP")
+            run(tool, "-I", "DOCKER-ISOLATION-STAGE-2", "-o", "dmz", "-j", "DROP")
         assert world.ask("o", HOST[family], OTHER) == ""
 
 
@@ -133,14 +133,14 @@ def test_adopted_bridge_is_opened_for_published_ports_alone(family: int) -> None
 def test_add_goes_into_dockers_chain_once_and_remove_takes_it_out() -> None:
     """The rules stand above what is in DOCKER-USER, tagged; a second time changes nothing."""
     _docker()
-    before = sh("iptables-nft", "-S"), sh("ip6tables-nft", "-S")
+    before = run("iptables-nft", "-S"), run("ip6tables-nft", "-S")
     with opened() as accepts:
         accepts.remove("ocinet0")
         assert accepts.add("ocinet0", managed=True)
         assert not accepts.add("ocinet0", managed=True)
         assert accepts.add("ocinet1", managed=True)
         for tool in ("iptables-nft", "ip6tables-nft"):
-            listed = sh(tool, "-S", "DOCKER-USER").splitlines()
+            listed = run(tool, "-S", "DOCKER-USER").splitlines()
             assert "-j RETURN" in listed[-1]
             assert len(_rules("DOCKER-USER", tool)) == 6
             assert _rules("FORWARD", tool) == []
@@ -149,14 +149,14 @@ def test_add_goes_into_dockers_chain_once_and_remove_takes_it_out() -> None:
         assert not accepts.is_accepted("ocinet")
         accepts.remove("ocinet0")
         accepts.remove("ocinet0")
-    assert (sh("iptables-nft", "-S"), sh("ip6tables-nft", "-S")) == before
+    assert (run("iptables-nft", "-S"), run("ip6tables-nft", "-S")) == before
 
 
 @in_namespaces
 def test_add_without_docker_goes_into_forward_of_the_family_that_drops() -> None:
     """Without Docker's chain, two rules are in FORWARD, and none where IPv6 is not dropped."""
-    sh("iptables-nft", "-P", "FORWARD", "DROP")
-    sh("ip6tables-nft", "-P", "FORWARD", "ACCEPT")
+    run("iptables-nft", "-P", "FORWARD", "DROP")
+    run("ip6tables-nft", "-P", "FORWARD", "ACCEPT")
     with opened() as accepts:
         assert accepts.add("ocinet0", managed=True)
         assert accepts.is_accepted("ocinet0")
@@ -167,7 +167,7 @@ def test_add_without_docker_goes_into_forward_of_the_family_that_drops() -> None
 @in_namespaces
 def test_add_where_nothing_drops_adds_nothing() -> None:
     """Other tables are left alone unless they must be touched."""
-    sh("iptables-nft", "-P", "FORWARD", "ACCEPT")
+    run("iptables-nft", "-P", "FORWARD", "ACCEPT")
     with opened() as accepts:
         assert accepts.is_accepted("ocinet0")
         assert not accepts.add("ocinet0", managed=True)
@@ -189,7 +189,7 @@ def test_lost_rules_are_seen_at_once_and_come_back(loss: tuple[str, ...]) -> Non
     _docker()
     with opened() as accepts:
         accepts.add("ocinet0", managed=False)
-        sh("iptables-nft", *loss)
+        run("iptables-nft", *loss)
         assert not accepts.is_accepted("ocinet0")
         assert accepts.add("ocinet0", managed=False)
         assert accepts.is_accepted("ocinet0")
@@ -199,16 +199,16 @@ def test_lost_rules_are_seen_at_once_and_come_back(loss: tuple[str, ...]) -> Non
 @in_namespaces
 def test_rules_have_the_text_that_a_plan_shows() -> None:
     """The commands of a plan, run in a shell, make the same rules."""
-    sh("iptables-nft", "-P", "FORWARD", "DROP")
+    run("iptables-nft", "-P", "FORWARD", "DROP")
     for managed in (True, False):
         with opened() as accepts:
             accepts.add("ocinet0", managed=managed)
-            applied = sh("iptables-nft", "-S")
+            applied = run("iptables-nft", "-S")
             accepts.remove("ocinet0")
         for line in nft.forward_accept_commands("ocinet0", managed=managed):
-            sh("sh", "-c", line)
-        assert sh("iptables-nft", "-S") == applied
-        sh("iptables-nft", "-F")
+            run("sh", "-c", line)
+        assert run("iptables-nft", "-S") == applied
+        run("iptables-nft", "-F")
 
 
 @in_namespaces

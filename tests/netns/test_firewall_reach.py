@@ -19,9 +19,9 @@ from hosts.namespace.bridged_host import (
     UPLINK,
     BridgedHost,
     address,
-    sh,
 )
 from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
 from ocinet.engine.ruleset.nft import table_text
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _container_reaches_a_loopback_service(world: BridgedHost) -> bool:
 def _container_passes_for_the_host(world: BridgedHost) -> bool:
     world.open_to_loopback("b", address("lan", 4))
     with world.inside("b"):
-        sh("ip", "addr", "add", "127.0.0.2/32", "dev", "eth0")
+        run("ip", "addr", "add", "127.0.0.2/32", "dev", "eth0")
     world.ask("b", address("lan", 4), 9001, "udp", source="127.0.0.2")
     return "host 127.0.0.2" in world.seen
 

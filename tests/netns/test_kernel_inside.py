@@ -61,12 +61,12 @@ def wired() -> Iterator[tuple[Insides, Sandbox, int]]:
 
 
 def sysctl(pid: int, key: str) -> str:
-    return run(f"nsenter -n -t {pid} sysctl -n {key}").strip()
+    return run(f"sysctl -n {key}", pid=pid).strip()
 
 
 def sent(pid: int) -> int:
     """Return how many frames the sandbox's end has sent."""
-    [link] = json.loads(run(f"nsenter -n -t {pid} ip -s -j link show dev eth0"))
+    [link] = json.loads(run("ip -s -j link show dev eth0", pid=pid))
     count: int = link["stats64"]["tx"]["packets"]
     return count
 
@@ -86,7 +86,7 @@ def test_configure_ipv4_looks_like_dockers_bridge() -> None:
         assert address["prefixlen"] == 24
         assert address["broadcast"] == "10.9.0.255"
         assert address["scope"] == "global"
-        assert run(f"nsenter -n -t {pid} ip route").split("\n") == [
+        assert run("ip route", pid=pid).split("\n") == [
             "default via 10.9.0.1 dev eth0 ",
             "10.9.0.0/24 dev eth0 proto kernel scope link src 10.9.0.5 ",
             "",
@@ -352,10 +352,10 @@ def test_configure_gateway_outside_of_every_prefix_is_taken_to_be_on_the_link() 
 def test_configure_default_route_of_another_interface_is_not_replaced() -> None:
     """It is refused, and said which."""
     with wired() as (insides, sandbox, pid):
-        run(f"nsenter -n -t {pid} ip link add other type bridge")
-        run(f"nsenter -n -t {pid} ip addr add 10.8.0.2/24 dev other")
-        run(f"nsenter -n -t {pid} ip link set other up")
-        run(f"nsenter -n -t {pid} ip route add default via 10.8.0.1 dev other")
+        run("ip link add other type bridge", pid=pid)
+        run("ip addr add 10.8.0.2/24 dev other", pid=pid)
+        run("ip link set other up", pid=pid)
+        run("ip route add default via 10.8.0.1 dev other", pid=pid)
         with pytest.raises(KernelError, match=r"route 0\.0\.0\.0/0 via 10\.9\.0\.1") as caught:
             insides.configure(sandbox, IPV4)
         assert caught.value.errno == errno.EEXIST
@@ -388,7 +388,7 @@ def test_configure_interface_that_is_not_there_is_told() -> None:
 def test_configure_ipv6_where_the_sandbox_has_it_off() -> None:
     """Docker makes its sandboxes so."""
     with wired() as (insides, sandbox, pid):
-        run(f"nsenter -n -t {pid} sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
+        run("sysctl -qw net.ipv6.conf.all.disable_ipv6=1", pid=pid)
         assert insides.configure(sandbox, DUAL) == ()
         assert "fd00:9::5" in {address["local"] for address in addresses_json("eth0", pid)}
         assert "::1" in {address["local"] for address in addresses_json("lo", pid)}

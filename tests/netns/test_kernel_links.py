@@ -135,7 +135,7 @@ def test_add_veth_inside_name_taken_names_it_and_leaves_nothing() -> None:
     """The host's end is not left behind."""
     make_bridge()
     with opened() as (links, sandbox, pid):
-        run(f"nsenter -n -t {pid} ip link add eth0 type bridge")
+        run("ip link add eth0 type bridge", pid=pid)
         with pytest.raises(KernelError, match="the sandbox has an interface eth0 already"):
             links.add_veth(VETH, sandbox)
         assert names() == ["lo", "br0"]

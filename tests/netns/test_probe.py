@@ -10,7 +10,7 @@ import pytest
 
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import run
-from hosts.namespace.segment import MAC, inside, make_bridge, neighbour
+from hosts.namespace.segment import MAC, make_bridge, neighbour
 from ocinet.base.address import Address
 from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.probe import NEAR, Segment, open_filtered
@@ -73,10 +73,10 @@ def test_users_asks_at_each_turn_again() -> None:
     """Who could not answer the first question is asked a second time."""
     make_bridge()
     with neighbour("10.1.0.2/24") as pid:
-        inside(pid, "nft add table netdev late")
-        inside(pid, "nft add chain netdev late in "
-                    "{ type filter hook ingress device eth0 priority 0 ; }")  # fmt: skip
-        inside(pid, "nft add rule netdev late in ether type arp quota until 30 bytes drop")
+        run("nft add table netdev late", pid=pid)
+        chain = "{ type filter hook ingress device eth0 priority 0 ; }"
+        run(f"nft add chain netdev late in {chain}", pid=pid)
+        run("nft add rule netdev late in ether type arp quota until 30 bytes drop", pid=pid)
 
         assert find_users(bridge(), (V4,), (0.01, 50.0)) == {V4: MAC}
 
@@ -115,7 +115,7 @@ def test_users_leaves_no_trace_in_anybodys_cache() -> None:
         find_users(bridge(), (V4, V6), ENDLESS)
         find_users(bridge(), (FREE_V4, FREE_V6), NEAR)
 
-        for seen in (inside(pid, "ip neigh"), run("ip neigh")):
+        for seen in (run("ip neigh", pid=pid), run("ip neigh")):
             assert not [line for line in seen.splitlines() if "lladdr" in line]
 
 
@@ -197,7 +197,7 @@ def test_open_filtered_lets_nothing_else_in() -> None:
     """What else a bridge carries can't crowd an answer out of the socket's buffer."""
     make_bridge()
     with neighbour() as pid:
-        inside(pid, "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1")
+        run("sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1", pid=pid)
         run("sysctl -qw net.ipv6.conf.br0.disable_ipv6=1")
         packets = open_filtered("br0")
         try:

@@ -16,10 +16,8 @@ from hosts.namespace.segment import MAC, make_bridge, neighbour
 from hosts.namespace.wired_host import (
     PATHS,
     WiredHost,
-    eth0,
     exchanged,
     open_sandbox,
-    ping,
     snapshot,
 )
 from ocinet.base.address import Address
@@ -101,8 +99,8 @@ def test_attach_passes_over_what_somebody_answers_for() -> None:
     with shared(SMALL) as host, neighbour("10.1.0.8/24", "10.1.0.9/24"):
         record = host.up("web", on("dock"))
 
-        assert eth0(host, "web") == ["10.1.0.10/24"]
-        assert ping(host, "web", "10.1.0.8")
+        assert host.addresses("web") == ["10.1.0.10/24"]
+        assert host.pings("web", "10.1.0.8")
         assert host.events("address in use by another") == [
             {"network": "dock", "address": "10.1.0.8", "mac": MAC},
             {"network": "dock", "address": "10.1.0.9", "mac": MAC},
@@ -128,7 +126,7 @@ def test_attach_with_an_address_that_somebody_answers_for_is_refused() -> None:
         )
         assert snapshot() == before
         host.attach(web, static("10.1.0.51"))
-        assert eth0(host, "web") == ["10.1.0.51/24"]
+        assert host.addresses("web") == ["10.1.0.51/24"]
 
 
 @in_namespaces
@@ -153,7 +151,10 @@ def test_attach_passes_over_what_the_other_allocator_knows_of() -> None:
         host.up("web", on("dock"))
         host.up("next", on("dock"))
 
-        assert (eth0(host, "web"), eth0(host, "next")) == (["10.1.0.9/24"], ["10.1.0.11/24"])
+        assert (host.addresses("web"), host.addresses("next")) == (
+            ["10.1.0.9/24"],
+            ["10.1.0.11/24"],
+        )
         with pytest.raises(ConflictError, match=r"10\.1\.0\.8 is held by Docker's container db"):
             host.up("static", static("10.1.0.8"))
 
@@ -210,7 +211,7 @@ def test_attach_that_fails_later_gives_back_every_address_it_tried() -> None:
 
         host.attach(web, on("dock"))
 
-        assert eth0(host, "web") == ["10.1.0.9/24"]
+        assert host.addresses("web") == ["10.1.0.9/24"]
 
 
 def fail_at_veth(step: Step) -> None:
@@ -227,7 +228,7 @@ def test_attach_to_a_managed_network_asks_nobody() -> None:
         with neighbour("10.9.0.3/24", bridge="br-lan"):
             host.up("next")
 
-        assert eth0(host, "next") == ["10.9.0.3/24"]
+        assert host.addresses("next") == ["10.9.0.3/24"]
         assert host.asked == []
 
 
@@ -254,7 +255,7 @@ def test_attach_of_many_at_once_gives_distinct_addresses_of_nobodys() -> None:
         containers = [host.start(f"c{number}") for number in range(20)]
         assert host.attach_at_once(containers, on("dock")) == {0}
 
-        given = {eth0(host, container.name)[0].partition("/")[0] for container in containers}
+        given = {host.addresses(container.name)[0].partition("/")[0] for container in containers}
         assert len(given) == 20
         assert not given & theirs
 
@@ -268,7 +269,7 @@ def test_restart_after_a_silent_death_gets_its_static_address_back() -> None:
             host.sleepers.pop("web").end()
 
         host.up("web", static("10.1.0.8"))
-        assert eth0(host, "web") == ["10.1.0.8/24"]
+        assert host.addresses("web") == ["10.1.0.8/24"]
 
 
 @pytest.mark.parametrize(("before", "during"), [("0", "2"), ("1", "1")])

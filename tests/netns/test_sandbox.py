@@ -180,7 +180,7 @@ def test_entered_is_inside_and_comes_back() -> None:
     """After an error as well; a socket made inside stays there."""
     home = identity_of("/proc/thread-self/ns/net")
     with Sleeper() as sleeper, Sandbox.open_process(process_of(sleeper.pid)) as sandbox:
-        run(f"nsenter -n -t {sleeper.pid} ip link add inside type bridge")
+        run("ip link add inside type bridge", pid=sleeper.pid)
 
         def look_and_fail() -> None:
             with entered(sandbox):

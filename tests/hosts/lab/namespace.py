@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hosts.command import CommandFailed, Result, Transcript, run_command
+from hosts.namespace.looks import spelled
 from hosts.requirements import SEARCH_PATH
 from hosts.waiting import wait_until
 
@@ -275,12 +276,7 @@ class Namespace:
     def addresses(self, ifname: str, scope: str = "global") -> list[str]:
         """Return an interface's addresses as `ADDRESS/PREFIX`, sorted."""
         shown = self.run("ip", "-j", "address", "show", "dev", ifname).json()
-        return sorted(
-            f"{info['local']}/{info['prefixlen']}"
-            for link in shown
-            for info in link.get("addr_info", ())
-            if info["scope"] == scope
-        )
+        return spelled((info for link in shown for info in link.get("addr_info", ())), scope)
 
     def routes(self, *, v6: bool = False) -> list[dict[str, Any]]:
         """Return what `ip -j route` shows."""

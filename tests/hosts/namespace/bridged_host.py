@@ -17,11 +17,11 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
-import subprocess
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from hosts.namespace.looks import run
 from ocinet.base.address import Address, Subnet
 from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.model.endpoint import PortRule
@@ -47,13 +47,6 @@ CONTAINERS = {"a": ("lan", 2), "b": ("lan", 3), "c": ("dmz", 2), "i": ("vault", 
 # Host ports: of a on every address, of a on the uplink's, of a on 127.0.0.1, and
 # of the other networks' containers.
 EVERY, UPLINK, LOOP, ADOPTED, INTERNAL, OTHER = 8080, 8081, 8082, 8083, 8084, 8085
-
-
-def sh(*words: str, given: str = "") -> str:
-    """Run a command in the namespace of this thread and return what it printed."""
-    done = subprocess.run(words, input=given, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}\n{given}"
-    return done.stdout
 
 
 def address(name: str, family: int) -> str:
@@ -132,7 +125,7 @@ class BridgedHost:
         assert _LIBC.unshare(_CLONE_NEWNET) == 0
         fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self.set_sysctl("ipv6/conf/default/accept_dad", 0)
-        sh("ip", "link", "set", "lo", "up")
+        run("ip", "link", "set", "lo", "up")
         assert _LIBC.setns(self._fds["host"], 0) == 0
         return fd
 
@@ -158,7 +151,7 @@ class BridgedHost:
         self.set_sysctl("ipv4/ip_forward", 1)
         self.set_sysctl("ipv6/conf/all/forwarding", 1)
         for bridge in BRIDGES:
-            sh("ip", "link", "add", bridge, "type", "bridge")
+            run("ip", "link", "add", bridge, "type", "bridge")
             self._address(bridge, f"{address(bridge, 4)}/24", f"{address(bridge, 6)}/64")
             self.set_sysctl(f"ipv4/conf/{bridge}/route_localnet", 1)
         for name, (bridge, _number) in CONTAINERS.items():
@@ -166,8 +159,8 @@ class BridgedHost:
             with self.inside(name):
                 self._address("eth0", f"{address(name, 4)}/24", f"{address(name, 6)}/64")
                 self._route(address(bridge, 4), address(bridge, 6))
-            sh("ip", "link", "set", f"v{name}", "master", bridge, "up")
-            sh("ip", "link", "set", f"v{name}", "type", "bridge_slave", "hairpin", "on")
+            run("ip", "link", "set", f"v{name}", "master", bridge, "up")
+            run("ip", "link", "set", f"v{name}", "type", "bridge_slave", "hairpin", "on")
         for name, ifname, there, here in (
             ("neighbour", "up0", NEIGHBOUR, HOST),
             ("far", "up1", FAR, {4: "198.51.100.1", 6: "2001:db8:f::1"}),
@@ -179,14 +172,14 @@ class BridgedHost:
                 self._route(here[4], here[6])
 
     def _join(self, name: str, ifname: str) -> None:
-        sh("ip", "link", "add", ifname, "type", "veth", "peer", "name", "eth0",
+        run("ip", "link", "add", ifname, "type", "veth", "peer", "name", "eth0",
            "netns", f"/proc/{os.getpid()}/fd/{self._fds[name]}")  # fmt: skip
         with self.inside(name):  # be quick to ask again for a neighbour that a rule kept away
             self.set_sysctl("ipv6/neigh/eth0/retrans_time_ms", 20)
 
     @staticmethod
     def _address(ifname: str, four: str, six: str) -> None:
-        sh("ip", "-batch", "-", given=(
+        run("ip", "-batch", "-", given=(
             f"link set {ifname} up\naddr add {four} dev {ifname}\n"
             f"addr add {six} dev {ifname} nodad\n"
         ))  # fmt: skip
@@ -194,7 +187,7 @@ class BridgedHost:
     @staticmethod
     def _route(four: str, six: str) -> None:
         routes = f"route add default via {four}\nroute add default via {six}\n"
-        sh("ip", "-batch", "-", given=routes)
+        run("ip", "-batch", "-", given=routes)
 
     def enter(self, *, without: str = "") -> None:
         """Make the table and enter all networks and ports.
@@ -204,7 +197,7 @@ class BridgedHost:
         """
         text = table_text()
         assert without in text
-        sh("nft", "-f", "-", given=text.replace(without, ""))
+        run("nft", "-f", "-", given=text.replace(without, ""))
         with Firewall() as firewall:
             assert not firewall.open(network_rules(), port_rules())
 
@@ -213,8 +206,8 @@ class BridgedHost:
         with self.inside(name):
             for key in ("all/route_localnet", "eth0/route_localnet"):
                 self.set_sysctl(f"ipv4/conf/{key}", 1)
-            sh("ip", "addr", "del", "127.0.0.1/8", "dev", "lo")
-            sh("ip", "route", "add", "127.0.0.0/8", "via", via)
+            run("ip", "addr", "del", "127.0.0.1/8", "dev", "lo")
+            run("ip", "route", "add", "127.0.0.0/8", "via", via)
 
     def open_socket(self, name: str, kind: str, family: int) -> socket.socket:
         """Open a socket in a namespace."""

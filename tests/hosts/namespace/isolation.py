@@ -45,6 +45,13 @@ def _enter_new_namespaces() -> None:
     run("ip link set lo up")
 
 
+def _enter(beside: int) -> bool:
+    if not beside:
+        return not _LIBC.unshare(_CLONE_NEWNET)
+    with open(f"/proc/{beside}/ns/net") as namespace:
+        return not _LIBC.setns(namespace.fileno(), _CLONE_NEWNET)
+
+
 def _fds() -> dict[str, str]:
     found = {}
     for name in os.listdir("/proc/self/fd"):
@@ -58,23 +65,25 @@ def _fds() -> dict[str, str]:
 class Sleeper:
     """A process that sleeps in a network namespace of its own, in a `with` block.
 
+    Args:
+        beside: the id of a process, to sleep in that one's namespace.
+
     Attributes:
         pid: of the process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, beside: int = 0) -> None:
         ready, tell = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            failed = _LIBC.unshare(_CLONE_NEWNET)
-            os.write(tell, b"n" if failed else b"y")
+            os.write(tell, b"y" if _enter(beside) else b"n")
             while True:
                 signal.pause()
         os.close(tell)
         said = os.read(ready, 1)
         os.close(ready)
-        assert said == b"y", "unshare failed"
+        assert said == b"y", "no namespace"
 
     def __enter__(self) -> Sleeper:
         """Return itself; ended with the block."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from hosts.namespace.bridged_host import sh
 from hosts.namespace.isolation import Sleeper
 from hosts.namespace.looks import ip_json, run
 from hosts.waiting import wait_until
@@ -105,7 +104,7 @@ class SeamedHost:
             other = f"p{number + 1}" if number + 1 < count else f"q{number}"
             lines.append(f"link add p{number} type veth peer name {other}")
         lines += [f"link set p{number} master {ifname}" for number in range(count)]
-        sh("ip", "-batch", "-", given="\n".join(lines))
+        run("ip", "-batch", "-", given="\n".join(lines))
 
     def add_address(self, ifname: str, address: str) -> None:
         """Give a link an address."""
@@ -155,18 +154,18 @@ class SeamedHost:
     def drop_forward(self, *, docker: bool = False) -> None:
         """Set the policy; Docker has a chain for the rules of others besides."""
         for tool in _IPTABLES:
-            sh(tool, "-P", "FORWARD", "DROP")
+            run(tool, "-P", "FORWARD", "DROP")
             if docker:
-                sh(tool, "-N", "DOCKER-USER")
-                sh(tool, "-A", "FORWARD", "-j", "DOCKER-USER")
-                sh(tool, "-A", "DOCKER-USER", "-j", "RETURN")
+                run(tool, "-N", "DOCKER-USER")
+                run(tool, "-A", "FORWARD", "-j", "DOCKER-USER")
+                run(tool, "-A", "DOCKER-USER", "-j", "RETURN")
 
     def flush_forward(self) -> None:
         """Flush it of all rules."""
         for tool in _IPTABLES:
-            sh(tool, "-F", "FORWARD")
+            run(tool, "-F", "FORWARD")
 
     def raise_wall(self) -> None:
         """Make a table with a chain that drops."""
         chain = "chain gate { type filter hook forward priority 5; policy drop; }"
-        sh("nft", "-f", "-", given=f"table inet wall {{ {chain}; }}")
+        run("nft", "-f", "-", given=f"table inet wall {{ {chain}; }}")

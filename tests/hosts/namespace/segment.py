@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hosts.namespace.isolation import Sleeper
 from hosts.namespace.looks import link_json, run
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAC = "02:42:ac:11:00:02"
-_READY_S = 5
 
 
 def make_bridge(*options: str, ifname: str = "br0", address: str = "") -> None:
@@ -38,24 +37,12 @@ def neighbour(*addresses: str, bridge: str = "br0", ifname: str = "v0") -> Itera
         run(f"ip link set {ifname} master {bridge} up")
         for address in addresses:
             nodad = " nodad" if ":" in address else ""
-            inside(sleeper.pid, f"ip addr add {address} dev eth0{nodad}")
-        inside(sleeper.pid, "ip link set eth0 up")
-        _wait_for_port(ifname)
+            run(f"ip addr add {address} dev eth0{nodad}", pid=sleeper.pid)
+        run("ip link set eth0 up", pid=sleeper.pid)
+        wait_until(lambda: _is_forwarding(ifname), f"the bridge sends to {ifname}")
         yield sleeper.pid
 
 
-def _wait_for_port(ifname: str) -> None:
-    """Wait until the bridge sends to a port."""
-    end = time.monotonic() + _READY_S
-    while True:
-        link = link_json(ifname)
-        assert link is not None
-        if link["linkinfo"]["info_slave_data"]["state"] == "forwarding":
-            return
-        assert time.monotonic() < end, link
-        time.sleep(0.005)
-
-
-def inside(pid: int, command: str) -> str:
-    """Run a command in a neighbour."""
-    return run(f"nsenter -n -t {pid} {command}")
+def _is_forwarding(ifname: str) -> bool:
+    link = link_json(ifname)
+    return link is not None and link["linkinfo"]["info_slave_data"]["state"] == "forwarding"

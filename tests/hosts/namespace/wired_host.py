@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builders import container, network, on
 from hosts.namespace.isolation import Sleeper
-from hosts.namespace.looks import ip_json, run
-from hosts.requirements import require
+from hosts.namespace.looks import addresses_json, ip_json, pings, run, spelled
 from ocinet.base.clock import Process
 from ocinet.base.paths import Paths
 from ocinet.engine.engine import Engine
@@ -65,6 +64,21 @@ class WiredHost:
         """Return a process as a container."""
         return container(name, Process.of(pid))
 
+    def join(self, name: str, owner: str) -> Container:
+        """Start a process in another container's sandbox, and count it as a member."""
+        self.sleepers[name] = Sleeper(beside=self.sleepers[owner].pid)
+        member = self.container(name, self.sleepers[name].pid)
+        self.attach(member, Request("container", owner))
+        return member
+
+    def addresses(self, name: str, ifname: str = "eth0") -> list[str]:
+        """Return the global addresses of a container's interface, as the kernel has them."""
+        return spelled(addresses_json(ifname, self.sleepers[name].pid))
+
+    def pings(self, name: str, address: str) -> bool:
+        """Tell whether a container reaches an address."""
+        return pings(address, self.sleepers[name].pid)
+
     def attach(
         self, container: Container, request: Request, trace: Callable[[Step], None] | None = None
     ) -> Attachment:
@@ -73,7 +87,10 @@ class WiredHost:
             return engine.attach(container, request, sandbox)
 
     def attach_at_once(self, containers: list[Container], request: Request) -> set[int]:
-        """Attach containers side by side, as many hooks would; return the exit statuses."""
+        """Attach containers side by side, as many hooks would; return the exit statuses.
+
+        Why one failed is on the test's stderr.
+        """
         children = []
         for waiting in containers:
             child = os.fork()
@@ -82,6 +99,8 @@ class WiredHost:
                 try:
                     self.attach(waiting, request)
                     code = 0
+                except Exception:  # noqa: BLE001  # the status is the answer, as a hook's
+                    traceback.print_exc()
                 finally:
                     os._exit(code)
             children.append(child)
@@ -126,22 +145,6 @@ def open_sandbox(container: Container) -> Sandbox:
     return Sandbox.open_process(container.process)
 
 
-def inside(name: str, host: WiredHost, command: str) -> str:
-    """Run a command in a container's sandbox."""
-    return run(f"nsenter -n -t {host.sleepers[name].pid} {command}")
-
-
-def eth0(host: WiredHost, name: str, ifname: str = "eth0") -> list[str]:
-    """Return the global addresses of a container's interface, as the kernel has them."""
-    links = ip_json(f"addr show dev {ifname}", host.sleepers[name].pid)
-    return [
-        f"{address['local']}/{address['prefixlen']}"
-        for link in links
-        for address in link.get("addr_info", [])
-        if address["scope"] == "global"
-    ]
-
-
 def records() -> list[str]:
     """Return the names of all state files that mean something, without locks."""
     found = []
@@ -179,11 +182,3 @@ def snapshot() -> dict[str, Any]:
         "names": sorted(os.listdir(PATHS.netns)) if Path(PATHS.netns).is_dir() else [],
         "ip_forward": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
     }
-
-
-def ping(host: WiredHost, name: str, address: str) -> bool:
-    """Tell whether a container reaches an address."""
-    require("busybox")
-    pid = host.sleepers[name].pid
-    command = f"nsenter -n -t {pid} busybox ping -c 1 -W 1 {address}".split()
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
