@@ -6,24 +6,40 @@ last one, so that whatever a kill leaves behind is named by a file.
 
 from __future__ import annotations
 
-from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure
 from ocinet.base.files import Directory
-from ocinet.base.jsontext import dumps, loads
+from ocinet.base.jsontext import dumps
 from ocinet.base.names import check_container
-from ocinet.engine.model.attachment import Attachment, Container, Member
+from ocinet.base.records import (
+    ADDRESS,
+    FLAG,
+    INTERFACE,
+    NUMBER,
+    SUBNET,
+    TEXT,
+    Kind,
+    Record,
+    listed,
+    load_record,
+    one_of,
+    optional,
+)
+from ocinet.engine.model.attachment import ATTACHED, ATTACHING, Attachment, Container, Member
 from ocinet.engine.model.endpoint import Endpoint, PortRule, rows_of
-from ocinet.engine.model.request import Route
+from ocinet.engine.model.request import PROTOCOLS, Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ocinet.base.address import Address
     from ocinet.base.paths import Paths
+    from ocinet.engine.model.request import Protocol
 
 VERSION = 1
 _SUFFIX = ".json"
+_PORTS = 1 << 16
 
 
 class AttachmentStore:
@@ -49,7 +65,9 @@ class AttachmentStore:
         check_container(container_id)
         with Directory(self._path) as directory:
             data = directory.read(container_id + _SUFFIX)
-        return None if data is None else _decode(container_id, data)
+        if data is None:
+            return None
+        return _decode(container_id, data, f"{self._path}/{container_id}{_SUFFIX}")
 
     def put(self, attachment: Attachment) -> None:
         """Write a record, replacing the container's former one."""
@@ -102,151 +120,110 @@ class AttachmentStore:
 
 def encode(attachment: Attachment) -> dict[str, Any]:
     """Return an attachment as the JSON object that is printed."""
-    container = attachment.container
-    return {
-        "version": VERSION,
-        "id": container.id,
-        "name": container.name,
-        "mode": attachment.mode,
-        "state": attachment.state,
-        "door": container.door,
-        "bundle": container.bundle,
-        "process": _encode_process(container.process),
-        "sandbox": attachment.sandbox,
-        "netns_name": attachment.netns_name,
-        "path": attachment.path,
-        "boot_id": attachment.boot_id,
-        "time": attachment.time,
-        "endpoints": [_encode_endpoint(endpoint) for endpoint in attachment.endpoints],
-        "ports": [_encode_port(port) for port in attachment.ports],
-        "members": [
-            {
-                "id": member.id,
-                "name": member.name,
-                "bundle": member.bundle,
-                "process": _encode_process(member.process),
-            }
-            for member in attachment.members
-        ],
-        "member_of": attachment.member_of,
-        "left": attachment.left,
-        "done_endpoints": attachment.done_endpoints,
-        "done_ports": attachment.done_ports,
-    }
+    shown = _RECORD.write_fields(_fields(attachment.replace(ports=())))
+    return {**shown, "ports": [_PORT.write(port) for port in attachment.ports]}
 
 
 def _encode_stored(attachment: Attachment) -> dict[str, Any]:
     """Return the object that is stored: as `encode`, but a row of ports is one entry."""
-    rows = [{**_encode_port(port), "count": count} for port, count in rows_of(attachment.ports)]
-    return {**encode(attachment.replace(ports=())), "ports": rows}
+    return _RECORD.write_fields(_fields(attachment))
 
 
-def _encode_process(process: Process | None) -> dict[str, int] | None:
-    return {"pid": process.pid, "start_time": process.start_time} if process else None
+def _fields(attachment: Attachment) -> dict[str, Any]:
+    return {"version": VERSION, **vars(attachment.container), **vars(attachment)}
 
 
-def _encode_endpoint(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "network": endpoint.network,
-        "device": endpoint.device,
-        "ifname": endpoint.ifname,
-        "host_ifname": endpoint.host_ifname,
-        "host_ifindex": endpoint.host_ifindex,
-        "mac": endpoint.mac,
-        "mtu": endpoint.mtu,
-        "addresses": [str(address) for address in endpoint.addresses],
-        "routes": [
-            {
-                "destination": str(route.destination),
-                "gateway": str(route.gateway) if route.gateway else None,
-            }
-            for route in endpoint.routes
-        ],
-    }
+def _decode(container_id: str, data: bytes, path: str) -> Attachment:
+    """Read a record.
 
-
-def _encode_port(port: PortRule) -> dict[str, Any]:
-    return {
-        "protocol": port.protocol,
-        "host_address": str(port.host_address) if port.host_address else None,
-        "host_port": port.host_port,
-        "address": str(port.address),
-        "port": port.port,
-    }
-
-
-def _decode(container_id: str, data: bytes) -> Attachment:
-    what = f"cannot read the record of {container_id}"
+    Raises:
+        SystemFailure: it makes no sense; names the file.
+    """
     try:
-        return _decode_attachment(container_id, loads(data, what))
+        attachment: Attachment = load_record(_RECORD, data)
+        if attachment.container.id != container_id:
+            raise RequestError("", f"it is of {attachment.container.id}")
     except RequestError as error:
-        raise SystemFailure(what, error.why, "set it aside with: ocinet gc") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise SystemFailure(what, why, "set it aside with: ocinet gc") from error
+        what = f"cannot read the record of {container_id}"
+        raise SystemFailure(what, f"{path}: {error.why}", "set it aside with: ocinet gc") from error
+    return attachment
 
 
-def _decode_attachment(container_id: str, item: dict[str, Any]) -> Attachment:
-    if item["version"] != VERSION or item["id"] != container_id:
-        raise ValueError(f"version {item['version']!r} of {item['id']!r}")
-    return Attachment(
-        container=Container(
-            id=container_id,
-            name=item["name"],
-            bundle=item["bundle"],
-            process=_decode_process(item["process"]),
-            door=item["door"],
-        ),
-        mode=item["mode"],
-        state=item["state"],
-        sandbox=item["sandbox"],
-        boot_id=item["boot_id"],
-        time=item["time"],
-        endpoints=tuple(_decode_endpoint(one) for one in item["endpoints"]),
-        ports=tuple(port for row in item["ports"] for port in _decode_ports(row)),
-        netns_name=item["netns_name"],
-        path=item["path"],
-        members=tuple(
-            Member(one["id"], one["name"], one["bundle"], _decode_process(one["process"]))
-            for one in item["members"]
-        ),
-        member_of=item["member_of"],
-        left=item["left"],
-        done_endpoints=item["done_endpoints"],
-        done_ports=item["done_ports"],
-    )
+def _make_attachment(**fields: Any) -> Attachment:
+    del fields["version"]
+    container = Container(**{name: fields.pop(name) for name in Container._fields})
+    return Attachment(container=container, **fields)
 
 
-def _decode_process(item: dict[str, int] | None) -> Process | None:
-    return Process(item["pid"], item["start_time"]) if item else None
-
-
-def _decode_endpoint(item: dict[str, Any]) -> Endpoint:
-    return Endpoint(
-        network=item["network"],
-        device=item["device"],
-        ifname=item["ifname"],
-        host_ifname=item["host_ifname"],
-        mac=item["mac"],
-        mtu=item["mtu"],
-        addresses=tuple(Interface.parse(text) for text in item["addresses"]),
-        routes=tuple(
-            Route(Subnet.parse(one["destination"]), _decode_address(one["gateway"]))
-            for one in item["routes"]
-        ),
-        host_ifindex=item["host_ifindex"],
-    )
-
-
-def _decode_ports(row: dict[str, Any]) -> list[PortRule]:
-    protocol, address = row["protocol"], Address.parse(row["address"])
-    host_address = _decode_address(row["host_address"])
-    host_port, port = row["host_port"], row["port"]
+def _make_row(
+    protocol: Protocol,
+    host_address: Address | None,
+    host_port: int,
+    address: Address,
+    port: int,
+    count: int,
+) -> list[PortRule]:
+    if max(host_port, port) + count > _PORTS:
+        raise RequestError("", f"there is no port {max(host_port, port) + count - 1}")
     return [
         PortRule(protocol, host_address, host_port + offset, address, port + offset)
-        for offset in range(row["count"])
+        for offset in range(count)
     ]
 
 
-def _decode_address(text: str | None) -> Address | None:
-    return Address.parse(text) if text else None
+def _write_rows(ports: tuple[PortRule, ...]) -> list[dict[str, Any]]:
+    return [_ROW.write_fields({**vars(port), "count": count}) for port, count in rows_of(ports)]
+
+
+def _read_rows(rows: Any) -> tuple[PortRule, ...]:
+    return tuple([port for row in _ROWS.read(rows) for port in row])
+
+
+_PROCESS = Record(Process, pid=NUMBER, start_time=NUMBER)
+_ROUTE = Record(Route, destination=SUBNET, gateway=optional(ADDRESS))
+_ENDPOINT = Record(
+    Endpoint,
+    network=TEXT,
+    device=TEXT,
+    ifname=TEXT,
+    host_ifname=TEXT,
+    host_ifindex=NUMBER,
+    mac=TEXT,
+    mtu=NUMBER,
+    addresses=listed(INTERFACE),
+    routes=listed(_ROUTE),
+)
+_PORT_FIELDS: dict[str, Kind] = {
+    "protocol": one_of(*PROTOCOLS),
+    "host_address": optional(ADDRESS),
+    "host_port": NUMBER,
+    "address": ADDRESS,
+    "port": NUMBER,
+}
+_PORT = Record(PortRule, **_PORT_FIELDS)
+_ROW = Record(_make_row, **_PORT_FIELDS, count=NUMBER)
+_ROWS = listed(_ROW)
+_MEMBER = Record(Member, id=TEXT, name=TEXT, bundle=TEXT, process=optional(_PROCESS))
+_RECORD = Record(
+    _make_attachment,
+    version=one_of(VERSION),
+    id=TEXT,
+    name=TEXT,
+    mode=one_of("bridge", "host", "container", "none"),
+    state=one_of(ATTACHING, ATTACHED),
+    door=TEXT,
+    bundle=TEXT,
+    process=optional(_PROCESS),
+    sandbox=TEXT,
+    netns_name=TEXT,
+    path=TEXT,
+    boot_id=TEXT,
+    time=TEXT,
+    endpoints=listed(_ENDPOINT),
+    ports=Kind(_read_rows, _write_rows),
+    members=listed(_MEMBER),
+    member_of=TEXT,
+    left=FLAG,
+    done_endpoints=NUMBER,
+    done_ports=NUMBER,
+)

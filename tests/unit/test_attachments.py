@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from ocinet.base.address import Address
+from ocinet.base.errors import SystemFailure
 from ocinet.base.paths import Paths
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.endpoint import PortRule
@@ -48,3 +51,48 @@ def test_shown_record_has_each_port() -> None:
 
     assert [port["host_port"] for port in shown] == [port.host_port for port in PORTS]
     assert "count" not in shown[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"version": 2}, "version is not 1"),
+        ({"id": "db"}, "it is of db"),
+        ({"name": None}, "name is no text"),
+        ({"state": "done"}, "state is none of attaching, attached"),
+        ({"process": {"pid": 7}}, "process: it has no start_time"),
+        ({"ports": [{"host_port": 8080}]}, "ports: it has no protocol"),
+        ({"ports": [{"protocol": "tcp", "host_address": None, "host_port": 65000,
+                     "address": "10.9.0.5", "port": 80, "count": 1000}]},
+         "ports: there is no port 65999"),
+        ({"ports": [{"protocol": "tcp", "host_address": None, "host_port": 80,
+                     "address": "10.9.0.5", "port": 65535, "count": 2}]},
+         "ports: there is no port 65536"),
+    ],
+)  # fmt: skip
+def test_record_that_makes_no_sense_is_told_by_file_and_field(
+    tmp_path: Path, change: dict[str, Any], why: str
+) -> None:
+    """Another version's, another container's, or damaged: nothing is made of it."""
+    store = AttachmentStore(Paths(run=str(tmp_path)))
+    store.put(Attachment(Container("web", "web"), "bridge", ATTACHED, "1:2", "boot", "now"))
+    path = tmp_path / "attachments/web.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+
+    with pytest.raises(SystemFailure) as raised:
+        store.get("web")
+
+    assert raised.value.what == "cannot read the record of web"
+    assert raised.value.why == f"{path}: {why}"
+
+
+def test_record_of_the_last_ports_there_are_is_read(tmp_path: Path) -> None:
+    """The bound itself is within it."""
+    ports = tuple(PortRule("tcp", None, port, INSIDE, port) for port in (65534, 65535))
+    record = Attachment(Container("web", "web"), "bridge", ATTACHED, "1:2", "boot", "now",
+                        ports=ports)  # fmt: skip
+    store = AttachmentStore(Paths(run=str(tmp_path)))
+
+    store.put(record)
+
+    assert store.get("web") == record
