@@ -7,7 +7,6 @@ made from a person's wishes, is in `plan.new_network`.
 
 from __future__ import annotations
 
-from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import (
     ConflictError,
     NotFoundError,
@@ -16,8 +15,21 @@ from ocinet.base.errors import (
     SystemFailure,
 )
 from ocinet.base.files import Directory
-from ocinet.base.jsontext import dumps, loads
+from ocinet.base.jsontext import dumps
 from ocinet.base.names import check_ifname, check_network, did_you_mean
+from ocinet.base.records import (
+    ADDRESS,
+    FLAG,
+    NUMBER,
+    OBJECT,
+    SUBNET,
+    TEXT,
+    Kind,
+    Record,
+    listed,
+    load_record,
+    optional,
+)
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.ipam.pool import Pool, Range
@@ -151,24 +163,7 @@ def encode(network: Network) -> dict[str, Any]:
          "pools": [{"subnet": "10.9.0.0/24", "gateway": "10.9.0.1",
                     "ranges": [{"first": "10.9.0.128", "last": "10.9.0.255"}]}]}
     """
-    return {
-        "name": network.name,
-        "device": network.device,
-        "managed": network.managed,
-        "internal": network.internal,
-        "masquerade": network.masquerade,
-        "mtu": network.mtu,
-        "labels": dict(network.labels),
-        "created": network.created,
-        "pools": [
-            {
-                "subnet": str(pool.subnet),
-                "gateway": str(pool.gateway) if pool.gateway else None,
-                "ranges": [{"first": str(one.first), "last": str(one.last)} for one in pool.ranges],
-            }
-            for pool in network.pools
-        ],
-    }
+    return _NETWORK.write(network)
 
 
 def decode(name: str, data: bytes, path: str) -> Network:
@@ -177,53 +172,49 @@ def decode(name: str, data: bytes, path: str) -> Network:
     Raises:
         SystemFailure: it makes no sense; names the file.
     """
-    what = f"cannot read the network {name}"
-    hint = f"mend or remove {path}"
     try:
-        network = _decode(loads(data, ""))
+        fields = load_record(OBJECT, data)
+        unknown = sorted(set(fields) - set(Network._fields))
+        if unknown:
+            raise RequestError("", f"unknown key {unknown[0]!r}")
+        network: Network = _NETWORK.read(fields)
         if network.name != name:
             raise RequestError("", f"it says that it is {network.name!r}")
         check_ifname(network.device)
-    except OcinetError as error:
-        raise SystemFailure(what, f"{path}: {error.why}", hint) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SystemFailure(what, f"{path}: {type(error).__name__}: {error}", hint) from error
+    except RequestError as error:
+        what = f"cannot read the network {name}"
+        raise SystemFailure(what, f"{path}: {error.why}", f"mend or remove {path}") from error
     return network
 
 
-def _decode(item: dict[str, Any]) -> Network:
-    unknown = sorted(set(item) - set(Network._fields))
-    if unknown:
-        raise RequestError("", f"unknown key {unknown[0]!r}")
-    for key in ("managed", "internal", "masquerade"):
-        if item[key] is not True and item[key] is not False:
-            raise TypeError(f"{key} is neither true nor false")
-    if type(item["mtu"]) is not int:
-        raise TypeError("mtu is no number")
-    return Network(
-        name=item["name"],
-        device=item["device"],
-        pools=tuple(_decode_pool(pool) for pool in item["pools"]),
-        managed=item["managed"],
-        internal=item["internal"],
-        masquerade=item["masquerade"],
-        mtu=item["mtu"],
-        labels=tuple((str(key), str(value)) for key, value in item["labels"].items()),
-        created=item["created"],
-    )
-
-
-def _decode_pool(item: dict[str, Any]) -> Pool:
-    gateway = item["gateway"]
-    pool = Pool(
-        subnet=Subnet.parse(item["subnet"]),
-        gateway=Address.parse(gateway) if gateway else None,
-        ranges=tuple(
-            Range(Address.parse(one["first"]), Address.parse(one["last"])) for one in item["ranges"]
-        ),
-    )
-    bounds = [end for one in pool.ranges for end in (one.first, one.last)]
+def _make_pool(**fields: Any) -> Pool:
+    pool = Pool(**fields)
+    bounds = [end for span in pool.ranges for end in (span.first, span.last)]
     for address in (*bounds, *([pool.gateway] if pool.gateway else [])):
         if address not in pool.subnet:
-            raise ValueError(f"{address} is not in {pool.subnet}")
+            raise RequestError("", f"{address} is not in {pool.subnet}")
     return pool
+
+
+def _read_labels(fields: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((key, str(value)) for key, value in OBJECT.read(fields).items())
+
+
+_POOL = Record(
+    _make_pool,
+    subnet=SUBNET,
+    gateway=optional(ADDRESS),
+    ranges=listed(Record(Range, first=ADDRESS, last=ADDRESS)),
+)
+_NETWORK = Record(
+    Network,
+    name=TEXT,
+    device=TEXT,
+    managed=FLAG,
+    internal=FLAG,
+    masquerade=FLAG,
+    mtu=NUMBER,
+    labels=Kind(_read_labels, dict),
+    created=TEXT,
+    pools=listed(_POOL),
+)

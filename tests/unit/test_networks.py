@@ -232,9 +232,11 @@ GOOD = encode(LAN)
         ({"mtu": True}, "mtu is no number"),
         ({"pools": [{**GOOD["pools"][0], "gateway": "10.8.0.1"}]}, "10.8.0.1 is not in"),
         ({"pools": [{**GOOD["pools"][0], "subnet": "10.9.0.1/24"}]}, "host bits"),
-        ({"pools": [{"subnet": "10.9.0.0/24"}]}, "KeyError"),
-        ({"pools": 5}, "TypeError"),
-        ({"labels": []}, "AttributeError"),
+        ({"pools": [{"subnet": "10.9.0.0/24"}]}, "pools: it has no gateway"),
+        ({"pools": 5}, "pools is no list"),
+        ({"labels": []}, "labels is no JSON object"),
+        ({"pools": [5]}, "pools holds what is no JSON object"),
+        ({"created": None}, "created is no text"),
     ],
 )
 def test_decode_of_a_damaged_file_names_it(change: dict[str, Any], why: str) -> None:
