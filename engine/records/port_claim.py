@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
-from ocinet.base.jsontext import dumps, loads
+from ocinet.base.jsontext import dumps
+from ocinet.base.records import ADDRESS, NUMBER, TEXT, Record, listed, load_record, optional
 from ocinet.base.value import Value
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.request import PROTOCOLS
@@ -21,7 +22,7 @@ from ocinet.engine.model.request import PROTOCOLS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     from ocinet.base.files import Directory
     from ocinet.engine.model.request import Protocol, Publish
@@ -154,34 +155,16 @@ def read_claims(directory: Directory, file: str) -> list[PortClaim]:
     content = directory.read(file)
     if content is None:
         return []
-    listed = loads(content, "")
-    try:
-        if not isinstance(listed, list):
-            raise TypeError
-        claims = [_decode(protocol, one) for one in listed]
-        if any(claim.file != file or file_of(protocol, claim.ports[-1]) != file
-               for claim in claims):  # fmt: skip
-            raise ValueError
-    except (TypeError, KeyError, ValueError, IndexError):
-        raise RequestError("", "it is no list of claims") from None
+    claims = []
+    for row in load_record(_CLAIMS, content):
+        first, last = row["first"], row["last"]
+        if last < first or {file_of(protocol, first), file_of(protocol, last)} != {file}:
+            raise RequestError("", f"a claim of {first} to {last} does not belong there")
+        claims.append(PortClaim(
+            protocol,  # type: ignore[arg-type]  # PROTOCOLS lists that literal's values
+            row["address"], first, row["container"], row["name"], row["time"], last - first + 1,
+        ))  # fmt: skip
     return claims
-
-
-def _decode(protocol: str, fields: Any) -> PortClaim:
-    texts = [fields[key] for key in ("address", "container", "name", "time")]
-    first, last = fields["first"], fields["last"]
-    if not all(isinstance(text, str) for text in texts) or type(first) is not int:
-        raise TypeError
-    address, container, name, time = texts
-    return PortClaim(
-        protocol,  # type: ignore[arg-type]  # PROTOCOLS lists that literal's values
-        Address.parse(address) if address else None,
-        first,
-        container,
-        name,
-        time,
-        last - first + 1,
-    )
 
 
 def write_claims(directory: Directory, file: str, claims: list[PortClaim]) -> None:
@@ -193,14 +176,21 @@ def write_claims(directory: Directory, file: str, claims: list[PortClaim]) -> No
     if not claims:
         directory.remove(file)
         return
-    directory.replace(file, dumps([
-        {
-            "first": claim.host_port,
-            "last": claim.ports[-1],
-            "address": "" if claim.host_address is None else str(claim.host_address),
-            "container": claim.container,
-            "name": claim.name,
-            "time": claim.time,
-        }
+    rows = [
+        _CLAIM.write_fields({**vars(claim), "first": claim.host_port, "last": claim.ports[-1],
+                             "address": claim.host_address})
         for claim in claims
-    ]))  # fmt: skip
+    ]  # fmt: skip
+    directory.replace(file, dumps(rows))
+
+
+_CLAIM = Record(
+    dict,
+    first=NUMBER,
+    last=NUMBER,
+    address=optional(ADDRESS, ""),
+    container=TEXT,
+    name=TEXT,
+    time=TEXT,
+)
+_CLAIMS = listed(_CLAIM)

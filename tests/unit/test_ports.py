@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import posix
 import resource
@@ -637,3 +638,29 @@ def test_claim_with_an_illegal_container_is_refused(world: World) -> None:
     with pytest.raises(RequestError):
         world.get("../x", "0")
     assert world.held == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"first": 8089, "last": 8080}, "a claim of 8089 to 8080 does not belong there"),
+        ({"last": 8192}, "a claim of 8080 to 8192 does not belong there"),
+        ({"first": 80, "last": 80}, "a claim of 80 to 80 does not belong there"),
+        ({"address": None}, "address is no text"),
+        ({"name": 5}, "name is no text"),
+    ],
+)
+def test_claim_that_makes_no_sense_is_told_by_file_and_field(
+    world: World, change: dict[str, object], why: str
+) -> None:
+    """A port that is claimed in a file of others would be looked for in its own."""
+    world.claims.claim(DB, "db", (publish("8080"),))
+    path = f"{world.paths.run}/ports/{file_of('tcp', 8080)}"
+    with open(path, encoding="utf-8") as file:
+        [row] = json.load(file)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump([{**row, **change}], file)
+
+    with pytest.raises(ConflictError) as raised:
+        world.claims.claim(WEB, "web", (publish("8100"),))
+    assert raised.value.why == f"the claims in {path} can't be read: {why}"
