@@ -15,15 +15,9 @@ from __future__ import annotations
 from ocinet.base.address import Address
 from ocinet.base.clock import Process
 from ocinet.base.errors import RequestError
-from ocinet.base.jsontext import dumps, loads
+from ocinet.base.jsontext import dumps
+from ocinet.base.records import ADDRESS, NUMBER, OBJECT, TEXT, WORD, Record, load_record
 from ocinet.base.value import Value
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-_NEEDED = ("network", "address", "container", "ifname")
-_TEXTS = (*_NEEDED, "sandbox", "host_ifname", "boot_id", "time", "name")
 
 
 class Holder(Value):
@@ -74,39 +68,8 @@ class Lease(Value):
 
     def to_json(self) -> str:
         """Render as in the module's example."""
-        holder = self.holder
-        process = holder.process
-        return dumps({
-            "network": self.network,
-            "address": str(self.address),
-            "container": holder.container,
-            "ifname": holder.ifname,
-            "sandbox": holder.sandbox,
-            "host_ifname": holder.host_ifname,
-            "pid": process.pid if process else 0,
-            "start_time": process.start_time if process else 0,
-            "boot_id": holder.boot_id,
-            "name": holder.name,
-            "time": self.time,
-        })  # fmt: skip
-
-    @classmethod
-    def from_fields(cls, fields: dict[str, Any]) -> Lease:
-        """Read the JSON object that `to_json` wrote; keys that are not known are passed over.
-
-        Raises:
-            RequestError: it is no lease; says in which way.
-        """
-        texts = [fields.get(key, "") for key in _TEXTS]
-        pid, start_time = fields.get("pid", 0), fields.get("start_time", 0)
-        if set(map(type, texts)) != {str} or "" in texts[: len(_NEEDED)]:
-            raise RequestError("", f"it has no {_missing(fields)}")
-        if type(pid) is not int or type(start_time) is not int or pid < 0:
-            raise RequestError("", "its pid or start_time is no number")
-        network, address, container, ifname, sandbox, host_ifname, boot_id, time, name = texts
-        process = Process(pid, start_time) if pid else None
-        holder = Holder(container, ifname, sandbox, host_ifname, process, boot_id, name)
-        return cls(network, Address.parse(address), holder, time)
+        process = self.holder.process or _NOBODY
+        return dumps(_LEASE.write_fields({**vars(self), **vars(self.holder), **vars(process)}))
 
 
 class Tombstone(Value):
@@ -126,30 +89,41 @@ class Tombstone(Value):
 
 
 def read_lease(content: bytes) -> Lease | Tombstone:
-    """Read the content of a lease file.
+    """Read the content of a lease file; keys that are not known are passed over.
 
     Raises:
-        RequestError: it is neither a lease nor a tombstone.
+        RequestError: it is neither a lease nor a tombstone; says in which way.
     """
-    fields = _fields(content)
-    if "quarantined" not in fields:
-        return Lease.from_fields(fields)
-    return Tombstone(str(fields["quarantined"]), str(fields.get("time", "")))
-
-
-def _missing(fields: dict[str, Any]) -> str:
-    """Return the first key whose value is none that a lease may have."""
-    for key in _TEXTS:
-        value = fields.get(key, "")
-        if not isinstance(value, str) or (key in _NEEDED and not value):
-            return key
-    return ""
-
-
-def _fields(content: bytes) -> dict[str, Any]:
     if not content:
         raise RequestError("", "it is empty")
-    fields = loads(content, "")
-    if not isinstance(fields, dict):
-        raise RequestError("", "it is no JSON object")
-    return fields
+    fields = load_record(OBJECT, content)
+    if "quarantined" in fields:
+        return Tombstone(str(fields["quarantined"]), str(fields.get("time", "")))
+    lease: Lease = _LEASE.read({**_ABSENT, **fields})
+    return lease
+
+
+def _make_lease(
+    network: str, address: Address, time: str, pid: int, start_time: int, **holder: str
+) -> Lease:
+    process = Process(pid, start_time) if pid else None
+    return Lease(network, address, Holder(process=process, **holder), time)
+
+
+_NOBODY = Process(0, 0)  # stands for None in a file
+_LEASE = Record(
+    _make_lease,
+    network=WORD,
+    address=ADDRESS,
+    container=WORD,
+    ifname=WORD,
+    sandbox=TEXT,
+    host_ifname=TEXT,
+    pid=NUMBER,
+    start_time=NUMBER,
+    boot_id=TEXT,
+    name=TEXT,
+    time=TEXT,
+)
+_ABSENT = {"sandbox": "", "host_ifname": "", "pid": 0, "start_time": 0, "boot_id": "", "name": "",
+           "time": ""}  # fmt: skip  # what a file need not say

@@ -15,9 +15,10 @@ import posix
 from ocinet.base.address import Address, is_address
 from ocinet.base.errors import ConflictError, RequestError, SystemFailure
 from ocinet.base.files import Directory, is_directory, remove_directory
-from ocinet.base.jsontext import dumps, loads
+from ocinet.base.jsontext import dumps
 from ocinet.base.lock import Lock
 from ocinet.base.names import check_container, check_network
+from ocinet.base.records import ADDRESS, TEXT, Record, load_record
 from ocinet.base.value import Value
 
 TYPE_CHECKING = False
@@ -45,13 +46,10 @@ class Reservation(Value):
 
     def to_json(self) -> str:
         """Render as in the module's example."""
-        return dumps({
-            "network": self.network,
-            "name": self.name,
-            "address": str(self.address),
-            "mac": self.mac,
-            "created": self.created,
-        })  # fmt: skip
+        return dumps(_RESERVATION.write(self))
+
+
+_RESERVATION = Record(Reservation, network=TEXT, name=TEXT, address=ADDRESS, mac=TEXT, created=TEXT)
 
 
 class ReservationStore:
@@ -187,9 +185,9 @@ def _parse(directory: Directory, network: str, address: str, name: str) -> Reser
     A content that can't be read loses its MAC and its date, never the address:
     that is in the name.
     """
+    known = Reservation(network, name, Address.parse(address))
     try:
-        fields = loads(directory.read(f"{address}={name}") or b"{}", "")
-        mac, created = fields["mac"], fields["created"]
-    except (RequestError, SystemFailure, KeyError, TypeError):
-        mac = created = ""
-    return Reservation(network, name, Address.parse(address), str(mac), str(created))
+        content = load_record(_RESERVATION, directory.read(f"{address}={name}") or b"")
+    except (RequestError, SystemFailure):
+        return known
+    return known.replace(mac=content.mac, created=content.created)

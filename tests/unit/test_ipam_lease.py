@@ -43,6 +43,15 @@ def test_read_lease_passes_over_unknown_keys() -> None:
     assert read_lease(content.encode()) == LEASE
 
 
+def test_read_lease_of_the_least_a_file_must_say() -> None:
+    """Whose it is; nothing is known of the holder's life then."""
+    content = b'{"network": "lan", "address": "10.9.0.5", "container": "web", "ifname": "eth0"}'
+
+    assert read_lease(content) == Lease(
+        "lan", Address.parse("10.9.0.5"), Holder("web", "eth0", "", "", None, ""), ""
+    )
+
+
 def test_read_lease_of_a_tombstone_returns_it() -> None:
     """What keeps a quarantined name is no lease and no error."""
     tombstone = Tombstone("it is empty", "2024-05-01T12:00:00.000Z")
@@ -60,8 +69,9 @@ def test_read_lease_of_a_tombstone_returns_it() -> None:
         (LEASE.to_json().encode()[:-9], "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (LEASE.to_json().replace('"10.9.0.5"', '"10.9.0.555"').encode(), "no IP address"),
-        (LEASE.to_json().replace('"web"', "[]").encode(), "no container"),
-        (LEASE.to_json().replace('"pid": 7', '"pid": "7"').encode(), "no number"),
+        (LEASE.to_json().replace('"web"', "[]").encode(), "container is no text"),
+        (LEASE.to_json().replace('"web"', '""').encode(), "container is empty"),
+        (LEASE.to_json().replace('"pid": 7', '"pid": "7"').encode(), "pid is no number"),
         (LEASE.to_json().replace('"pid": 7', '"pid": true').encode(), "no number"),
         (LEASE.to_json().replace('"pid": 7', '"pid": -7').encode(), "no number"),
     ],

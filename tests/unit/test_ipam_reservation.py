@@ -160,6 +160,16 @@ def test_read_of_a_file_with_no_address_of_ours_keeps_nothing(
     assert kept(world) == [("10.9.0.5", "db")]
 
 
+def test_read_of_a_file_under_another_name_believes_the_name(world: JudgedStore) -> None:
+    """As after a copy by hand: the name is what allocation goes by."""
+    world.reserve("10.9.0.5", "db", "02:00:00:00:00:05")
+    path = f"{world.paths.state}/reservations/{NETWORK}"
+    os.rename(f"{path}/10.9.0.5=db", f"{path}/10.9.0.6=web")
+
+    assert kept(world) == [("10.9.0.6", "web")]
+    assert world.store.reserved_mac(NETWORK, "web") == "02:00:00:00:00:05"
+
+
 @pytest.mark.parametrize(("network", "name"), [("../x", "db"), (NETWORK, "../db"), (NETWORK, "")])
 def test_add_with_a_name_that_is_no_file_name_is_refused(
     world: JudgedStore, network: str, name: str
