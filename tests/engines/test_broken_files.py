@@ -118,6 +118,73 @@ def test_one_damaged_network_stops_neither_the_others_nor_gc(lab: Lab) -> None:
     lab.ocinet("gc")
 
 
+def cut(lab: Lab, path: str) -> None:
+    """Leave the first characters of a file, as a full disk or an editor's crash does."""
+    lab.run("tee", path, stdin=lab.path(path).read_text()[:10])
+
+
+@both_runtimes
+def test_one_record_that_is_cut_off_stops_neither_the_others_nor_gc(lab: Lab, program: str) -> None:
+    """Hook and commands name its file; what is not its own goes on; gc sets it aside."""
+    make_networks(lab)
+    lost = start(lab, program, "lost", "--net", "lan")
+    web = start(lab, program, "web", "--net", "lan")
+    path = "/run/ocinet/attachments/lost.json"
+    cut(lab, path)
+
+    shown = lab.ocinet("ps", "--quiet")
+    inspected = lab.ocinet("inspect", "web", "--json")
+    detached = lab.ocinet("detach", "lost", check=False)
+    late = start(lab, program, "late", "--net", "lan")
+    stop(web)
+    pids = f"pid:{lost.pid}"
+    attached = lab.ocinet("attach", pids, "--id=lost", "--net=lan", check=False)
+    collected = lab.ocinet("gc", "--json")
+
+    assert shown.stdout.split() == ["web"]
+    told = f"ocinet: the record of lost can't be read: {path}: it is not JSON"
+    assert shown.stderr.startswith(told)
+    assert inspected.json()[0]["id"] == "web"
+    for refused in (detached, attached):
+        assert refused.status == 1
+        assert f"cannot read the record of lost: {path}: it is not JSON" in refused.stderr
+    assert late.namespace.addresses("eth0") != []
+    assert [(one["kind"], one["name"], one["removed"]) for one in collected.json()] == [
+        ("record", "lost", True)
+    ]
+    assert lab.ocinet("ps", "--quiet").stdout.split() == ["late"]
+    for container in (lost, late):
+        stop(container)
+    lab.ocinet("gc")
+    lab.run("rm", "/run/netns/lost")  # which name was given stood in the record alone
+    lab.assert_no_container_left()
+
+
+@both_runtimes
+def test_compiled_settings_that_are_cut_off_are_compiled_anew(lab: Lab, program: str) -> None:
+    """They are a cache: a start and a stop go on, and it is whole again."""
+    stop(start(lab, program, "web", "--net", "bridge"))
+    whole = lab.path("/run/ocinet/settings.json").read_text()
+    bundle = register(lab, "web", "--net", "bridge")
+    cut(lab, "/run/ocinet/settings.json")
+
+    container = lab.runtime(program).run(bundle)
+
+    assert lab.path("/run/ocinet/settings.json").read_text() == whole
+    cut(lab, "/run/ocinet/settings.json")
+    stop(container)
+    lab.assert_no_container_left()
+
+
+def test_hook_that_is_told_half_a_state_says_so(lab: Lab) -> None:
+    """What came in is named, and that it is no JSON; it is no fault of ocinet's."""
+    for stage in ("createRuntime", "poststop"):
+        told = lab.ocinet("hook", stage, stdin='{"ociVersion": "1.0.2", "id": "x"', check=False)
+
+        assert "cannot read the container's state: it is not JSON" in told.stderr
+        assert "internal error" not in told.stderr
+
+
 def test_flushed_ruleset_comes_back_beside_a_damaged_network(lab: Lab) -> None:
     """Whoever is attached next restores what is recorded, as far as it can be read."""
     make_networks(lab)
