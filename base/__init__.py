@@ -1,6 +1,19 @@
-"""What every other part stands on: values, errors, state files, locks, clock.
+"""What every other part stands on: values, errors, JSON, files, locks, the clock.
 
-Owns nothing of the domain: no networks, no containers, no kernel objects. All
-of it lies on the hook's path, so it imports C modules and nothing else (see
-`docs/hook-path.md`).
+It knows no network, no container and no kernel object. All of it lies on the hook's path,
+so at its head a module imports C modules and nothing else (see `docs/hook-path.md`). Read
+in this order; each module imports only what stands above it:
+
+    errors    the tree of everything that ocinet raises on purpose
+    value     frozen values, without the import cost of dataclasses
+    names     which names are legal, and what was meant by one that is not
+    paths     where settings, state and run-time files lie
+    address   addresses and subnets as small values
+    clock     time, boots, and the life of a process: what reads the clock
+    jsontext  text to plain objects and back; damage is a request error
+    records   the objects in our files, described field by field, both ways
+    atomic    putting a thing in place at once, so that nobody finds half of it
+    files     a directory of state files, through one descriptor
+    lock      locks between processes, and who holds one
+    events    the log of what was done, failed and repaired
 """
