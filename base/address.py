@@ -122,6 +122,10 @@ class Subnet(Value):
     def parse(cls, text: str) -> Subnet:
         """Read `10.9.0.0/24` or `fd00:9::/64`.
 
+        >>> Subnet.parse("10.9.0.5/24")
+        Traceback (most recent call last):
+        ocinet.base.errors.RequestError: '10.9.0.5/24' has host bits set: did you mean 10.9.0.0/24?
+
         Raises:
             RequestError: it is no prefix, or host bits are set.
         """

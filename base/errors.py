@@ -42,7 +42,11 @@ class OcinetError(Exception):
         """Return the same error, told as part of a larger act.
 
         The innermost cause and the hint are kept, so that one line still says
-        everything: "cannot attach web: port 80 is taken by db".
+        everything:
+
+        >>> taken = ConflictError("", "port 80 is taken by db", "ocinet detach db")
+        >>> str(taken.within("cannot attach web"))
+        'cannot attach web: port 80 is taken by db (hint: ocinet detach db)'
         """
         outer = type(self)(what, f"{self.what}: {self.why}" if self.what else self.why, self.hint)
         outer.__cause__ = self

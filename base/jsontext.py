@@ -96,6 +96,9 @@ def text_pairs(data: bytes, what: str) -> set[tuple[str, str]]:
     A key that an object repeats is there with each of its texts, where `loads` has
     the last one. Bytes that are not UTF-8 are replaced.
 
+    >>> sorted(text_pairs(b'{"a": "1", "a": "2", "b": [{"c": "3", "d": 4}]}', ""))
+    [('a', '1'), ('a', '2'), ('c', '3')]
+
     Args:
         data: the document, of any depth that the scanner can follow.
         what: names it in an error.
