@@ -105,7 +105,7 @@ def find_docker(config: Json, container_id: str) -> DockerContainer | None:
     if len(container_id) != _ID_LENGTH or not _HEX.issuperset(container_id):
         return None
     found = (read_docker(root, container_id) for root in dict.fromkeys(_roots(config)))
-    return next((one for one in found if one), None)
+    return next((container for container in found if container), None)
 
 
 def read_docker(root: str, container_id: str) -> DockerContainer | None:

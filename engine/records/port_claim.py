@@ -76,10 +76,11 @@ class PortClaim(Value):
         """Tell whether a packet to one of the ports may be meant for either."""
         if self.host_port >= other.ports.stop or other.host_port >= self.ports.stop:
             return False
-        one, two = self.host_address, other.host_address
-        if one is None or two is None:
+        mine, theirs = self.host_address, other.host_address
+        if mine is None or theirs is None:
             return True
-        return one.family == two.family and (not one.value or not two.value or one == two)
+        anywhere = not mine.value or not theirs.value
+        return mine.family == theirs.family and (anywhere or mine == theirs)
 
     def is_for(self, port: Publish | PortRule) -> bool:
         """Tell whether it is what a request, or a rule that came of it, stands on."""
