@@ -57,12 +57,12 @@ class EngineCalls:
         self._warn = warn
 
     def attach(
-        self, shown: ObservedContainer, request: Request, life: Life, *, anew: bool
+        self, container: ObservedContainer, request: Request, life: Life, *, anew: bool
     ) -> Attachment | None:
         """Wire a container, unless it is wired, by whatever door.
 
         Args:
-            shown: the container.
+            container: as it was observed.
             request: what it asks for.
             life: its process and sandbox.
             anew: whether it may have been wired by less than that request.
@@ -73,14 +73,15 @@ class EngineCalls:
         Raises:
             OcinetError: it can't be done; all is as it was.
         """
-        container = Container(shown.id, request.name or shown.name, "", life.process, DOOR)
+        name = request.name or container.name
+        recorded = Container(container.id, name, "", life.process, DOOR)
         with self._engine() as engine:
-            if not anew and engine.containers.is_wired(container, life.sandbox.identity):
+            if not anew and engine.containers.is_wired(recorded, life.sandbox.identity):
                 return None
-            before = engine.containers.get(shown.id) if anew else None
-            after = engine.attach(container, request, life.sandbox)
+            before = engine.containers.get(container.id) if anew else None
+            after = engine.attach(recorded, request, life.sandbox)
             for warning in engine.warnings:
-                self._warn(shown.id, warning)
+                self._warn(container.id, warning)
             same = before and (before.endpoints, before.ports) == (after.endpoints, after.ports)
             return None if same else after
 

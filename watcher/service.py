@@ -239,8 +239,10 @@ class Service:
         except OcinetError as error:
             self._log.warning("default network not ready", error=str(error))
         try:
-            for finding in self._engine.collect():
-                self._log.info("collected", kind=finding.kind, name=finding.name, why=finding.why)
+            for leftover in self._engine.collect():
+                self._log.info(
+                    "collected", kind=leftover.kind, name=leftover.name, why=leftover.why
+                )
         except OcinetError as error:
             self._log.warning("not collected", error=str(error))
 
