@@ -7,16 +7,8 @@ import os
 from ocinet.base.errors import NotFoundError, OcinetError, failures
 from ocinet.cli.commands import Command
 from ocinet.cli.output import Table, show, show_json, spell_ports
-from ocinet.cli.parser import (
-    PORT,
-    Parser,
-    add_format,
-    add_request,
-    add_switch,
-    add_text,
-    asked,
-    read_request,
-)
+from ocinet.cli.parser import Parser, add_format, add_switch, add_text
+from ocinet.cli.request_flags import PORT, add_request, read_annotations, read_request
 from ocinet.cli.targets import HELP, METAVAR, Target, find_record, open_target
 from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest
 from ocinet.engine.records.attachments import encode
@@ -51,7 +43,7 @@ def _add_id(parser: Parser) -> None:
 
 
 def _attach(arguments: Namespace, console: Console) -> None:
-    request = read_request(asked(arguments))
+    request = read_request(read_annotations(arguments))
     with console.engine() as engine:
         target = _open(arguments, engine, request)
         request = _beyond_what_is_there(request, engine, target, arguments)
@@ -121,10 +113,10 @@ def _plan(arguments: Namespace, console: Console) -> None:
             from ocinet.cli.bundle import empty_sandbox, read_bundle
 
             container, given = read_bundle(arguments.target, arguments.id or "")
-            request = read_request({**given, **asked(arguments)})
+            request = read_request({**given, **read_annotations(arguments)})
             target = Target(container, empty_sandbox(container.name))
         else:
-            request = read_request(asked(arguments))
+            request = read_request(read_annotations(arguments))
             target = _open(arguments, engine, request)
         request = _beyond_what_is_there(request, engine, target, arguments)
         with target.sandbox as sandbox:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from ocinet.base.errors import RequestError
 from ocinet.cli.commands import Command
 from ocinet.cli.output import show_json
-from ocinet.cli.parser import (
-    Parser,
-    add_format,
-    add_request,
-    add_switch,
-    add_text,
-    asked,
-    read_request,
-)
+from ocinet.cli.parser import Parser, add_format, add_switch, add_text
 from ocinet.cli.registration import registration, report
+from ocinet.cli.request_flags import add_request, read_annotations, read_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +54,7 @@ def _add(arguments: Namespace, console: Console) -> None:
     from ocinet.hooks.registration.bundle import add
     from ocinet.hooks.registration.verify import wish_flaws
 
-    given = asked(arguments)
+    given = read_annotations(arguments)
     request = read_request(given) if given else None
     with console.engine() as engine:
         changed = add(

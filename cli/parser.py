@@ -1,4 +1,4 @@
-"""Parsing one command's arguments: errors as values, and flags that many share."""
+"""Parsing one command's arguments: errors as values, and the flags of all kinds of commands."""
 
 from __future__ import annotations
 
@@ -7,29 +7,11 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from ocinet.base.errors import RequestError
 from ocinet.base.names import did_you_mean
-from ocinet.request.annotations import NAME, NET, PREFIX, PUBLISH, parse_annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace, _ActionsContainer  # the one name for parsers and groups
+    from argparse import _ActionsContainer  # the one name for parsers and groups
     from typing import NoReturn
-
-    from ocinet.engine.model.request import Request
-
-PORT = "[[ADDR:][PORT]:]PORT[/PROTO]"
-_FLAGS = {
-    PREFIX + "ip6": "--ip6",
-    PREFIX + "ip": "--ip",
-    PREFIX + "mac": "--mac-address",
-    PREFIX + "ifname": "--ifname",
-    PREFIX + "mtu": "--mtu",
-    PREFIX + "gateway": "--gateway",
-    PREFIX + "routes": "--route",
-    PUBLISH: "--publish",
-    NAME: "--name",
-    NET: "--net",
-}
-
 
 _NO_TERMINAL = 80  # columns
 _UNKNOWN = "unrecognized arguments: "  # what argparse's message begins with
@@ -52,9 +34,9 @@ class _Formatter(RawDescriptionHelpFormatter):
 
 def _columns() -> int:
     """Return the terminal's width, as `shutil.get_terminal_size` does."""
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
     try:
         return os.get_terminal_size(1).columns or _NO_TERMINAL
     except OSError:
@@ -146,71 +128,3 @@ def add_format(parser: Parser, *, quiet: str = "", table: bool = True) -> None:
         add_switch(parser, "--noheading", says="print the table without its heading")
     if quiet:
         add_switch(parser, "-q", "--quiet", says=f"print {quiet} alone")
-
-
-def add_request(parser: Parser) -> None:
-    """Add what a container may ask for, spelled as docker and podman spell it."""
-    group = parser.add_argument_group("what the container gets")
-    network = "NETWORK[:OPT=VALUE,…]"
-    options = "network, with options ip, ip6, mac, ifname, mtu, gateway, routes (default: bridge)"
-    add_text(group, "--net", "--network", metavar=network, says=options, several=True)
-    for family, flag in ((4, "--ip"), (6, "--ip6")):
-        says = f"static IPv{family} address on the first network (default: a free one)"
-        add_text(group, flag, metavar="ADDRESS", says=says, several=True)
-    says = "MAC of the first interface (default: derived from its address)"
-    add_text(group, "--mac-address", metavar="MAC", says=says)
-    says = "name of the first interface in the container (default: eth0)"
-    add_text(group, "--ifname", metavar="NAME", says=says)
-    says = "MTU of the first interface in bytes (default: the bridge's)"
-    add_text(group, "--mtu", metavar="BYTES", says=says)
-    says = "default gateway (default: the first network's)"
-    add_text(group, "--gateway", metavar="ADDRESS", says=says)
-    says = "one more route through the first interface"
-    add_text(group, "--route", metavar="SUBNET[ via ADDRESS]", says=says, several=True)
-    says = "publish a container port on the host (default: on every address, on a free port)"
-    add_text(group, "-p", "--publish", metavar=PORT, says=says, several=True)
-    says = "the container's name (default: its id's first 12 characters)"
-    add_text(group, "--name", metavar="NAME", says=says)
-
-
-def asked(arguments: Namespace) -> dict[str, str]:
-    """Return what the flags of `add_request` ask for, as annotations would."""
-    single = {
-        "mac": arguments.mac_address,
-        "ifname": arguments.ifname,
-        "mtu": arguments.mtu,
-        "gateway": arguments.gateway,
-    }
-    several = {"ip": arguments.ip, "ip6": arguments.ip6, "routes": arguments.route}
-    given = {PREFIX + key: value for key, value in single.items() if value is not None}
-    given |= {PREFIX + key: ",".join(values) for key, values in several.items() if values}
-    if arguments.net:
-        given[NET] = ";".join(arguments.net)
-    if arguments.publish:
-        given[PUBLISH] = ",".join(arguments.publish)
-    if arguments.name is not None:
-        given[NAME] = arguments.name
-    return given
-
-
-def read_request(given: dict[str, str]) -> Request:
-    """Read annotations that were made from flags; none of them means `bridge`.
-
-    Raises:
-        RequestError: as `parse_annotations`, but naming the flag.
-    """
-    try:
-        request = parse_annotations({NET: "bridge", **given})
-    except RequestError as error:
-        raise in_flags(error) from error
-    assert request is not None  # noqa: S101  # there is always a network
-    return request
-
-
-def in_flags(error: RequestError) -> RequestError:
-    """Return the error with flags in the place of annotations' keys."""
-    what = error.what
-    for key, flag in _FLAGS.items():
-        if what == key or what.startswith(f"{key}:"):
-            what = flag + what[len(key) :]
-    return type(error)(what, error.why, error.hint)

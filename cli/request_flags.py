@@ -1,0 +1,95 @@
+"""What a container may ask for, as flags: declared, and read as annotations would be."""
+
+from __future__ import annotations
+
+from ocinet.base.errors import RequestError
+from ocinet.cli.parser import Parser, add_text
+from ocinet.request.annotations import NAME, NET, PREFIX, PUBLISH, parse_annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ocinet.engine.model.request import Request
+
+PORT = "[[ADDR:][PORT]:]PORT[/PROTO]"
+_FLAGS = {
+    PREFIX + "ip6": "--ip6",
+    PREFIX + "ip": "--ip",
+    PREFIX + "mac": "--mac-address",
+    PREFIX + "ifname": "--ifname",
+    PREFIX + "mtu": "--mtu",
+    PREFIX + "gateway": "--gateway",
+    PREFIX + "routes": "--route",
+    PUBLISH: "--publish",
+    NAME: "--name",
+    NET: "--net",
+}
+
+
+def add_request(parser: Parser) -> None:
+    """Add what a container may ask for, spelled as docker and podman spell it."""
+    group = parser.add_argument_group("what the container gets")
+    network = "NETWORK[:OPT=VALUE,…]"
+    options = "network, with options ip, ip6, mac, ifname, mtu, gateway, routes (default: bridge)"
+    add_text(group, "--net", "--network", metavar=network, says=options, several=True)
+    for family, flag in ((4, "--ip"), (6, "--ip6")):
+        says = f"static IPv{family} address on the first network (default: a free one)"
+        add_text(group, flag, metavar="ADDRESS", says=says, several=True)
+    says = "MAC of the first interface (default: derived from its address)"
+    add_text(group, "--mac-address", metavar="MAC", says=says)
+    says = "name of the first interface in the container (default: eth0)"
+    add_text(group, "--ifname", metavar="NAME", says=says)
+    says = "MTU of the first interface in bytes (default: the bridge's)"
+    add_text(group, "--mtu", metavar="BYTES", says=says)
+    says = "default gateway (default: the first network's)"
+    add_text(group, "--gateway", metavar="ADDRESS", says=says)
+    says = "one more route through the first interface"
+    add_text(group, "--route", metavar="SUBNET[ via ADDRESS]", says=says, several=True)
+    says = "publish a container port on the host (default: on every address, on a free port)"
+    add_text(group, "-p", "--publish", metavar=PORT, says=says, several=True)
+    says = "the container's name (default: its id's first 12 characters)"
+    add_text(group, "--name", metavar="NAME", says=says)
+
+
+def read_annotations(arguments: Namespace) -> dict[str, str]:
+    """Return what the flags of `add_request` ask for, as annotations would."""
+    single = {
+        "mac": arguments.mac_address,
+        "ifname": arguments.ifname,
+        "mtu": arguments.mtu,
+        "gateway": arguments.gateway,
+    }
+    several = {"ip": arguments.ip, "ip6": arguments.ip6, "routes": arguments.route}
+    annotations = {PREFIX + key: value for key, value in single.items() if value is not None}
+    annotations |= {PREFIX + key: ",".join(values) for key, values in several.items() if values}
+    if arguments.net:
+        annotations[NET] = ";".join(arguments.net)
+    if arguments.publish:
+        annotations[PUBLISH] = ",".join(arguments.publish)
+    if arguments.name is not None:
+        annotations[NAME] = arguments.name
+    return annotations
+
+
+def read_request(annotations: dict[str, str]) -> Request:
+    """Read annotations that were made from flags; none of them means `bridge`.
+
+    Raises:
+        RequestError: as `parse_annotations`, but naming the flag.
+    """
+    try:
+        request = parse_annotations({NET: "bridge", **annotations})
+    except RequestError as error:
+        raise _in_flags(error) from error
+    assert request is not None  # noqa: S101  # there is always a network
+    return request
+
+
+def _in_flags(error: RequestError) -> RequestError:
+    """Return the error with flags in the place of annotations' keys."""
+    what = error.what
+    for key, flag in _FLAGS.items():
+        if what == key or what.startswith(f"{key}:"):
+            what = flag + what[len(key) :]
+    return type(error)(what, error.why, error.hint)
