@@ -6,9 +6,9 @@ from ocinet.base.address import Address
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, RequestError, failures
 from ocinet.base.names import check_container, did_you_mean
-from ocinet.cli.commands import Command
-from ocinet.cli.output import SHORT_ID, Table, age, show, tell_unreadable
+from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
+from ocinet.cli.printing import SHORT_ID, Table, age, show, tell_unreadable
 from ocinet.ipam.pool import check_static
 from ocinet.ipam.reservation import Reservation
 from ocinet.request.grammar import read_mac

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from ocinet.base.errors import NotFoundError, OcinetError, failures
-from ocinet.cli.commands import Command
-from ocinet.cli.output import Table, show, show_json, spell_ports
+from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
+from ocinet.cli.printing import Table, show, show_json, spell_ports
 from ocinet.cli.request_flags import PORT, add_request, read_annotations, read_request
 from ocinet.cli.targets import HELP, METAVAR, Target, find_record, open_target
 from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest
@@ -110,7 +110,7 @@ def _configure_plan(parser: Parser) -> None:
 def _plan(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         if os.path.isfile(f"{arguments.target}/config.json"):
-            from ocinet.cli.bundle import empty_sandbox, read_bundle
+            from ocinet.cli.unstarted_bundle import empty_sandbox, read_bundle
 
             container, given = read_bundle(arguments.target, arguments.id or "")
             request = read_request({**given, **read_annotations(arguments)})

@@ -6,9 +6,9 @@ import json
 
 from ocinet.base.errors import SystemFailure
 from ocinet.base.events import NAME
-from ocinet.cli.commands import Command
-from ocinet.cli.output import show_json
+from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_format
+from ocinet.cli.printing import show_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ocinet.base.errors import RequestError, SystemFailure
-from ocinet.cli.commands import Command
+from ocinet.cli.command_tree import Command
 from ocinet.cli.targets import HELP, METAVAR, open_target
 
 TYPE_CHECKING = False

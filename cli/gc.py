@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ocinet.cli.commands import Command
-from ocinet.cli.output import Table, show
+from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_format, add_switch
+from ocinet.cli.printing import Table, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

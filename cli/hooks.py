@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ocinet.base.errors import RequestError
-from ocinet.cli.commands import Command
-from ocinet.cli.output import show_json
+from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
+from ocinet.cli.printing import show_json
 from ocinet.cli.registration import registration, report
 from ocinet.cli.request_flags import add_request, read_annotations, read_request
 

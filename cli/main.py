@@ -10,13 +10,13 @@ import os
 import sys
 
 from ocinet.base.errors import OcinetError, SystemFailure
-from ocinet.cli.commands import EVERYONES, Entry, help_text, resolve
+from ocinet.cli.command_tree import EVERYONES, Entry, help_text, resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from ocinet.cli.commands import Command
+    from ocinet.cli.command_tree import Command
     from ocinet.cli.console import Console
 
 _USAGE = 2
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None, console: Console | None = None) -> 
         console: None means the process's own streams and environment.
 
     Returns:
-        The exit code, see `commands.EXIT_CODES`.
+        The exit code, see `command_tree.EXIT_CODES`.
     """
     stderr = console.stderr if console else sys.stderr
     try:

@@ -7,9 +7,9 @@ from functools import partial
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import NotFoundError, OcinetError, RequestError, failures
 from ocinet.base.names import check_ifname
-from ocinet.cli.commands import Command
-from ocinet.cli.output import Table, show, show_json, tell_unreadable
+from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
+from ocinet.cli.printing import Table, show, show_json, tell_unreadable
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.plan.new_network import NetworkOptions, with_driver_option
 from ocinet.engine.records.networks import encode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocinet.base.errors import RequestError
-from ocinet.cli.commands import Command
+from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_switch, add_text
 from ocinet.cli.registration import registration, report
 

@@ -9,7 +9,7 @@ import time
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import BusyError, RequestError, SystemFailure
 from ocinet.base.names import check_container
-from ocinet.cli.commands import Command
+from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_switch, add_text
 from ocinet.engine.model.attachment import ATTACHED
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocinet.cli.commands import Command
+from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_text
 from ocinet.watcher.logs import FORMATS, LEVELS, make_log
 

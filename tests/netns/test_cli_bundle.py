@@ -6,7 +6,7 @@ import os
 import time
 
 from hosts.namespace.isolation import in_namespaces
-from ocinet.cli.bundle import empty_sandbox
+from ocinet.cli.unstarted_bundle import empty_sandbox
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
 

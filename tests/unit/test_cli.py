@@ -12,9 +12,9 @@ import pytest
 from builders import WEB_ID, record
 from fakes.shell import Shell
 from ocinet.base import errors
-from ocinet.cli.commands import ALIASES, ENTRIES, EXIT_CODES, GROUPS, Entry, resolve
-from ocinet.cli.output import Table, age
+from ocinet.cli.command_tree import ALIASES, ENTRIES, EXIT_CODES, GROUPS, Entry, resolve
 from ocinet.cli.parser import Parser
+from ocinet.cli.printing import Table, age
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from fakes.shell import Shell
 from ocinet.base.address import Address
 from ocinet.base.clock import Process
 from ocinet.base.errors import SystemFailure
-from ocinet.cli.output import spell_ports
+from ocinet.cli.printing import spell_ports
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container, Member
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
@@ -311,7 +311,7 @@ def bundle(tmp_path: Path) -> Path:
 
 def read_bundle(path: Path) -> tuple[Container, dict[str, str]]:
     """Open a bundle and let go of its sandbox."""
-    from ocinet.cli.bundle import read_bundle
+    from ocinet.cli.unstarted_bundle import read_bundle
 
     return read_bundle(str(path))
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from ocinet.cli.commands import ENTRIES, EXIT_CODES, GROUPS
+from ocinet.cli.command_tree import ENTRIES, EXIT_CODES, GROUPS
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.new_network import _DRIVER_OPTIONS
 

@@ -56,7 +56,7 @@ def test_help_imports_nothing_but_the_list_of_commands(tmp_path: Path) -> None:
 
     assert {name for name in imported if name.startswith("ocinet.")} <= {
         "ocinet.base", "ocinet.base.errors", "ocinet.base.names", "ocinet.base.value",
-        "ocinet.cli", "ocinet.cli.commands", "ocinet.cli.main",
+        "ocinet.cli", "ocinet.cli.command_tree", "ocinet.cli.main",
     }  # fmt: skip
     assert "argparse" not in imported
     assert not imported & DEAR

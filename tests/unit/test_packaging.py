@@ -11,7 +11,7 @@ import pytest
 from hosts.requirements import require
 from ocinet.base.files import Directory
 from ocinet.base.paths import Paths
-from ocinet.cli.commands import Entry, resolve
+from ocinet.cli.command_tree import Entry, resolve
 from ocinet.cli.parser import Parser
 from ocinet.engine.kernel.sandbox import _CAPABILITIES
 from ocinet.watcher import service

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ocinet.base.errors import OcinetError, failures
-from ocinet.cli.commands import Command
-from ocinet.cli.output import SHORT_ID, Table, age, show, show_json, spell_ports
+from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
+from ocinet.cli.printing import SHORT_ID, Table, age, show, show_json, spell_ports
 from ocinet.cli.targets import HELP, METAVAR, find_record
 from ocinet.engine.records.attachments import encode
 
