@@ -53,7 +53,7 @@ ENTRIES = (
     Entry("exec", "execute", "Run a command in a container's network"),
     Entry("publish", "attach", "Publish ports of a running container"),
     Entry("unpublish", "attach", "Take published ports back"),
-    Entry("network create", "network", "Define a network"),
+    Entry("network create", "network_create", "Define a network"),
     Entry("network ls", "network", "List networks"),
     Entry("network inspect", "network", "Show networks and who is on them"),
     Entry("network rm", "network", "Remove networks that nobody is on"),

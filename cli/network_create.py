@@ -1,0 +1,121 @@
+"""network create: what is wished of a network, read from flags, and the network defined."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ocinet.base.address import Address, Subnet
+from ocinet.base.errors import OcinetError, RequestError
+from ocinet.base.names import check_ifname
+from ocinet.cli.command_tree import Command
+from ocinet.cli.parser import Parser, add_switch, add_text
+from ocinet.engine.plan.new_network import NetworkOptions, with_driver_option
+from ocinet.ipam.pool import Range
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from ocinet.cli.console import Console
+
+    T = TypeVar("T")
+
+
+def _configure(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NETWORK", help="its name: lower-case letters, digits, _.-")
+    group = parser.add_argument_group("addresses")
+    says = "subnet, IPv4 or IPv6 (default: a free /24)"
+    add_text(group, "--subnet", metavar="SUBNET", says=says, several=True)
+    says = "gateway of the subnet that it lies in (default: the subnet's first address)"
+    add_text(group, "--gateway", metavar="ADDRESS", says=says, several=True)
+    says = "give out these addresses alone (default: the whole subnet)"
+    add_text(group, "--ip-range", metavar="SUBNET|FIRST-LAST", says=says, several=True)
+    add_switch(group, "--ipv6", says="add an IPv6 subnet where none is given")
+    group = parser.add_argument_group("bridge")
+    says = "name of the bridge (default: made of the network's name)"
+    add_text(group, "--bridge", "--interface-name", metavar="DEVICE", says=says)
+    says = "use --bridge as it is, and read subnet and gateway from it"
+    add_switch(group, "--unmanaged", says=says)
+    add_text(group, "--mtu", metavar="BYTES", says="MTU in bytes (default: the uplink's)")
+    add_switch(group, "--internal", says="no way out of the network")
+    says = "let packets leave with the container's address"
+    add_switch(group, "--no-masquerade", says=says)
+    says = "driver option as docker or podman has it"
+    add_text(group, "-o", "--opt", metavar="KEY=VALUE", says=says, several=True)
+    says = "driver (default: bridge, the only one)"
+    parser.add_argument("-d", "--driver", choices=("bridge",), default="bridge", help=says)
+    says = "note for people and filters"
+    add_text(parser, "--label", metavar="KEY[=VALUE]", says=says, several=True)
+    add_switch(parser, "--ignore", says="a network of that name is no error, and stays as it is")
+    parser.examples(
+        "ocinet network create lan",
+        "ocinet network create --subnet 10.9.0.0/24 --ip-range 10.9.0.128/25 lan",
+        "ocinet network create --subnet 10.9.0.0/24 --subnet fd00:9::/64 dual",
+        "ocinet network create --bridge docker0 --unmanaged dock",
+    )
+
+
+def _create(arguments: Namespace, console: Console) -> None:
+    options = _read_options(arguments)
+    try:
+        with console.engine() as engine:
+            engine.networks.create(arguments.name, options, ignore=arguments.ignore)
+    except OcinetError as error:
+        raise error.within(f"cannot create network {arguments.name}") from error
+    console.print(arguments.name)
+
+
+def _read_options(arguments: Namespace) -> NetworkOptions:
+    """Turn flags into wishes; `-o` first, so that a flag of our own wins.
+
+    Raises:
+        RequestError: one is malformed; names the flag.
+    """
+    options = NetworkOptions()
+    for text in arguments.opt:
+        options = _within("--opt", partial(with_driver_option, options), text)
+    if arguments.bridge is not None:
+        options = options.replace(device=_within("--bridge", check_ifname, arguments.bridge))
+    if arguments.mtu is not None:
+        options = _within("--mtu", partial(with_driver_option, options), f"mtu={arguments.mtu}")
+    return options.replace(
+        subnets=tuple(_within("--subnet", Subnet.parse, text) for text in arguments.subnet),
+        gateways=tuple(_within("--gateway", Address.parse, text) for text in arguments.gateway),
+        ranges=tuple(_within("--ip-range", _read_range, text) for text in arguments.ip_range),
+        internal=arguments.internal,
+        ipv6=arguments.ipv6,
+        unmanaged=arguments.unmanaged or options.unmanaged,
+        masquerade=False if arguments.no_masquerade else options.masquerade,
+        labels=_read_labels(arguments.label),
+    )
+
+
+def _within(flag: str, parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except RequestError as error:
+        raise error.within(flag) from error
+
+
+def _read_range(text: str) -> Range:
+    """Read `10.9.0.128/25` as docker has it, or `10.9.0.10-10.9.0.20`."""
+    first, dash, last = text.partition("-")
+    if dash:
+        return Range(Address.parse(first), Address.parse(last))
+    subnet = Subnet.parse(text)
+    return Range(subnet.first, subnet.last)
+
+
+def _read_labels(texts: list[str]) -> tuple[tuple[str, str], ...]:
+    labels = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        if not key:
+            raise RequestError("--label", f"{text!r} has no key", "as in --label team=web")
+        labels[key] = value
+    return tuple(labels.items())
+
+
+COMMANDS = {"network create": Command(_configure, _create)}
