@@ -32,12 +32,12 @@ def _configure_ls(parser: Parser) -> None:
 
 def _ls(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
-        known = engine.networks
-        networks = (known.get(arguments.network),) if arguments.network else known.readable()
+        store = engine.networks
+        networks = (store.get(arguments.network),) if arguments.network else store.readable()
         if not arguments.network:
             tell_unreadable(engine, console)
         shown = [_encode(engine, network) for network in networks]
-        names = {one.container.id: one.container.name for one in engine.containers.all()}
+        names = {record.container.id: record.container.name for record in engine.containers.all()}
     if arguments.network:
         table = Table("ADDRESS", "CONTAINER ID", "NAME", "INTERFACE", "PID", "AGE")
         for lease in shown[0]["leases"]:
@@ -54,10 +54,11 @@ def _ls(arguments: Namespace, console: Console) -> None:
             table.add(address, "?", "(its lease can't be read)", "?", "?", "?")
     else:
         table = Table("NETWORK", "SUBNET", "ALLOCATABLE", "HELD", "RESERVED", "UNREADABLE")
-        for one in shown:
-            for pool in one["pools"]:
+        for network in shown:
+            unreadable = str(len(network["unreadable"]))
+            for pool in network["pools"]:
                 numbers = [str(pool[key]) for key in ("allocatable", "held", "reserved")]
-                table.add(one["network"], pool["subnet"], *numbers, str(len(one["unreadable"])))
+                table.add(network["network"], pool["subnet"], *numbers, unreadable)
     show(console, arguments, shown, table)
 
 
@@ -129,16 +130,16 @@ def _add(arguments: Namespace, console: Console) -> None:
     try:
         name = check_container(arguments.name, "container name")
         mac = "" if arguments.mac is None else read_mac(arguments.mac)
-        wished = tuple(Address.parse(text) for text in arguments.ip)
-        if len({address.family for address in wished}) != len(wished):
+        asked = tuple(Address.parse(text) for text in arguments.ip)
+        if len({address.family for address in asked}) != len(asked):
             raise RequestError("", "there are two addresses of one family", "give one of each")
         with console.engine() as engine:
             network = engine.networks.get(arguments.network)
-            chosen = wished or _present(engine, network, name)
-            for address in chosen:
+            addresses = asked or _present(engine, network, name)
+            for address in addresses:
                 _check_free(engine, network, address, name)
             store = engine.addresses.reservations
-            for address in chosen:
+            for address in addresses:
                 store.add(Reservation(network.name, name, address, mac, now()))
                 console.print(str(address))
     except OcinetError as error:
@@ -147,7 +148,7 @@ def _add(arguments: Namespace, console: Console) -> None:
 
 def _present(engine: Engine, network: Network, name: str) -> tuple[Address, ...]:
     """Return the addresses that a container of that name has on the network now."""
-    found = {
+    by_family = {
         interface.address.family: interface.address
         for record in engine.containers.all()
         if record.container.name == name
@@ -155,9 +156,9 @@ def _present(engine: Engine, network: Network, name: str) -> tuple[Address, ...]
         if endpoint.network == network.name
         for interface in reversed(endpoint.addresses)
     }
-    if not found:
+    if not by_family:
         raise RequestError("", f"{name} has none on {network.name} to keep", "say --ip ADDRESS")
-    return tuple(found.values())
+    return tuple(by_family.values())
 
 
 def _check_free(engine: Engine, network: Network, address: Address, name: str) -> None:
@@ -181,21 +182,29 @@ def _ls_reservations(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         store = engine.addresses.reservations
         if arguments.network:
-            found = store.all(engine.networks.get(arguments.network).name)
+            kept = store.all(engine.networks.get(arguments.network).name)
         else:
-            found = tuple(one for network in store.networks() for one in store.all(network))
+            kept = tuple(
+                reservation for network in store.networks() for reservation in store.all(network)
+            )
     table = Table("NETWORK", "NAME", "ADDRESS", "MAC", "AGE")
-    for one in found:
-        table.add(one.network, one.name, str(one.address), one.mac or "-", age(one.created))
+    for reservation in kept:
+        table.add(
+            reservation.network,
+            reservation.name,
+            str(reservation.address),
+            reservation.mac or "-",
+            age(reservation.created),
+        )
     shown = [
         {
-            "network": one.network,
-            "name": one.name,
-            "address": str(one.address),
-            "mac": one.mac,
-            "created": one.created,
+            "network": reservation.network,
+            "name": reservation.name,
+            "address": str(reservation.address),
+            "mac": reservation.mac,
+            "created": reservation.created,
         }
-        for one in found
+        for reservation in kept
     ]
     show(console, arguments, shown, table)
 
@@ -211,11 +220,11 @@ def _rm(arguments: Namespace, console: Console) -> None:
         store = engine.addresses.reservations
         for name in arguments.names:
             gone = store.remove(arguments.network, name)
-            for one in gone:
-                console.print(str(one.address))
+            for reservation in gone:
+                console.print(str(reservation.address))
             if not gone:
-                known = [one.name for one in store.all(arguments.network)]
-                hint = did_you_mean(name, known) or "see: ocinet reservation ls"
+                names = [reservation.name for reservation in store.all(arguments.network)]
+                hint = did_you_mean(name, names) or "see: ocinet reservation ls"
                 errors.append(
                     NotFoundError(
                         f"cannot give up the reservation of {name}",

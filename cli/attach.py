@@ -69,9 +69,9 @@ def _beyond_what_is_there(
     request: Request, engine: Engine, target: Target, arguments: Namespace
 ) -> Request:
     """Leave the default network out where a container has its networks, and none is asked for."""
-    known = engine.containers.get(target.container.id)
+    record = engine.containers.get(target.container.id)
     default = (EndpointRequest(DEFAULT_NETWORK),)
-    if known and known.endpoints and not arguments.net and request.endpoints == default:
+    if record and record.endpoints and not arguments.net and request.endpoints == default:
         return request.replace(endpoints=())
     return request
 
@@ -112,8 +112,8 @@ def _plan(arguments: Namespace, console: Console) -> None:
         if os.path.isfile(f"{arguments.target}/config.json"):
             from ocinet.cli.unstarted_bundle import empty_sandbox, read_bundle
 
-            container, given = read_bundle(arguments.target, arguments.id or "")
-            request = read_request({**given, **read_annotations(arguments)})
+            container, annotations = read_bundle(arguments.target, arguments.id or "")
+            request = read_request({**annotations, **read_annotations(arguments)})
             target = Target(container, empty_sandbox(container.name))
         else:
             request = read_request(read_annotations(arguments))

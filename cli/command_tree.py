@@ -148,13 +148,13 @@ def _below(group: str) -> list[str]:
 
 def help_text(group: str) -> str:
     """Return the help of all commands ("") or of a group."""
-    known = _below(group)
+    words = _below(group)
     program = f"ocinet {group}".strip()
     summaries = {entry.words: entry.summary for entry in ENTRIES} | GROUPS
     title = GROUPS.get(group, "Give a network to containers that have none of their own")
     lines = [f"Usage: {program} COMMAND", "", f"{title}.", "", "Commands:"]
-    width = max(len(word) for word in known) + 2
-    lines += [f"  {word:<{width}}{summaries[f'{group} {word}'.strip()]}" for word in known]
+    width = max(len(word) for word in words) + 2
+    lines += [f"  {word:<{width}}{summaries[f'{group} {word}'.strip()]}" for word in words]
     if not group:
         lines += ["", "Exit codes:"]
         lines += [f"  {code:<{width}}{meaning}" for code, meaning in EXIT_CODES]

@@ -50,8 +50,8 @@ def _ps(arguments: Namespace, console: Console) -> None:
             table.add(ids[-1], *_cells(record, owner), status, age(record.time))
         broken = engine.containers.unreadable()
     if arguments.quiet:
-        for one in ids:
-            console.print(one)
+        for container_id in ids:
+            console.print(container_id)
     else:
         show(console, arguments, shown, table)
     for container_id, why in broken:
@@ -60,7 +60,9 @@ def _ps(arguments: Namespace, console: Console) -> None:
 
 
 def _cells(record: Attachment, owner: Attachment) -> tuple[str, ...]:
-    addresses = [str(one.address) for endpoint in owner.endpoints for one in endpoint.addresses]
+    addresses = [
+        str(interface.address) for endpoint in owner.endpoints for interface in endpoint.addresses
+    ]
     process = record.container.process
     return (
         record.container.name,

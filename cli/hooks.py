@@ -54,8 +54,8 @@ def _add(arguments: Namespace, console: Console) -> None:
     from ocinet.hooks.registration.bundle import add
     from ocinet.hooks.registration.verify import wish_flaws
 
-    given = read_annotations(arguments)
-    request = read_request(given) if given else None
+    annotations = read_annotations(arguments)
+    request = read_request(annotations) if annotations else None
     with console.engine() as engine:
         changed = add(
             arguments.bundle,

@@ -29,19 +29,19 @@ def _configure_ls(parser: Parser) -> None:
 
 def _ls(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
-        chosen = [
+        networks = [
             network
             for network in engine.networks.readable()
             if all(_matches(network, text) for text in arguments.filter)
         ]
-        on_them = {network.name: engine.networks.users(network.name) for network in chosen}
+        users = {network.name: engine.networks.users(network.name) for network in networks}
         tell_unreadable(engine, console)
     if arguments.quiet:
-        for network in chosen:
+        for network in networks:
             console.print(network.name)
         return
     table = Table("NAME", "BRIDGE", "SUBNET", "GATEWAY", "OPTIONS", "CONTAINERS")
-    for network in chosen:
+    for network in networks:
         gateways = [str(pool.gateway) for pool in network.pools if pool.gateway]
         table.add(
             network.name,
@@ -49,9 +49,9 @@ def _ls(arguments: Namespace, console: Console) -> None:
             ",".join(str(pool.subnet) for pool in network.pools),
             ",".join(gateways) or "-",
             _spell_options(network) or "-",
-            str(len(on_them[network.name])),
+            str(len(users[network.name])),
         )
-    shown = [{**encode(network), "containers": list(on_them[network.name])} for network in chosen]
+    shown = [{**encode(network), "containers": list(users[network.name])} for network in networks]
     show(console, arguments, shown, table)
 
 

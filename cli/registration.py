@@ -14,13 +14,13 @@ def registration(console: Console) -> Registration:
     from ocinet.hooks.archive import refresh
     from ocinet.hooks.config.hook_entry import resolve
 
-    found = resolve(console.environment)
+    resolved = resolve(console.environment)
     try:
-        refresh(found.script)
+        refresh(resolved.script)
     except OSError as error:
         console.say(f"ocinet: each start takes some milliseconds longer: {error.filename} can't be"
                     f" written: {error.strerror}")  # fmt: skip
-    return found
+    return resolved
 
 
 def report(installed: Installed, console: Console) -> None:

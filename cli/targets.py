@@ -68,28 +68,28 @@ def open_target(engine: Engine, text: str, *, container_id: str = "", name: str 
             raise RequestError(
                 "", "--id does not go with a container that is known already", "leave it out"
             )
-        known = engine.containers.find(text)
-        return Target(known.container, engine.open_sandbox(known))
+        record = engine.containers.find(text)
+        return Target(record.container, engine.open_sandbox(record))
     try:
-        record = engine.containers.of_sandbox(sandbox.identity)
-        if record:
-            _check_same(record.container, text, container_id, name)
-            return Target(record.container, sandbox)
-        chosen = check_container(container_id or name or default)
-        shown = check_container(name, "container name") if name else chosen[:12]
-        return Target(Container(chosen, shown, process=process), sandbox)
+        owner = engine.containers.of_sandbox(sandbox.identity)
+        if owner:
+            _check_same(owner.container, text, container_id, name)
+            return Target(owner.container, sandbox)
+        own_id = check_container(container_id or name or default)
+        own_name = check_container(name, "container name") if name else own_id[:12]
+        return Target(Container(own_id, own_name, process=process), sandbox)
     except BaseException:
         sandbox.close()
         raise
 
 
-def _check_same(known: Container, text: str, container_id: str, name: str) -> None:
+def _check_same(recorded: Container, text: str, container_id: str, name: str) -> None:
     """Refuse a second id or name for one sandbox: its links would be made twice."""
-    if container_id not in ("", known.id) or name not in ("", known.id, known.name):
+    if container_id not in ("", recorded.id) or name not in ("", recorded.id, recorded.name):
         raise ConflictError(
             "",
-            f"{text} is the sandbox of {known.name} already",
-            f"leave --id and --name out, or detach {known.name} first",
+            f"{text} is the sandbox of {recorded.name} already",
+            f"leave --id and --name out, or detach {recorded.name} first",
         )
 
 

@@ -36,15 +36,15 @@ def read_bundle(path: str, container_id: str = "") -> tuple[Container, dict[str,
             config = loads(file.read(MAX_BYTES + 1), what)
     except OSError as error:
         raise SystemFailure(what, error.strerror or str(error)) from error
-    found = config.get("annotations") if isinstance(config, dict) else None
-    given = found if isinstance(found, dict) else {}
-    asked = {key: value for key, value in given.items() if key.startswith(PREFIX)}
-    for key, value in asked.items():
+    annotations = config.get("annotations") if isinstance(config, dict) else None
+    annotations = annotations if isinstance(annotations, dict) else {}
+    ours = {key: value for key, value in annotations.items() if key.startswith(PREFIX)}
+    for key, value in ours.items():
         if not isinstance(value, str):
             raise RequestError(what, f"the annotation {key!r} is no text")
     whole = os.path.abspath(path)
-    chosen = check_container(container_id or os.path.basename(whole))
-    return Container(chosen, asked.get(NAME, chosen[:12]), whole), asked
+    own_id = check_container(container_id or os.path.basename(whole))
+    return Container(own_id, ours.get(NAME, own_id[:12]), whole), ours
 
 
 def empty_sandbox(name: str) -> Sandbox:

@@ -87,11 +87,13 @@ def _missing(engine: Engine, texts: list[str]) -> list[str]:
         RequestError: a text means several of the living.
     """
     living = [record for record in engine.containers.all() if not engine.containers.is_dead(record)]
-    wired = {one.container.id for one in living if one.state == ATTACHED and one.endpoints}
-    there = [one for one in living if not one.left]
+    wired = {
+        record.container.id for record in living if record.state == ATTACHED and record.endpoints
+    }
+    running = [record for record in living if not record.left]
     missing = []
     for text in dict.fromkeys(texts):
-        record = _choose(there, text)
+        record = _choose(running, text)
         if record is None or (record.member_of or record.container.id) not in wired:
             missing.append(text)
     return missing
@@ -99,16 +101,16 @@ def _missing(engine: Engine, texts: list[str]) -> list[str]:
 
 def _choose(records: list[Attachment], text: str) -> Attachment | None:
     """Return who is meant: by the id, else by the name, else by the id's start."""
-    for found in (
-        [one for one in records if one.container.id == text],
-        [one for one in records if one.container.name == text],
-        [one for one in records if one.container.id.startswith(text)],
+    for matches in (
+        [record for record in records if record.container.id == text],
+        [record for record in records if record.container.name == text],
+        [record for record in records if record.container.id.startswith(text)],
     ):
-        if len(found) > 1:
-            ids = ", ".join(one.container.id[:12] for one in found)
+        if len(matches) > 1:
+            ids = ", ".join(record.container.id[:12] for record in matches)
             raise RequestError("", f"{text} is not unique: {ids}", "give the whole id")
-        if found:
-            return found[0]
+        if matches:
+            return matches[0]
     return None
 
 
