@@ -11,6 +11,7 @@ from ocinet.base.errors import BusyError, RequestError, SystemFailure
 from ocinet.base.names import check_container
 from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_switch, add_text
+from ocinet.engine.containers import choose_record
 from ocinet.engine.model.attachment import ATTACHED
 
 TYPE_CHECKING = False
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from ocinet.cli.console import Console
     from ocinet.engine.engine import Engine
-    from ocinet.engine.model.attachment import Attachment
 
 _DEFAULT_S = 30
 _INTERVAL_S = 0.05
@@ -93,25 +93,10 @@ def _missing(engine: Engine, texts: list[str]) -> list[str]:
     running = [record for record in living if not record.left]
     missing = []
     for text in dict.fromkeys(texts):
-        record = _choose(running, text)
+        record = choose_record(running, text)
         if record is None or (record.member_of or record.container.id) not in wired:
             missing.append(text)
     return missing
-
-
-def _choose(records: list[Attachment], text: str) -> Attachment | None:
-    """Return who is meant: by the id, else by the name, else by the id's start."""
-    for matches in (
-        [record for record in records if record.container.id == text],
-        [record for record in records if record.container.name == text],
-        [record for record in records if record.container.id.startswith(text)],
-    ):
-        if len(matches) > 1:
-            ids = ", ".join(record.container.id[:12] for record in matches)
-            raise RequestError("", f"{text} is not unique: {ids}", "give the whole id")
-        if matches:
-            return matches[0]
-    return None
 
 
 def _read_script(module: str) -> str:

@@ -9,6 +9,8 @@ from ocinet.engine.model.attachment import ATTACHED, Member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ocinet.engine.model.attachment import Attachment, Container
     from ocinet.engine.model.link import InsideLink, Link
     from ocinet.engine.operation import Operation
@@ -120,19 +122,32 @@ def find_record(attachments: Attachments, target: str) -> Attachment:
     if exact is not None:
         return exact
     everyone = attachments.all()
-    for matches in (
-        [record for record in everyone if record.container.name == target],
-        [record for record in everyone if record.container.id.startswith(target)],
-    ):
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            ids = ", ".join(record.container.id[:12] for record in matches)
-            raise RequestError("", f"{target} is not unique: {ids}", "give the whole id")
+    meant = choose_record(everyone, target)
+    if meant is not None:
+        return meant
     known = [name for record in everyone for name in (record.container.name, record.container.id)]
     raise NotFoundError(
         "", f"no container {target} is known", did_you_mean(target, known) or "see: ocinet ps"
     )
+
+
+def choose_record(records: Sequence[Attachment], target: str) -> Attachment | None:
+    """Return who is meant: by the id, else by the name, else by the id's start; None: nobody.
+
+    Raises:
+        RequestError: several ids begin so, or several have that name.
+    """
+    for matches in (
+        [record for record in records if record.container.id == target],
+        [record for record in records if record.container.name == target],
+        [record for record in records if record.container.id.startswith(target)],
+    ):
+        if len(matches) > 1:
+            ids = ", ".join(record.container.id[:12] for record in matches)
+            raise RequestError("", f"{target} is not unique: {ids}", "give the whole id")
+        if matches:
+            return matches[0]
+    return None
 
 
 def with_member(owner: Attachment, container: Container) -> Attachment:
