@@ -1,1 +1,22 @@
-"""The `ocinet` command: parse, call, print."""
+"""The `ocinet` command: parse, call, print.
+
+What every command goes through, in the order in which it does:
+
+main              the entry point: finds the command, tells what went wrong, exits
+command_tree      all commands' names, summaries and modules, as plain text
+parser            argparse that raises, and flags that many commands have
+request_flags     what a container may ask for, as flags
+console           a run's edges: streams, environment, the engine
+targets           TARGET: which container or sandbox a person means
+printing          tables for people, JSON for programs
+registration      what hooks and runtime register, and how they tell of it
+unstarted_bundle  a bundle that `plan` looks at before it is started
+
+The commands, each with what it declares and what it does: attach (and detach, plan,
+publish, unpublish), containers (ps, inspect), execute, network_create, network,
+addresses (ipam, reservation), hooks, runtime, watch, wait, gc, events, version.
+
+A command's start is what its user waits for, so what one command needs is imported
+there, and `typing` nowhere: on top of argparse it takes a quarter more time
+(`tests/unit/test_cli_imports.py` holds that).
+"""
