@@ -63,8 +63,7 @@ class Record:
 
     def __init__(self, make: Callable[..., Any], **fields: Kind | Record) -> None:
         self._make = make
-        self._readers = tuple((name, kind.read) for name, kind in fields.items())
-        self._writers = tuple((name, kind.write) for name, kind in fields.items())
+        self._fields = fields
 
     def read(self, value: Any) -> Any:
         """Return what an object of a file is.
@@ -76,8 +75,8 @@ class Record:
         fields = {}
         name = ""
         try:
-            for name, read in self._readers:
-                fields[name] = read(known[name])
+            for name, kind in self._fields.items():
+                fields[name] = kind.read(known[name])
         except KeyError:
             raise RequestError("", f"it has no {name}") from None
         except _MisfitError as misfit:
@@ -92,7 +91,7 @@ class Record:
 
     def write_fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return the object with these fields; others are passed over."""
-        return {name: write(fields[name]) for name, write in self._writers}
+        return {name: kind.write(fields[name]) for name, kind in self._fields.items()}
 
 
 def load_record(kind: Kind | Record, data: bytes) -> Any:
