@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hosts.command import CommandFailed
-from hosts.engine.hooked_runtime import both_runtimes, events, failures, register, start, stop
+from hosts.engine.hooked_runtime import failures, register, start, stop
+from hosts.engine.runtimes import each_runtime
 
 if TYPE_CHECKING:
     from hosts.lab.machine import Lab
@@ -27,22 +28,22 @@ def make_networks(lab: Lab) -> None:
     lab.ocinet("network", "create", "--subnet", "10.8.0.0/24", "dmz")
 
 
-@both_runtimes
+@each_runtime
 def test_container_that_ends_while_the_settings_are_broken_leaves_nothing(
-    lab: Lab, program: str
+    lab: Lab, runtime: str
 ) -> None:
     """Its poststop needs none of them; the next one is not started with the defaults."""
-    container = start(lab, program, "web", "--net", "bridge", "-p", "8080:80")
+    container = start(lab, runtime, "web", "--net", "bridge", "-p", "8080:80")
     break_settings(lab)
 
     stop(container)
 
     lab.assert_no_container_left()
     assert lab.ocinet("ps", "--all", "--quiet").stdout == ""
-    [ignored] = [event for event in events(lab) if event["event"] == "settings ignored"]
+    [ignored] = [event for event in lab.all_events() if event["event"] == "settings ignored"]
     assert TYPO in ignored["error"]
     with pytest.raises(CommandFailed):
-        start(lab, program, "web", "--net", "bridge")
+        start(lab, runtime, "web", "--net", "bridge")
     assert failures(lab)[-1] == (
         f"cannot attach web: cannot read {TYPO} (hint: did you mean ipv6?)"
     )
@@ -123,19 +124,19 @@ def cut(lab: Lab, path: str) -> None:
     lab.run("tee", path, stdin=lab.path(path).read_text()[:10])
 
 
-@both_runtimes
-def test_one_record_that_is_cut_off_stops_neither_the_others_nor_gc(lab: Lab, program: str) -> None:
+@each_runtime
+def test_one_record_that_is_cut_off_stops_neither_the_others_nor_gc(lab: Lab, runtime: str) -> None:
     """Hook and commands name its file; what is not its own goes on; gc sets it aside."""
     make_networks(lab)
-    lost = start(lab, program, "lost", "--net", "lan")
-    web = start(lab, program, "web", "--net", "lan")
+    lost = start(lab, runtime, "lost", "--net", "lan")
+    web = start(lab, runtime, "web", "--net", "lan")
     path = "/run/ocinet/attachments/lost.json"
     cut(lab, path)
 
     shown = lab.ocinet("ps", "--quiet")
     inspected = lab.ocinet("inspect", "web", "--json")
     detached = lab.ocinet("detach", "lost", check=False)
-    late = start(lab, program, "late", "--net", "lan")
+    late = start(lab, runtime, "late", "--net", "lan")
     stop(web)
     pids = f"pid:{lost.pid}"
     attached = lab.ocinet("attach", pids, "--id=lost", "--net=lan", check=False)
@@ -160,15 +161,15 @@ def test_one_record_that_is_cut_off_stops_neither_the_others_nor_gc(lab: Lab, pr
     lab.assert_no_container_left()
 
 
-@both_runtimes
-def test_compiled_settings_that_are_cut_off_are_compiled_anew(lab: Lab, program: str) -> None:
+@each_runtime
+def test_compiled_settings_that_are_cut_off_are_compiled_anew(lab: Lab, runtime: str) -> None:
     """They are a cache: a start and a stop go on, and it is whole again."""
-    stop(start(lab, program, "web", "--net", "bridge"))
+    stop(start(lab, runtime, "web", "--net", "bridge"))
     whole = lab.path("/run/ocinet/settings.json").read_text()
     bundle = register(lab, "web", "--net", "bridge")
     cut(lab, "/run/ocinet/settings.json")
 
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
 
     assert lab.path("/run/ocinet/settings.json").read_text() == whole
     cut(lab, "/run/ocinet/settings.json")

@@ -10,16 +10,12 @@ import pytest
 from hosts.engine.container import IMAGE
 from hosts.engine.hooked_podman import (
     build,
-    current,
-    each_runtime,
-    events,
     keys,
-    make_lan,
-    records,
     run_image,
     wait_for_events,
     why_not,
 )
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.snapshot import files
 from hosts.waiting import wait_until
 
@@ -41,8 +37,8 @@ def devices(*names: str) -> tuple[str, ...]:
 def install(lab: Lab, runtime: str) -> Podman:
     """Return podman with two networks, each of which has a device; no hooks directory is."""
     podman = lab.podman(runtime)
-    make_lan(lab)
-    make_lan(lab, "dmz", "10.8.0")
+    lab.make_network("lan", "10.9.0.0/24")
+    lab.make_network("dmz", "10.8.0.0/24")
     lab.ocinet("hooks", "install", "--cdi")
     return podman
 
@@ -71,7 +67,7 @@ def test_run_with_a_device_is_wired_without_any_annotation(lab: Lab, runtime: st
 
     assert "eth0    inet 10.9.0.2/24" in seen
     wait_for_events(lab, "detached", 1)
-    assert records(lab) == {}
+    assert lab.records() == {}
     lab.assert_no_container_left()
 
 
@@ -89,9 +85,9 @@ def test_run_with_several_devices_is_on_all_networks(lab: Lab, runtime: str) -> 
         "eth0": ["10.8.0.3/24"], "eth1": ["10.9.0.3/24"], "eth2": ["10.72.0.2/24"],
     }  # fmt: skip
     assert default_routes(two) == ["10.8.0.1"]
-    assert len(events(lab, "attached")) == 2  # the first device's hook wires all of them
+    assert len(lab.events("attached")) == 2  # the first device's hook wires all of them
     podman.remove(one.id, two.id)
-    assert records(lab) == {}
+    assert lab.records() == {}
 
 
 @each_runtime
@@ -104,16 +100,16 @@ def test_stop_start_and_kill_are_paired_by_the_runtimes_own_poststop(
 
     podman("stop", "--time=0", "shop")
     wait_for_events(lab, "detached", 1)
-    assert records(lab) == {}
+    assert lab.records() == {}
     podman("start", "shop")
-    assert addresses(current(container))["eth0"][0].startswith("10.9.0.")
+    assert addresses(container.current)["eth0"][0].startswith("10.9.0.")
     podman("kill", "shop")
     wait_for_events(lab, "detached", 2)
 
-    assert len(events(lab, "attached")) == 2
-    assert records(lab) == {}
+    assert len(lab.events("attached")) == 2
+    assert lab.records() == {}
     podman.remove("shop")
-    assert len(events(lab, "detached")) == 2
+    assert len(lab.events("detached")) == 2
 
 
 @each_runtime
@@ -127,12 +123,12 @@ def test_create_that_fails_behind_the_hook_leaves_nothing_after_gc(lab: Lab, run
     )  # fmt: skip
 
     assert failed.status == 127
-    assert len(events(lab, "attached")) == 1
+    assert len(lab.events("attached")) == 1
     podman.remove("shop")
-    assert len(events(lab, "detached")) == (1 if runtime == "runc" else 0)
+    assert len(lab.events("detached")) == (1 if runtime == "runc" else 0)
     found = lab.ocinet("gc", "--json").json()
     assert [finding["kind"] for finding in found] == ([] if runtime == "runc" else ["attachment"])
-    assert records(lab) == {}
+    assert lab.records() == {}
     lab.assert_no_container_left()
 
 
@@ -151,7 +147,7 @@ def test_annotations_add_to_a_device(lab: Lab, runtime: str) -> None:
     assert lab.outside.ask("tcp", "198.51.100.1", WEB_PORT).server == "shop"
     server.stop()
     assert addresses(side) == {"side0": ["10.8.0.60/24"], "eth0": ["10.9.0.2/24"]}
-    assert "shop" in records(lab)
+    assert "shop" in lab.records()
     podman.remove(shop.id, side.id)
 
 
@@ -164,9 +160,9 @@ def test_image_cannot_ask_beside_a_device(lab: Lab, runtime: str) -> None:
     container = run_image(podman, image, *devices("lan"))
 
     assert addresses(container) == {"eth0": ["10.9.0.2/24"]}
-    [record] = records(lab).values()
+    [record] = lab.records().values()
     assert record["ports"] == []
-    [event] = events(lab, "image's keys ignored")
+    [event] = lab.events("image's keys ignored")
     assert event["keys"] == "ocinet.net, ocinet.publish"
     container.remove()
 
@@ -202,7 +198,7 @@ def test_device_beside_an_installed_hook_is_wired_once(lab: Lab, runtime: str) -
         assert addresses(container) == {"eth0": [address]}
         assert container.namespace.links()["eth0"]["mtu"] == 1400
         container.remove()
-    assert len(events(lab, "attached")) == len(events(lab, "detached")) == 2
+    assert len(lab.events("attached")) == len(lab.events("detached")) == 2
 
 
 def test_device_beside_a_watcher_is_wired_by_its_hook_alone(lab: Lab) -> None:
@@ -215,10 +211,10 @@ def test_device_beside_a_watcher_is_wired_by_its_hook_alone(lab: Lab) -> None:
         watcher.reload()
 
         assert addresses(container) == {"eth0": ["10.8.0.2/24"]}
-        assert len(records(lab)["shop"]["ports"]) == 1
+        assert len(lab.records()["shop"]["ports"]) == 1
         assert watcher.complaints(container.id) == []
         container.remove()
-        wait_until(lambda: records(lab) == {}, "the end of the record")
+        wait_until(lambda: lab.records() == {}, "the end of the record")
 
 
 def test_select_labelled_does_not_keep_a_device_back(lab: Lab) -> None:
@@ -265,8 +261,8 @@ def test_device_in_a_sandbox_of_others_fares_as_with_a_hooks_directory(
 def test_install_verify_and_uninstall_leave_the_tree_as_it_was(lab: Lab) -> None:
     """One file, which verify runs; a network without a device is found; all goes again."""
     lab.podman("crun")
-    make_lan(lab)
-    make_lan(lab, "9lives", "10.7.0")
+    lab.make_network("lan", "10.9.0.0/24")
+    lab.make_network("9lives", "10.7.0.0/24")
     before = set(files(lab.path("/"), PLACES))
 
     first = lab.ocinet("hooks", "install", "--cdi")
@@ -281,7 +277,7 @@ def test_install_verify_and_uninstall_leave_the_tree_as_it_was(lab: Lab) -> None
     good = lab.ocinet("hooks", "verify", "--cdi").stdout
     assert "BAD" not in good
     assert "createRuntime gave eth0 10.72.0.2/24" in good
-    make_lan(lab, "dmz", "10.8.0")
+    lab.make_network("dmz", "10.8.0.0/24")
     stale = lab.ocinet("hooks", "verify", "--cdi", check=False)
     assert stale.status == 1
     assert f"BAD   {SPEC} has no device for the network dmz" in stale.stdout

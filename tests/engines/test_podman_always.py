@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hosts.engine.container import IMAGE
-from hosts.engine.hooked_podman import each_runtime, events, install, keys, make_lan, records
+from hosts.engine.hooked_podman import install, keys
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import OUTSIDE_V4
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ def test_always_plain_container_gets_the_default_network(lab: Lab, runtime: str)
 
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
     assert container.namespace.reaches("tcp", OUTSIDE_V4, 80)
-    assert records(lab)["shop"]["mode"] == "bridge"
+    assert lab.records()["shop"]["mode"] == "bridge"
     podman("restart", "--time=0", "shop")
-    assert records(lab)["shop"]["status"] == "alive"
+    assert lab.records()["shop"]["status"] == "alive"
     container.remove()
-    assert records(lab) == {}
+    assert lab.records() == {}
 
 
 @each_runtime
@@ -74,7 +75,7 @@ def test_always_container_with_a_network_of_podmans_is_left_alone(lab: Lab, runt
     assert host.namespace.sandbox == lab.sandbox
     assert _links(named) == ["lo"]
     assert named.namespace.sandbox == box.sandbox
-    assert events(lab) == []
+    assert lab.all_events() == []
     assert "ocinet0" not in lab.links()
     podman.remove(joined.id, host.id, named.id)
     bridged.remove()
@@ -91,7 +92,7 @@ def test_always_container_that_says_none_is_left_without(lab: Lab, runtime: str)
     container = podman.run("--name=shop", *keys(net="none"))
 
     assert _links(container) == ["lo"]
-    assert records(lab)["shop"]["mode"] == "none"
+    assert lab.records()["shop"]["mode"] == "none"
     assert "ocinet0" not in lab.links()
     container.remove()
 
@@ -100,7 +101,7 @@ def test_always_container_that_says_none_is_left_without(lab: Lab, runtime: str)
 def test_always_with_select_labelled_wires_who_asks_alone(lab: Lab, runtime: str) -> None:
     """The operator's `select = "labelled"` turns the default round, without a new registration."""
     podman = install(lab, runtime, "--always")
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     lab.run("tee", "/etc/ocinet/ocinet.toml", stdin='select = "labelled"\n')
 
     plain = podman.run()
@@ -108,7 +109,7 @@ def test_always_with_select_labelled_wires_who_asks_alone(lab: Lab, runtime: str
 
     assert _links(plain) == ["lo"]
     assert asking.namespace.addresses("eth0") == ["10.9.0.2/24"]
-    assert [record["id"] for record in records(lab).values()] == [asking.id]
+    assert [record["id"] for record in lab.records().values()] == [asking.id]
     plain.remove()
     asking.remove()
 
@@ -129,7 +130,7 @@ def test_always_build_steps_are_left_alone(lab: Lab, runtime: str) -> None:
 
     assert "lo: <LOOPBACK,UP" in built.stdout
     assert "eth0" not in built.stdout
-    assert events(lab) == []
+    assert lab.all_events() == []
     lab.assert_unchanged()
 
 
@@ -142,12 +143,12 @@ def test_always_pod_is_wired_by_its_infra_container(lab: Lab, runtime: str) -> N
     _join(podman, "pod", "one")
     _join(podman, "pod", "two", *keys(net=f"container:{infra}"))
 
-    assert records(lab)[infra]["endpoints"][0]["addresses"] == ["10.72.0.2/24"]
+    assert lab.records()[infra]["endpoints"][0]["addresses"] == ["10.72.0.2/24"]
     assert _address(podman, "one") == _address(podman, "two") == "10.72.0.2/24"
-    assert [member["name"] for member in records(lab)[infra]["members"]] == ["two"]
+    assert [member["name"] for member in lab.records()[infra]["members"]] == ["two"]
     podman.remove("one")
     podman.remove("two")
-    assert records(lab).keys() == {infra}
+    assert lab.records().keys() == {infra}
     assert lab.pings("10.72.0.2")
     podman("pod", "rm", "--force", "--time=0", "pod")
 
@@ -164,7 +165,7 @@ def test_always_pod_that_is_stopped_and_started_is_wired_anew(lab: Lab, runtime:
     lab.assert_no_container_left()
     podman("pod", "start", "pod")
 
-    [address] = records(lab)[infra]["endpoints"][0]["addresses"]
+    [address] = lab.records()[infra]["endpoints"][0]["addresses"]
     assert _address(podman, "one") == _address(podman, "two") == address
     podman("pod", "rm", "--force", "--time=0", "pod")
 
@@ -175,7 +176,7 @@ def test_pod_of_members_that_ask_is_wired_by_the_first(lab: Lab, runtime: str) -
     podman = install(lab, runtime)
     _make_pod(podman, "pod")
     _join(podman, "pod", "plain")
-    assert records(lab) == {}
+    assert lab.records() == {}
 
     _join(podman, "pod", "one", *keys(net="bridge"))
     _join(podman, "pod", "two", *keys(net="container:one"))

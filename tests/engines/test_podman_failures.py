@@ -8,15 +8,11 @@ import pytest
 
 from hosts.engine.container import IMAGE
 from hosts.engine.hooked_podman import (
-    current,
-    each_runtime,
-    events,
     install,
     keys,
-    make_lan,
-    records,
     why_not,
 )
+from hosts.engine.runtimes import each_runtime
 
 if TYPE_CHECKING:
     from hosts.engine.podman import Podman
@@ -59,7 +55,7 @@ REFUSED = {
 def _furnish(lab: Lab, runtime: str) -> Podman:
     """Return podman beside two networks, one of them full, a container on each, and a listener."""
     podman = install(lab, runtime)
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     lab.ocinet("network", "create", "--subnet", "10.7.0.0/30", "full")
     podman.run("--name=first", *keys(net="lan;full"))
     lab.serve("tcp", 8080)
@@ -101,10 +97,10 @@ def test_start_after_refusal_gets_its_network_once_mended(lab: Lab, runtime: str
                      "sleep", "1000", check=False)  # fmt: skip
     assert refused.status == 126
 
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     podman("start", "shop")
 
-    assert records(lab)["shop"]["endpoints"][0]["addresses"] == ["10.9.0.2/24"]
+    assert lab.records()["shop"]["endpoints"][0]["addresses"] == ["10.9.0.2/24"]
     assert lab.pings("10.9.0.2")
     podman.remove("shop")
 
@@ -118,13 +114,13 @@ def test_run_with_missing_entrypoint_is_put_right_by_gc(lab: Lab, runtime: str) 
                     IMAGE, "/no/such", check=False)  # fmt: skip
 
     assert failed.status == 127
-    assert len(events(lab, "attached")) == 1
+    assert len(lab.events("attached")) == 1
     podman.remove("shop")
-    assert events(lab, "detached") == []
-    assert records(lab)["shop"]["status"] == "dead"
+    assert lab.events("detached") == []
+    assert lab.records()["shop"]["status"] == "dead"
     found = lab.ocinet("gc", "--json").json()
     assert [finding["kind"] for finding in found] == ["attachment"]
-    assert records(lab) == {}
+    assert lab.records() == {}
     lab.assert_no_container_left()
 
 
@@ -142,7 +138,7 @@ def test_start_after_missing_entrypoint_is_put_right_by_the_start(lab: Lab, runt
     lab.run("chmod", "+x", "/run/lab/bin/late")
     podman("start", "shop")
 
-    [record] = records(lab).values()
+    [record] = lab.records().values()
     assert record["status"] == "alive"
     assert len(record["ports"]) == 1
     shown = podman("exec", "shop", "ip", "-o", "-4", "address", "show", "dev", "eth0").stdout
@@ -164,14 +160,14 @@ def test_start_after_missing_entrypoint_in_a_sandbox_of_the_same_inode_is_wired(
     failed = podman("run", "--name=shop", "--network=ns:/run/netns/box", *keys(net="bridge"),
                     "--volume=/run/lab/bin:/opt", IMAGE, "/opt/late", check=False)  # fmt: skip
     assert failed.status == 127
-    lab.run("ip", "link", "delete", records(lab)["shop"]["endpoints"][0]["host_ifname"])
+    lab.run("ip", "link", "delete", lab.records()["shop"]["endpoints"][0]["host_ifname"])
 
     lab.run("tee", "/run/lab/bin/late", stdin="#!/bin/sh\nexec sleep 1000\n")
     lab.run("chmod", "+x", "/run/lab/bin/late")
     podman("start", "shop")
 
     shown = podman("exec", "shop", "ip", "-o", "-4", "address", "show", "dev", "eth0").stdout
-    assert records(lab)["shop"]["endpoints"][0]["addresses"][0] in shown
+    assert lab.records()["shop"]["endpoints"][0]["addresses"][0] in shown
     podman.remove("shop")
     lab.run("ip", "netns", "delete", "box")
 
@@ -219,5 +215,5 @@ def test_stop_after_hook_was_broken_still_ends_the_container(lab: Lab, runtime: 
     assert podman("inspect", "--format={{.State.Status}}", "shop").stdout.strip() == "exited"
     lab.run("chmod", "0700", "/run/ocinet")
     lab.ocinet("gc")
-    assert records(lab) == {}
-    current(container).remove()
+    assert lab.records() == {}
+    container.current.remove()

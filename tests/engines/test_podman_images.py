@@ -10,15 +10,12 @@ import pytest
 from hosts.engine.hooked_podman import (
     UP_HOOK,
     build,
-    each_runtime,
-    events,
     install,
     keys,
-    make_lan,
-    records,
     run_image,
     why_not,
 )
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import LAB_V4
 
 if TYPE_CHECKING:
@@ -44,7 +41,7 @@ PUBLISHER = {"ocinet.net": "lan", "ocinet.publish": "22:22"}
 def _ignored(lab: Lab, container: EngineContainer) -> list[str]:
     """Return the keys that the event log tells were not honoured."""
     told = [
-        event for event in events(lab, "image's keys ignored") if event["container"] == container.id
+        event for event in lab.events("image's keys ignored") if event["container"] == container.id
     ]
     return sorted(key for event in told for key in event["keys"].split(", "))
 
@@ -68,14 +65,14 @@ def _hide_image(podman: Podman, container: str) -> None:
 def test_run_image_with_wishes_gets_nothing_at_all(lab: Lab, runtime: str) -> None:
     """None of an image's wishes is met, by itself; the container runs, without a network."""
     podman = install(lab, runtime)
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     victim = podman.run("--name=victim", *keys(net="lan"))
     before = lab.snapshot()
 
     for number, (wish, asked) in enumerate(WISHES.items()):
         container = run_image(podman, build(podman, f"evil{number}", asked))
         assert list(container.namespace.links()) == ["lo"], wish
-        assert records(lab).keys() == {"victim"}, wish
+        assert lab.records().keys() == {"victim"}, wish
         assert _ignored(lab, container) == sorted(asked), wish
         container.remove()
 
@@ -89,12 +86,12 @@ def test_run_image_with_wishes_beside_the_users_gets_the_users_alone(
 ) -> None:
     """The user's network is given; the port, address and MAC that the image adds are not."""
     podman = install(lab, runtime)
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     image = build(podman, "evil", {**PUBLISHER, "ocinet.ip": "10.9.0.66", "ocinet.tpyo": "1"})
 
     container = run_image(podman, image, "--name=shop", *keys(net="bridge"))
 
-    [record] = records(lab).values()
+    [record] = lab.records().values()
     assert (record["name"], record["ports"]) == ("shop", [])
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
     assert _ignored(lab, container) == ["ocinet.ip", "ocinet.publish", "ocinet.tpyo"]
@@ -105,7 +102,7 @@ def test_run_image_with_wishes_beside_the_users_gets_the_users_alone(
 def test_run_same_key_with_the_users_own_value_is_honoured(lab: Lab, runtime: str) -> None:
     """It is the image's value that counts for nothing, not the key."""
     podman = install(lab, runtime)
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     image = build(podman, "evil", {**PUBLISHER, "ocinet.ip": "10.9.0.66"})
 
     container = run_image(
@@ -125,7 +122,7 @@ def test_run_same_key_with_the_users_own_value_is_honoured(lab: Lab, runtime: st
 def test_run_image_that_publishes_succeeds_without_the_guard(lab: Lab, runtime: str) -> None:
     """The attack is real: registered as trusted, the hook gives the image the host's port 22."""
     podman = install(lab, runtime)
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     image = build(podman, "evil", PUBLISHER)
     _as_trusted(lab)
 
@@ -140,7 +137,7 @@ def test_run_image_that_publishes_succeeds_without_the_guard(lab: Lab, runtime: 
 def test_run_image_that_takes_an_address_succeeds_without_the_guard(lab: Lab) -> None:
     """So is the wish for an address that may be another's."""
     podman = install(lab, "crun")
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     image = build(podman, "evil", WISHES["address"])
     _as_trusted(lab)
 
@@ -209,7 +206,7 @@ def test_start_of_undecidable_image_is_trusted_where_the_operator_says_so(
 
     podman("start", "shop")
 
-    assert [port["host_port"] for port in records(lab)["shop"]["ports"]] == [8080]
+    assert [port["host_port"] for port in lab.records()["shop"]["ports"]] == [8080]
     podman.remove("shop")
 
 
@@ -223,20 +220,20 @@ def test_run_of_rootfs_without_image_is_trusted(lab: Lab, runtime: str) -> None:
         "--read-only", "--read-only-tmpfs=false", "--rootfs", str(lab.rootfs), "sleep", "1000",
     )  # fmt: skip
 
-    assert [port["host_port"] for port in records(lab)["shop"]["ports"]] == [8080]
+    assert [port["host_port"] for port in lab.records()["shop"]["ports"]] == [8080]
     podman.remove("shop")
 
 
 def test_run_of_committed_image_that_inherits_wishes_gets_nothing(lab: Lab) -> None:
     """What an evil image's container was committed to is no better."""
     podman = install(lab, "crun")
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     first = run_image(podman, build(podman, "evil", PUBLISHER))
     podman("commit", "--quiet", first.id, "child")
 
     second = run_image(podman, "localhost/child")
 
-    assert records(lab) == {}
+    assert lab.records() == {}
     assert list(second.namespace.links()) == ["lo"]
     second.remove()
     first.remove()
@@ -245,11 +242,11 @@ def test_run_of_committed_image_that_inherits_wishes_gets_nothing(lab: Lab) -> N
 def test_always_image_that_refuses_or_asks_is_not_heard(lab: Lab) -> None:
     """With --always everyone gets the default network: an image can neither opt out nor choose."""
     podman = install(lab, "crun", "--always")
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
 
     for number, wish in enumerate(({"ocinet.net": "none"}, PUBLISHER)):
         container = run_image(podman, build(podman, f"evil{number}", wish), f"--name=shop{number}")
-        [record] = records(lab).values()
+        [record] = lab.records().values()
         assert [endpoint["network"] for endpoint in record["endpoints"]] == ["bridge"]
         assert record["ports"] == []
         container.remove()

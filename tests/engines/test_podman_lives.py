@@ -10,14 +10,11 @@ from hosts.engine.container import IMAGE
 from hosts.engine.hooked_podman import (
     DROP_IN,
     HOOKS_DIR,
-    current,
-    each_runtime,
-    events,
     install,
     keys,
-    records,
     wait_for_events,
 )
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import LAB_V4
 from hosts.waiting import wait_until
 
@@ -64,7 +61,7 @@ def test_stop_gives_everything_back_and_start_wires_anew(lab: Lab, runtime: str)
     lab.assert_no_container_left()
     podman("start", "shop")
 
-    again = current(container)
+    again = container.current
     assert again.pid != first
     assert len(again.namespace.addresses("eth0")) == 1
     again.namespace.serve("tcp", 80)
@@ -82,13 +79,13 @@ def test_restart_wires_the_new_process(lab: Lab, runtime: str) -> None:
 
     podman("restart", "--time=0", "shop")
 
-    again = current(container)
+    again = container.current
     assert again.pid != before
-    assert records(lab)["shop"]["process"]["pid"] == again.pid
-    assert len(events(lab, "attached")) == 2
-    assert len(events(lab, "detached")) == 1
+    assert lab.records()["shop"]["process"]["pid"] == again.pid
+    assert len(lab.events("attached")) == 2
+    assert len(lab.events("detached")) == 1
     container.remove()
-    assert len(events(lab, "detached")) == 2
+    assert len(lab.events("detached")) == 2
 
 
 @each_runtime
@@ -99,10 +96,10 @@ def test_kill_of_the_first_process_gives_everything_back(lab: Lab, runtime: str)
 
     os.kill(container.pid, signal.SIGKILL)
 
-    wait_until(lambda: records(lab) == {}, "the record's end", interval_s=0.1)
+    wait_until(lambda: lab.records() == {}, "the record's end", interval_s=0.1)
     lab.assert_no_container_left()
     podman("start", "shop")
-    assert len(current(container).namespace.addresses("eth0")) == 1
+    assert len(container.current.namespace.addresses("eth0")) == 1
     container.remove()
 
 
@@ -118,7 +115,7 @@ def test_kill_of_conmon_keeps_the_network_while_the_container_runs(lab: Lab, run
     assert lab.pings("10.72.0.2")
     _remove_unmonitored(podman, container)
     lab.ocinet("gc")
-    assert records(lab) == {}
+    assert lab.records() == {}
 
 
 @each_runtime
@@ -134,7 +131,7 @@ def test_kill_of_both_is_put_right_by_gc(lab: Lab, runtime: str) -> None:
     assert [(finding["kind"], finding["name"], finding["removed"]) for finding in found] == [
         ("attachment", dead.id, True)
     ]
-    assert records(lab).keys() == {"alive"}
+    assert lab.records().keys() == {"alive"}
     assert lab.pings("10.72.0.3")
     _remove_unmonitored(podman, dead)
     alive.remove()
@@ -170,7 +167,7 @@ def test_restart_by_policy_has_its_network_each_time(lab: Lab, runtime: str) -> 
     wait_for_events(lab, "detached", 4)
     shown = podman("logs", container.id).stdout
     assert shown.count("eth0    inet 10.72.0.") == 4
-    assert len(events(lab, "attached")) == 4
+    assert len(lab.events("attached")) == 4
     container.remove()
 
 
@@ -191,7 +188,7 @@ def test_restart_by_policy_with_hooks_dir_flag_alone_has_none(lab: Lab) -> None:
     )  # fmt: skip
     podman("wait", container)
     assert podman("logs", container).stdout.count("eth0    inet") == 1
-    assert len(events(lab, "attached")) == 1
+    assert len(lab.events("attached")) == 1
     podman.remove(container)
     # Its poststop was lost with the flag; the record of a dead process is gc's.
     lab.ocinet("gc")
@@ -202,14 +199,14 @@ def test_exec_and_pause_touch_nothing(lab: Lab, runtime: str) -> None:
     """Commands inside a running container run no hook."""
     podman = install(lab, runtime)
     container = podman.run("--name=shop", *ASK)
-    before, told = lab.snapshot(), events(lab)
+    before, told = lab.snapshot(), lab.all_events()
 
     shown = container.exec("ip", "-o", "-4", "address", "show", "dev", "eth0").stdout
     for verb in ("pause", "unpause"):
         podman(verb, "shop")
 
     assert "10.72.0.2/24" in shown
-    assert events(lab) == told
+    assert lab.all_events() == told
     lab.assert_unchanged(before)
     container.remove()
 
@@ -226,7 +223,7 @@ def test_remove_of_running_container_beside_another_takes_its_own_alone(
 
     going.remove()
 
-    assert records(lab).keys() == {"staying"}
+    assert lab.records().keys() == {"staying"}
     assert lab.outside.ask("tcp", LAB_V4, 8080).local == ("10.72.0.3", 80)
     staying.namespace.close()
     staying.remove()

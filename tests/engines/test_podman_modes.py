@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hosts.engine.container import IMAGE
-from hosts.engine.hooked_podman import each_runtime, install, keys, make_lan, records, why_not
+from hosts.engine.hooked_podman import install, keys, why_not
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import LAB_V4, LAB_V6, OUTSIDE_V4
 
 if TYPE_CHECKING:
@@ -32,20 +33,20 @@ def test_run_unnamed_is_shown_under_the_name_that_podman_gave(lab: Lab, runtime:
     container = podman.run(*keys(net="bridge"))
 
     name = podman("inspect", "--format={{.Name}}", container.id).stdout.strip()
-    assert records(lab)[name]["id"] == container.id
+    assert lab.records()[name]["id"] == container.id
     assert lab.run("ip", "netns", "list").stdout.split()[0] == name
     inside = lab.run("ip", "netns", "exec", name, "ip", "-o", "-4", "address").stdout
     assert "eth0    inet 10.72.0.2/24" in inside
     container.remove()
     assert lab.run("ip", "netns", "list").stdout == ""
-    assert records(lab) == {}
+    assert lab.records() == {}
 
 
 @each_runtime
 def test_run_on_named_network_with_static_address_has_it(lab: Lab, runtime: str) -> None:
     """A network by name, the address asked for, the default route through its gateway."""
     podman = install(lab, runtime)
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
 
     container = podman.run(*keys(net="lan", ip="10.9.0.77", mac="02:00:00:00:00:77", mtu="1400"))
 
@@ -64,8 +65,8 @@ def test_run_on_named_network_with_static_address_has_it(lab: Lab, runtime: str)
 def test_run_on_several_networks_has_an_interface_on_each(lab: Lab, runtime: str) -> None:
     """One annotation names two networks; the first has the default route."""
     podman = install(lab, runtime)
-    make_lan(lab)
-    make_lan(lab, "dmz", "10.8.0")
+    lab.make_network("lan", "10.9.0.0/24")
+    lab.make_network("dmz", "10.8.0.0/24")
 
     container = podman.run(*keys(net="lan:ip=10.9.0.5,ifname=front;dmz:ifname=back"))
 
@@ -80,7 +81,7 @@ def test_run_on_several_networks_has_an_interface_on_each(lab: Lab, runtime: str
 def test_run_with_network_list_cut_by_podman_is_refused(lab: Lab, runtime: str) -> None:
     """Unquoted, podman 4 cuts the list at its comma: half the networks must not do."""
     podman = install(lab, runtime)
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     before = lab.snapshot()
 
     refused = podman("run", "--name=shop", "--network=none",
@@ -123,7 +124,7 @@ def test_run_publishing_is_reached_from_outside(lab: Lab, runtime: str) -> None:
 def test_run_on_dual_stack_network_is_reached_in_both_families(lab: Lab) -> None:
     """An IPv6 subnet gives the container a second address, and the port a second way."""
     podman = install(lab, "crun")
-    make_lan(lab, "lan", "10.9.0", "--subnet", "fd00:9::/64")
+    lab.make_network("lan", "10.9.0.0/24", "fd00:9::/64")
 
     container = podman.run(*keys(net="lan", publish="8080:80"))
 
@@ -141,7 +142,7 @@ def test_run_mode_none_is_recorded_and_can_be_attached_later(lab: Lab, runtime: 
     podman = install(lab, runtime)
     container = podman.run("--name=shop", *keys(net="none"))
     assert list(container.namespace.links()) == ["lo"]
-    assert records(lab)["shop"]["mode"] == "none"
+    assert lab.records()["shop"]["mode"] == "none"
 
     lab.ocinet("attach", "shop", "--net", "bridge")
 
@@ -159,9 +160,9 @@ def test_run_sharing_keeps_the_network_until_the_last_has_gone(lab: Lab, runtime
     member = podman.run("--name=log", *keys(net="container:shop"), network="container:shop")
 
     assert member.namespace.sandbox == owner.namespace.sandbox
-    assert records(lab)["log"]["member_of"] == owner.id
+    assert lab.records()["log"]["member_of"] == owner.id
     podman("stop", "--time=0", "shop")
-    assert records(lab)["shop"]["left"] is True
+    assert lab.records()["shop"]["left"] is True
     member.namespace.serve("tcp", 80)
     assert lab.outside.ask("tcp", LAB_V4, 8080).local == ("10.72.0.2", 80)
     assert lab.run("ip", "netns", "exec", "shop", "true").status == 0
@@ -181,8 +182,8 @@ def test_run_sharing_member_that_stops_first_takes_nothing_along(lab: Lab, runti
 
     podman.remove("log")
 
-    assert records(lab).keys() == {"shop"}
-    assert records(lab)["shop"]["members"] == []
+    assert lab.records().keys() == {"shop"}
+    assert lab.records()["shop"]["members"] == []
     assert lab.pings("10.72.0.2")
     owner.remove()
 
@@ -196,7 +197,7 @@ def test_run_joined_by_podman_alone_is_none_of_ours(lab: Lab, runtime: str) -> N
     member = podman.run("--name=log", network="container:shop")
 
     assert member.namespace.addresses("eth0") == ["10.72.0.2/24"]
-    assert records(lab).keys() == {"shop"}
+    assert lab.records().keys() == {"shop"}
     member.remove()
     assert lab.pings("10.72.0.2")
     owner.remove()
@@ -229,7 +230,7 @@ def test_run_mode_host_on_the_hosts_network_is_left_alone(lab: Lab, runtime: str
     container = podman.run("--name=shop", *keys(net="host"), network="host")
 
     assert container.namespace.sandbox == lab.sandbox
-    assert records(lab) == {}
+    assert lab.records() == {}
     container.remove()
     lab.assert_unchanged(lab.baseline)
     assert not before.difference(lab.snapshot().without_networks())
@@ -266,7 +267,7 @@ def test_run_network_key_on_the_hosts_network_is_refused(lab: Lab, runtime: str)
 def test_run_beside_podmans_own_network_is_refused_by_name_of_the_interface(lab: Lab) -> None:
     """podman's eth0 stays podman's; under another name ours stands beside it."""
     podman = install(lab, "crun")
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     plain = podman.run("--name=plain", network="bridge")  # podman's bridge and rules are there now
     before = lab.snapshot()
 

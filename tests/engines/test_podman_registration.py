@@ -13,10 +13,8 @@ from hosts.engine.hooked_podman import (
     DROP_IN,
     HOOKS_DIR,
     UP_HOOK,
-    events,
     install,
     keys,
-    records,
 )
 from hosts.lab.snapshot import files
 
@@ -280,7 +278,7 @@ def test_uninstall_with_container_running_still_gives_all_back(lab: Lab) -> None
 
     assert lab.pings("10.72.0.2")
     container.remove()
-    assert records(lab) == {}
+    assert lab.records() == {}
 
 
 def test_install_beside_other_directories_keeps_them(lab: Lab) -> None:
@@ -334,5 +332,5 @@ def test_install_with_prestart_stage_wires_too(lab: Lab, runtime: str) -> None:
 
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
     assert twice.namespace.addresses("eth0") == ["10.72.0.3/24"]
-    assert len(events(lab, "attached")) == 2
+    assert len(lab.events("attached")) == 2
     podman.remove(container.id, twice.id)

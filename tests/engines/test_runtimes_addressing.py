@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hosts.engine.hooked_runtime import both_runtimes, host_ends, refused, register, start, stop
+from hosts.engine.hooked_runtime import host_ends, refused, register, start, stop
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import LAB_V6, OUTSIDE_V4, OUTSIDE_V6
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ def _network(lab: Lab, *words: str, name: str = "lan") -> None:
     lab.ocinet("network", "create", *words, name)
 
 
-@both_runtimes
-def test_start_with_everything_given_gets_all_of_it(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_with_everything_given_gets_all_of_it(lab: Lab, runtime: str) -> None:
     """Several addresses of both families, MAC, MTU, interface name, gateway and routes."""
     _network(lab, "--subnet", LAN4, "--subnet", LAN6)
     container = start(
-        lab, program, "web", "--net", "lan", "--ip", "10.9.0.5", "--ip", "10.9.0.6",
+        lab, runtime, "web", "--net", "lan", "--ip", "10.9.0.5", "--ip", "10.9.0.6",
         "--ip6", "fd00:9::5", "--ip6", "fd00:9::6", "--mac-address", "02:11:22:33:44:55",
         "--mtu", "1400", "--ifname", "lan0", "--gateway", "10.9.0.254",
         "--route", "192.0.2.0/24 via 10.9.0.9", "--route", "10.77.0.0/16",
@@ -62,8 +63,8 @@ def _routes(container: Container, *, v6: bool = False) -> set[tuple[str, str | N
     return {(route["dst"], route.get("gateway")) for route in routes}
 
 
-@both_runtimes
-def test_start_on_dual_stack_network_has_ipv6_at_first_instruction(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_on_dual_stack_network_has_ipv6_at_first_instruction(lab: Lab, runtime: str) -> None:
     """No duplicate detection delays the address, and router advertisements are refused."""
     _network(lab, "--subnet", LAN4, "--subnet", LAN6)
     script = (
@@ -73,7 +74,7 @@ def test_start_on_dual_stack_network_has_ipv6_at_first_instruction(lab: Lab, pro
     bundle = register(lab, "web", "--net", "lan", args=("sh", "-c", script))
     outside = lab.outside.serve("tcp", 80)
 
-    answer, *lines, accept_ra = lab.runtime(program).run_to_end(bundle).stdout.splitlines()
+    answer, *lines, accept_ra = lab.runtime(runtime).run_to_end(bundle).stdout.splitlines()
 
     assert '"server": "outside"' in answer
     assert [reply.peer[0] for reply in outside.seen()] == [LAB_V6]
@@ -83,12 +84,12 @@ def test_start_on_dual_stack_network_has_ipv6_at_first_instruction(lab: Lab, pro
     assert accept_ra == "0"
 
 
-@both_runtimes
-def test_start_on_internal_network_has_no_way_out(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_on_internal_network_has_no_way_out(lab: Lab, runtime: str) -> None:
     """Neighbours and the host are there, the outside is not, nor a default route."""
     _network(lab, "--subnet", LAN4, "--internal")
-    web = start(lab, program, "web", "--net", "lan")
-    log = start(lab, program, "log", "--net", "lan")
+    web = start(lab, runtime, "web", "--net", "lan")
+    log = start(lab, runtime, "log", "--net", "lan")
 
     assert _routes(web) == {("10.9.0.0/24", None)}
     assert log.namespace.pings("10.9.0.2")
@@ -97,15 +98,15 @@ def test_start_on_internal_network_has_no_way_out(lab: Lab, program: str) -> Non
     assert not web.namespace.pings(OUTSIDE_V4)
 
 
-@both_runtimes
-def test_start_on_adopted_bridge_leaves_the_bridge_as_it_is(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_on_adopted_bridge_leaves_the_bridge_as_it_is(lab: Lab, runtime: str) -> None:
     """Prefix and gateway come from the bridge, whose settings and MAC never change."""
     lab.run("ip", "-batch", "-", stdin=_HAND_MADE_BRIDGE)
     _network(lab, "--bridge", "br9", "--unmanaged", "--ip-range", "10.9.0.64-10.9.0.65")
     before = _shape(lab, "br9")
 
-    web, log = (start(lab, program, name, "--net", "lan") for name in ("web", "log"))
-    third = refused(lab, program, register(lab, "third", "--net", "lan"))
+    web, log = (start(lab, runtime, name, "--net", "lan") for name in ("web", "log"))
+    third = refused(lab, runtime, register(lab, "third", "--net", "lan"))
 
     assert [each.namespace.addresses("eth0") for each in (web, log)] == [
         ["10.9.0.64/24"], ["10.9.0.65/24"],
@@ -130,47 +131,47 @@ def _shape(lab: Lab, ifname: str) -> tuple[object, ...]:
     return (*(str(link.get(word)) for word in words[:3]), lab.addresses(ifname))
 
 
-@both_runtimes
-def test_start_in_range_takes_its_addresses_one_after_another(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_in_range_takes_its_addresses_one_after_another(lab: Lab, runtime: str) -> None:
     """A freed address is not given again at once, and the range is never left."""
     _network(lab, "--subnet", LAN4, "--ip-range", "10.9.0.128/29", "--gateway", "10.9.0.129")
     seen = []
     for number in range(3):
-        container = start(lab, program, f"c{number}", "--net", "lan")
+        container = start(lab, runtime, f"c{number}", "--net", "lan")
         seen += container.namespace.addresses("eth0")
         stop(container)
 
     assert seen == ["10.9.0.128/24", "10.9.0.130/24", "10.9.0.131/24"]
 
 
-@both_runtimes
-def test_start_under_reserved_name_gets_its_address_again(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_under_reserved_name_gets_its_address_again(lab: Lab, runtime: str) -> None:
     """A reservation holds for the name, whatever the id; others don't get the address."""
     _network(lab, "--subnet", "10.9.0.0/29")
     lab.ocinet(
         "reservation", "add", "lan", "web", "--ip", "10.9.0.2", "--mac-address", "02:aa:00:00:00:01"
     )
-    other = start(lab, program, "other", "--net", "lan")
+    other = start(lab, runtime, "other", "--net", "lan")
     assert other.namespace.addresses("eth0") == ["10.9.0.3/29"]
     for container_id in ("first-life", "second-life"):
-        container = start(lab, program, container_id, "--net", "lan", "--name", "web")
+        container = start(lab, runtime, container_id, "--net", "lan", "--name", "web")
 
         assert container.namespace.addresses("eth0") == ["10.9.0.2/29"]
         assert container.namespace.links()["eth0"]["address"] == "02:aa:00:00:00:01"
         stop(container)
     thief = register(lab, "thief", "--net", "lan", "--ip", "10.9.0.2")
-    assert "10.9.0.2 is reserved for web" in refused(lab, program, thief)
+    assert "10.9.0.2 is reserved for web" in refused(lab, runtime, thief)
     lab.ocinet("reservation", "rm", "lan", "web")
 
 
-@both_runtimes
-def test_restart_under_the_same_id_is_reachable_at_once(lab: Lab, program: str) -> None:
+@each_runtime
+def test_restart_under_the_same_id_is_reachable_at_once(lab: Lab, runtime: str) -> None:
     """A container that comes back at its address is met at its new MAC's link, not the old."""
     _network(lab, "--subnet", LAN4)
     words = ("--net", "lan", "--ip", "10.9.0.5")
     bundle = register(lab, "web", *words)
     for _ in range(3):
-        container = lab.runtime(program).run(bundle)
+        container = lab.runtime(runtime).run(bundle)
         container.namespace.serve("tcp", 80)
 
         assert lab.reaches("tcp", "10.9.0.5", 80)

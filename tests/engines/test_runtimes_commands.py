@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hosts.engine.hooked_runtime import (
-    both_runtimes,
     host_ends,
     link_index,
     netns_names,
@@ -16,6 +15,7 @@ from hosts.engine.hooked_runtime import (
     start,
     stop,
 )
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import LAB_V4, OUTSIDE_V4
 from hosts.waiting import wait_until
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from hosts.lab.machine import Lab
 
 
-@both_runtimes
+@each_runtime
 def test_attach_pid_of_unregistered_container_wires_and_detach_unwires_it(
-    lab: Lab, program: str
+    lab: Lab, runtime: str
 ) -> None:
     """A container that no hook has seen gets its network by its process id."""
-    container = lab.runtime(program).run(lab.bundle("web"))
+    container = lab.runtime(runtime).run(lab.bundle("web"))
     inside = container.namespace
     target = f"pid:{container.pid}"
     before = lab.snapshot()
@@ -46,12 +46,12 @@ def test_attach_pid_of_unregistered_container_wires_and_detach_unwires_it(
     assert before.without_networks().difference(lab.snapshot().without_networks()) == []
 
 
-@both_runtimes
-def test_attach_netns_path_wires_its_container(lab: Lab, program: str) -> None:
+@each_runtime
+def test_attach_netns_path_wires_its_container(lab: Lab, runtime: str) -> None:
     """The path of a namespace's file is as good as a process."""
     box = lab.make_netns("box")
     bundle = lab.bundle("web", network="/run/netns/box")
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
 
     told = lab.ocinet("attach", "netns:/run/netns/box", "--net", "bridge", "--json").json()
 
@@ -65,11 +65,11 @@ def test_attach_netns_path_wires_its_container(lab: Lab, program: str) -> None:
     lab.run("ip", "netns", "delete", "box")
 
 
-@both_runtimes
-def test_attach_known_container_adds_networks_and_ports(lab: Lab, program: str) -> None:
+@each_runtime
+def test_attach_known_container_adds_networks_and_ports(lab: Lab, runtime: str) -> None:
     """What is there stays; what is new comes; a second time is no change."""
     lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
-    container = start(lab, program, "web")
+    container = start(lab, runtime, "web")
     inside = container.namespace
     index = link_index(container)
     for _ in range(2):
@@ -85,10 +85,10 @@ def test_attach_known_container_adds_networks_and_ports(lab: Lab, program: str) 
     lab.assert_no_container_left()
 
 
-@both_runtimes
-def test_attach_that_fails_leaves_running_container_as_it_was(lab: Lab, program: str) -> None:
+@each_runtime
+def test_attach_that_fails_leaves_running_container_as_it_was(lab: Lab, runtime: str) -> None:
     """A wish that can't be met costs a running container nothing."""
-    container = start(lab, program, "web", "-p", "8080:80")
+    container = start(lab, runtime, "web", "-p", "8080:80")
     container.namespace.serve("tcp", 80)
     inside = sorted(container.namespace.links())
     before = lab.snapshot()
@@ -102,10 +102,10 @@ def test_attach_that_fails_leaves_running_container_as_it_was(lab: Lab, program:
     assert lab.outside.reaches("tcp", LAB_V4, 8080)
 
 
-@both_runtimes
-def test_detach_running_container_then_its_poststop_is_silent(lab: Lab, program: str) -> None:
+@each_runtime
+def test_detach_running_container_then_its_poststop_is_silent(lab: Lab, runtime: str) -> None:
     """A person may unwire a live container; attach wires it again under its name."""
-    container = start(lab, program, "web")
+    container = start(lab, runtime, "web")
 
     lab.ocinet("detach", "web")
 
@@ -120,10 +120,10 @@ def test_detach_running_container_then_its_poststop_is_silent(lab: Lab, program:
     assert container.delete(force=False).stderr == ""
 
 
-@both_runtimes
-def test_publish_and_unpublish_live_open_and_close_the_port(lab: Lab, program: str) -> None:
+@each_runtime
+def test_publish_and_unpublish_live_open_and_close_the_port(lab: Lab, runtime: str) -> None:
     """Ports come and go without a restart; a free one is chosen and told."""
-    container = start(lab, program, "web")
+    container = start(lab, runtime, "web")
     container.namespace.serve("tcp", 80)
 
     (free,) = [port["host_port"] for port in lab.ocinet("publish", "web", "80", "--json").json()]
@@ -143,11 +143,11 @@ def test_publish_and_unpublish_live_open_and_close_the_port(lab: Lab, program: s
     lab.assert_no_container_left()
 
 
-@both_runtimes
-def test_unpublish_port_leaves_it_to_another_container(lab: Lab, program: str) -> None:
+@each_runtime
+def test_unpublish_port_leaves_it_to_another_container(lab: Lab, runtime: str) -> None:
     """A port that was given back can be had by another container."""
-    web = start(lab, program, "web", "-p", "8080:80")
-    other = start(lab, program, "other")
+    web = start(lab, runtime, "web", "-p", "8080:80")
+    other = start(lab, runtime, "other")
     lab.ocinet("unpublish", "web", "8080:80")
 
     lab.ocinet("publish", "other", "8080:80")
@@ -158,12 +158,12 @@ def test_unpublish_port_leaves_it_to_another_container(lab: Lab, program: str) -
     assert lab.outside.ask("tcp", LAB_V4, 8080).server == "other"
 
 
-@both_runtimes
-def test_ps_shows_what_runs_and_how(lab: Lab, program: str) -> None:
+@each_runtime
+def test_ps_shows_what_runs_and_how(lab: Lab, runtime: str) -> None:
     """Names, modes, addresses, ports and states, as a table and as JSON."""
-    owner = start(lab, program, "web", "--name", "shop", "-p", "8080:80")
-    start(lab, program, "log", "--net", "container:shop")
-    start(lab, program, "idle", "--net", "none")
+    owner = start(lab, runtime, "web", "--name", "shop", "-p", "8080:80")
+    start(lab, runtime, "log", "--net", "container:shop")
+    start(lab, runtime, "idle", "--net", "none")
 
     listed = lab.ocinet("ps", "--format", "json").json()
     table = lab.ocinet("ps", "--noheading").stdout
@@ -186,10 +186,10 @@ def test_ps_shows_what_runs_and_how(lab: Lab, program: str) -> None:
     assert left["shop"]["status"] == "left"
 
 
-@both_runtimes
-def test_inspect_tells_what_the_kernel_has_now(lab: Lab, program: str) -> None:
+@each_runtime
+def test_inspect_tells_what_the_kernel_has_now(lab: Lab, runtime: str) -> None:
     """What somebody else changed in the sandbox is shown, not what was recorded."""
-    container = start(lab, program, "web")
+    container = start(lab, runtime, "web")
     container.namespace.run("ip", "address", "add", "10.72.0.77/24", "dev", "eth0")
 
     (shown,) = lab.ocinet("inspect", "web").json()
@@ -205,10 +205,10 @@ def test_inspect_tells_what_the_kernel_has_now(lab: Lab, program: str) -> None:
     assert shown["status"] == "alive"
 
 
-@both_runtimes
-def test_exec_runs_host_tools_in_the_containers_network(lab: Lab, program: str) -> None:
+@each_runtime
+def test_exec_runs_host_tools_in_the_containers_network(lab: Lab, runtime: str) -> None:
     """The host's files and programs, the container's interfaces; the status comes back."""
-    container = start(lab, program, "web")
+    container = start(lab, runtime, "web")
 
     for target in ("web", f"pid:{container.pid}", "netns:/run/netns/web"):
         shown = lab.ocinet("exec", target, "--", "ip", "-o", "-4", "addr", "show", "eth0").stdout
@@ -219,10 +219,10 @@ def test_exec_runs_host_tools_in_the_containers_network(lab: Lab, program: str) 
     assert "did you mean web?" in unknown.stderr
 
 
-@both_runtimes
-def test_plan_shows_commands_that_do_the_same_and_does_nothing(lab: Lab, program: str) -> None:
+@each_runtime
+def test_plan_shows_commands_that_do_the_same_and_does_nothing(lab: Lab, runtime: str) -> None:
     """What `ocinet plan` prints, run by a shell, wires the container."""
-    container = lab.runtime(program).run(lab.bundle("web"))
+    container = lab.runtime(runtime).run(lab.bundle("web"))
     lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
     before = lab.snapshot()
     words = ("--id", "web", "--net", "lan", "-p", "8080:80")
@@ -242,8 +242,8 @@ def test_plan_shows_commands_that_do_the_same_and_does_nothing(lab: Lab, program
     lab.run("sh", "-c", "rm /run/netns/web; nft flush ruleset")
 
 
-@both_runtimes
-def test_plan_of_bundle_matches_what_its_start_does(lab: Lab, program: str) -> None:
+@each_runtime
+def test_plan_of_bundle_matches_what_its_start_does(lab: Lab, runtime: str) -> None:
     """The plan of a bundle that is not started names its network and address."""
     bundle = register(lab, "web", "--ip", "10.72.0.9")
     before = lab.snapshot().without_networks()
@@ -253,16 +253,16 @@ def test_plan_of_bundle_matches_what_its_start_does(lab: Lab, program: str) -> N
     assert before.difference(lab.snapshot().without_networks()) == []
     assert "10.72.0.9/24" in planned
     assert "type veth peer name eth0" in planned
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
     assert container.namespace.addresses("eth0") == ["10.72.0.9/24"]
     assert container.namespace.links()["eth0"]["address"] in planned
 
 
-@both_runtimes
-def test_remove_network_with_containers_is_refused_until_they_stop(lab: Lab, program: str) -> None:
+@each_runtime
+def test_remove_network_with_containers_is_refused_until_they_stop(lab: Lab, runtime: str) -> None:
     """It names who is on it; after that nothing of the network is left."""
     lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
-    container = start(lab, program, "web", "--net", "lan")
+    container = start(lab, runtime, "web", "--net", "lan")
 
     refusal = lab.ocinet("network", "rm", "lan", check=False)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from hosts.engine.hooked_runtime import events, host_ends, netns_names, register
+from hosts.engine.hooked_runtime import host_ends, netns_names, register
 
 if TYPE_CHECKING:
     from hosts.engine.bundle import Bundle
@@ -62,7 +62,7 @@ def _delete_all(lab: Lab, crowd: _Crowd) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(("program", "count"), [("runc", 50), ("crun", 16)])
+@pytest.mark.parametrize(("runtime", "count"), [("runc", 50), ("crun", 16)])
 def test_start_many_at_once_gives_each_its_own_address(lab: Lab, program: str, count: int) -> None:
     """The first one makes the bridge and the table; no address comes twice; none is left."""
     lab.ocinet("network", "create", "--subnet", "10.9.0.0/26", "lan")
@@ -80,7 +80,11 @@ def test_start_many_at_once_gives_each_its_own_address(lab: Lab, program: str, c
     assert host_ends(lab) == []
     assert netns_names(lab) == []
     lab.assert_no_container_left()
-    assert {event["event"] for event in events(lab)} <= {"attached", "detached", "host changed"}
+    assert {event["event"] for event in lab.all_events()} <= {
+        "attached",
+        "detached",
+        "host changed",
+    }
 
 
 @pytest.mark.timeout(120)
@@ -99,7 +103,7 @@ def test_start_more_at_once_than_the_pool_has_fills_it_to_the_last(lab: Lab) -> 
 
     assert sum(started) == 5
     assert len(host_ends(lab)) == 5
-    told = [event["error"] for event in events(lab) if "error" in event]
+    told = [event["error"] for event in lab.all_events() if "error" in event]
     assert len(told) == 3
     assert all("no address is free on lan" in line for line in told)
     _delete_all(lab, _Crowd("runc", [b for b, up in zip(bundles, started, strict=True) if up], []))

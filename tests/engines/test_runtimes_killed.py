@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hosts.engine.hooked_runtime import (
-    both_runtimes,
-    events,
     host_ends,
     netns_names,
     register,
     start,
 )
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import LAB_V4, OUTSIDE_V4
 from hosts.waiting import wait_until
 
@@ -48,19 +47,19 @@ def _lose(lab: Lab, container: Container) -> None:
     lab.forget(container)
 
 
-def _forget(lab: Lab, program: str, container_id: str) -> None:
-    lab.run("rm", "-rf", f"/run/{program}/{container_id}")
+def _forget(lab: Lab, runtime: str, container_id: str) -> None:
+    lab.run("rm", "-rf", f"/run/{runtime}/{container_id}")
     lab.ignored = (lab.cgroup,)  # a cgroup is the runtime's to remove
 
 
-def _cure(lab: Lab, program: str, bundle: Bundle, cure: str) -> None:
+def _cure(lab: Lab, runtime: str, bundle: Bundle, cure: str) -> None:
     """Put things right in one of the two ways, and see that they are."""
     if cure == "gc":
         lab.ocinet("gc")
         lab.assert_no_container_left()
         assert lab.ocinet("gc", "--dry-run", "--format", "json").json() == []
         return
-    again = lab.runtime(program).run(bundle)
+    again = lab.runtime(runtime).run(bundle)
     again.namespace.serve("tcp", 80)
     assert again.namespace.addresses("eth0") == ["10.72.0.9/24"]
     assert again.namespace.pings(OUTSIDE_V4)
@@ -74,21 +73,21 @@ def _bundle(lab: Lab) -> Bundle:
 
 
 @both_cures
-@both_runtimes
-def test_kill_container_that_nobody_stops_is_put_right(lab: Lab, program: str, cure: str) -> None:
+@each_runtime
+def test_kill_container_that_nobody_stops_is_put_right(lab: Lab, runtime: str, cure: str) -> None:
     """The process dies and the runtime forgets it."""
     bundle = _bundle(lab)
-    _lose(lab, lab.runtime(program).run(bundle))
+    _lose(lab, lab.runtime(runtime).run(bundle))
 
-    _cure(lab, program, bundle, cure)
+    _cure(lab, runtime, bundle, cure)
 
 
-@both_runtimes
-def test_gc_of_killed_and_living_takes_the_killed_alone(lab: Lab, program: str) -> None:
+@each_runtime
+def test_gc_of_killed_and_living_takes_the_killed_alone(lab: Lab, runtime: str) -> None:
     """What lives is not touched; a dry run says the same and does nothing."""
-    dead = start(lab, program, "dead", "-p", "8081:80")
-    alive = start(lab, program, "web", "-p", "8080:80")
-    member = start(lab, program, "log", "--net", "container:web")
+    dead = start(lab, runtime, "dead", "-p", "8081:80")
+    alive = start(lab, runtime, "web", "-p", "8080:80")
+    member = start(lab, runtime, "log", "--net", "container:web")
     alive.namespace.serve("tcp", 80)
     _lose(lab, dead)
     wait_until(lambda: len(host_ends(lab)) == 1, "the end of the dead one's link")
@@ -108,11 +107,11 @@ def test_gc_of_killed_and_living_takes_the_killed_alone(lab: Lab, program: str) 
     assert member.namespace.pings(OUTSIDE_V4)
 
 
-@both_runtimes
-def test_gc_after_owner_was_killed_leaves_the_member_wired(lab: Lab, program: str) -> None:
+@each_runtime
+def test_gc_after_owner_was_killed_leaves_the_member_wired(lab: Lab, runtime: str) -> None:
     """A sandbox with a living member is not dead."""
-    owner = start(lab, program, "web")
-    member = start(lab, program, "log", "--net", "container:web")
+    owner = start(lab, runtime, "web")
+    member = start(lab, runtime, "log", "--net", "container:web")
     _lose(lab, owner)
 
     assert lab.ocinet("gc", "--format", "json").json() == []
@@ -123,14 +122,14 @@ def test_gc_after_owner_was_killed_leaves_the_member_wired(lab: Lab, program: st
     lab.assert_no_container_left()
 
 
-@both_runtimes
-def test_start_takes_address_and_port_of_killed_container(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_takes_address_and_port_of_killed_container(lab: Lab, runtime: str) -> None:
     """Another container need not wait for gc: holders' lives are judged at allocation."""
     lab.ocinet("network", "create", "--subnet", "10.7.0.0/30", "tiny")
     words = ("--net", "tiny", "-p", "8080:80")
-    _lose(lab, start(lab, program, "dead", *words))
+    _lose(lab, start(lab, runtime, "dead", *words))
 
-    container = start(lab, program, "web", *words)
+    container = start(lab, runtime, "web", *words)
 
     container.namespace.serve("tcp", 80)
     assert container.namespace.addresses("eth0") == ["10.7.0.2/30"]
@@ -153,10 +152,10 @@ def _lock_of_web(lab: Lab) -> str:
     return f"{_LOCKS}/{names[0]}"
 
 
-def _prepare(lab: Lab, program: str, place: str) -> tuple[Bundle, str]:
+def _prepare(lab: Lab, runtime: str, place: str) -> tuple[Bundle, str]:
     """Return a bundle, and the lock that its hook will wait for at a place."""
     bundle = _bundle(lab)
-    lab.runtime(program).run(bundle).delete(force=True)
+    lab.runtime(runtime).run(bundle).delete(force=True)
     if place == "global":
         # The bridge has to be made anew: that is done under the global lock.
         lab.run("ip", "link", "delete", "ocinet0")
@@ -201,68 +200,68 @@ def _has_open(pid: int, path: str) -> bool:
         return False
 
 
-def _start_in_background(lab: Lab, program: str, bundle: Bundle) -> Background:
-    words = (program, "run", "--detach", "--bundle", str(bundle.path), "web")
+def _start_in_background(lab: Lab, runtime: str, bundle: Bundle) -> Background:
+    words = (runtime, "run", "--detach", "--bundle", str(bundle.path), "web")
     return lab.start("sh", "-c", 'exec "$@" >"$0" 2>&1', str(bundle.path / "out"), *words)
 
 
 @both_cures
 @pytest.mark.parametrize("place", _PLACES)
-@both_runtimes
-def test_kill_hook_at_work_is_put_right(lab: Lab, program: str, place: str, cure: str) -> None:
+@each_runtime
+def test_kill_hook_at_work_is_put_right(lab: Lab, runtime: str, place: str, cure: str) -> None:
     """The start fails; what the hook had done by then goes."""
-    bundle, lock = _prepare(lab, program, _PLACES[place])
-    with _held(lab, lock), _start_in_background(lab, program, bundle) as starting:
+    bundle, lock = _prepare(lab, runtime, _PLACES[place])
+    with _held(lab, lock), _start_in_background(lab, runtime, bundle) as starting:
         _kill(_waiting_hook(lab, lock))
         assert starting.process.wait(10) != 0
-    lab.runtime(program)("delete", "--force", "web", check=False)
+    lab.runtime(runtime)("delete", "--force", "web", check=False)
 
-    _cure(lab, program, bundle, cure)
+    _cure(lab, runtime, bundle, cure)
 
 
 @both_cures
 @pytest.mark.parametrize("place", _PLACES)
-@both_runtimes
+@each_runtime
 def test_kill_runtime_while_its_hook_works_is_put_right(
-    lab: Lab, program: str, place: str, cure: str
+    lab: Lab, runtime: str, place: str, cure: str
 ) -> None:
     """The hook goes on alone, for a container that never starts."""
-    bundle, lock = _prepare(lab, program, _PLACES[place])
-    with _held(lab, lock), _start_in_background(lab, program, bundle) as starting:
+    bundle, lock = _prepare(lab, runtime, _PLACES[place])
+    with _held(lab, lock), _start_in_background(lab, runtime, bundle) as starting:
         hook = _waiting_hook(lab, lock)
         _kill(starting.pid)
     wait_until(lambda: not os.path.exists(f"/proc/{hook}/root/"), "the hook's end")
     for pid in _containers(lab):  # crun's goes on without crun
         _kill(pid)
-    _forget(lab, program, "web")
+    _forget(lab, runtime, "web")
 
-    _cure(lab, program, bundle, cure)
+    _cure(lab, runtime, bundle, cure)
 
 
-@both_runtimes
-def test_kill_container_while_its_hook_waits_fails_the_start(lab: Lab, program: str) -> None:
+@each_runtime
+def test_kill_container_while_its_hook_waits_fails_the_start(lab: Lab, runtime: str) -> None:
     """The sandbox is judged under the lock: a process that is gone gets no network."""
-    bundle, lock = _prepare(lab, program, "container-")
+    bundle, lock = _prepare(lab, runtime, "container-")
     before = lab.snapshot()
-    with _start_in_background(lab, program, bundle) as starting:
+    with _start_in_background(lab, runtime, bundle) as starting:
         with _held(lab, lock):
             _waiting_hook(lab, lock)
             (init,) = _containers(lab)
             _kill(init)
         assert starting.process.wait(10) != 0
-    lab.runtime(program)("delete", "--force", "web", check=False)
+    lab.runtime(runtime)("delete", "--force", "web", check=False)
 
-    assert "the process is gone" in events(lab)[-1]["error"]
+    assert "the process is gone" in lab.all_events()[-1]["error"]
     lab.assert_unchanged(before)
 
 
-@both_runtimes
-def test_start_after_run_directory_is_lost_works(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_after_run_directory_is_lost_works(lab: Lab, runtime: str) -> None:
     """As after a reboot: no record, no lease, no name; an empty ruleset."""
     bundle = _bundle(lab)
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
     _lose(lab, container)
     lab.run("sh", "-c", "rm -r /run/ocinet /run/netns/*; nft flush ruleset")
     wait_until(lambda: not host_ends(lab), "the end of the old link")
 
-    _cure(lab, program, bundle, "next start")
+    _cure(lab, runtime, bundle, "next start")

@@ -9,8 +9,6 @@ import pytest
 
 from hosts.command import CommandFailed
 from hosts.engine.hooked_runtime import (
-    both_runtimes,
-    events,
     host_ends,
     link_index,
     netns_names,
@@ -22,6 +20,7 @@ from hosts.engine.hooked_runtime import (
     stop,
     stopped_state,
 )
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import OUTSIDE_V4
 from hosts.waiting import wait_until
 
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
     from hosts.lab.machine import Lab
 
 
-def _rooted(lab: Lab, program: str, root: str, *words: str, stdout: str = "/dev/null") -> Result:
+def _rooted(lab: Lab, runtime: str, root: str, *words: str, stdout: str = "/dev/null") -> Result:
     """Run a runtime that keeps its containers under a root of its own."""
-    argv = (program, "--root", root, *words)
+    argv = (runtime, "--root", root, *words)
     return lab.run("sh", "-c", 'exec "$@" >"$0"', stdout, *argv, check=False)
 
 
@@ -45,14 +44,14 @@ def _down_alone(config: Config) -> None:
     del config["hooks"]["createRuntime"]
 
 
-@both_runtimes
-def test_start_with_both_stages_wires_once(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_with_both_stages_wires_once(lab: Lab, runtime: str) -> None:
     """prestart finds what createRuntime made, and leaves it at that."""
     bundle = register(lab, "web", "-p", "8080:80", stage="both")
 
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
 
-    assert [event["event"] for event in events(lab)].count("attached") == 1
+    assert [event["event"] for event in lab.all_events()].count("attached") == 1
     assert sorted(container.namespace.links()) == ["eth0", "lo"]
     assert len(host_ends(lab)) == 1
     before, index = lab.snapshot(), link_index(container)
@@ -62,10 +61,10 @@ def test_start_with_both_stages_wires_once(lab: Lab, program: str) -> None:
     assert link_index(container) == index
 
 
-@both_runtimes
-def test_create_without_start_is_wired_and_deleted(lab: Lab, program: str) -> None:
+@each_runtime
+def test_create_without_start_is_wired_and_deleted(lab: Lab, runtime: str) -> None:
     """A container that is created and never started goes like any other."""
-    container = lab.runtime(program).create(register(lab, "web"))
+    container = lab.runtime(runtime).create(register(lab, "web"))
 
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
     assert lab.pings("10.72.0.2")
@@ -73,10 +72,10 @@ def test_create_without_start_is_wired_and_deleted(lab: Lab, program: str) -> No
     lab.assert_no_container_left()
 
 
-@both_runtimes
-def test_delete_force_of_running_container_leaves_nothing(lab: Lab, program: str) -> None:
+@each_runtime
+def test_delete_force_of_running_container_leaves_nothing(lab: Lab, runtime: str) -> None:
     """`delete --force` kills and runs poststop in one go."""
-    container = start(lab, program, "web", "-p", "8080:80")
+    container = start(lab, runtime, "web", "-p", "8080:80")
 
     container.delete(force=True)
 
@@ -85,26 +84,26 @@ def test_delete_force_of_running_container_leaves_nothing(lab: Lab, program: str
     lab.assert_no_container_left()
 
 
-@both_runtimes
-def test_delete_after_bundle_is_gone_leaves_nothing(lab: Lab, program: str) -> None:
+@each_runtime
+def test_delete_after_bundle_is_gone_leaves_nothing(lab: Lab, runtime: str) -> None:
     """Detach needs the record alone. crun runs no hook without the bundle: gc does it then."""
-    container = start(lab, program, "web", "-p", "8080:80")
+    container = start(lab, runtime, "web", "-p", "8080:80")
     container.kill()
     shutil.rmtree(container.bundle.path)
 
     container.delete(force=False)
 
-    if program == "crun":
+    if runtime == "crun":
         lab.ocinet("gc")
     lab.assert_no_container_left()
 
 
-@both_runtimes
-def test_delete_without_up_is_silent(lab: Lab, program: str) -> None:
+@each_runtime
+def test_delete_without_up_is_silent(lab: Lab, runtime: str) -> None:
     """A poststop for what was never attached does nothing and says nothing."""
     bundle = register(lab, "web")
     bundle.edit(_down_alone)
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
     before = lab.snapshot().facets["files"]
 
     container.kill()
@@ -112,16 +111,16 @@ def test_delete_without_up_is_silent(lab: Lab, program: str) -> None:
 
     assert deleted.stderr == ""
     assert lab.snapshot().facets["files"] == before
-    assert events(lab) == []
+    assert lab.all_events() == []
 
 
-@both_runtimes
-def test_start_after_life_without_poststop_takes_the_wiring_over(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_after_life_without_poststop_takes_the_wiring_over(lab: Lab, runtime: str) -> None:
     """The next start under the id undoes what the last life left: address, port and name."""
     bundle = register(lab, "web", "--ip", "10.72.0.9", "-p", "8080:80")
     bundle.edit(_up_alone)
     for _ in range(3):
-        container = lab.runtime(program).run(bundle)
+        container = lab.runtime(runtime).run(bundle)
         container.namespace.serve("tcp", 80)
 
         assert container.namespace.addresses("eth0") == ["10.72.0.9/24"]
@@ -133,21 +132,21 @@ def test_start_after_life_without_poststop_takes_the_wiring_over(lab: Lab, progr
     lab.ocinet("gc")
 
 
-@both_runtimes
-def test_start_with_missing_entrypoint_is_put_right(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_with_missing_entrypoint_is_put_right(lab: Lab, runtime: str) -> None:
     """The create fails after the hook: what is left of it goes with gc and with the next start."""
     bundle = register(lab, "web", "-p", "8080:80", args=("/no/such/entrypoint",))
     for _ in range(2):  # the second one meets what the first has left
         with pytest.raises(CommandFailed):
-            lab.runtime(program).run(bundle)
-        lab.runtime(program)("delete", "--force", "web", check=False)
+            lab.runtime(runtime).run(bundle)
+        lab.runtime(runtime)("delete", "--force", "web", check=False)
         wait_until(lambda: not host_ends(lab), "the end of the sandbox")
 
     lab.ocinet("gc")
 
     lab.assert_no_container_left()
     assert lab.ocinet("gc", "--format", "json").json() == []
-    good = start(lab, program, "web", "-p", "8080:80")
+    good = start(lab, runtime, "web", "-p", "8080:80")
     assert good.namespace.pings(OUTSIDE_V4)
 
 
@@ -170,7 +169,7 @@ def test_start_of_same_id_under_another_root_is_refused(
     refusal = _rooted(lab, second, "/run/b", "run", "--detach", "-b", str(other.path), "web")
 
     assert refusal.status != 0
-    told = [event["error"] for event in events(lab) if "error" in event]
+    told = [event["error"] for event in lab.all_events() if "error" in event]
     assert len(told) == 1
     assert f"the id is in use by a running container from {running.path} (process {pid})" in told[0]
     _rooted(lab, second, "/run/b", "delete", "--force", "web")
@@ -181,10 +180,10 @@ def test_start_of_same_id_under_another_root_is_refused(
     lab.assert_no_container_left()
 
 
-@both_runtimes
-def test_poststop_of_live_container_is_ignored_and_told(lab: Lab, program: str) -> None:
+@each_runtime
+def test_poststop_of_live_container_is_ignored_and_told(lab: Lab, runtime: str) -> None:
     """A poststop that comes while the process lives changes nothing but the event log."""
-    container = start(lab, program, "web")
+    container = start(lab, runtime, "web")
     before = lab.snapshot()
     state = stopped_state("web", str(container.bundle.path))
 
@@ -192,7 +191,7 @@ def test_poststop_of_live_container_is_ignored_and_told(lab: Lab, program: str) 
 
     assert (result.status, result.stderr, result.stdout) == (0, "", "")
     lab.assert_unchanged(before)
-    assert events(lab)[-1]["event"] == "poststop ignored"
+    assert lab.all_events()[-1]["event"] == "poststop ignored"
 
 
 @pytest.mark.parametrize("evil", ["../evil", "../../../etc/evil", "..", "a/../../evil"])
@@ -215,8 +214,8 @@ def test_start_under_id_that_leaves_the_directory_is_refused(lab: Lab, evil: str
     assert not lab.run("find", "/run", "/etc", "/var/lib", "-name", "evil*").stdout
 
 
-@both_runtimes
-def test_start_with_empty_environment_and_any_directory_is_wired(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_with_empty_environment_and_any_directory_is_wired(lab: Lab, runtime: str) -> None:
     """The hook needs no variable, and no directory to stand in."""
     bundle = register(lab, "web", "-p", "8080:80")
     bundle.edit(_without_environment)
@@ -224,13 +223,13 @@ def test_start_with_empty_environment_and_any_directory_is_wired(lab: Lab, progr
 
     words = ("run", "--detach", "--bundle", str(bundle.path), "web")
     script = 'cd /run/lab/closed; exec "$@" >/dev/null'
-    lab.run("env", "-i", "PATH=/usr/sbin:/usr/bin:/bin", "sh", "-c", script, "sh", program, *words)
+    lab.run("env", "-i", "PATH=/usr/sbin:/usr/bin:/bin", "sh", "-c", script, "sh", runtime, *words)
 
-    pid = int(lab.runtime(program)("state", "web").json()["pid"])
+    pid = int(lab.runtime(runtime)("state", "web").json()["pid"])
     inside = lab.enter("web", pid)
     assert inside.addresses("eth0") == ["10.72.0.2/24"]
     assert inside.pings(OUTSIDE_V4)
-    lab.runtime(program)("delete", "--force", "web")
+    lab.runtime(runtime)("delete", "--force", "web")
     lab.assert_no_container_left()
     lab.run("rmdir", "/run/lab/closed")
 
@@ -247,13 +246,13 @@ def _doomed(lab: Lab) -> Bundle:
     return bundle
 
 
-@both_runtimes
-def test_refused_start_with_two_poststops_leaves_nothing(lab: Lab, program: str) -> None:
+@each_runtime
+def test_refused_start_with_two_poststops_leaves_nothing(lab: Lab, runtime: str) -> None:
     """A poststop without a finished up, and a second one, are both fine."""
     bundle = _doomed(lab)
     before = lab.snapshot()
 
-    told = refused(lab, program, bundle)
+    told = refused(lab, runtime, bundle)
 
     assert "there is no network nowhere" in told
     lab.assert_unchanged(before)

@@ -8,14 +8,13 @@ import pytest
 
 from hosts.engine.hooked_runtime import (
     FIRST_LOOK,
-    RUNTIMES,
-    both_runtimes,
     host_ends,
     netns_names,
     register,
     start,
     stop,
 )
+from hosts.engine.runtimes import RUNTIMES, each_runtime
 from hosts.lab.machine import LAB_V4, OUTSIDE_V4
 
 if TYPE_CHECKING:
@@ -25,15 +24,15 @@ STAGES = ("createRuntime", "prestart", "both")
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@both_runtimes
+@each_runtime
 def test_start_on_bridge_entrypoint_finds_its_network_up(
-    lab: Lab, program: str, stage: str
+    lab: Lab, runtime: str, stage: str
 ) -> None:
     """Address, routes, lo and the way out are there at the first instruction, gone at the end."""
     bundle = register(lab, "web", "--net", "bridge", args=("sh", "-c", FIRST_LOOK), stage=stage)
     outside = lab.outside.serve("tcp", 80)
 
-    shown = lab.runtime(program).run_to_end(bundle).stdout
+    shown = lab.runtime(runtime).run_to_end(bundle).stdout
 
     addresses, routes, answer, flags = (part.strip() for part in shown.split("//\n"))
     assert [line.split()[1:4] for line in addresses.splitlines()] == [
@@ -50,32 +49,32 @@ def test_start_on_bridge_entrypoint_finds_its_network_up(
     lab.assert_no_container_left()
 
 
-@both_runtimes
-def test_start_without_any_word_gets_default_network(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_without_any_word_gets_default_network(lab: Lab, runtime: str) -> None:
     """`hooks add BUNDLE` alone is enough for a network."""
-    container = start(lab, program, "web")
+    container = start(lab, runtime, "web")
 
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
     assert container.namespace.pings(OUTSIDE_V4)
     assert lab.pings("10.72.0.2")
 
 
-@both_runtimes
-def test_start_annotated_bundle_keeps_what_it_asks_for(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_annotated_bundle_keeps_what_it_asks_for(lab: Lab, runtime: str) -> None:
     """`hooks add BUNDLE` without flags registers the annotations that are there."""
     lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
     bundle = lab.bundle("web", annotations={"ocinet.net": "lan:ip=10.9.0.7", "other": "stays"})
     lab.ocinet("hooks", "add", str(bundle.path))
 
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
 
     assert container.namespace.addresses("eth0") == ["10.9.0.7/24"]
 
 
-@both_runtimes
-def test_start_under_name_is_listed_by_ip_netns_until_it_stops(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_under_name_is_listed_by_ip_netns_until_it_stops(lab: Lab, runtime: str) -> None:
     """`ip netns exec NAME` works while the container runs; then the name is gone."""
-    container = start(lab, program, "b1946ac92492d2347c6235b4d2611184", "--name", "shop")
+    container = start(lab, runtime, "b1946ac92492d2347c6235b4d2611184", "--name", "shop")
 
     assert netns_names(lab) == ["shop"]
     shown = lab.run("ip", "netns", "exec", "shop", "ip", "-o", "addr", "show", "eth0").stdout
@@ -85,20 +84,20 @@ def test_start_under_name_is_listed_by_ip_netns_until_it_stops(lab: Lab, program
     assert host_ends(lab) == []
 
 
-@both_runtimes
-def test_start_without_name_is_listed_by_short_id(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_without_name_is_listed_by_short_id(lab: Lab, runtime: str) -> None:
     """Without a name, the first 12 characters of the id stand for it."""
-    start(lab, program, "b1946ac92492d2347c6235b4d2611184")
+    start(lab, runtime, "b1946ac92492d2347c6235b4d2611184")
 
     assert netns_names(lab) == ["b1946ac92492"]
 
 
-@both_runtimes
-def test_start_under_taken_netns_name_leaves_the_other_alone(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_under_taken_netns_name_leaves_the_other_alone(lab: Lab, runtime: str) -> None:
     """A namespace that somebody else called `web` stays; ours has another name."""
     box = lab.make_netns("web")
 
-    container = start(lab, program, "web")
+    container = start(lab, runtime, "web")
 
     ours = [name for name in netns_names(lab) if name != "web"]
     assert len(ours) == 1
@@ -111,16 +110,16 @@ def test_start_under_taken_netns_name_leaves_the_other_alone(lab: Lab, program: 
     lab.run("ip", "netns", "delete", "web")
 
 
-@both_runtimes
+@each_runtime
 def test_start_on_named_networks_reaches_neighbours_but_no_other_network(
-    lab: Lab, program: str
+    lab: Lab, runtime: str
 ) -> None:
     """Containers of one network meet; those of another one are out of reach."""
     for name, subnet in (("lan", "10.9.0.0/24"), ("dmz", "10.8.0.0/24")):
         lab.ocinet("network", "create", "--subnet", subnet, name)
-    web = start(lab, program, "web", "--net", "lan")
-    log = start(lab, program, "log", "--net", "lan")
-    spy = start(lab, program, "spy", "--net", "dmz")
+    web = start(lab, runtime, "web", "--net", "lan")
+    log = start(lab, runtime, "log", "--net", "lan")
+    spy = start(lab, runtime, "spy", "--net", "dmz")
     web.namespace.serve("tcp", 80)
 
     assert web.namespace.addresses("eth0") == ["10.9.0.2/24"]
@@ -131,13 +130,13 @@ def test_start_on_named_networks_reaches_neighbours_but_no_other_network(
     assert lab.ask("tcp", "10.9.0.2", 80).peer[0] == "10.9.0.1"
 
 
-@both_runtimes
-def test_start_on_several_networks_has_one_interface_each(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_on_several_networks_has_one_interface_each(lab: Lab, runtime: str) -> None:
     """eth0, eth1, … in order; the first one leads out; all of them go."""
     lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
     lab.ocinet("network", "create", "--subnet", "10.8.0.0/24", "dmz")
-    both = start(lab, program, "web", "--net", "lan:ip=10.9.0.5", "--net", "dmz", "--net", "bridge")
-    other = start(lab, program, "other", "--net", "dmz")
+    both = start(lab, runtime, "web", "--net", "lan:ip=10.9.0.5", "--net", "dmz", "--net", "bridge")
+    other = start(lab, runtime, "other", "--net", "dmz")
     other.namespace.serve("tcp", 80)
 
     inside = both.namespace
@@ -153,15 +152,15 @@ def test_start_on_several_networks_has_one_interface_each(lab: Lab, program: str
     assert len(host_ends(lab)) == 1
 
 
-@both_runtimes
-def test_start_in_host_mode_shares_the_host_and_changes_nothing(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_in_host_mode_shares_the_host_and_changes_nothing(lab: Lab, runtime: str) -> None:
     """The entrypoint is in the host's namespace, sysctls of the spec notwithstanding."""
     bundle = lab.bundle("web", args=("sh", "-c", "readlink /proc/self/ns/net; sleep 1000"))
     bundle.edit(lambda config: config["linux"].update(sysctl={"net.ipv4.ip_forward": "1"}))
     before = lab.snapshot()
     lab.ocinet("hooks", "add", str(bundle.path), "--net", "host")
 
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
 
     assert container.namespace.sandbox == lab.sandbox
     assert lab.sandbox.endswith(container.output().strip()[len("net:[") : -1])
@@ -170,10 +169,10 @@ def test_start_in_host_mode_shares_the_host_and_changes_nothing(lab: Lab, progra
     lab.assert_unchanged(before)
 
 
-@both_runtimes
-def test_start_in_mode_none_has_loopback_alone_until_attached(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_in_mode_none_has_loopback_alone_until_attached(lab: Lab, runtime: str) -> None:
     """lo is up, nothing else is there, and `ocinet attach` can change that later."""
-    container = start(lab, program, "web", "--net", "none")
+    container = start(lab, runtime, "web", "--net", "none")
 
     inside = container.namespace
     assert list(inside.links()) == ["lo"]
@@ -191,14 +190,14 @@ def test_start_in_mode_none_has_loopback_alone_until_attached(lab: Lab, program:
 
 
 @pytest.mark.parametrize("target", ["id", "name", "short id"])
-@both_runtimes
-def test_start_in_container_mode_shares_the_sandbox(lab: Lab, program: str, target: str) -> None:
+@each_runtime
+def test_start_in_container_mode_shares_the_sandbox(lab: Lab, runtime: str, target: str) -> None:
     """Both are at one address and one 127.0.0.1; `ip netns` has one name for them."""
     whole = "b1946ac92492d2347c6235b4d2611184"
-    owner = start(lab, program, whole, "--name", "web")
+    owner = start(lab, runtime, whole, "--name", "web")
     said = {"id": whole, "name": "web", "short id": whole[:6]}[target]
 
-    member = start(lab, program, "log", "--net", f"container:{said}")
+    member = start(lab, runtime, "log", "--net", f"container:{said}")
 
     assert member.namespace.sandbox == owner.namespace.sandbox
     assert "10.72.0.2/24" in member.exec("ip", "-o", "addr", "show", "eth0").stdout

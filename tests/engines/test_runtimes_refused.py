@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hosts.engine.hooked_runtime import (
-    both_runtimes,
-    events,
     host_ends,
     in_sandbox,
     refused,
     register,
     start,
 )
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import OUTSIDE_V4
 
 if TYPE_CHECKING:
@@ -103,9 +102,9 @@ WISHES = {
 
 
 @pytest.mark.parametrize("case", WISHES)
-@both_runtimes
+@each_runtime
 def test_start_with_wish_that_cannot_be_met_changes_nothing(
-    lab: Lab, program: str, case: str
+    lab: Lab, runtime: str, case: str
 ) -> None:
     """One line says what is wrong; kernel and state are as before; the next start works."""
     wish = WISHES[case]
@@ -116,11 +115,11 @@ def test_start_with_wish_that_cannot_be_met_changes_nothing(
         else:
             lab.run(first, *words)
     if wish.first:
-        start(lab, program, "first", *wish.first.split())
+        start(lab, runtime, "first", *wish.first.split())
     bundle = register(lab, "web", *wish.words.split())
     before = lab.snapshot()
 
-    told = refused(lab, program, bundle)
+    told = refused(lab, runtime, bundle)
 
     assert re.search(wish.told, told), told
     assert told.startswith("cannot attach web: ")
@@ -129,15 +128,15 @@ def test_start_with_wish_that_cannot_be_met_changes_nothing(
         lab.run("ip", "link", "delete", ifname, check=False)
 
 
-@both_runtimes
-def test_start_with_port_of_listening_process_names_the_process(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_with_port_of_listening_process_names_the_process(lab: Lab, runtime: str) -> None:
     """Publishing the port of the admin's own service would lock the admin out."""
     lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
     server = lab.serve("tcp", 22)
     bundle = register(lab, "web", "--net", "lan", "-p", "22:22")
     before = lab.snapshot()
 
-    told = refused(lab, program, bundle)
+    told = refused(lab, runtime, bundle)
 
     assert "the host's port 22/tcp is taken" in told
     assert f"process {server.pid} (python3" in told
@@ -170,9 +169,9 @@ ANNOTATIONS = {
 
 
 @pytest.mark.parametrize("case", ANNOTATIONS)
-@both_runtimes
+@each_runtime
 def test_start_with_bad_annotation_names_it_and_changes_nothing(
-    lab: Lab, program: str, case: str
+    lab: Lab, runtime: str, case: str
 ) -> None:
     """What was written into `config.json` after `hooks add` is judged at the start."""
     annotations, pattern = ANNOTATIONS[case]
@@ -181,14 +180,14 @@ def test_start_with_bad_annotation_names_it_and_changes_nothing(
     bundle.edit(lambda config: config["annotations"].update(annotations))
     before = lab.snapshot()
 
-    told = refused(lab, program, bundle)
+    told = refused(lab, runtime, bundle)
 
     assert re.search(pattern, told), told
     lab.assert_unchanged(before)
 
 
-@both_runtimes
-def test_start_in_sandbox_with_taken_ifname_changes_nothing(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_in_sandbox_with_taken_ifname_changes_nothing(lab: Lab, runtime: str) -> None:
     """The sandbox has an eth0 already: it stays, and the host's end is gone again."""
     box = lab.make_netns("box")
     box.run("ip", "link", "add", "eth0", "type", "bridge")
@@ -197,7 +196,7 @@ def test_start_in_sandbox_with_taken_ifname_changes_nothing(lab: Lab, program: s
     in_sandbox(bundle, "/run/netns/box")
     before = lab.snapshot()
 
-    told = refused(lab, program, bundle)
+    told = refused(lab, runtime, bundle)
 
     assert "the sandbox has an interface eth0 already" in told
     lab.assert_unchanged(before)
@@ -205,8 +204,8 @@ def test_start_in_sandbox_with_taken_ifname_changes_nothing(lab: Lab, program: s
     lab.run("ip", "netns", "delete", "box")
 
 
-@both_runtimes
-def test_start_with_host_ends_name_taken_changes_nothing(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_with_host_ends_name_taken_changes_nothing(lab: Lab, runtime: str) -> None:
     """A link of somebody else that has our host end's name stays as it is."""
     lab.make_netns("box")
     lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
@@ -218,7 +217,7 @@ def test_start_with_host_ends_name_taken_changes_nothing(lab: Lab, program: str)
     in_sandbox(bundle, "/run/netns/box")
     before = lab.snapshot()
 
-    told = refused(lab, program, bundle)
+    told = refused(lab, runtime, bundle)
 
     assert name in told
     lab.assert_unchanged(before)
@@ -226,8 +225,8 @@ def test_start_with_host_ends_name_taken_changes_nothing(lab: Lab, program: str)
     lab.run("ip", "netns", "delete", "box")
 
 
-@both_runtimes
-def test_start_with_broken_settings_tells_file_and_key(lab: Lab, program: str) -> None:
+@each_runtime
+def test_start_with_broken_settings_tells_file_and_key(lab: Lab, runtime: str) -> None:
     """A typo in the settings stops the start, and names itself."""
     bundle = register(lab, "web")
     lab.run(
@@ -235,7 +234,7 @@ def test_start_with_broken_settings_tells_file_and_key(lab: Lab, program: str) -
     )
     before = lab.snapshot()
 
-    told = refused(lab, program, bundle)
+    told = refused(lab, runtime, bundle)
 
     assert "ocinet.toml" in told
     assert "mange_sysctls" in told
@@ -243,16 +242,16 @@ def test_start_with_broken_settings_tells_file_and_key(lab: Lab, program: str) -
     lab.assert_unchanged(before)
 
 
-@both_runtimes
-def test_refused_start_is_followed_by_good_one_under_the_same_id(lab: Lab, program: str) -> None:
+@each_runtime
+def test_refused_start_is_followed_by_good_one_under_the_same_id(lab: Lab, runtime: str) -> None:
     """Nothing of a refused start is in the way of the next."""
     lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
     bad = register(lab, "web", "--net", "lan", "-p", "8080:80", "--net", "nowhere")
-    refused(lab, program, bad)
+    refused(lab, runtime, bad)
 
-    container = start(lab, program, "web", "--net", "lan", "-p", "8080:80")
+    container = start(lab, runtime, "web", "--net", "lan", "-p", "8080:80")
 
     assert container.namespace.addresses("eth0") == ["10.9.0.2/24"]
     assert len(host_ends(lab)) == 1
-    done = [event["event"] for event in events(lab) if event["event"] != "host changed"]
+    done = [event["event"] for event in lab.all_events() if event["event"] != "host changed"]
     assert done == ["attach failed", "attached"]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hosts.engine.hooked_runtime import both_runtimes, register, start, stop
+from hosts.engine.hooked_runtime import register, start, stop
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import LAB_V4
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ def _furnished(lab: Lab, container_id: str) -> Bundle:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@both_runtimes
-def test_remove_after_add_restores_the_config(lab: Lab, program: str, mode: str) -> None:
+@each_runtime
+def test_remove_after_add_restores_the_config(lab: Lab, runtime: str, mode: str) -> None:
     """Byte for byte, in every mode, before and after a life; others' hooks stay."""
     lab.ocinet("network", "create", "--subnet", "10.9.0.0/24", "lan")
     if mode == "container":
-        start(lab, program, "web")
+        start(lab, runtime, "web")
     bundle = _furnished(lab, "box")
     path = bundle.path / "config.json"
     before = path.read_bytes()
@@ -64,7 +65,7 @@ def test_remove_after_add_restores_the_config(lab: Lab, program: str, mode: str)
     added = path.read_bytes()
     lab.ocinet("hooks", "add", str(bundle.path), *MODES[mode])
     assert path.read_bytes() == added
-    stop(lab.runtime(program).run(bundle))
+    stop(lab.runtime(runtime).run(bundle))
 
     lab.ocinet("hooks", "remove", str(bundle.path))
 
@@ -72,13 +73,13 @@ def test_remove_after_add_restores_the_config(lab: Lab, program: str, mode: str)
     assert "nothing of ocinet's" in lab.ocinet("hooks", "remove", str(bundle.path)).stderr
 
 
-@both_runtimes
-def test_add_again_with_other_words_replaces_the_registration(lab: Lab, program: str) -> None:
+@each_runtime
+def test_add_again_with_other_words_replaces_the_registration(lab: Lab, runtime: str) -> None:
     """The last `add` counts; a container that runs is not touched by it."""
     bundle = register(lab, "web", "--net", "host")
     lab.ocinet("hooks", "add", str(bundle.path), "--net", "bridge", "-p", "8080:80")
 
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
     lab.ocinet("hooks", "add", str(bundle.path), "--net", "none")
 
     container.namespace.serve("tcp", 80)
@@ -86,10 +87,10 @@ def test_add_again_with_other_words_replaces_the_registration(lab: Lab, program:
     assert [len(entries) for entries in bundle.config["hooks"].values()] == [1, 1]
 
 
-@both_runtimes
-def test_remove_while_container_runs_leaves_its_end_to_the_runtime(lab: Lab, program: str) -> None:
+@each_runtime
+def test_remove_while_container_runs_leaves_its_end_to_the_runtime(lab: Lab, runtime: str) -> None:
     """The runtime keeps its own copy of the hooks: the container still is detached."""
-    container = start(lab, program, "web", "-p", "8080:80")
+    container = start(lab, runtime, "web", "-p", "8080:80")
 
     lab.ocinet("hooks", "remove", str(container.bundle.path))
 

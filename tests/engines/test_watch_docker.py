@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hosts.engine.container import IMAGE
-from hosts.engine.hooked_podman import make_lan, records
 from hosts.lab.machine import LAB_V4, OUTSIDE_V4
 from hosts.lab.watcher import write_settings
 from hosts.waiting import wait_until
@@ -76,15 +75,15 @@ def test_run_container_reaches_its_neighbours_and_the_world(lab: Lab) -> None:
         assert lab.pings(web.address())
         lab.outside.serve("tcp", 80)
         assert web.namespace.ask("tcp", OUTSIDE_V4, 80).peer[0] == LAB_V4
-        assert records(lab)["web"]["id"] == web.id
+        assert lab.records()["web"]["id"] == web.id
         inside = lab.run("ip", "netns", "exec", "log", "ip", "-o", "-4", "address").stdout
         assert log.address() in inside
 
 
 def test_run_with_labels_has_what_they_ask_for(lab: Lab) -> None:
     """Network, address, MAC, MTU, name and ports by label; several networks in one."""
-    make_lan(lab)
-    make_lan(lab, "dmz", "10.8.0")
+    lab.make_network("lan", "10.9.0.0/24")
+    lab.make_network("dmz", "10.8.0.0/24")
     with lab.docker() as docker, lab.watch():
         shop = docker.run(
             "--name=docker-knows-me-so",
@@ -96,7 +95,7 @@ def test_run_with_labels_has_what_they_ask_for(lab: Lab) -> None:
         assert shop.address() == "10.9.0.77"
         eth0 = shop.namespace.links()["eth0"]
         assert (eth0["address"], eth0["mtu"]) == ("02:00:00:00:00:77", 1400)
-        assert "shop" in records(lab)
+        assert "shop" in lab.records()
         shop.namespace.serve("tcp", 80)
         shop.namespace.serve("udp", 53)
         assert lab.outside.ask("tcp", LAB_V4, 8080).local == ("10.9.0.77", 80)
@@ -125,7 +124,7 @@ def test_run_with_dockers_own_port_options_is_published(lab: Lab) -> None:
         assert lab.outside.ask("tcp", LAB_V4, 9090).local == (asked.address(), 80)
         assert lab.ask("udp", "127.0.0.1", 8081).local == (asked.address(), 81)
         assert not lab.outside.reaches("udp", LAB_V4, 8081, timeout_s=0.2)
-        (free,) = next(record for record in records(lab).values() if record["id"] == every.id)[
+        (free,) = next(record for record in lab.records().values() if record["id"] == every.id)[
             "ports"
         ]
         assert lab.outside.ask("tcp", LAB_V4, free["host_port"]).local == (every.address(), 80)
@@ -149,7 +148,7 @@ def test_run_with_net_none_is_recorded_and_left_with_lo(lab: Lab) -> None:
 
         watcher.wait_until_said("container attached", quiet.id)
         assert list(quiet.namespace.links()) == ["lo"]
-        assert records(lab)["quiet"]["mode"] == "none"
+        assert lab.records()["quiet"]["mode"] == "none"
         lab.ocinet("attach", "quiet", "--net", "bridge")
         assert lab.pings(quiet.address())
 
@@ -196,7 +195,7 @@ def test_run_on_a_network_of_dockers_is_left_alone(lab: Lab) -> None:
         assert user.address().startswith("172.18.0.")
         assert list(bridge.namespace.links()) == ["lo", "eth0"]
         assert list(user.namespace.links()) == ["lo", "eth0"]
-        assert records(lab) == {}
+        assert lab.records() == {}
         for container in containers:
             assert watcher.complaints(container.id) == []
         (told,) = watcher.complaints(keyed.id)
@@ -217,7 +216,7 @@ def test_connect_by_hand_before_the_start_is_left_to_docker(lab: Lab) -> None:
         told = watcher.wait_until_said("container left alone", shop.id)
         assert shop.address().startswith("172.18.0.")
         assert list(shop.namespace.links()) == ["lo", "eth0"]
-        assert records(lab) == {}
+        assert lab.records() == {}
         assert told["why"] == (
             "it was started with none and connected to usr by hand; to have it wired: "
             "docker network disconnect usr shop, and start it anew"
@@ -247,7 +246,7 @@ def test_connect_by_hand_while_it_runs_takes_nothing_from_it(lab: Lab) -> None:
 
         watcher.wait_until_said("container left alone", shop.id)
         assert shop.current.address().startswith("172.18.0.")
-        assert records(lab) == {}
+        assert lab.records() == {}
         assert len(watcher.complaints(shop.id)) == 1
 
 
@@ -261,7 +260,7 @@ REFUSED = {
 
 def test_run_with_a_bad_label_has_no_network_and_one_clear_error(lab: Lab) -> None:
     """Each runs without a network and is told of once; those after them are served."""
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     with lab.docker() as docker, lab.watch() as watcher:
         refused = {
             why: docker.run(f"--name={why.replace(' ', '-')}", *asked)
@@ -282,7 +281,7 @@ def test_run_with_a_bad_label_has_no_network_and_one_clear_error(lab: Lab) -> No
         for container in refused.values():
             errors = [told for told in watcher.complaints(container.id) if told["level"] == "error"]
             assert len(errors) == 1
-        assert records(lab).keys() == {
+        assert lab.records().keys() == {
             docker("inspect", "--format={{.Name}}", container.id).stdout.strip().lstrip("/")
             for container in (good, last)
         }
@@ -290,8 +289,8 @@ def test_run_with_a_bad_label_has_no_network_and_one_clear_error(lab: Lab) -> No
 
 def test_run_of_a_hostile_image_gets_nothing_it_asks_for(lab: Lab) -> None:
     """An image's labels count for nothing; the same keys from the user, with other values, do."""
-    make_lan(lab)
-    make_lan(lab, "dmz", "10.8.0")
+    lab.make_network("lan", "10.9.0.0/24")
+    lab.make_network("dmz", "10.8.0.0/24")
     with lab.docker() as docker, lab.watch() as watcher:
         image = import_image(docker, "hostile", HOSTILE)
         mute = import_image(docker, "mute", {"ocinet.net": "none"})
@@ -310,7 +309,7 @@ def test_run_of_a_hostile_image_gets_nothing_it_asks_for(lab: Lab) -> None:
         container.namespace.serve("tcp", 80)
         assert not lab.outside.reaches("tcp", LAB_V4, 22, timeout_s=0.2)
         assert not lab.outside.reaches("tcp", LAB_V4, 80, timeout_s=0.2)
-        assert records(lab)["shop"]["ports"] == []
+        assert lab.records()["shop"]["ports"] == []
         assert lab.run("ss", "-Hltn").stdout == before
         assert muted.address().startswith("10.72.0.")
         (told,) = watcher.complaints(container.id)
@@ -322,7 +321,7 @@ def test_run_of_a_hostile_image_gets_nothing_it_asks_for(lab: Lab) -> None:
         )
 
         assert own.address() == "10.8.0.5"
-        assert "own" in records(lab)
+        assert "own" in lab.records()
         own.namespace.serve("tcp", 80)
         assert lab.outside.ask("tcp", LAB_V4, 8080).local == ("10.8.0.5", 80)
         assert not lab.outside.reaches("tcp", LAB_V4, 80, timeout_s=0.2)

@@ -7,7 +7,6 @@ import signal
 from typing import TYPE_CHECKING
 
 from hosts.engine.container import IMAGE
-from hosts.engine.hooked_podman import records
 from hosts.lab.machine import LAB_V4
 from hosts.waiting import wait_until
 
@@ -56,7 +55,7 @@ def test_each_life_has_its_network_and_port(lab: Lab) -> None:
         for end in ends:
             end()
             lab.assert_no_container_left(settle_s=SETTLE_S)
-            assert records(lab) == {}
+            assert lab.records() == {}
             wait_until(lambda: state(docker, "shop", "State.Running") == "false", "Docker's word")
             docker("start", "shop")
             assert serves()
@@ -67,12 +66,12 @@ def test_rename_is_followed(lab: Lab) -> None:
     with lab.docker() as docker, lab.watch():
         shop = docker.run("--name=shop")
         address = shop.address()
-        wait_until(lambda: "shop" in records(lab), "its record")
+        wait_until(lambda: "shop" in lab.records(), "its record")
 
         docker("rename", "shop", "store")
 
-        wait_until(lambda: list(records(lab)) == ["store"], "the new name in ocinet ps")
-        assert records(lab)["store"]["id"] == shop.id
+        wait_until(lambda: list(lab.records()) == ["store"], "the new name in ocinet ps")
+        assert lab.records()["store"]["id"] == shop.id
         assert lab.pings(address)
         docker("restart", "--time=0", "store")
         again = shop.current.address()
@@ -163,5 +162,5 @@ def test_short_lives_and_failed_starts_leave_nothing(lab: Lab) -> None:
         shop.address()
         shop.remove()
         lab.assert_no_container_left(settle_s=SETTLE_S)
-        assert records(lab) == {}
+        assert lab.records() == {}
         assert watcher.complaints() == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hosts.engine.hooked_podman import events, records
 from hosts.lab.machine import LAB_V4
 from hosts.lab.watcher import write_settings
 from hosts.waiting import wait_until
@@ -17,7 +16,7 @@ SETTLE_S = 10
 
 def members(lab: Lab, owner: str) -> list[str]:
     """Return the names of those that share a container's sandbox."""
-    shown = records(lab)
+    shown = lab.records()
     return sorted(name for name in shown if shown[name].get("member_of") == shown[owner]["id"])
 
 
@@ -32,7 +31,7 @@ def test_owner_that_stops_first_leaves_its_network_to_the_member(lab: Lab) -> No
 
         docker("stop", "--time=0", "shop")
 
-        wait_until(lambda: records(lab)["shop"]["left"], "the owner's end")
+        wait_until(lambda: lab.records()["shop"]["left"], "the owner's end")
         with log.namespace.serve("tcp", 80):
             assert lab.outside.ask("tcp", LAB_V4, 8080).local == (address, 80)
         assert lab.pings(address)
@@ -50,12 +49,12 @@ def test_member_that_stops_first_takes_nothing_along(lab: Lab) -> None:
 
         docker.remove("log")
 
-        wait_until(lambda: list(records(lab)) == ["shop"], "the member's end")
+        wait_until(lambda: list(lab.records()) == ["shop"], "the member's end")
         assert lab.pings(address)
         docker.run("--name=second", network="container:shop")
         wait_until(lambda: members(lab, "shop") == ["second"], "the next member's record")
         shop.remove()
-        wait_until(lambda: records(lab)["shop"]["left"], "the owner's end")
+        wait_until(lambda: lab.records()["shop"]["left"], "the owner's end")
         assert lab.pings(address)
 
 
@@ -77,7 +76,7 @@ def test_owner_that_restarts_takes_its_network_along(lab: Lab) -> None:
             wait_until(lambda: lab.outside.reaches("tcp", LAB_V4, 8080), "the port")
             assert lab.outside.ask("tcp", LAB_V4, 8080).local == (address, 80)
         wait_until(lambda: list(log.namespace.links()) == ["lo"], "the end of the old network")
-        (told,) = events(lab, "members lost their network")
+        (told,) = lab.events("members lost their network")
         assert (told["members"], told["hint"]) == ("log", "restart log")
 
         docker("restart", "--time=0", "log")
@@ -98,14 +97,14 @@ def test_member_of_an_unwired_owner_is_left_alone_until_it_is_wired(lab: Lab) ->
         third = docker.run("--name=third", network="container:refused")
         for container in (log, other, third):
             watcher.wait_until_said("container looked at", container.id)
-        assert records(lab) == {}
+        assert lab.records() == {}
         assert list(strange.namespace.links()) == ["lo", "eth0"]
         assert [entry["container"] for entry in watcher.complaints()] == [refused.id]
 
         watcher.configure('select = "all"\n')
         watcher.reload()
 
-        wait_until(lambda: sorted(records(lab)) == ["log", "shop"], "both records")
+        wait_until(lambda: sorted(lab.records()) == ["log", "shop"], "both records")
         assert members(lab, "shop") == ["log"]
         assert log.address()
 
@@ -120,5 +119,5 @@ def test_members_that_the_watcher_finds_at_its_start_are_counted(lab: Lab) -> No
             address = shop.address()
             wait_until(lambda: members(lab, "shop") == ["log", "web"], "the members' records")
             docker.remove("shop", "log")
-            wait_until(lambda: sorted(records(lab)) == ["shop", "web"], "their end")
+            wait_until(lambda: sorted(lab.records()) == ["shop", "web"], "their end")
             assert lab.pings(address)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hosts.engine.hooked_podman import records
 from hosts.lab.machine import LAB_V4, OUTSIDE_V4
 from hosts.waiting import wait_until
 
@@ -48,7 +47,7 @@ def test_engine_that_comes_later_is_found_and_what_it_started_itself(lab: Lab) -
             }  # fmt: skip
             docker.start()
 
-            wait_until(lambda: list(records(lab)) == ["always"], "its network", timeout_s=SETTLE_S)
+            wait_until(lambda: list(lab.records()) == ["always"], "its network", timeout_s=SETTLE_S)
             again = docker.container("always")
             address = again.address()
             with again.namespace.serve("tcp", 80):
@@ -75,7 +74,7 @@ def test_engine_that_restarts_its_containers_has_them_wired_anew(lab: Lab, end: 
         again = always.current
         assert again.pid != first
         address = again.address()
-        wait_until(lambda: list(records(lab)) == ["always"], "the end of the other")
+        wait_until(lambda: list(lab.records()) == ["always"], "the end of the other")
         with again.namespace.serve("tcp", 80):
             wait_until(lambda: lab.outside.reaches("tcp", LAB_V4, 8080), "the port")
             assert lab.outside.ask("tcp", LAB_V4, 8080).local == (address, 80)
@@ -95,7 +94,7 @@ def test_live_restore_keeps_the_living_and_the_dead_are_gone_soon(lab: Lab, end:
         member = docker.run("--name=member", network="container:owner")
         address, dead = shop.address(), {killed.address(), removed.address()}
         owned = owner.address()
-        wait_until(lambda: "member" in records(lab), "the member's record")
+        wait_until(lambda: "member" in lab.records(), "the member's record")
         before = shop.namespace.links()["eth0"]
         lab.outside.serve("tcp", 80)
         shop.namespace.serve("tcp", 80)
@@ -114,7 +113,7 @@ def test_live_restore_keeps_the_living_and_the_dead_are_gone_soon(lab: Lab, end:
 
         back = time.monotonic()
         wait_until(
-            lambda: sorted(records(lab)) == ["member", "owner", "shop"],
+            lambda: sorted(lab.records()) == ["member", "owner", "shop"],
             "the end of the dead", timeout_s=GONE_WITHIN_S,
         )  # fmt: skip
         wait_until(lambda: host_ends(lab) == 2, "the end of their links", timeout_s=1)
@@ -125,7 +124,7 @@ def test_live_restore_keeps_the_living_and_the_dead_are_gone_soon(lab: Lab, end:
         assert shop.namespace.addresses("eth0") == [f"{address}/24"]
         assert lab.outside.ask("tcp", LAB_V4, 8080).local == (address, 80)
         assert shop.namespace.ask("tcp", OUTSIDE_V4, 80).peer[0] == LAB_V4
-        assert records(lab)["owner"]["left"]
+        assert lab.records()["owner"]["left"]
         assert lab.pings(owned)
         member.remove()
         shop.namespace.close()
@@ -155,7 +154,7 @@ def test_engine_that_hangs_stops_nobody(lab: Lab) -> None:
         docker.signal(signal.SIGCONT)
         watcher.start()
 
-        wait_until(lambda: list(records(lab)) == ["shop"], "the end of the dead")
+        wait_until(lambda: list(lab.records()) == ["shop"], "the end of the dead")
         assert lab.pings(address)
         assert not lab.pings(gone)
         assert docker.run().address() != address
@@ -170,7 +169,7 @@ def test_engine_that_hangs_for_a_while_has_its_events_heard(lab: Lab) -> None:
         kill(killed)
         docker.signal(signal.SIGCONT)
 
-        wait_until(lambda: records(lab) == {}, "the end of the dead")
+        wait_until(lambda: lab.records() == {}, "the end of the dead")
         assert not lab.pings(gone)
         assert len(watcher.said("listening")) == 1
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hosts.engine.container import IMAGE, EngineContainer
-from hosts.engine.hooked_podman import build, events, install, keys, make_lan, records, run_image
+from hosts.engine.hooked_podman import build, install, keys, run_image
 from hosts.engine.podman import PODMAN_SOCKET
 from hosts.lab.machine import LAB_V4, OUTSIDE_V4
 from hosts.waiting import wait_until
@@ -50,7 +50,7 @@ def test_run_is_wired_soon_after_its_start(lab: Lab) -> None:
         assert shop.namespace.pings(neighbour)
         lab.outside.serve("tcp", 80)
         assert shop.namespace.ask("tcp", OUTSIDE_V4, 80).peer[0] == LAB_V4
-        assert records(lab).keys() == {"shop", "log"}
+        assert lab.records().keys() == {"shop", "log"}
         wait_until(lambda: len(podman("logs", "shop").stdout.split()) == 2, "its own word")
         began, wired = map(float, podman("logs", "shop").stdout.split())
         assert wired - began < LATEST_S
@@ -59,7 +59,7 @@ def test_run_is_wired_soon_after_its_start(lab: Lab) -> None:
 
 def test_run_with_labels_or_annotations_has_what_they_ask_for(lab: Lab) -> None:
     """Both are the user's; an image's, of either kind, count for nothing."""
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     with watched(lab) as (podman, watcher):
         labelled = podman.run(
             "--label=ocinet.net=lan", "--label=ocinet.ip=10.9.0.5", "--label=ocinet.name=shop",
@@ -87,8 +87,8 @@ def test_run_with_labels_or_annotations_has_what_they_ask_for(lab: Lab) -> None:
         assert not lab.outside.reaches("tcp", LAB_V4, 22, timeout_s=0.2)
         watcher.wait_until_said("container attached", quiet.id)
         assert list(quiet.namespace.links()) == ["lo"]
-        assert records(lab)["quiet"]["mode"] == "none"
-        assert records(lab).keys() == {"shop", "log", "quiet", "hostile", "worse"}
+        assert lab.records()["quiet"]["mode"] == "none"
+        assert lab.records().keys() == {"shop", "log", "quiet", "hostile", "worse"}
         for container in (labelled, annotated, hostile, worse):
             container.namespace.close()
 
@@ -112,7 +112,7 @@ def test_run_with_a_bad_key_is_told_and_others_are_left_alone(lab: Lab) -> None:
         assert list(bad.namespace.links()) == ["lo"]
         assert host.namespace.sandbox == lab.sandbox
         assert own.namespace.addresses("eth0")[0].startswith(f"{own_address}/")
-        assert records(lab).keys() == {"last"}
+        assert lab.records().keys() == {"last"}
         assert len(watcher.complaints()) == 1
         lab.ignored += ("podman0", "NETAVARK", "netavark", '"nat"', '"filter"', "10.88.")
 
@@ -140,7 +140,7 @@ def test_each_life_has_its_network(lab: Lab) -> None:
                 wait_until(lambda: lab.outside.reaches("tcp", LAB_V4, 8080), "the port")
                 assert lab.outside.ask("tcp", LAB_V4, 8080).local == (address, 80)
         podman("rename", "shop", "store")
-        wait_until(lambda: list(records(lab)) == ["store"], "the new name", timeout_s=SETTLE_S)
+        wait_until(lambda: list(lab.records()) == ["store"], "the new name", timeout_s=SETTLE_S)
         podman.remove("store")
         lab.assert_no_container_left(settle_s=SETTLE_S)
 
@@ -208,16 +208,16 @@ def test_members_are_counted_in_pods_and_beside_owners(lab: Lab) -> None:
         owner = podman.run("--name=owner")
         log = podman.run("--name=log", network="container:owner")
         address, owned = web.address(), owner.address()
-        wait_until(lambda: {"web", "log"} <= records(lab).keys(), "their records",
+        wait_until(lambda: {"web", "log"} <= lab.records().keys(), "their records",
                    timeout_s=SETTLE_S)  # fmt: skip
 
-        shown = records(lab)
+        shown = lab.records()
         infra = podman("pod", "inspect", "--format={{.InfraContainerID}}", "pod").stdout.strip()
         assert shown["web"]["member_of"] == infra
         assert shown["log"]["member_of"] == owner.id
         assert lab.pings(address)
         os.kill(owner.pid, signal.SIGKILL)
-        wait_until(lambda: records(lab)["owner"]["left"], "the owner's end", timeout_s=SETTLE_S)
+        wait_until(lambda: lab.records()["owner"]["left"], "the owner's end", timeout_s=SETTLE_S)
         assert log.namespace.addresses("eth0") == [f"{owned}/24"]
         assert lab.pings(owned)
         podman("pod", "rm", "--force", "--time=0", "pod")
@@ -236,7 +236,7 @@ def test_hooks_and_watcher_wire_a_container_once(lab: Lab) -> None:
         for container in (hooked, plain):
             watcher.wait_until_said("container looked at", container.id)
 
-        doors = [(event["name"], event["door"]) for event in events(lab, "attached")]
+        doors = [(event["name"], event["door"]) for event in lab.events("attached")]
         assert sorted(doors) == [("hooked", "hook"), ("plain", "watcher")]
         assert hooked.namespace.addresses("eth0") == address
         hooked.namespace.serve("tcp", 80)
@@ -265,11 +265,11 @@ def test_service_that_comes_and_goes_misses_nothing_in_the_end(lab: Lab) -> None
         podman("stop", "--time=0", "stops")
         fresh = podman.run("--name=fresh")
         assert lab.pings(address)
-        assert "fresh" not in records(lab)
+        assert "fresh" not in lab.records()
 
         with podman.serve():
             assert fresh.address() != address
-            wait_until(lambda: sorted(records(lab)) == ["fresh", "stays"], "the end of the others")
+            wait_until(lambda: sorted(lab.records()) == ["fresh", "stays"], "the end of the others")
             assert stays.namespace.addresses("eth0") == [f"{address}/24"]
             assert [entry for entry in watcher.complaints() if entry["level"] == "error"] == []
             podman.remove_all()

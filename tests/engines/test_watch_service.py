@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hosts.engine.container import IMAGE
-from hosts.engine.hooked_podman import records
 from hosts.lab.machine import LAB_V4
 from hosts.lab.watcher import write_settings
 from hosts.waiting import wait_until
@@ -54,7 +53,7 @@ def test_killed_watcher_finds_out_what_happened_meanwhile(lab: Lab) -> None:
         stays = docker.container("stays").address()
         for name in ("ends", "removed", "restarted", "named"):
             docker.run(f"--name={name}").address()
-        wait_until(lambda: len(records(lab)) == 5, "their records")
+        wait_until(lambda: len(lab.records()) == 5, "their records")
 
         watcher.kill()
         docker("kill", "ends")
@@ -66,8 +65,8 @@ def test_killed_watcher_finds_out_what_happened_meanwhile(lab: Lab) -> None:
         assert list(fresh.namespace.links()) == ["lo"]
         watcher.start()
 
-        assert sorted(records(lab)) == ["fresh", "renamed", "restarted", "stays"]
-        addresses = [docker.container(name).address() for name in records(lab)]
+        assert sorted(lab.records()) == ["fresh", "renamed", "restarted", "stays"]
+        addresses = [docker.container(name).address() for name in lab.records()]
         assert len(set(addresses)) == 4
         assert stays in addresses
         assert all(lab.pings(address) for address in addresses)
@@ -153,7 +152,7 @@ def test_two_engines_are_watched_and_reload_changes_which(lab: Lab) -> None:
         watcher.reload()
         assert unseen.address()
         second.stop()
-        wait_until(lambda: not {"other", "unseen"} & records(lab).keys(), "its containers' end")
+        wait_until(lambda: not {"other", "unseen"} & lab.records().keys(), "its containers' end")
         assert lab.pings(first)
         second.start()
 
@@ -184,7 +183,7 @@ def test_burst_survives_the_watchers_deaths(lab: Lab) -> None:
 
         assert len(set(addresses)) == BURST
         assert all(pool.map(lab.pings, addresses))
-        wait_until(lambda: len(records(lab)) == BURST, "their records")
+        wait_until(lambda: len(lab.records()) == BURST, "their records")
         removals = [pool.submit(container.remove) for container in containers]
         for number in (BURST // 3, 2 * BURST // 3):
             removals[number].result()
@@ -194,5 +193,5 @@ def test_burst_survives_the_watchers_deaths(lab: Lab) -> None:
         for removal in removals:
             removal.result()
         lab.assert_no_container_left(settle_s=30)
-        assert records(lab) == {}
+        assert lab.records() == {}
         assert lab.run("find", "/run/ocinet/ipam", "-name", "10.*").stdout == ""

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 from hosts.engine.container import IMAGE, EngineContainer
 from hosts.engine.hooked_runtime import host_ends
+from hosts.engine.runtimes import each_runtime
 from hosts.engine.wrapped_runtime import (
     DAEMON_JSON,
     UNDER,
     docker_under_wrapper,
-    each_runtime,
-    events,
     install,
     labels,
-    make_lan,
-    records,
     say,
 )
 from hosts.lab.machine import LAB_V4
@@ -44,29 +41,29 @@ def import_image(docker: Docker, name: str, carried: dict[str, str]) -> str:
 
 
 @each_runtime
-def test_entrypoint_finds_its_network_at_the_first_instruction(lab: Lab, program: str) -> None:
+def test_entrypoint_finds_its_network_at_the_first_instruction(lab: Lab, runtime: str) -> None:
     """A dozen starts, each with eth0, an address of its own and the default route."""
-    with docker_under_wrapper(lab, program=program) as docker:
+    with docker_under_wrapper(lab, runtime=runtime) as docker:
         seen = [say(docker, command=LOOK) for _ in range(12)]
 
         for shown in seen:
             assert "inet 10.72.0." in shown
             assert "default via 10.72.0.1 dev eth0" in shown
         assert len({shown.split("inet ")[1].split("/")[0] for shown in seen}) == 12
-        assert len(events(lab, "attached")) == len(events(lab, "detached")) == 12
-        assert {event["door"] for event in events(lab, "attached")} == {"wrapper"}
+        assert len(lab.events("attached")) == len(lab.events("detached")) == 12
+        assert {event["door"] for event in lab.events("attached")} == {"wrapper"}
 
 
 def test_labels_ask_as_annotations_do(lab: Lab) -> None:
     """Network, addresses of both families, interface name and the container's name."""
     with docker_under_wrapper(lab) as docker:
-        make_lan(lab)
+        lab.make_network("lan", "10.9.0.0/24", "fd00:9::/64")
         asked = labels(net="lan", ip="10.9.0.77", ip6="fd00:9::77", ifname="lan0", name="shop")
 
         box = docker.run(UNDER, *asked)
 
         assert box.namespace.addresses("lan0") == ["10.9.0.77/24", "fd00:9::77/64"]
-        assert list(records(lab)) == ["shop"]
+        assert list(lab.records()) == ["shop"]
 
 
 def test_kept_ports_are_published(lab: Lab) -> None:
@@ -78,7 +75,7 @@ def test_kept_ports_are_published(lab: Lab) -> None:
 
         assert lab.outside.ask("tcp", LAB_V4, 8080).server == "web"
         assert lab.outside.ask("udp", LAB_V4, 5353).server == "dns"
-        assert list(records(lab)) == ["web"]
+        assert list(lab.records()) == ["web"]
 
 
 def test_publish_all_takes_free_ports(lab: Lab) -> None:
@@ -87,26 +84,26 @@ def test_publish_all_takes_free_ports(lab: Lab) -> None:
         web = docker.run(UNDER, "--name=web", "--expose=80", "-P")
         web.namespace.serve("tcp", 80, name="web")
 
-        (port,) = records(lab)["web"]["ports"]
+        (port,) = lab.records()["web"]["ports"]
         assert lab.outside.ask("tcp", LAB_V4, port["host_port"]).server == "web"
 
 
 def test_labels_of_an_image_count_for_nothing(lab: Lab) -> None:
     """What a hostile image asks for does not happen; what its user asks for does."""
     with docker_under_wrapper(lab) as docker:
-        make_lan(lab)
+        lab.make_network("lan", "10.9.0.0/24", "fd00:9::/64")
         image = import_image(docker, "hostile", HOSTILE)
 
         alone = docker.run(UNDER, "--name=alone", image=image)
         asked = docker.run(UNDER, "--name=asked", *labels(net="lan", name="mine"), image=image)
 
-        found = records(lab)
+        found = lab.records()
         assert alone.namespace.sandbox != lab.sandbox
         assert set(found) == {"alone", "mine"}
         assert [record["ports"] for record in found.values()] == [[], []]
         assert alone.namespace.addresses("eth0") != ["10.72.0.99/24"]
         assert asked.namespace.addresses("eth0")[0].startswith("10.9.0.")
-        told = [set(event["keys"].split(", ")) for event in events(lab, "image's keys ignored")]
+        told = [set(event["keys"].split(", ")) for event in lab.events("image's keys ignored")]
         assert told == [set(HOSTILE), {"ocinet.publish", "ocinet.ip"}]
 
 
@@ -122,13 +119,13 @@ def test_image_that_cannot_be_read_is_not_trusted(lab: Lab) -> None:
         docker("start", "web")
 
         assert "ocinet.publish may be the image's wish" in refused.stderr
-        assert records(lab)["web"]["ports"]
+        assert lab.records()["web"]["ports"]
 
 
 @each_runtime
-def test_restart_stop_start_and_remove_leave_nothing(lab: Lab, program: str) -> None:
+def test_restart_stop_start_and_remove_leave_nothing(lab: Lab, runtime: str) -> None:
     """Each life has one attach and one detach, and the last one nothing at all."""
-    with docker_under_wrapper(lab, program=program) as docker:
+    with docker_under_wrapper(lab, runtime=runtime) as docker:
         web = docker.run(UNDER, "--name=web", "-p", "8080:80")
         docker("restart", "--time=0", "web")
         docker("stop", "--time=0", "web")
@@ -141,7 +138,7 @@ def test_restart_stop_start_and_remove_leave_nothing(lab: Lab, program: str) -> 
         docker("rm", "--force", "web")
 
         lab.assert_no_container_left()
-        assert len(events(lab, "attached")) == len(events(lab, "detached")) == 3
+        assert len(lab.events("attached")) == len(lab.events("detached")) == 3
 
 
 def test_restart_policy_wires_each_life(lab: Lab) -> None:
@@ -149,9 +146,9 @@ def test_restart_policy_wires_each_life(lab: Lab) -> None:
     with docker_under_wrapper(lab) as docker:
         docker.run(UNDER, "--restart=on-failure:2", command=("sh", "-c", "ip addr; exit 1"))
 
-        wait_until(lambda: len(events(lab, "detached")) == 3, "the last life's end", timeout_s=20)
+        wait_until(lambda: len(lab.events("detached")) == 3, "the last life's end", timeout_s=20)
 
-        assert len(events(lab, "attached")) == 3
+        assert len(lab.events("attached")) == 3
         lab.assert_no_container_left()
 
 
@@ -169,7 +166,7 @@ def test_other_verbs_pass_through(lab: Lab) -> None:
         assert "sleep" in docker("top", "web").stdout
         docker("kill", "--signal=KILL", "web")
         assert docker("wait", "web").stdout == "137\n"
-        wait_until(lambda: not records(lab), "the detach")
+        wait_until(lambda: not lab.records(), "the detach")
 
 
 def test_terminal_and_standard_input_reach_the_container(lab: Lab) -> None:
@@ -200,7 +197,7 @@ def test_dockers_own_networks_are_left_alone(lab: Lab) -> None:
 
         assert host.namespace.sandbox == lab.sandbox
         assert member.namespace.sandbox == owner.namespace.sandbox
-        assert records(lab) == {}
+        assert lab.records() == {}
         assert lab.events() == []
         docker.remove_all()
         docker("network", "rm", "usr")
@@ -212,7 +209,7 @@ def test_none_label_leaves_a_sandbox_with_loopback_alone(lab: Lab) -> None:
         box = docker.run(UNDER, "--name=quiet", *labels(net="none"))
 
         assert list(box.namespace.links()) == ["lo"]
-        assert records(lab)["quiet"]["mode"] == "none"
+        assert lab.records()["quiet"]["mode"] == "none"
 
 
 def test_labelled_selection_leaves_those_without_labels_alone(lab: Lab) -> None:
@@ -240,7 +237,7 @@ def test_container_connected_by_hand_is_left_alone_with_a_word(lab: Lab) -> None
         docker("start", "moved")
 
         assert docker.container("moved").namespace.addresses("eth0")[0].startswith("172.")
-        (told,) = events(lab, "left alone")
+        (told,) = lab.events("left alone")
         assert "connected to usr by hand" in told["why"]
         assert "docker network disconnect usr moved" in told["hint"]
         docker.remove_all()
@@ -270,7 +267,7 @@ def test_default_runtime_serves_containers_that_name_none(lab: Lab) -> None:
 
         assert none.namespace.addresses("eth0") == ["10.72.0.2/24"]
         assert bridge.namespace.addresses("eth0")[0].startswith("172.17.0.")
-        assert list(records(lab)) == ["none"]
+        assert list(lab.records()) == ["none"]
 
 
 def test_two_launchers_side_by_side(lab: Lab) -> None:
@@ -300,7 +297,7 @@ def test_reload_takes_the_runtime_and_uninstall_gives_it_back(lab: Lab) -> None:
         docker.run(UNDER, "--name=web")
 
         assert "kill -HUP" in told.stderr
-        assert list(records(lab)) == ["web"]
+        assert list(lab.records()) == ["web"]
         docker.remove("web")
         lab.ocinet("runtime", "uninstall")
         assert lab.path(DAEMON_JSON).read_text() == before
@@ -335,7 +332,7 @@ def test_containers_that_start_with_dockerd_are_wired(lab: Lab) -> None:
 
         docker.start()
 
-        wait_until(lambda: "web" in records(lab), "the container's start", timeout_s=20)
+        wait_until(lambda: "web" in lab.records(), "the container's start", timeout_s=20)
         assert docker.container("web").namespace.addresses("eth0") == ["10.72.0.9/24"]
 
 
@@ -350,5 +347,5 @@ def test_watcher_beside_the_wrapper_wires_once(lab: Lab) -> None:
             assert len(web.namespace.addresses("eth0")) == 1
             assert lab.outside.ask("tcp", LAB_V4, 8080 + number).server == web.id
 
-        assert len(records(lab)) == len(host_ends(lab)) == 4
-        assert events(lab, "attach failed") == events(lab, "create refused") == []
+        assert len(lab.records()) == len(host_ends(lab)) == 4
+        assert lab.events("attach failed") == lab.events("create refused") == []

@@ -10,16 +10,14 @@ import pytest
 from hosts.command import CommandFailed
 from hosts.engine.container import IMAGE
 from hosts.engine.hooked_runtime import host_ends
+from hosts.engine.runtimes import each_runtime
 from hosts.engine.wrapped_runtime import (
     LAUNCHER,
     UNDER,
     call_runtime,
     docker_under_wrapper,
-    each_runtime,
-    events,
     install,
     labels,
-    records,
     state,
 )
 
@@ -38,14 +36,14 @@ def refusal(docker: Docker, *options: str, command: tuple[str, ...] = ("true",))
 
 
 @each_runtime
-def test_failed_create_leaves_nothing(lab: Lab, program: str) -> None:
+def test_failed_create_leaves_nothing(lab: Lab, runtime: str) -> None:
     """An entrypoint that is not there: docker says so, and nothing was wired for it."""
-    with docker_under_wrapper(lab, program=program) as docker:
+    with docker_under_wrapper(lab, runtime=runtime) as docker:
         for _ in range(5):
             told = refusal(docker, "-p", "8080:80", command=("no-such-thing",))
             assert "no-such-thing" in told
             lab.assert_no_container_left()
-        assert records(lab) == {}
+        assert lab.records() == {}
         assert host_ends(lab) == []
 
 
@@ -60,10 +58,10 @@ def test_failed_create_leaves_nothing(lab: Lab, program: str) -> None:
     ],
 )
 def test_label_that_cannot_be_met_is_told_by_docker(
-    lab: Lab, program: str, given: dict[str, str], why: str
+    lab: Lab, runtime: str, given: dict[str, str], why: str
 ) -> None:
     """Docker's error has our one line, whichever runtime does the work."""
-    with docker_under_wrapper(lab, program=program) as docker:
+    with docker_under_wrapper(lab, runtime=runtime) as docker:
         name = ("--name=bad", *labels(**given))
         if not why:
             assert docker("run", "--rm", UNDER, "--net=none", *name, IMAGE, "true").status == 0
@@ -78,9 +76,9 @@ def test_label_that_cannot_be_met_is_told_by_docker(
 
 
 @each_runtime
-def test_container_that_cannot_be_attached_is_deleted_again(lab: Lab, program: str) -> None:
+def test_container_that_cannot_be_attached_is_deleted_again(lab: Lab, runtime: str) -> None:
     """The runtime has made it by then, and must not keep it: a port is another one's."""
-    with docker_under_wrapper(lab, program=program) as docker:
+    with docker_under_wrapper(lab, runtime=runtime) as docker:
         lab.serve("tcp", 8080)
 
         told = refusal(docker, "--name=web", "-p", "8080:80")
@@ -90,7 +88,7 @@ def test_container_that_cannot_be_attached_is_deleted_again(lab: Lab, program: s
         assert docker("ps", "--all", "--quiet").stdout == ""
         root = "/run/docker/runtime-runc/moby"
         assert lab.run(LAUNCHER, "--root", root, "list", "--quiet", check=False).stdout == ""
-        (event,) = events(lab, "attach failed")
+        (event,) = lab.events("attach failed")
         assert event["door"] == "wrapper"
         lab.assert_no_container_left()
 
@@ -135,28 +133,28 @@ def test_runtime_that_is_not_there_is_named(lab: Lab) -> None:
 
 
 @each_runtime
-def test_id_of_a_container_that_lives_does_it_no_harm(lab: Lab, program: str) -> None:
+def test_id_of_a_container_that_lives_does_it_no_harm(lab: Lab, runtime: str) -> None:
     """The runtime refuses a second container of that id; the first one keeps its network."""
-    install(lab, "--runtime", program)
+    install(lab, "--runtime", runtime)
     bundle = lab.bundle("web")
     create = ("create", "--bundle", str(bundle.path))
     call_runtime(lab, *create, "--pid-file", "/run/web.pid", "web")
-    before = records(lab)
+    before = lab.records()
 
     with_file = call_runtime(lab, *create, "--pid-file", "/run/2.pid", "web", check=False)
     without = call_runtime(lab, *create, "web", check=False)
 
     assert with_file.status == 1
     assert without.status == 1
-    assert records(lab) == before
+    assert lab.records() == before
     assert lab.enter("web", state(lab, "web")["pid"]).addresses("eth0") == ["10.72.0.2/24"]
     call_runtime(lab, "delete", "--force", "web")
 
 
 @each_runtime
-def test_failed_create_with_hook_leaves_nothing(lab: Lab, program: str) -> None:
+def test_failed_create_with_hook_leaves_nothing(lab: Lab, runtime: str) -> None:
     """Without --pid-file a hook attaches; crun runs no poststop then, so we take it down."""
-    install(lab, "--runtime", program)
+    install(lab, "--runtime", runtime)
     bundle = lab.bundle("web", args=("/no/such/thing",))
 
     failed = call_runtime(lab, "create", "--bundle", str(bundle.path), "web", check=False)

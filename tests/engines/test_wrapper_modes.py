@@ -9,18 +9,15 @@ import pytest
 
 from hosts.command import CommandFailed
 from hosts.engine.container import EngineContainer
+from hosts.engine.runtimes import each_runtime
 from hosts.engine.wrapped_runtime import (
     UNDER,
     call_runtime,
     changes,
     docker_under_wrapper,
-    each_runtime,
-    events,
     everything_of,
     install,
     labels,
-    make_lan,
-    records,
     state,
 )
 from hosts.waiting import wait_until
@@ -45,9 +42,9 @@ def live_through_everything(docker: Docker, name: str, look: Callable[[], None])
 
 
 @each_runtime
-def test_host_label_shares_the_hosts_network_and_changes_nothing(lab: Lab, program: str) -> None:
+def test_host_label_shares_the_hosts_network_and_changes_nothing(lab: Lab, runtime: str) -> None:
     """Every address, IPv6 too, and every net.* setting is the same through its whole life."""
-    with docker_under_wrapper(lab, program=program) as docker:
+    with docker_under_wrapper(lab, runtime=runtime) as docker:
         before = everything_of(lab)
 
         def look() -> None:
@@ -57,15 +54,15 @@ def test_host_label_shares_the_hosts_network_and_changes_nothing(lab: Lab, progr
         assert box.namespace.sandbox == lab.sandbox
         assert "198.51.100.1" in box.exec("ip", "addr").stdout
         look()
-        assert records(lab) == {}
+        assert lab.records() == {}
         live_through_everything(docker, "box", look)
 
 
 @each_runtime
-def test_container_label_shares_a_sandbox_and_changes_nothing(lab: Lab, program: str) -> None:
+def test_container_label_shares_a_sandbox_and_changes_nothing(lab: Lab, runtime: str) -> None:
     """X's addresses and settings, and the host's, are the same through Y's whole life."""
-    with docker_under_wrapper(lab, program=program) as docker:
-        make_lan(lab)
+    with docker_under_wrapper(lab, runtime=runtime) as docker:
+        lab.make_network("lan", "10.9.0.0/24", "fd00:9::/64")
         owner = docker.run(UNDER, "--name=db", *labels(net="lan"), "-p", "8080:80")
         wait_until(lambda: "tentative" not in owner.namespace.run("ip", "a").stdout, "IPv6")
         before = everything_of(owner.namespace)
@@ -78,10 +75,10 @@ def test_container_label_shares_a_sandbox_and_changes_nothing(lab: Lab, program:
         member = docker.run(UNDER, "--name=app", *ASKED, *labels(net="container:db"))
         assert member.namespace.sandbox == owner.namespace.sandbox
         assert "10.9.0.2" in member.exec("ip", "addr").stdout
-        assert [member["name"] for member in records(lab)["db"]["members"]] == ["app"]
+        assert [member["name"] for member in lab.records()["db"]["members"]] == ["app"]
         look()
         live_through_everything(docker, "app", look)
-        assert records(lab)["db"]["members"] == []
+        assert lab.records()["db"]["members"] == []
 
 
 def test_members_keep_the_network_of_an_owner_that_stops(lab: Lab) -> None:
@@ -148,9 +145,9 @@ def test_hook_that_is_not_known_is_refused_in_anothers_network(lab: Lab, net: st
 
 
 @each_runtime
-def test_bundle_by_hand_asks_for_host_where_it_is_trusted(lab: Lab, program: str) -> None:
+def test_bundle_by_hand_asks_for_host_where_it_is_trusted(lab: Lab, runtime: str) -> None:
     """Of unknown origin: refused at first; then the host's network, with no setting changed."""
-    install(lab, "--runtime", program)
+    install(lab, "--runtime", runtime)
     bundle = lab.bundle("box", annotations={"ocinet.net": "host"})
     bundle.edit(lambda config: config["linux"].update(sysctl={"net.ipv4.ip_forward": "1"}))
     create = ("create", "--bundle", str(bundle.path), "--pid-file", "/run/box.pid", "box")
@@ -185,7 +182,7 @@ def test_container_that_comes_into_another_sandbox_is_deleted(lab: Lab) -> None:
 
     assert "its sandbox is not that of db: that has been restarted" in result.stderr
     assert state(lab, "app") == {}
-    assert list(records(lab)) == ["db"]
+    assert list(lab.records()) == ["db"]
     call_runtime(lab, "delete", "--force", "db")
     lab.run("ip", "netns", "delete", "other")
 
@@ -210,7 +207,7 @@ def test_dockerd_that_configures_sandboxes_itself_is_refused(lab: Lab) -> None:
             docker("rm", "box")
 
         assert changes(before, everything_of(lab)) == []
-        assert len(events(lab, "create refused")) == 2
+        assert len(lab.events("create refused")) == 2
         plain = docker.run("--runtime=newer")
         assert plain.namespace.addresses("eth0") == ["10.72.0.2/24"]
         assert isinstance(plain, EngineContainer)

@@ -12,15 +12,12 @@ from hosts.command import CommandFailed
 from hosts.engine.container import IMAGE
 from hosts.engine.hooked_podman import build, keys, run_image
 from hosts.engine.hooked_runtime import host_ends
+from hosts.engine.runtimes import each_runtime
 from hosts.engine.wrapped_runtime import (
     LAUNCHER,
     annotations_of,
     call_runtime,
-    each_runtime,
-    events,
     install,
-    make_lan,
-    records,
     state,
 )
 from hosts.lab.machine import LAB_V4
@@ -72,7 +69,7 @@ def test_podman_container_has_its_network_at_the_first_instruction(lab: Lab, pro
     box.namespace.serve("tcp", 80, name="web")
 
     assert "inet 10.72.0.2/24" in shown
-    assert list(records(lab)) == ["web"]
+    assert list(lab.records()) == ["web"]
     assert lab.outside.ask("tcp", LAB_V4, 8080).server == "web"
     podman.remove("web")
     lab.assert_no_container_left()
@@ -119,7 +116,7 @@ def test_podmans_image_and_builds_ask_for_nothing(lab: Lab) -> None:
     box = run_image(podman, image, "--name=evil")
 
     assert box.namespace.addresses("eth0") == ["10.72.0.2/24"]
-    assert records(lab)["evil"]["ports"] == []
+    assert lab.records()["evil"]["ports"] == []
     assert (
         "eth0"
         not in podman("run", "--rm", "--network=host", "localhost/step", "cat", "/seen").stdout
@@ -150,9 +147,9 @@ def test_hooks_directory_beside_the_wrapper_wires_once(lab: Lab) -> None:
     box = podman.run("--name=web", *keys(net="bridge"))
 
     assert list(box.namespace.links()) == ["lo", "eth0"]
-    assert [event["door"] for event in events(lab, "attached")] == ["hook"]
+    assert [event["door"] for event in lab.events("attached")] == ["hook"]
     podman.remove("web")
-    assert len(events(lab, "detached")) == 1
+    assert len(lab.events("detached")) == 1
 
 
 @pytest.mark.needs("ctr")
@@ -168,7 +165,7 @@ def test_containerd_container_is_wired(lab: Lab) -> None:
         shown = lab.run(*ctr, "run", *words, str(lab.rootfs), "web", "/bin/ip", "-4", "addr")
 
         assert "inet 10.72.0.2/24" in shown.stdout
-        assert len(events(lab, "detached")) == 1
+        assert len(lab.events("detached")) == 1
         wait_until(lambda: "shim" not in str(lab.processes()), "the shim's end")
 
 
@@ -184,7 +181,7 @@ def test_bundle_by_hand_is_wired(lab: Lab, program: str, has_pid_file: bool) -> 
 
     sandbox = lab.enter("web", state(lab, "web")["pid"])
     assert sandbox.addresses("eth0") == ["10.72.0.2/24"]
-    (event,) = events(lab, "attached")
+    (event,) = lab.events("attached")
     assert event["door"] == ("wrapper" if has_pid_file else "hook")
     call_runtime(lab, "delete", "--force", "web")
     lab.assert_no_container_left()
@@ -194,7 +191,7 @@ def test_bundle_by_hand_is_wired(lab: Lab, program: str, has_pid_file: bool) -> 
 def test_run_by_hand_is_wired_each_time_anew(lab: Lab, program: str) -> None:
     """The bundle stays edited, and is decided about anew: its annotations may have changed."""
     install(lab, "--runtime", program)
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     bundle = lab.bundle("web", args=("ip", "-4", "addr"))
     run = (LAUNCHER, "run", "--bundle", str(bundle.path), "web")
 
@@ -216,7 +213,7 @@ def test_run_by_hand_is_wired_each_time_anew(lab: Lab, program: str) -> None:
 def test_bundle_of_hooks_add_is_left_alone(lab: Lab) -> None:
     """Its user has decided; not a byte of it changes."""
     install(lab)
-    make_lan(lab)
+    lab.make_network("lan", "10.9.0.0/24")
     bundle = lab.bundle("web")
     lab.ocinet("hooks", "add", str(bundle.path), "--net", "lan")
     before = (bundle.path / "config.json").read_bytes()
@@ -225,7 +222,7 @@ def test_bundle_of_hooks_add_is_left_alone(lab: Lab) -> None:
 
     assert sandbox.addresses("eth0")[0] == "10.9.0.2/24"
     assert (bundle.path / "config.json").read_bytes() == before
-    assert len(events(lab, "attached")) == 1
+    assert len(lab.events("attached")) == 1
     delete(lab, bundle)
 
 

@@ -6,9 +6,7 @@ itself, at its usual places in the lab: no test but one says `--hooks-dir`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import pytest
+from typing import TYPE_CHECKING
 
 from hosts.engine.container import IMAGE, EngineContainer
 from hosts.waiting import wait_until
@@ -24,8 +22,6 @@ HOOKS_DIR = "/etc/containers/oci/hooks.d"
 UP_HOOK = f"{HOOKS_DIR}/50-ocinet-createRuntime.json"
 DOWN_HOOK = f"{HOOKS_DIR}/50-ocinet-poststop.json"
 DROP_IN = "/etc/containers/containers.conf.d/50-ocinet.conf"
-LAN = "10.9.0"
-each_runtime = pytest.mark.parametrize("runtime", ["runc", "crun"])
 
 
 def install(lab: Lab, runtime: str, *words: str) -> Podman:
@@ -39,11 +35,6 @@ def install(lab: Lab, runtime: str, *words: str) -> Podman:
     podman = lab.podman(runtime)
     lab.ocinet("hooks", "install", "--podman", *words)
     return podman
-
-
-def make_lan(lab: Lab, name: str = "lan", prefix: str = LAN, *words: str) -> None:
-    """Define a network with the subnet PREFIX.0/24."""
-    lab.ocinet("network", "create", "--subnet", f"{prefix}.0/24", *words, name)
 
 
 def keys(**given: str) -> tuple[str, ...]:
@@ -76,27 +67,10 @@ def run_image(podman: Podman, image: str, *options: str) -> EngineContainer:
     return EngineContainer(podman(*words).stdout.strip(), podman)
 
 
-def current(container: EngineContainer) -> EngineContainer:
-    """Return the container as it is since its latest start: with that one's process."""
-    return EngineContainer(container.id, container.engine)
-
-
-def events(lab: Lab, kind: str = "") -> list[dict[str, Any]]:
-    """Return what the event log has, of one kind or all."""
-    told: list[dict[str, Any]] = lab.ocinet("events", "--json").json()
-    return [event for event in told if kind in ("", event["event"])]
-
-
-def records(lab: Lab) -> dict[str, dict[str, Any]]:
-    """Return every record by its container's name, also those of the dead."""
-    shown = lab.ocinet("ps", "--all", "--json").json()
-    return {record["name"]: record for record in shown}
-
-
 def wait_for_events(lab: Lab, kind: str, number: int, timeout_s: float = 15) -> None:
     """Wait for what podman does by itself when a container ends."""
     wait_until(
-        lambda: len(events(lab, kind)) >= number,
+        lambda: len(lab.events(kind)) >= number,
         f"{number} times {kind!r} in the event log",
         timeout_s=timeout_s,
         interval_s=0.1,
@@ -109,7 +83,7 @@ def why_not(lab: Lab, refused: Result, runtime: str) -> str:
     runc repeats the hook's line; crun throws it away, so it is in the event log.
     """
     assert refused.status in (125, 126, 127), refused
-    logged = [event["error"] for event in events(lab) if "error" in event]
+    logged = [event["error"] for event in lab.all_events() if "error" in event]
     assert len(logged) == 1, logged
     told = str(logged[0])
     if runtime == "runc":

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from hosts.engine.runtimes import Container
     from hosts.lab.machine import Lab
 
-RUNTIMES = ("runc", "crun")
-both_runtimes = pytest.mark.parametrize("program", RUNTIMES)
 
 # What an entrypoint sees and reaches before it has done anything else.
 FIRST_LOOK = (
@@ -74,10 +72,10 @@ def in_sandbox(bundle: Bundle, path: str) -> None:
 
 
 def start(
-    lab: Lab, program: str, container_id: str, *words: str, args: Sequence[str] = SLEEP
+    lab: Lab, runtime: str, container_id: str, *words: str, args: Sequence[str] = SLEEP
 ) -> Container:
     """Register a bundle and run a container of it."""
-    return lab.runtime(program).run(register(lab, container_id, *words, args=args))
+    return lab.runtime(runtime).run(register(lab, container_id, *words, args=args))
 
 
 def stop(container: Container) -> None:
@@ -86,28 +84,22 @@ def stop(container: Container) -> None:
     container.delete(force=False)
 
 
-def events(lab: Lab) -> list[dict[str, Any]]:
-    """Return what the event log has."""
-    told = lab.run("cat", "/run/ocinet/events.jsonl", check=False).stdout
-    return [json.loads(line) for line in told.splitlines()]
-
-
 def failures(lab: Lab) -> list[str]:
     """Return the errors that the event log tells of."""
-    return [event["error"] for event in events(lab) if "error" in event]
+    return [event["error"] for event in lab.all_events() if "error" in event]
 
 
-def refused(lab: Lab, program: str, bundle: Bundle) -> str:
+def refused(lab: Lab, runtime: str, bundle: Bundle) -> str:
     """Try to start a container; return the one line that says why it can't be.
 
     It must be in the event log. runc repeats it on its stderr, crun drops it.
     """
     before = len(failures(lab))
     with pytest.raises(CommandFailed) as caught:
-        lab.runtime(program).run(bundle)
+        lab.runtime(runtime).run(bundle)
     told = failures(lab)[before:]
     assert len(set(told)) == 1, f"{bundle.id}: {told}"
-    if program == "runc":
+    if runtime == "runc":
         shown = re.search(r"stderr: ocinet: (.*?)\\n", caught.value.result.stderr)
         assert shown, caught.value.result.stderr
         assert shown[1].replace(r"\"", '"') == told[0]

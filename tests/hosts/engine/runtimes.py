@@ -6,6 +6,8 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from hosts.lab.namespace import Namespace
 from hosts.requirements import require
 from hosts.waiting import wait_until
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from hosts.engine.bundle import Bundle
     from hosts.lab.machine import Lab
 
+RUNTIMES = ("runc", "crun")
+each_runtime = pytest.mark.parametrize("runtime", RUNTIMES)
 # The container keeps the runtime's stdout: it goes to a file of the bundle, so
 # that it can be read while the container runs.
 _TO_FILE = ("sh", "-c", 'exec "$@" > "$0"')

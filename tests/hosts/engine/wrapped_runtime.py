@@ -11,8 +11,6 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from hosts.engine.container import IMAGE
 
 if TYPE_CHECKING:
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 LAUNCHER = "/usr/local/sbin/ocinet-runtime"
 DAEMON_JSON = "/etc/docker/daemon.json"
 UNDER = "--runtime=ocinet"
-LAN = ("--subnet", "10.9.0.0/24", "--subnet", "fd00:9::/64")
-each_runtime = pytest.mark.parametrize("program", ["runc", "crun"])
 
 # Counters, and what the kernel itself changes with time or traffic.
 _RESTLESS = re.compile(r"nf_conntrack_count|/tcp_fastopen_key|/stable_secret|/if_\w*count")
@@ -47,15 +43,15 @@ def _mounts(lab: Lab) -> list[str]:
 
 
 @contextmanager
-def docker_under_wrapper(lab: Lab, *words: str, program: str = "runc") -> Iterator[Docker]:
+def docker_under_wrapper(lab: Lab, *words: str, runtime: str = "runc") -> Iterator[Docker]:
     """Yield a dockerd that has the runtime `ocinet` in its `daemon.json`.
 
     Args:
         lab: where it runs.
         words: more for `ocinet runtime install`.
-        program: the real runtime.
+        runtime: the real runtime.
     """
-    install(lab, "--docker", "--runtime", program, *words)
+    install(lab, "--docker", "--runtime", runtime, *words)
     with lab.docker() as docker:
         yield docker
 
@@ -65,26 +61,10 @@ def labels(**given: str) -> tuple[str, ...]:
     return tuple(f"--label=ocinet.{key}={text}" for key, text in given.items())
 
 
-def make_lan(lab: Lab, name: str = "lan") -> None:
-    """Define a network of both families."""
-    lab.ocinet("network", "create", *LAN, name)
-
-
 def say(docker: Docker, *options: str, command: Sequence[str], network: str = "none") -> str:
     """Run a container to its end and return what it printed."""
     words = ("run", "--rm", UNDER, f"--network={network}", *options, IMAGE, *command)
     return docker(*words).stdout
-
-
-def records(lab: Lab) -> dict[str, dict[str, Any]]:
-    """Return the record of every container that ocinet knows, by name."""
-    shown = lab.ocinet("ps", "--all", "--json").json()
-    return {record["name"]: record for record in shown}
-
-
-def events(lab: Lab, kind: str) -> list[dict[str, Any]]:
-    """Return the events of one kind."""
-    return [event for event in lab.events() if event["event"] == kind]
 
 
 def everything_of(place: Namespace) -> dict[str, str]:

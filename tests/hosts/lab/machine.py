@@ -14,22 +14,21 @@ containers: it answers only what the lab masquerades.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hosts.command import Result, Transcript
+from hosts.command import Transcript
 from hosts.engine.bundle import SLEEP, Bundle, bundle_config
 from hosts.engine.dockerd import Docker
 from hosts.engine.podman import Podman
 from hosts.engine.runtimes import Container, Runtime
 from hosts.lab import snapshot
+from hosts.lab.installation import Installation
 from hosts.lab.namespace import Namespace
 from hosts.lab.snapshot import Snapshot
 from hosts.lab.watcher import Watcher
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 UPLINK = "uplink"
 LAB_V4, LAB_V6 = "198.51.100.1", "2001:db8:100::1"
 OUTSIDE_V4, OUTSIDE_V6 = "198.51.100.2", "2001:db8:100::2"
-_COMMAND = Path(sys.executable).with_name("ocinet")
 _SETTLE_INTERVAL_S = 0.05
 _DIRECTORIES = ("/run/ocinet", "/var/lib/ocinet", "/etc/ocinet")
 
@@ -92,7 +90,7 @@ def _holder(*words: str) -> subprocess.Popen[str]:
     return holder
 
 
-class Lab(Namespace):
+class Lab(Installation):
     """A private machine; a context manager.
 
     Everything that runs in it is run, started or entered through it, and is
@@ -203,24 +201,6 @@ class Lab(Namespace):
         self._holders.append(holder)
         return self.enter(name, holder.pid)
 
-    def ocinet(
-        self,
-        *words: str,
-        check: bool = True,
-        stdin: str = "",
-        env: Mapping[str, str] | None = None,
-        timeout_s: float = 30,
-    ) -> Result:
-        """Run the `ocinet` command, as `lab.ocinet("ps", "--format", "json").json()`."""
-        argv = (self.command, *words)
-        return self.run(*argv, check=check, stdin=stdin, env=dict(env or {}), timeout_s=timeout_s)
-
-    def events(self) -> list[dict[str, Any]]:
-        """Return what ocinet's event log has of containers; changes of the host are left out."""
-        told = self.run("cat", "/run/ocinet/events.jsonl", check=False).stdout
-        events = [json.loads(line) for line in told.splitlines()]
-        return [event for event in events if event["event"] != "host changed"]
-
     def bundle(
         self,
         name: str = "",
@@ -277,11 +257,6 @@ class Lab(Namespace):
     def watch(self, *options: str, env: Mapping[str, str] | None = None) -> Watcher:
         """Return a watcher to be started: `with lab.watch() as watcher:`."""
         return Watcher(self, options, dict(env or {}))
-
-    @property
-    def command(self) -> str:
-        """The path of the `ocinet` command."""
-        return str(_COMMAND)
 
     def remember(self, container: Container) -> None:
         """Note a container that `delete_containers` shall delete."""
