@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import posix
 from typing import TYPE_CHECKING, Any
 
 from builders import NETWORK, make_holder
@@ -14,6 +17,8 @@ from ocinet.ipam.store import AddressStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from ocinet.ipam.lease import Lease
 
@@ -87,3 +92,22 @@ class JudgedStore:
     def path(self, name: str) -> str:
         """Return the path of a file of the network's directory."""
         return f"{self.paths.run}/ipam/{NETWORK}/{name}"
+
+
+def fill_disk(patch: pytest.MonkeyPatch, *, leases: int) -> list[str]:
+    """Let the disk be full after some more leases.
+
+    Returns:
+        The names of those that were written, as they come.
+    """
+    real = os.link
+    made: list[str] = []
+
+    def link(source: str, name: str, **options: Any) -> None:
+        if len(made) == leases:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(source, name, **options)
+        made.append(name)
+
+    patch.setattr(posix, "link", link)
+    return made

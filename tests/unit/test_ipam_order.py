@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import posix
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from builders import make_pool
-from fakes.judged_store import JudgedStore
+from fakes.judged_store import JudgedStore, fill_disk
 from ocinet.base.errors import SystemFailure
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 FOUR = make_pool("10.9.0.0/29", "10.9.0.1")
 SIX = make_pool("fd00:9::/64", "fd00:9::1")
+# Where files are written, and what is written is put together.
+_WRITERS = ("ocinet.ipam.", "ocinet.base.files", "ocinet.base.atomic", "ocinet.base.records")
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def at_each_line(work: Callable[[], object], look: Callable[[], None]) -> int:
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal looks
-        if not str(frame.f_globals["__name__"]).startswith(("ocinet.ipam.", "ocinet.base.files")):
+        if not str(frame.f_globals["__name__"]).startswith(_WRITERS):
             return None
         if event == "line":
             looks += 1
@@ -142,16 +143,7 @@ def test_kill_anywhere_in_a_takeover_under_pressure_leaves_each_lease_where_its_
 @pytest.fixture
 def no_second_lease(world: JudgedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the disk be full after one more lease."""
-    real = os.link
-    made: list[str] = []
-
-    def link(source: str, name: str, **options: Any) -> None:
-        if made:
-            raise OSError(28, "No space left on device")
-        real(source, name, **options)
-        made.append(name)
-
-    monkeypatch.setattr(posix, "link", link)
+    fill_disk(monkeypatch, leases=1)
 
 
 @pytest.mark.usefixtures("no_second_lease")

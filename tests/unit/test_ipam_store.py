@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import posix
 import resource
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from builders import NETWORK, make_holder, make_pool
-from fakes.judged_store import JudgedStore
+from fakes.judged_store import JudgedStore, fill_disk
 from ocinet.base.address import Address
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import BusyError, ConflictError, ExhaustedError, RequestError, SystemFailure
@@ -815,16 +815,7 @@ def test_allocate_that_fails_at_the_second_file_takes_the_first_back(
 ) -> None:
     """Of two leases that can't both be written, none is there after."""
     world.get("c0", WIDE)
-    real = os.link
-    made: list[str] = []
-
-    def link(source: str, name: str, **options: Any) -> None:
-        if made:
-            raise OSError(28, "No space left on device")
-        real(source, name, **options)
-        made.append(name)
-
-    monkeypatch.setattr(posix, "link", link)
+    made = fill_disk(monkeypatch, leases=1)
     with pytest.raises(SystemFailure, match="No space left"):
         world.get("c1", WIDE, SIX)
 
