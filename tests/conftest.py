@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hosts.descriptors import assert_none_opened, open_descriptors
 from hosts.requirements import ROOT, require_marked
 
 if TYPE_CHECKING:
@@ -37,16 +38,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     require_marked(item)
 
 
-def _descriptors() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            found[name] = os.readlink(f"/proc/self/fd/{name}")
-        except FileNotFoundError:  # the one that lists them
-            continue
-    return found
-
-
 def _children() -> set[str]:
     children: set[str] = set()
     for task in os.listdir("/proc/self/task"):
@@ -60,10 +51,9 @@ def _children() -> set[str]:
 @pytest.fixture(autouse=True)
 def nothing_leaks() -> Iterator[None]:
     """Fail a test that leaves an open file, a thread or a child process."""
-    descriptors, children = _descriptors(), _children()
+    descriptors, children = open_descriptors(), _children()
     threads = set(threading.enumerate())
     yield
-    opened = {name: to for name, to in _descriptors().items() if descriptors.get(name) != to}
-    assert not opened, f"descriptors left open: {opened}"
+    assert_none_opened(descriptors)
     assert not set(threading.enumerate()) - threads, "threads left running"
     assert not _children() - children, "child processes left"

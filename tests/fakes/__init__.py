@@ -9,6 +9,7 @@ Each answers as the real thing does, and one suite of contract tests is run agai
       firewall.py    its firewall
       trace.py       what was asked of it, and where it is made to fail
     judged_store.py  an address store whose holders live as the test says
+    engine.py        an engine as hooks see it: it notes what it is asked
     shell.py         the command, around an engine that notes what it is asked
     bare_json.py     an interpreter in which nobody has imported `json`
 """

@@ -1,6 +1,7 @@
 """Places in which a test lets things happen, made and removed for it alone.
 
     requirements.py  what must be installed; missing skips, in CI it fails
+    descriptors.py   which files are open: a test leaves as many as it found
     command.py       one command: its result, its failure, the transcript
     waiting.py       waits for what happens beside the test
     namespace/       network namespaces in which a test runs itself

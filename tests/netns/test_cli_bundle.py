@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 
 from hosts.namespace.isolation import in_namespaces
+from hosts.waiting import wait_until
 from ocinet.cli.unstarted_bundle import empty_sandbox
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
@@ -19,10 +19,8 @@ def test_empty_sandbox_is_new_and_leaves_the_caller_where_it_was() -> None:
         assert not sandbox.is_host
         assert [link.ifname for link in Insides(links).look_inside(sandbox)] == ["lo"]
     assert os.readlink("/proc/self/ns/net") == before
-    deadline = time.monotonic() + 5  # a thread that was joined is seen a moment longer
-    while len(os.listdir("/proc/self/task")) > 1 and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert os.listdir("/proc/self/task") == [str(os.getpid())]
+    alone = [str(os.getpid())]  # a thread that was joined is seen a moment longer
+    wait_until(lambda: os.listdir("/proc/self/task") == alone, "no thread is left")
 
 
 @in_namespaces

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from contract.insides import DEFAULT4, DEFAULT6, DUAL, IPV4, VETH
 from hosts.namespace.isolation import Sleeper, in_namespaces
 from hosts.namespace.looks import addresses_json, ip_json, link_json, run
+from hosts.waiting import wait_until
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import KernelError
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.sandbox import Sandbox, entered
-from ocinet.engine.model.link import Inside, Pair, Veth
+from ocinet.engine.model.link import Inside, Pair
 from ocinet.engine.model.request import Route
 from ocinet.engine.netlink.framing import Answer, Refusal
 from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
@@ -31,18 +33,8 @@ from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAC = "02:42:0a:09:00:05"
+MAC = VETH.mac
 OPERSTATE = bytes.fromhex("05001000")  # the head of IFLA_OPERSTATE
-VETH = Veth("oc1", "eth0", "br0", mac=MAC)
-DEFAULT4 = Route(Subnet.parse("0.0.0.0/0"), Address.parse("10.9.0.1"))
-DEFAULT6 = Route(Subnet.parse("::/0"), Address.parse("fd00:9::1"))
-IPV4 = Inside("eth0", (Interface.parse("10.9.0.5/24"),), (DEFAULT4,))
-DUAL = Inside(
-    "eth0",
-    (Interface.parse("10.9.0.5/24"), Interface.parse("fd00:9::5/64")),
-    (DEFAULT6, DEFAULT4),
-    ipv6=True,
-)
 
 
 @contextmanager
@@ -285,13 +277,11 @@ def test_configure_new_holder_of_an_address_is_known_to_neighbours_at_once() -> 
         insides.configure(sandbox, IPV4)  # first, for a carrier that comes empties the table
         run("ip neigh replace 10.9.0.5 lladdr 02:00:00:00:00:99 dev br0 nud reachable")
         insides.configure(sandbox, IPV4)
-        deadline = time.monotonic() + 2
-        while time.monotonic() < deadline:
-            [entry] = ip_json("neigh show 10.9.0.5 dev br0")
-            if entry["lladdr"] == MAC:
-                break
-            time.sleep(0.01)
-        assert entry["lladdr"] == MAC
+
+        def known() -> list[str]:
+            return [entry["lladdr"] for entry in ip_json("neigh show 10.9.0.5 dev br0")]
+
+        wait_until(lambda: known() == [MAC], "the new MAC is known", timeout_s=2)
 
 
 @in_namespaces

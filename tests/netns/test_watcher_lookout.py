@@ -6,17 +6,18 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hosts.namespace.isolation import Sleeper, in_namespaces
 from hosts.namespace.looks import run
+from hosts.waiting import wait_until
 from ocinet.watcher.cgroups import Cgroups
 from ocinet.watcher.life import find_life
 from ocinet.watcher.lookout import Lookout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from ocinet.watcher.life import Life
 
@@ -30,7 +31,7 @@ class FirstProcess:
     def __init__(self) -> None:
         words = ("unshare", "--net", "--pid", "--fork", "--kill-child", "sleep", "1000")
         self._parent = subprocess.Popen(words)
-        self.pid = wait_for(self._child)
+        self.pid = wait_until(self._child, "a first process", timeout_s=_LONG_S)
 
     def _child(self) -> int:
         path = f"/proc/{self._parent.pid}/task/{self._parent.pid}/children"
@@ -47,15 +48,6 @@ class FirstProcess:
         """End both."""
         self._parent.kill()
         self._parent.wait()
-
-
-def wait_for(get: Callable[[], int]) -> int:
-    """Wait for something that is not 0."""
-    end = time.monotonic() + _LONG_S
-    while not (found := get()):
-        assert time.monotonic() < end
-        time.sleep(0.001)
-    return found
 
 
 class Tree:
@@ -126,55 +118,52 @@ def test_processes_in_the_hosts_network_are_no_sandbox() -> None:
     assert find_life((os.getpid(), gone), settled=True) is None
 
 
-@in_namespaces
-def test_lookout_waits_for_what_comes_step_by_step() -> None:
-    """No cgroup, an empty one, the runtime's own process, the container's."""
+@contextmanager
+def looking() -> Iterator[tuple[Tree, Lookout, FirstProcess]]:
+    """Yield a lookout in a tree of its own, and a container's process; it meets no failure."""
     tree = Tree()
-    lives: list[Life] = []
     failures: list[BaseException] = []
     lookout = Lookout(Cgroups(tree.root), failures.append)
     lookout.start()
     started = FirstProcess()
     try:
+        yield tree, lookout, started
+    finally:
+        lookout.stop()
+        started.end()
+        shutil.rmtree(tree.root)
+    assert failures == []
+
+
+@in_namespaces
+def test_lookout_waits_for_what_comes_step_by_step() -> None:
+    """No cgroup, an empty one, the runtime's own process, the container's."""
+    lives: list[Life] = []
+    with looking() as (tree, lookout, started):
         lookout.expect(WEB, lives.append)
         tree.put()
         tree.put(os.getpid())
         run("sleep 0.05")
         assert lives == []
         tree.put(os.getpid(), started.pid)
-        wait_for(lambda: len(lives))
+        wait_until(lambda: lives, "the container's process is found", timeout_s=_LONG_S)
         lives[0].sandbox.close()
         assert lives[0].process.pid == started.pid
         run("sleep 0.02")
         assert len(lives) == 1, "it goes on looking for what it has found"
-    finally:
-        lookout.stop()
-        started.end()
-        shutil.rmtree(tree.root)
-    assert failures == []
 
 
 @in_namespaces
 def test_lookout_forgets_what_has_ended() -> None:
     """A container that failed to start is not looked for until the end of days."""
-    tree = Tree()
     lives: list[Life] = []
-    failures: list[BaseException] = []
-    lookout = Lookout(Cgroups(tree.root), failures.append)
-    lookout.start()
-    started = FirstProcess()
     other: list[Life] = []
-    try:
+    with looking() as (tree, lookout, started):
         lookout.expect(WEB, lives.append)
         lookout.forget(WEB)
         lookout.expect("feed", other.append)
         tree.put(started.pid)
         tree.put(started.pid, container="feed")
-        wait_for(lambda: len(other))
+        wait_until(lambda: other, "the container's process is found", timeout_s=_LONG_S)
         other[0].sandbox.close()
         assert lives == []
-    finally:
-        lookout.stop()
-        started.end()
-        shutil.rmtree(tree.root)
-    assert failures == []

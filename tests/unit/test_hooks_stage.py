@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fakes.engine import FakeEngine
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, RequestError, SystemFailure
 from ocinet.base.paths import Paths
-from ocinet.engine.model.attachment import Attachment, Container
+from ocinet.engine.model.attachment import Container
 from ocinet.engine.model.request import EndpointRequest, Request
 from ocinet.hooks.config.hook_entry import REGISTERED_TIMEOUT_S
 from ocinet.hooks.entry.stage import TIMEOUT_S, Call, main, parse_call
@@ -22,42 +23,10 @@ from ocinet.hooks.entry.stage import TIMEOUT_S, Call, main, parse_call
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ocinet.base.errors import OcinetError
-    from ocinet.engine.kernel.sandbox import Sandbox
 
 DEFAULT = Request("bridge", "", (EndpointRequest("bridge"),))
 CONTAINER = "5dfbece984106079ceb608107bde95755f4785ac0591a6502890a2386c1f3981"
 IMAGE = "d91a7fd10cd95c8ad30d78c741e2dca3424b440e2633dc2b97dbcc45d053811c"
-
-
-class FakeEngine:
-    """Notes what it is asked, and fails if told so."""
-
-    def __init__(self) -> None:
-        self.attached: list[tuple[Container, Request]] = []
-        self.detached: list[tuple[str, str | None]] = []
-        self.error: OcinetError | Exception | None = None
-        self.closed = 0
-
-    def __enter__(self) -> FakeEngine:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.closed += 1
-
-    def attach(self, container: Container, request: Request, sandbox: Sandbox) -> Attachment:
-        """Note who asks for what."""
-        if self.error:
-            raise self.error
-        self.attached.append((container, request))
-        return Attachment(container, request.mode, "attached", sandbox.identity, "", "")
-
-    def detach(self, container_id: str, *, bundle: str | None = None) -> bool:
-        """Note who has stopped."""
-        if self.error:
-            raise self.error
-        self.detached.append((container_id, bundle))
-        return True
 
 
 class Hook:

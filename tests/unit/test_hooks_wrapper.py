@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fakes.engine import FakeEngine
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, SystemFailure
 from ocinet.base.paths import Paths
-from ocinet.engine.model.attachment import Attachment, Container
+from ocinet.engine.model.attachment import Container
 from ocinet.engine.model.request import Request
 from ocinet.hooks.wrapper import create
 from ocinet.hooks.wrapper.create import Runtime, main
@@ -21,8 +22,6 @@ from ocinet.hooks.wrapper.create import Runtime, main
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ocinet.base.errors import OcinetError
-    from ocinet.engine.kernel.sandbox import Sandbox
 
 Json = dict[str, Any]
 ID = "15d51a24213dd17a4651a445a2520bcabe37ad1ef1d34fc015b99053110a7dc1"
@@ -57,36 +56,6 @@ class FakeRuntime(Runtime):
         return self.status if "create" in arguments else 0
 
 
-class FakeEngine:
-    """Notes what it is asked, and fails if told so."""
-
-    def __init__(self) -> None:
-        self.attached: list[tuple[Container, Request, str]] = []
-        self.detached: list[tuple[str, str | None]] = []
-        self.error: OcinetError | Exception | None = None
-        self.opens = True
-
-    def __enter__(self) -> FakeEngine:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        return None
-
-    def attach(self, container: Container, request: Request, sandbox: Sandbox) -> Attachment:
-        """Note who asks for what."""
-        if self.error:
-            raise self.error
-        self.attached.append((container, request, sandbox.identity))
-        return Attachment(container, request.mode, "attached", sandbox.identity, "", "")
-
-    def detach(self, container_id: str, *, bundle: str | None = None) -> bool:
-        """Note who has stopped."""
-        if self.error:
-            raise self.error
-        self.detached.append((container_id, bundle))
-        return True
-
-
 class World:
     """A bundle, a runtime and an engine."""
 
@@ -98,6 +67,7 @@ class World:
         self.paths = Paths(f"{directory}/etc", f"{directory}/lib", f"{directory}/run")
         self.runtime = FakeRuntime(directory / "pid")
         self.engine = FakeEngine()
+        self.opens = True
         self.opened = 0
         self.write(CONFIG)
 
@@ -159,7 +129,7 @@ class World:
     def _open(self, paths: Paths) -> FakeEngine:
         assert paths == self.paths
         self.opened += 1
-        if not self.engine.opens:
+        if not self.opens:
             raise SystemFailure("cannot open", "no such place")
         return self.engine
 
@@ -190,7 +160,8 @@ def test_create_edits_runs_and_attaches(world: World) -> None:
     process = Process.of(os.getpid())
     request = Request("bridge", "", world.engine.attached[0][1].endpoints)
     container = Container("web", "web", "", process, "wrapper")
-    assert world.engine.attached == [(container, request, identity())]
+    assert world.engine.attached == [(container, request)]
+    assert world.engine.sandboxes == [identity()]
     assert [endpoint.network for endpoint in request.endpoints] == ["bridge"]
     assert set(world.config["hooks"]) == {"poststop"}
 
@@ -283,7 +254,7 @@ def test_pid_file_that_names_no_process_of_this_create_is_refused(
 
 def test_engine_that_does_not_open_is_told_and_the_container_deleted(world: World) -> None:
     """Its own error, with the container's name."""
-    world.engine.opens = False
+    world.opens = False
     assert world.create_with_file() == 1
     assert world.verbs[1:] == [("run", "delete")]
     told = "cannot attach web: cannot open: no such place"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fakes.engine_api.docker import DockerContainer, FakeDocker
+    from fakes.engine_api.engine import FakeEngine
     from fakes.engine_api.model import Endpoint, FakeContainer, Image, Network
 
 API = "1.41"
@@ -33,15 +34,21 @@ def version() -> dict[str, Any]:
     }
 
 
-def info(engine: FakeDocker) -> dict[str, Any]:
-    """Return `GET /info`."""
+def counts(engine: FakeEngine) -> dict[str, int]:
+    """Return what `GET /info` tells of the containers' number."""
     states = [container.status for container in engine.containers.values()]
     return {
-        "ID": "FAKE:FAKE:FAKE:FAKE",
         "Containers": len(states),
         "ContainersRunning": states.count("running"),
         "ContainersPaused": states.count("paused"),
         "ContainersStopped": states.count("exited") + states.count("created"),
+    }
+
+
+def info(engine: FakeDocker) -> dict[str, Any]:
+    """Return `GET /info`."""
+    return counts(engine) | {
+        "ID": "FAKE:FAKE:FAKE:FAKE",
         "Driver": "overlay2",
         "CgroupDriver": engine.cgroup_driver,
         "CgroupVersion": engine.cgroup_version,

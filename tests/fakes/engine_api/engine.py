@@ -19,7 +19,6 @@ from fakes.engine_api.server import Asked, Reply, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
     from typing import Self
 
     from fakes.engine_api.events import Event, Item, Subscription
@@ -106,12 +105,7 @@ class FakeEngine(ABC):
         self.boot()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         """Close the socket, and end every thread and every container's first process."""
         self._go(unlink=True)
         for container in self.containers.values():

@@ -38,13 +38,8 @@ def version() -> dict[str, Any]:
 
 def info(engine: FakePodman) -> dict[str, Any]:
     """Return `GET /info`."""
-    states = [container.status for container in engine.containers.values()]
-    return {
+    return docker_shapes.counts(engine) | {
         "ID": "fake",
-        "Containers": len(states),
-        "ContainersRunning": states.count("running"),
-        "ContainersPaused": states.count("paused"),
-        "ContainersStopped": states.count("exited") + states.count("created"),
         "Driver": "overlay",
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": "1",

@@ -13,7 +13,6 @@ from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from hosts.command import Result
     from hosts.lab.machine import Lab
@@ -76,12 +75,7 @@ class Docker:
         self.lab.engines.append(self)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         """Remove every container and stop dockerd."""
         self.lab.engines.remove(self)
         try:

@@ -37,7 +37,6 @@ from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
     from hosts.engine.bundle import Config
 
@@ -139,12 +138,7 @@ class Lab(Installation):
         """Return itself; everything in it is gone at the end of the block."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         """Remove the lab."""
         self.close()
 

@@ -19,7 +19,6 @@ from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     Protocol = Literal["tcp", "udp"]
 
@@ -85,12 +84,7 @@ class Background:
         """Return itself; stopped at the end of the block."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         """Stop it."""
         self.stop()
 

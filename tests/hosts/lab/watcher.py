@@ -11,7 +11,6 @@ from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from hosts.lab.machine import Lab
 
@@ -53,12 +52,7 @@ class Watcher:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Stop it; what it logged goes into the transcript of a failed test."""
         try:
             if error is None and self.runs:

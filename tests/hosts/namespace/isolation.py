@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import pytest
 
+from hosts.descriptors import assert_none_opened, open_descriptors
 from hosts.namespace.looks import run
 from hosts.requirements import ROOT, require
 
@@ -50,16 +51,6 @@ def _enter(beside: int) -> bool:
         return not _LIBC.unshare(_CLONE_NEWNET)
     with open(f"/proc/{beside}/ns/net") as namespace:
         return not _LIBC.setns(namespace.fileno(), _CLONE_NEWNET)
-
-
-def _fds() -> dict[str, str]:
-    found = {}
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            found[name] = os.readlink(f"/proc/self/fd/{name}")
-        except FileNotFoundError:  # the one that lists them
-            continue
-    return found
 
 
 class Sleeper:
@@ -137,10 +128,9 @@ def in_namespaces(test: Callable[_Parameters, None]) -> Callable[_Parameters, No
 def _outcome(test: Callable[[], None]) -> bytes:
     try:
         _enter_new_namespaces()
-        before = _fds()
+        before = open_descriptors()
         test()
-        left = {name: to for name, to in _fds().items() if before.get(name) != to}
-        assert not left, f"descriptors left open: {left}"
+        assert_none_opened(before)
     except pytest.skip.Exception as skipped:
         return pickle.dumps(("skipped", str(skipped)))
     except BaseException:  # noqa: BLE001  # it is told to pytest, by the parent
