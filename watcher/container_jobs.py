@@ -205,7 +205,7 @@ class ContainerJobs:
         observed = self._remembered.containers.ids()
         for container in listed.values():
             if container.mode == SHARED:
-                # The owner's turn is the member's as well, so the owner must be known.
+                # So that its jobs take turns with its owner's.
                 self._remembered.containers.put(container.id, container)
             elif container.mode == NONE and container.id not in observed:
                 self.observe(container.id)
