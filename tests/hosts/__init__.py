@@ -2,6 +2,7 @@
 
     requirements.py  what must be installed; missing skips, in CI it fails
     descriptors.py   which files are open: a test leaves as many as it found
+    interpreter.py   what an interpreter loads that is started as the hook is
     command.py       one command: its result, its failure, the transcript
     waiting.py       waits for what happens beside the test
     namespace/       network namespaces in which a test runs itself

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ocinet.hooks
-from unit.test_hook_imports import _budget, _imported
+from hosts.interpreter import hook_budget, imported
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 def test_wrapper_imports_nothing_beyond_the_hooks_budget() -> None:
     """A create that is wired costs what the hook's table says."""
-    imported = _imported(
+    loaded = imported(
         "ocinet.hooks.wrapper.create", "ocinet.hooks.wrapper.injection", "ocinet.engine.engine"
     )
-    foreign = {name for name in imported if name.partition(".")[0] != "ocinet"}
-    assert foreign <= _budget(), f"beyond the budget: {sorted(foreign - _budget())}"
+    foreign = {name for name in loaded if name.partition(".")[0] != "ocinet"}
+    assert foreign <= hook_budget(), f"beyond the budget: {sorted(foreign - hook_budget())}"
 
 
 def test_create_that_is_not_ours_leaves_the_rest_out() -> None:
     """Under `default-runtime` most containers are Docker's: they wait for nothing of ours."""
-    imported = _imported("ocinet.hooks.wrapper.create")
-    assert not {name for name in imported if name.startswith(("ocinet.engine", "ocinet.ipam"))}
-    assert "ocinet.hooks.entry.stage" not in imported
-    assert "_socket" not in imported
+    loaded = imported("ocinet.hooks.wrapper.create")
+    assert not {name for name in loaded if name.startswith(("ocinet.engine", "ocinet.ipam"))}
+    assert "ocinet.hooks.entry.stage" not in loaded
+    assert "_socket" not in loaded
 
 
 @pytest.mark.parametrize(("mode", "loads"), [("bridge", False), ("none", True)])
