@@ -15,8 +15,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from ocinet.base.address import Address, Interface, Subnet
-from ocinet.base.errors import ConflictError, KernelError, NotFoundError, RequestError
-from ocinet.base.value import Value
+from ocinet.base.errors import ConflictError, KernelError
 from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.link import LINK_GROUP, is_our_group
 
@@ -35,24 +34,6 @@ _RTPROT_RA = 9
 _NOT_SUBNETS = frozenset({2, 3, 4, 5})  # RTN_LOCAL, _BROADCAST, _ANYCAST, _MULTICAST
 _RT_SCOPE_LINK = 253
 _LARGEST_MTU = 65535
-
-
-class AdoptedBridge(Value):
-    """A bridge that somebody else made.
-
-    Attributes:
-        ifname: its name.
-        mtu: bytes.
-        mac: lower case with colons.
-        up: whether it is set up.
-        addresses: with their prefix lengths; no link-local ones.
-    """
-
-    ifname: str
-    mtu: int
-    mac: str
-    up: bool
-    addresses: tuple[Interface, ...]
 
 
 def make_bridge(ifname: str, mac: str, mtu: int, addresses: tuple[Interface, ...]) -> bool:
@@ -125,7 +106,7 @@ def _finish(
             if sysctl.read(f"net/ipv6/conf/{ifname}/{key}") is not None:
                 sysctl.write(f"net/ipv6/conf/{ifname}/{key}", "0")
     present = _addresses(netlink, index)
-    missing = [one for one in addresses if one not in present]
+    missing = [address for address in addresses if address not in present]
     for interface in missing:
         _add_address(netlink, ifname, index, interface)
     if not up:
@@ -151,30 +132,6 @@ def _add_address(netlink: Any, ifname: str, index: int, interface: Interface) ->
     )
 
 
-def add_address(ifname: str, interface: Interface) -> None:
-    """Give a bridge of ours an address; that it has it already is fine.
-
-    Raises:
-        ConflictError: the link is not ours.
-        KernelError: the kernel refused, or there is no such link.
-    """
-    what = f"cannot give {ifname} the address {interface}"
-    with _netlink(what) as netlink:
-        _add_address(netlink, ifname, _ours(netlink, ifname, what), interface)
-
-
-def set_up(ifname: str) -> None:
-    """Set a bridge of ours up.
-
-    Raises:
-        ConflictError: the link is not ours.
-        KernelError: the kernel refused, or there is no such link.
-    """
-    what = f"cannot set {ifname} up"
-    with _netlink(what) as netlink:
-        netlink.link("set", index=_ours(netlink, ifname, what), state="up")
-
-
 def remove_bridge(ifname: str) -> bool:
     """Remove a bridge of ours that has no ports.
 
@@ -195,41 +152,6 @@ def remove_bridge(ifname: str) -> bool:
         if removable:
             netlink.link("del", index=link["index"])
         return removable
-
-
-def port_count(ifname: str) -> int:
-    """Return how many ports a bridge has; 0 if there is no such link.
-
-    Raises:
-        KernelError: the kernel would not say.
-    """
-    with _netlink(f"cannot count the ports of {ifname}") as netlink:
-        link = _find(netlink, ifname)
-        return len(list(netlink.get_links(master=link["index"]))) if link else 0
-
-
-def adopted_bridge(ifname: str) -> AdoptedBridge:
-    """Describe a bridge that somebody else made.
-
-    Raises:
-        NotFoundError: there is no such link.
-        RequestError: it is no bridge.
-        KernelError: the kernel would not say.
-    """
-    what = f"cannot use the bridge {ifname}"
-    with _netlink(what) as netlink:
-        link = _find(netlink, ifname)
-        if link is None:
-            raise NotFoundError(what, "there is no such link")
-        if _kind(link) != "bridge":
-            raise RequestError(what, f"it is no bridge but {_kind(link) or 'a plain link'}")
-        return AdoptedBridge(
-            ifname,
-            link.get_attr("IFLA_MTU"),
-            link.get_attr("IFLA_ADDRESS"),
-            bool(link["flags"] & _IFF_UP),
-            _addresses(netlink, link["index"]),
-        )
 
 
 def uplink_mtu() -> int:
@@ -295,8 +217,8 @@ def occupied_subnets() -> tuple[Subnet, ...]:
             and route["dst_len"]
             and route["family"] in (_AF_INET, _AF_INET6)
         }
-        found.update(_interface(one).subnet for one in netlink.get_addr())
-    return tuple(sorted(found, key=lambda one: (one.family, one.value, one.prefixlen)))
+        found.update(_interface(address).subnet for address in netlink.get_addr())
+    return tuple(sorted(found, key=lambda subnet: (subnet.family, subnet.value, subnet.prefixlen)))
 
 
 def _find(netlink: Any, ifname: str) -> Any:
@@ -309,22 +231,15 @@ def _find(netlink: Any, ifname: str) -> Any:
         raise
 
 
-def _ours(netlink: Any, ifname: str, what: str) -> int:
-    link = _find(netlink, ifname)
-    if link is None:
-        raise KernelError(what, "there is no such link", errno=ENODEV)
-    if not is_our_group(link.get_attr("IFLA_GROUP")):
-        raise ConflictError(what, "it is not ours")
-    return int(link["index"])
-
-
 def _kind(link: Any) -> str:
     return str(link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") or "")
 
 
 def _addresses(netlink: Any, index: int) -> tuple[Interface, ...]:
     return tuple(
-        _interface(one) for one in netlink.get_addr(index=index) if one["scope"] < _RT_SCOPE_LINK
+        _interface(address)
+        for address in netlink.get_addr(index=index)
+        if address["scope"] < _RT_SCOPE_LINK
     )
 
 

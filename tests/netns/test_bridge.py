@@ -13,7 +13,7 @@ from hosts.namespace.isolation import Sleeper, in_namespaces
 from hosts.namespace.looks import addresses_json, ip_json, link_json, run
 from ocinet.base.address import Interface, Subnet
 from ocinet.base.clock import Process
-from ocinet.base.errors import ConflictError, KernelError, NotFoundError, RequestError
+from ocinet.base.errors import ConflictError, KernelError
 from ocinet.engine.kernel import bridge
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
@@ -193,28 +193,8 @@ def test_make_bridge_carries_packets_from_its_first_port_at_once() -> None:
             client.connect(server.getsockname())
             took_s = time.monotonic() - before
             client.close()
-            assert bridge.port_count("oc0") == 1
+            assert (link_json("oc1") or {})["master"] == "oc0"
     assert took_s < 0.5
-
-
-@in_namespaces
-def test_add_address_and_set_up_repair_ours_alone() -> None:
-    """Already so is fine; another's link is not touched."""
-    bridge.make_bridge("oc0", MAC, 1450, ())
-    run("ip link set oc0 down")
-    for _time in range(2):
-        bridge.add_address("oc0", ADDRESSES[0])
-        bridge.set_up("oc0")
-    assert set(own_addresses()) == {"10.9.0.1/24"}
-    assert "UP" in bridge_json()["flags"]
-
-    run("ip link add other type bridge")
-    with pytest.raises(ConflictError, match="not ours"):
-        bridge.add_address("other", ADDRESSES[0])
-    with pytest.raises(ConflictError, match="not ours"):
-        bridge.set_up("other")
-    with pytest.raises(KernelError, match="no such link"):
-        bridge.set_up("none")
 
 
 @in_namespaces
@@ -222,10 +202,8 @@ def test_remove_bridge_ours_without_ports_alone() -> None:
     """With a port, another's, or not there: left, and said so."""
     bridge.make_bridge("oc0", MAC, 1450, ADDRESSES)
     run("ip link add port master oc0 type veth peer other")
-    assert bridge.port_count("oc0") == 1
     assert bridge.remove_bridge("oc0") is False
     run("ip link del port")
-    assert bridge.port_count("oc0") == 0
     assert bridge.remove_bridge("oc0") is True
     assert link_json("oc0") is None
 
@@ -233,28 +211,7 @@ def test_remove_bridge_ours_without_ports_alone() -> None:
     run("ip link add ours group 28515 type veth peer other")
     for ifname in ("oc0", "foreign", "ours"):
         assert bridge.remove_bridge(ifname) is False
-    assert bridge.port_count("none") == 0
     assert {"foreign", "ours"} <= {link["ifname"] for link in ip_json("link")}
-
-
-@in_namespaces
-def test_adopted_bridge_is_described() -> None:
-    """Its addresses are what a network's prefix and gateway are read from."""
-    run("ip link add docker0 address 02:42:00:00:00:01 mtu 1400 type bridge")
-    run("ip addr add 172.17.0.1/16 dev docker0")
-    run("ip addr add fd00:17::1/64 dev docker0 nodad")
-    run("ip link set docker0 up")
-    assert bridge.adopted_bridge("docker0") == bridge.AdoptedBridge(
-        "docker0",
-        1400,
-        "02:42:00:00:00:01",
-        up=True,
-        addresses=(Interface.parse("172.17.0.1/16"), Interface.parse("fd00:17::1/64")),
-    )
-    with pytest.raises(NotFoundError, match="no such link"):
-        bridge.adopted_bridge("none")
-    with pytest.raises(RequestError, match="it is no bridge"):
-        bridge.adopted_bridge("lo")
 
 
 def make_uplink(ifname: str, mtu: int) -> None:
