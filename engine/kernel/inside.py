@@ -11,7 +11,7 @@ from time import sleep
 
 from ocinet.base.errors import KernelError, SystemFailure
 from ocinet.base.value import Value
-from ocinet.engine.kernel import rtnetlink, sysctl
+from ocinet.engine.kernel import ip_messages, link_messages, sysctl
 from ocinet.engine.kernel.links import AT_ONCE, find_link, list_addresses, list_links
 from ocinet.engine.kernel.sandbox import entered
 from ocinet.engine.model.link import Inside, InsideLink, Pair
@@ -104,7 +104,7 @@ class Insides:
             return (f"{what}: no carrier",)
         if not inside.announce:
             return ()
-        refusals = socket.ask(rtnetlink.set_mac(1, pair.ifindex, pair.mac), 1)[1]
+        refusals = socket.ask(link_messages.set_mac(1, pair.ifindex, pair.mac), 1)[1]
         return tuple(str(refused.error(what)) for refused in refusals)
 
     def _is_settled(self, pair: Pair) -> bool:
@@ -125,7 +125,7 @@ class Insides:
             KernelError: the kernel refused.
         """
         with _socket_in(sandbox) as socket:
-            refusals = socket.ask(rtnetlink.set_up(1, _LOOPBACK), 1)[1]
+            refusals = socket.ask(link_messages.set_up(1, _LOOPBACK), 1)[1]
         if refusals:
             raise refusals[0].error("cannot set lo up")
 
@@ -139,11 +139,7 @@ class Insides:
         with _socket_in(sandbox) as socket:
             links = list_links(socket)
             addresses = list_addresses(socket, 0)
-            hops = [
-                hop
-                for body in socket.dump(rtnetlink.dump_routes(1))
-                for hop in rtnetlink.routes(body)
-            ]
+            hops = _list_routes(socket)
         return tuple(
             InsideLink(
                 link.ifname,
@@ -160,6 +156,12 @@ class Insides:
 def _socket_in(sandbox: OpenNamespace) -> NetlinkSocket:
     with entered(sandbox):
         return NetlinkSocket(NETLINK_ROUTE, strict=True)
+
+
+def _list_routes(socket: NetlinkSocket) -> list[tuple[int, Route]]:
+    """Return the plain routes where a socket is, each with its link's index."""
+    bodies = socket.dump(ip_messages.dump_routes(1))
+    return [hop for body in bodies for hop in ip_messages.decode_routes(body)]
 
 
 def _write_sysctls(inside: Inside) -> tuple[str, ...]:
@@ -199,15 +201,15 @@ class _Act(Value):
 def _batch(ifindex: int, inside: Inside) -> list[_Act]:
     """Return the messages that configure an interface; each one's sequence is its place."""
     ifname = inside.ifname
-    acts = [_Act("set lo up", rtnetlink.set_up(0, _LOOPBACK))]
+    acts = [_Act("set lo up", link_messages.set_up(0, _LOOPBACK))]
     if inside.announce:
-        acts.append(_Act(f"set arp_notify of {ifname}", rtnetlink.set_arp_notify(1, ifindex)))
+        acts.append(_Act(f"set arp_notify of {ifname}", link_messages.set_arp_notify(1, ifindex)))
     for address in inside.addresses:
-        message = rtnetlink.new_address(len(acts), ifindex, address)
+        message = ip_messages.new_address(len(acts), ifindex, address)
         acts.append(_Act(f"give {ifname} the address {address}", message))
-    acts.append(_Act(f"set {ifname} up", rtnetlink.set_up(len(acts), ifindex)))
+    acts.append(_Act(f"set {ifname} up", link_messages.set_up(len(acts), ifindex)))
     for route, onlink in inside.ordered_routes():
-        message = rtnetlink.new_route(len(acts), ifindex, route, onlink=onlink)
+        message = ip_messages.new_route(len(acts), ifindex, route, onlink=onlink)
         via = f" via {route.gateway}" if route.gateway else ""
         acts.append(_Act(f"route {route.destination}{via} through {ifname}", message, route))
     return acts
@@ -225,9 +227,7 @@ def _send_batch(socket: NetlinkSocket, acts: list[_Act], ifindex: int) -> None:
         refusals += socket.ask(with_last_ack([act.message for act in some]), 1)[1]
     there: set[tuple[int, Route]] = set()
     if any(refused.errno == EEXIST for refused in refusals):
-        there.update(
-            hop for body in socket.dump(rtnetlink.dump_routes(1)) for hop in rtnetlink.routes(body)
-        )
+        there.update(_list_routes(socket))
     for refused in refusals:
         act = acts[refused.sequence]
         if act.route is None or refused.errno != EEXIST:

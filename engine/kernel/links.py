@@ -12,7 +12,7 @@ from errno import EAFNOSUPPORT, EBADF, EEXIST, ENODEV, EPERM, EXFULL
 
 from ocinet.base.address import Interface
 from ocinet.base.errors import KernelError, OcinetError, SystemFailure, failures
-from ocinet.engine.kernel import rtnetlink
+from ocinet.engine.kernel import ip_messages, link_messages
 from ocinet.engine.kernel.sandbox import check_privilege
 from ocinet.engine.model.link import DOOMED, LINK_GROUP, Link, Pair, Veth, is_our_group
 from ocinet.engine.netlink.framing import Refusal, with_last_ack
@@ -66,8 +66,8 @@ class Links:
 
     def link_at(self, ifindex: int) -> Link | None:
         """Return the host's link of that index, or None if there is none."""
-        answers, _refusals = self._socket.look_up(rtnetlink.get_link_at(1, ifindex), 1)
-        return rtnetlink.link(answers[0].body) if answers else None
+        answers, _refusals = self._socket.look_up(link_messages.get_link_at(1, ifindex), 1)
+        return link_messages.decode_link(answers[0].body) if answers else None
 
     def addresses(self, ifindex: int) -> tuple[Interface, ...]:
         """Return the addresses of one of the host's links, or with 0 of all of them.
@@ -108,11 +108,13 @@ class Links:
         except OSError:
             raise KernelError(what, f"there is no bridge {veth.bridge}", errno=ENODEV) from None
         wanted = veth if veth.mtu else veth.replace(mtu=self._mtu(veth.bridge))
-        create = rtnetlink.new_veth(1, wanted, netns_fd=sandbox.fd, master=bridge, group=LINK_GROUP)
-        answers, refusals = self._socket.look_up(
-            create + rtnetlink.get_link(2, veth.host_ifname), 2
+        create = link_messages.new_veth(
+            1, wanted, netns_fd=sandbox.fd, master=bridge, group=LINK_GROUP
         )
-        found = rtnetlink.link(answers[0].body) if answers else None
+        answers, refusals = self._socket.look_up(
+            create + link_messages.get_link(2, veth.host_ifname), 2
+        )
+        found = link_messages.decode_link(answers[0].body) if answers else None
         if refusals and refusals[0].sequence == 1:
             raise _veth_error(what, veth, refusals[0], host_end_exists=found is not None)
         if found is None:
@@ -121,7 +123,7 @@ class Links:
         try:
             self._finish_host_end(veth, found.ifindex, what)
         except OcinetError:
-            self._socket.ask(rtnetlink.delete_link(1, found.ifindex), 1)
+            self._socket.ask(link_messages.delete_link(1, found.ifindex), 1)
             raise
         return Pair(found.ifindex, found.peer, bridge, veth.mac)
 
@@ -130,9 +132,9 @@ class Links:
         return link.mtu if link else 0
 
     def _finish_host_end(self, veth: Veth, ifindex: int, what: str) -> None:
-        messages = [rtnetlink.set_no_link_local(1, ifindex)]
+        messages = [link_messages.set_no_link_local(1, ifindex)]
         if veth.alias:
-            messages.append(rtnetlink.set_alias(2, ifindex, veth.alias))
+            messages.append(link_messages.set_alias(2, ifindex, veth.alias))
         for refused in self._socket.ask(with_last_ack(messages), 1)[1]:
             if refused.sequence != 1 or refused.errno != EAFNOSUPPORT:
                 raise refused.error(what)
@@ -151,7 +153,7 @@ class Links:
         for start in range(0, len(ifnames), AT_ONCE):
             self._sort_links(ifnames[start : start + AT_ONCE], ours, errors)
         if len(ours) == 1:
-            refusals = self._socket.ask(rtnetlink.delete_link(1, ours[0].ifindex), 1)[1]
+            refusals = self._socket.ask(link_messages.delete_link(1, ours[0].ifindex), 1)[1]
         else:
             refusals = self._delete_as_group(ours)
         errors += [
@@ -166,11 +168,11 @@ class Links:
     ) -> None:
         """Look the links up in one round trip, and add each to where it belongs."""
         questions = b"".join(
-            rtnetlink.get_link(number, ifname) for number, ifname in enumerate(ifnames)
+            link_messages.get_link(number, ifname) for number, ifname in enumerate(ifnames)
         )
         answers, refusals = self._socket.look_up(questions, len(ifnames))
         for answer in answers:
-            found = rtnetlink.link(answer.body)
+            found = link_messages.decode_link(answer.body)
             if is_our_group(found.group):
                 ours.append(found)
             else:
@@ -189,9 +191,11 @@ class Links:
         refusals = []
         for start in range(0, len(links), AT_ONCE):
             some = links[start : start + AT_ONCE]
-            moves = with_last_ack([rtnetlink.set_group(1, link.ifindex, group) for link in some])
+            moves = with_last_ack(
+                [link_messages.set_group(1, link.ifindex, group) for link in some]
+            )
             refusals += self._socket.ask(moves, 1)[1]
-        return refusals + self._socket.ask(rtnetlink.delete_group(1, group), 1)[1]
+        return refusals + self._socket.ask(link_messages.delete_group(1, group), 1)[1]
 
     def set_hairpin(self, ifname: str) -> None:
         """Let a bridge port send frames back to where they came from.
@@ -199,7 +203,7 @@ class Links:
         Raises:
             KernelError: there is no such link, or it is no bridge port.
         """
-        refusals = self._socket.ask(rtnetlink.set_hairpin(1, ifname), 1)[1]
+        refusals = self._socket.ask(link_messages.set_hairpin(1, ifname), 1)[1]
         if refusals:
             raise refusals[0].error(f"cannot set hairpin mode on {ifname}")
 
@@ -210,21 +214,26 @@ def find_link(socket: NetlinkSocket, ifname: str) -> Link | None:
     Raises:
         KernelError: the kernel would not say.
     """
-    answers, refusals = socket.look_up(rtnetlink.get_link(1, ifname), 1)
+    answers, refusals = socket.look_up(link_messages.get_link(1, ifname), 1)
     if refusals and refusals[0].errno != ENODEV:
         raise refusals[0].error(f"cannot look up the link {ifname}")
-    return rtnetlink.link(answers[0].body) if answers else None
+    return link_messages.decode_link(answers[0].body) if answers else None
 
 
 def list_links(socket: NetlinkSocket, master: int = 0) -> list[Link]:
     """Return all links where a socket is, or the ports of a bridge, by its index."""
-    return [rtnetlink.link(body) for body in socket.dump(rtnetlink.dump_links(1, master))]
+    return [
+        link_messages.decode_link(body) for body in socket.dump(link_messages.dump_links(1, master))
+    ]
 
 
 def list_addresses(socket: NetlinkSocket, ifindex: int) -> list[tuple[int, Interface]]:
     """Return the addresses of a link where a socket is, or with 0 of all of them, each with its."""
     # Before Linux 4.20 the kernel does not filter: so it is done here once more.
-    found = [rtnetlink.address(body) for body in socket.dump(rtnetlink.dump_addresses(1, ifindex))]
+    found = [
+        ip_messages.decode_address(body)
+        for body in socket.dump(ip_messages.dump_addresses(1, ifindex))
+    ]
     return [(at, interface) for at, interface in found if ifindex in (0, at)]
 
 

@@ -30,7 +30,9 @@ _NLA_TYPE_MASK = 0x3FFF
 _HEADER = Struct("=IHHII")  # length, type, flags, sequence, port
 _ATTRIBUTE = Struct("=HH")  # length, type
 _ERRNO = Struct("=i")
+_U32 = Struct("=I")
 _LONGEST_ATTRIBUTE = 0xFFFF
+_LARGEST_U32 = 0xFFFFFFFF
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -50,6 +52,22 @@ def attribute(kind: int, payload: bytes) -> bytes:
         raise SystemFailure("cannot encode a netlink attribute",
                             f"type {kind} with {len(payload)} bytes is too long")  # fmt: skip
     return _ATTRIBUTE.pack(length, kind) + payload + b"\0" * (-length & 3)
+
+
+def u32(kind: int, value: int) -> bytes:
+    """Encode an attribute that is a number of 32 bits, in this machine's byte order.
+
+    Raises:
+        SystemFailure: it does not fit.
+    """
+    if not 0 <= value <= _LARGEST_U32:
+        raise SystemFailure("cannot encode a netlink attribute", f"{value} does not fit 32 bits")
+    return attribute(kind, _U32.pack(value))
+
+
+def number(payload: bytes | None) -> int:
+    """Decode a number of 32 bits; 0 where there is none."""
+    return int(_U32.unpack(payload)[0]) if payload else 0
 
 
 def message(kind: int, flags: int, sequence: int, body: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 A step is a frozen value. It describes itself as the `ip`, `nft` or `sysctl`
 commands that do the same, applies itself to a `Machine`, and names its
-inverse. What to do is decided in `plan`; a step decides nothing.
+inverse. What to do is decided by this room's other modules; a step decides nothing.
 
 These are one container's own; what all share is made by `shared_steps`.
 """

@@ -1,7 +1,7 @@
 """Our firewall as text: the table, and what attaching and detaching change in it.
 
 The table is made from `table_text` once; `plan` shows the rest, which is
-applied in an encoded form of the same elements (see `nfnl`). Pure: the same
+applied in an encoded form of the same elements (see `firewall.nfnetlink`). Pure: the same
 input gives the same text.
 """
 

@@ -17,8 +17,8 @@ from ocinet.base.address import Interface
 from ocinet.base.clock import Process
 from ocinet.base.errors import KernelError, SystemFailure
 from ocinet.engine.kernel.inside import Insides
+from ocinet.engine.kernel.link_messages import RTM_SETLINK
 from ocinet.engine.kernel.links import Links
-from ocinet.engine.kernel.rtnetlink import RTM_SETLINK
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.link import LINK_GROUP, Inside, Link, Veth
 from ocinet.engine.netlink.framing import Answer, Refusal

@@ -15,7 +15,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from ocinet.base.address import Address, Interface, Subnet
-from ocinet.engine.kernel import rtnetlink
+from ocinet.engine.kernel import ip_messages, link_messages
 from ocinet.engine.model.link import Link, Veth
 from ocinet.engine.model.request import Route
 from ocinet.engine.netlink.framing import (
@@ -96,7 +96,7 @@ def test_new_veth_any_value_reads_back(
     veth = Veth(names[0], names[1], "br0", mac=macs[0], host_mac=macs[1], mtu=mtu)
     message = decoded(
         ifinfmsg,
-        rtnetlink.new_veth(sequence, veth, netns_fd=netns_fd, master=master, group=group),
+        link_messages.new_veth(sequence, veth, netns_fd=netns_fd, master=master, group=group),
     )
 
     assert head(message) == (16, REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sequence)
@@ -123,9 +123,9 @@ def test_set_link_any_value_reads_back(
 ) -> None:
     """Each setting of a link touches the one link, and the one thing."""
     made = {
-        "IFLA_IFALIAS": (rtnetlink.set_alias(sequence, ifindex, alias), alias),
-        "IFLA_GROUP": (rtnetlink.set_group(sequence, ifindex, number), number),
-        "IFLA_ADDRESS": (rtnetlink.set_mac(sequence, ifindex, mac), mac),
+        "IFLA_IFALIAS": (link_messages.set_alias(sequence, ifindex, alias), alias),
+        "IFLA_GROUP": (link_messages.set_group(sequence, ifindex, number), number),
+        "IFLA_ADDRESS": (link_messages.set_mac(sequence, ifindex, mac), mac),
     }
     for name, (raw, value) in made.items():
         message = decoded(ifinfmsg, raw)
@@ -134,7 +134,7 @@ def test_set_link_any_value_reads_back(
         assert attribute_names(message) == [name]
         assert message.get_attr(name) == value
 
-    up = decoded(ifinfmsg, rtnetlink.set_up(sequence, ifindex))
+    up = decoded(ifinfmsg, link_messages.set_up(sequence, ifindex))
     assert head(up) == (19, REQUEST | NLM_F_ACK, sequence)
     assert (up["index"], up["flags"], up["change"], attributes(up)) == (ifindex, 1, 1, [])
 
@@ -142,7 +142,7 @@ def test_set_link_any_value_reads_back(
 @given(sequence=SEQUENCES, ifindex=INDEXES)
 def test_set_family_parameters_reads_back(sequence: int, ifindex: int) -> None:
     """The parameters of IPv4 and IPv6 are nested in their family's own list."""
-    notify = decoded(ifinfmsg, rtnetlink.set_arp_notify(sequence, ifindex))
+    notify = decoded(ifinfmsg, link_messages.set_arp_notify(sequence, ifindex))
     assert head(notify) == (19, REQUEST | NLM_F_ACK, sequence)
     assert (notify["index"], notify["change"], attribute_names(notify)) == (
         ifindex,
@@ -153,7 +153,7 @@ def test_set_family_parameters_reads_back(sequence: int, ifindex: int) -> None:
     [(family, content)] = attributes(notify.get_attr("IFLA_AF_SPEC"))
     assert (family, content[4:]) == ("AF_INET", bytes.fromhex("0c00 0180 0800 1600 01000000"))
 
-    silent = decoded(ifinfmsg, rtnetlink.set_no_link_local(sequence, ifindex))
+    silent = decoded(ifinfmsg, link_messages.set_no_link_local(sequence, ifindex))
     assert head(silent) == (19, REQUEST | NLM_F_ACK, sequence)
     assert (silent["index"], silent["change"]) == (ifindex, 0)
     inet6 = silent.get_nested("IFLA_AF_SPEC", "AF_INET6")
@@ -163,14 +163,14 @@ def test_set_family_parameters_reads_back(sequence: int, ifindex: int) -> None:
 @given(sequence=SEQUENCES, ifname=IFNAMES, ifindex=INDEXES)
 def test_get_link_any_name_reads_back(sequence: int, ifname: str, ifindex: int) -> None:
     """One link is asked for by name or by index, never by both."""
-    by_name = decoded(ifinfmsg, rtnetlink.get_link(sequence, ifname))
+    by_name = decoded(ifinfmsg, link_messages.get_link(sequence, ifname))
     assert head(by_name) == (18, REQUEST, sequence)
     without_counters = ("IFLA_EXT_MASK", 8)
     assert (by_name["index"], attributes(by_name)) == (
         0, [("IFLA_IFNAME", ifname), without_counters],
     )  # fmt: skip
 
-    by_index = decoded(ifinfmsg, rtnetlink.get_link_at(sequence, ifindex))
+    by_index = decoded(ifinfmsg, link_messages.get_link_at(sequence, ifindex))
     assert head(by_index) == (18, REQUEST, sequence)
     assert (by_index["index"], attributes(by_index)) == (ifindex, [without_counters])
 
@@ -178,7 +178,7 @@ def test_get_link_any_name_reads_back(sequence: int, ifname: str, ifindex: int) 
 @given(sequence=SEQUENCES, ifname=IFNAMES)
 def test_set_hairpin_any_name_reads_back(sequence: int, ifname: str) -> None:
     """Hairpin mode is a parameter of the port, set on a link that must be there."""
-    message = decoded(ifinfmsg, rtnetlink.set_hairpin(sequence, ifname))
+    message = decoded(ifinfmsg, link_messages.set_hairpin(sequence, ifname))
     assert head(message) == (16, REQUEST | NLM_F_ACK, sequence)
     assert message.get_attr("IFLA_IFNAME") == ifname
     info = message.get_attr("IFLA_LINKINFO")
@@ -190,11 +190,11 @@ def test_set_hairpin_any_name_reads_back(sequence: int, ifname: str) -> None:
 @given(sequence=SEQUENCES, ifindex=INDEXES, group=st.integers(1, 2**32 - 1))
 def test_delete_link_any_value_reads_back(sequence: int, ifindex: int, group: int) -> None:
     """A deletion names one link by index, or one group and no link."""
-    one = decoded(ifinfmsg, rtnetlink.delete_link(sequence, ifindex))
+    one = decoded(ifinfmsg, link_messages.delete_link(sequence, ifindex))
     assert head(one) == (17, REQUEST | NLM_F_ACK, sequence)
     assert (one["index"], attributes(one)) == (ifindex, [])
 
-    many = decoded(ifinfmsg, rtnetlink.delete_group(sequence, group))
+    many = decoded(ifinfmsg, link_messages.delete_group(sequence, group))
     assert head(many) == (17, REQUEST | NLM_F_ACK, sequence)
     assert (many["index"], attributes(many)) == (0, [("IFLA_GROUP", group)])
 
@@ -204,7 +204,7 @@ def test_new_address_any_value_reads_back(
     sequence: int, ifindex: int, interface: Interface
 ) -> None:
     """IPv4 comes with its broadcast address, IPv6 without duplicate detection."""
-    message = decoded(ifaddrmsg, rtnetlink.new_address(sequence, ifindex, interface))
+    message = decoded(ifaddrmsg, ip_messages.new_address(sequence, ifindex, interface))
     flags = REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
     assert head(message) == (20, flags, sequence)
     address = interface.address
@@ -230,7 +230,7 @@ def test_new_route_any_value_reads_back(
     sequence: int, ifindex: int, route: Route, onlink: bool
 ) -> None:
     """Destination, gateway and link are those of the route."""
-    message = decoded(rtmsg, rtnetlink.new_route(sequence, ifindex, route, onlink=onlink))
+    message = decoded(rtmsg, ip_messages.new_route(sequence, ifindex, route, onlink=onlink))
     assert head(message) == (24, REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sequence)
     assert message["family"] == family_number(route.destination.first)
     assert (message["dst_len"], message["src_len"]) == (route.destination.prefixlen, 0)
@@ -252,12 +252,12 @@ def test_new_route_any_value_reads_back(
 def test_dumps_any_value_read_back(sequence: int, ifindex: int) -> None:
     """A dump asks for all; one for links can name a bridge, one for addresses a link."""
     flags = REQUEST | NLM_F_DUMP
-    links = decoded(ifinfmsg, rtnetlink.dump_links(sequence, ifindex))
+    links = decoded(ifinfmsg, link_messages.dump_links(sequence, ifindex))
     of_bridge = [("IFLA_MASTER", ifindex)] if ifindex else []
     assert (*head(links), links["index"], attributes(links)) == (18, flags, sequence, 0, of_bridge)
-    addresses = decoded(ifaddrmsg, rtnetlink.dump_addresses(sequence, ifindex))
+    addresses = decoded(ifaddrmsg, ip_messages.dump_addresses(sequence, ifindex))
     assert (*head(addresses), addresses["index"]) == (22, flags, sequence, ifindex)
-    routes = decoded(rtmsg, rtnetlink.dump_routes(sequence))
+    routes = decoded(rtmsg, ip_messages.dump_routes(sequence))
     assert (*head(routes), routes["family"]) == (26, flags, sequence, 0)
 
 
@@ -279,13 +279,15 @@ def test_address_any_message_of_pyroute2_reads_back(
     else:
         message["attrs"] = [("IFA_ADDRESS", str(peer)), ("IFA_LOCAL", str(interface.address))]
     message.encode()
-    assert rtnetlink.address(bytes(message.data[16:])) == (ifindex, interface)
+    assert ip_messages.decode_address(bytes(message.data[16:])) == (ifindex, interface)
 
 
 @given(route=some_routes(), ifindex=INDEXES)
 def test_routes_any_message_of_ours_reads_back(route: Route, ifindex: int) -> None:
     """The decoder reads what the encoder wrote."""
-    assert rtnetlink.routes(rtnetlink.new_route(1, ifindex, route)[16:]) == ((ifindex, route),)
+    assert ip_messages.decode_routes(ip_messages.new_route(1, ifindex, route)[16:]) == (
+        (ifindex, route),
+    )
 
 
 @given(ifname=IFNAMES, mac=MACS, alias=ALIASES, numbers=st.tuples(INDEXES, U32, INDEXES, U32))
@@ -320,13 +322,17 @@ def test_link_any_message_of_pyroute2_reads_back(
         alias=alias,
         peer=7,
     )
-    assert rtnetlink.link(bytes(message.data[16:])) == expected
+    assert link_messages.decode_link(bytes(message.data[16:])) == expected
 
 
 @given(body=st.binary(min_size=16, max_size=400))
 def test_decoders_any_bytes_end(body: bytes) -> None:
     """Bytes that no kernel sends are read to an end, or refused with one of a few errors."""
-    for decode in (rtnetlink.link, rtnetlink.address, rtnetlink.routes):
+    for decode in (
+        link_messages.decode_link,
+        ip_messages.decode_address,
+        ip_messages.decode_routes,
+    ):
         with suppress(KeyError, ValueError, OSError, struct.error):
             decode(body)
 
@@ -347,7 +353,7 @@ def test_next_hops_multipath_route_gives_one_each() -> None:
     ]
     message.encode()
     destination = Subnet.parse("10.7.0.0/16")
-    assert rtnetlink.routes(bytes(message.data[16:])) == (
+    assert ip_messages.decode_routes(bytes(message.data[16:])) == (
         (3, Route(destination, Address.parse("10.9.0.2"))),
         (4, Route(destination, Address.parse("10.9.0.3"))),
     )
@@ -360,4 +366,4 @@ def test_routes_what_is_no_plain_route_is_left_out(table: int, kind: int) -> Non
     message.update({"family": 2, "dst_len": 16, "table": table, "type": kind})
     message["attrs"] = [("RTA_DST", "10.7.0.0"), ("RTA_OIF", 2)]
     message.encode()
-    assert rtnetlink.routes(bytes(message.data[16:])) == ()
+    assert ip_messages.decode_routes(bytes(message.data[16:])) == ()

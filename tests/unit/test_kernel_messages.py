@@ -8,7 +8,7 @@ import pytest
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import SystemFailure
-from ocinet.engine.kernel import rtnetlink
+from ocinet.engine.kernel import ip_messages, link_messages
 from ocinet.engine.model.link import Link, Veth
 from ocinet.engine.model.request import Route
 
@@ -19,7 +19,7 @@ VETH = Veth("oc1", "eth0", "br0", mac="02:00:00:00:00:01", mtu=1500)
 
 
 def new_veth(veth: Veth, *, netns_fd: int = 3, master: int = 2, group: int = 1) -> bytes:
-    return rtnetlink.new_veth(1, veth, netns_fd=netns_fd, master=master, group=group)
+    return link_messages.new_veth(1, veth, netns_fd=netns_fd, master=master, group=group)
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def new_veth(veth: Veth, *, netns_fd: int = 3, master: int = 2, group: int = 1) 
         lambda: new_veth(VETH.replace(mtu=-1)),
         lambda: new_veth(VETH, netns_fd=-1),
         lambda: new_veth(VETH, group=2**32),
-        lambda: rtnetlink.set_group(1, 2, -1),
-        lambda: rtnetlink.get_link(1, "a" * 16),
-        lambda: rtnetlink.set_hairpin(1, ""),
-        lambda: rtnetlink.delete_link(1, 0),
-        lambda: rtnetlink.delete_group(1, 0),
-        lambda: rtnetlink.new_route(
+        lambda: link_messages.set_group(1, 2, -1),
+        lambda: link_messages.get_link(1, "a" * 16),
+        lambda: link_messages.set_hairpin(1, ""),
+        lambda: link_messages.delete_link(1, 0),
+        lambda: link_messages.delete_group(1, 0),
+        lambda: ip_messages.new_route(
             1, 2, Route(Subnet.parse("10.0.0.0/8"), gateway=Address.parse("fd00::1"))
         ),
     ],
@@ -54,7 +54,7 @@ def test_encode_value_that_does_not_fit_is_refused(make: Callable[[], bytes]) ->
 
 def test_set_alias_longer_than_the_kernel_takes_is_cut() -> None:
     """255 bytes are left, and no terminator is added."""
-    message = rtnetlink.set_alias(1, 2, "ä" * 300)
+    message = link_messages.set_alias(1, 2, "ä" * 300)
     assert message[32:36] == (4 + 255).to_bytes(2, "little") + (20).to_bytes(2, "little")
     assert len(message) == 32 + 260
 
@@ -73,4 +73,4 @@ def test_new_veth_lengths_of_all_nested_parts_agree() -> None:
 
 def test_link_without_mac_or_kind_has_empty_ones() -> None:
     """A link such as a tunnel says neither."""
-    assert rtnetlink.link(bytes(16)) == Link(0, "", "", 0, "", up=False)
+    assert link_messages.decode_link(bytes(16)) == Link(0, "", "", 0, "", up=False)

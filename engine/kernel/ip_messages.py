@@ -1,0 +1,168 @@
+"""Addresses and routes as rtnetlink has them: values to messages and back.
+
+Pure, and for the same reason as `link_messages`; property tests have pyroute2 decode
+every message here too. Layouts: <linux/if_addr.h>, <linux/rtnetlink.h>, rtnetlink(7).
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, AF_UNSPEC
+from _struct import Struct
+
+from ocinet.base.address import Address, Interface, Subnet
+from ocinet.base.errors import SystemFailure
+from ocinet.engine.model.request import Route
+from ocinet.engine.netlink.framing import (
+    NLM_F_ACK,
+    NLM_F_CREATE,
+    NLM_F_DUMP,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    attribute,
+    attributes,
+    message,
+    number,
+    u32,
+)
+
+RTM_NEWADDR = 20
+RTM_GETADDR = 22
+RTM_NEWROUTE = 24
+RTM_GETROUTE = 26
+
+_IFADDR = Struct("=BBBBI")  # family, prefixlen, flags, scope, index
+# family, destination and source length, tos, table, protocol, scope, type, flags
+_RTMSG = Struct("=BBBBBBBBI")
+_NEXT_HOP = Struct("=HBBI")  # length, flags, hops, index
+
+_IFA_ADDRESS = 1
+_IFA_LOCAL = 2
+_IFA_BROADCAST = 4
+_IFA_FLAGS = 8
+_IFA_F_NODAD = 0x02
+
+_RTA_DST = 1
+_RTA_OIF = 4
+_RTA_GATEWAY = 5
+_RTA_MULTIPATH = 9
+_RT_TABLE_MAIN = 254
+_RTPROT_BOOT = 3  # as `ip route add` says, so that the container sees the usual line
+_RTN_UNICAST = 1
+_RT_SCOPE_UNIVERSE = 0
+_RT_SCOPE_LINK = 253
+_RTNH_F_ONLINK = 4
+
+_FAMILIES = {4: AF_INET, 6: AF_INET6}
+
+
+def new_address(sequence: int, ifindex: int, interface: Interface) -> bytes:
+    """Encode an address for a link: usable at once, and no fault if it is there.
+
+    IPv4 gets its subnet's broadcast address, as with `brd +`; IPv6 no duplicate
+    address detection, which would take a second.
+    """
+    address, prefixlen = interface.address, interface.prefixlen
+    inner = attribute(_IFA_LOCAL, address.packed) + attribute(_IFA_ADDRESS, address.packed)
+    flags = 0
+    if address.family == 6:
+        flags = _IFA_F_NODAD
+        inner += u32(_IFA_FLAGS, flags)
+    elif prefixlen < 31:  # RFC 3021: two addresses, no broadcast
+        inner += attribute(_IFA_BROADCAST, interface.subnet.last.packed)
+    header = _IFADDR.pack(_FAMILIES[address.family], prefixlen, flags, _RT_SCOPE_UNIVERSE, ifindex)
+    # Not exclusive but replacing: the same address on the same link is success.
+    return message(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, sequence, header + inner)
+
+
+def dump_addresses(sequence: int, ifindex: int = 0) -> bytes:
+    """Encode the question for all addresses of a link; 0 means of all links.
+
+    The kernel minds the index on a strict socket only.
+    """
+    return message(RTM_GETADDR, NLM_F_DUMP, sequence, _IFADDR.pack(AF_UNSPEC, 0, 0, 0, ifindex))
+
+
+def decode_address(body: bytes) -> tuple[int, Interface]:
+    """Decode an RTM_NEWADDR into the link's index and its address."""
+    _family, prefixlen, _flags, _scope, ifindex = _IFADDR.unpack_from(body)
+    found = attributes(body, _IFADDR.size)
+    # On a point-to-point link, IFA_ADDRESS is the other end's.
+    packed = found.get(_IFA_LOCAL) or found[_IFA_ADDRESS]
+    return ifindex, Interface(Address.unpack(packed), prefixlen)
+
+
+def new_route(sequence: int, ifindex: int, route: Route, *, onlink: bool = False) -> bytes:
+    """Encode a route through a link, in the main table; refused if there is one.
+
+    Args:
+        sequence: of the message.
+        ifindex: of the link.
+        route: without a gateway, its destination is on the link.
+        onlink: take the gateway to be on the link, whatever the addresses say.
+    """
+    destination = route.destination
+    scope = _RT_SCOPE_UNIVERSE
+    if route.gateway is None and destination.family == 4:  # IPv6 knows no scopes of routes
+        scope = _RT_SCOPE_LINK
+    header = _RTMSG.pack(
+        _FAMILIES[destination.family],
+        destination.prefixlen,
+        0,
+        0,
+        _RT_TABLE_MAIN,
+        _RTPROT_BOOT,
+        scope,
+        _RTN_UNICAST,
+        _RTNH_F_ONLINK if onlink else 0,
+    )
+    body = header + u32(_RTA_OIF, ifindex)
+    if destination.prefixlen:
+        body += attribute(_RTA_DST, destination.first.packed)
+    if route.gateway:
+        if route.gateway.family != destination.family:
+            raise SystemFailure("cannot encode a route", f"{destination} and its gateway"
+                                f" {route.gateway} are of two families")  # fmt: skip
+        body += attribute(_RTA_GATEWAY, route.gateway.packed)
+    return message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sequence, body)
+
+
+def dump_routes(sequence: int) -> bytes:
+    """Encode the question for all routes, of both families."""
+    header = _RTMSG.pack(AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0, 0)
+    return message(RTM_GETROUTE, NLM_F_DUMP, sequence, header)
+
+
+def decode_routes(body: bytes) -> tuple[tuple[int, Route], ...]:
+    """Decode an RTM_NEWROUTE into the links' indexes and the routes through them.
+
+    Returns:
+        One per next hop; nothing for what is no plain route of the main table
+        (local, broadcast and multicast ones, other tables).
+    """
+    family, prefixlen, _, _, table, _, _, kind, _ = _RTMSG.unpack_from(body)
+    plain = table == _RT_TABLE_MAIN and kind == _RTN_UNICAST and family in (AF_INET, AF_INET6)
+    if not plain:
+        return ()
+    found = attributes(body, _RTMSG.size)
+    value = int.from_bytes(found.get(_RTA_DST, b""), "big")
+    destination = Subnet(4 if family == AF_INET else 6, value, prefixlen)
+    hops = _next_hops(found.get(_RTA_MULTIPATH, b""))
+    if _RTA_OIF in found:
+        hops.append((number(found[_RTA_OIF]), found))
+    return tuple((ifindex, Route(destination, _gateway(hop))) for ifindex, hop in hops)
+
+
+def _gateway(hop: dict[int, bytes]) -> Address | None:
+    return Address.unpack(hop[_RTA_GATEWAY]) if _RTA_GATEWAY in hop else None
+
+
+def _next_hops(payload: bytes) -> list[tuple[int, dict[int, bytes]]]:
+    hops = []
+    offset = 0
+    while offset + _NEXT_HOP.size <= len(payload):
+        length, _flags, _hops, ifindex = _NEXT_HOP.unpack_from(payload, offset)
+        if length < _NEXT_HOP.size:
+            break
+        hops.append((ifindex, attributes(payload[: offset + length], offset + _NEXT_HOP.size)))
+        offset += length + 3 & ~3
+    return hops
