@@ -19,7 +19,7 @@ BENCH_NEEDS := $(DEMO_NEEDS) iptables containernetworking-plugins netavark
 PICK = $(PYTHON) -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print(*(project["dependencies"] if sys.argv[1] == "run" else project["optional-dependencies"][sys.argv[1]]), sep="\n")'
 
-.PHONY: help venv dev test lint imports types demo bench bench-quick deps demo-deps bench-deps \
+.PHONY: help venv dev test examples lint imports types demo bench bench-quick deps demo-deps bench-deps \
 	clean FORCE
 .DELETE_ON_ERROR:
 
@@ -34,8 +34,12 @@ dev: $(VENV)/.installed $(VENV)/.tools  ## .venv/bin/ocinet, linked to this tree
 	mkdir $(SITE)/ocinet
 	for package in $(PACKAGES); do ln -s ../../../../../$$package $(SITE)/ocinet/; done
 
-test: deps venv $(VENV)/.tools  ## the whole suite; needs root
+test: deps venv $(VENV)/.tools examples  ## the whole suite, and the docstrings' examples; needs root
 	$(BIN)/pytest $(PYTEST_OPTIONS)
+
+examples: $(VENV)/.tools build/tree  ## what docstrings show after >>> is what comes out
+	PYTHONPATH=build/tree $(BIN)/pytest --quiet --doctest-modules \
+		-o consider_namespace_packages=true build/tree/ocinet
 
 lint: $(VENV)/.tools imports  ## style, format and the walls between the rooms
 	$(BIN)/ruff check $(CHECKED)

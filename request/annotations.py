@@ -83,6 +83,10 @@ class _Option(Value):
 def parse_annotations(annotations: Mapping[str, str]) -> Request | None:
     """Read what a container asks for; keys of others are skipped.
 
+    >>> asked = parse_annotations({"ocinet.net": "lan:ip=10.9.0.5;dmz", "com.example": "x"})
+    >>> [endpoint.network for endpoint in asked.endpoints]
+    ['lan', 'dmz']
+
     Args:
         annotations: such as {"ocinet.net": "lan", "ocinet.publish": "8080:80"}.
 

@@ -34,6 +34,9 @@ def parse_publish(text: str, where: str) -> tuple[Publish, ...]:
     A range becomes one `Publish` for each of its ports. A host address 0.0.0.0
     or [::] stays what it is: every address of that one family.
 
+    >>> [port.host_port for port in parse_publish("9000-9002:80-82,53/udp", "-p")]
+    [9000, 9001, 9002, 0]
+
     Args:
         text: as `8080:80,127.0.0.1::53/udp,[fd00::5]:9000-9010:9000-9010`.
         where: names the text in errors: a key or a flag.
@@ -58,7 +61,11 @@ def parse_publish(text: str, where: str) -> tuple[Publish, ...]:
 
 
 def spell_publish(publish: Publish) -> str:
-    """Spell one port as `parse_publish` reads it."""
+    """Spell one port as `parse_publish` reads it.
+
+    >>> [spell_publish(port) for port in parse_publish("[fd00::5]:8080:80", "-p")]
+    ['[fd00::5]:8080:80/tcp']
+    """
     port = f"{publish.container_port}/{publish.protocol}"
     host_port = str(publish.host_port) if publish.host_port else ""
     if publish.host_address is None:

@@ -69,6 +69,9 @@ def derive_mac(address: Address) -> str:
 
     The address that comes again brings the same MAC, so the neighbours' ARP
     caches stay right whatever container has it.
+
+    >>> derive_mac(Address.parse("10.9.0.5"))
+    '02:6f:0a:09:00:05'
     """
     if address.family == 4:
         return f"02:6f:{address.packed.hex(':')}"
