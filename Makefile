@@ -19,7 +19,7 @@ BENCH_NEEDS := $(DEMO_NEEDS) iptables containernetworking-plugins netavark
 PICK = $(PYTHON) -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print(*(project["dependencies"] if sys.argv[1] == "run" else project["optional-dependencies"][sys.argv[1]]), sep="\n")'
 
-.PHONY: help venv dev test examples lint imports types demo bench bench-quick deps demo-deps bench-deps \
+.PHONY: help venv dev test examples lint imports types demo bench bench-quick dist deps demo-deps bench-deps \
 	clean FORCE
 .DELETE_ON_ERROR:
 
@@ -60,6 +60,14 @@ bench: bench-deps venv $(VENV)/.plots  ## ocinet beside its peers, to build/benc
 
 bench-quick: bench-deps venv $(VENV)/.plots  ## the same with few rounds: a couple of minutes
 	$(BIN)/python bench/run.py --quick $(BENCH_OPTIONS)
+
+# No *.egg-info may stay: what it lists would get into the next one.
+dist: $(VENV)/.needs  ## sdist and wheel of a release, to dist/
+	rm -rf dist *.egg-info build/lib build/bdist.*
+	$(BIN)/python -c 'from setuptools import build_meta as built; \
+		built.build_sdist("dist"); built.build_wheel("dist")' > /dev/null
+	rm -rf *.egg-info build/lib build/bdist.*
+	@ls dist
 
 deps:  ## install the Debian packages that tests need
 	@.ci/deps $(TEST_NEEDS)
