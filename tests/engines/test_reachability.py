@@ -148,9 +148,9 @@ TABLE = (
     Row("kept", "vault gateway", EVERY, SILENT),
 )  # fmt: skip
 _IPV6_LOOPBACK = """\
-    inet6 ::1/128 scope host 
+    inet6 ::1/128 scope host\x20
        valid_lft forever preferred_lft forever
-"""  # noqa: W291  -- so it is printed
+"""
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp")
 FAMILIES: tuple[Family, ...] = (4, 6)
 
