@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from time import monotonic
+from time import thread_time
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -156,13 +156,14 @@ def _huge_texts() -> list[str]:
 
 def test_parse_of_huge_text_ends_in_time() -> None:
     """No text that fits a state makes the parser slow: hooks have a deadline."""
+    # Its own time: that it did not get the processor is no fault of the parser's.
     for text in _huge_texts():
         for key in KEYS:
-            started = monotonic()
+            started = thread_time()
             assert len(str(_outcome({key: text})[0])) < 500
-            assert monotonic() - started < 1.0, (key, text[:40])
-    started = monotonic()
+            assert thread_time() - started < 1.0, (key, text[:40])
+    started = thread_time()
     error, _ = _outcome({"ocinet." + "n" * (1 << 20): ""})
     assert error
     assert len(str(error)) < 500
-    assert monotonic() - started < 1.0
+    assert thread_time() - started < 1.0
