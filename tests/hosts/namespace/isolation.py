@@ -105,17 +105,25 @@ def in_namespaces(test: Callable[_Parameters, None]) -> Callable[_Parameters, No
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             os.close(reading)
             outcome = b"\x80"
             try:
                 outcome = _outcome(functools.partial(test, *args, **kwargs))
             finally:
-                os.write(writing, outcome)
-                os._exit(0)
+                try:
+                    os.write(writing, outcome)
+                finally:  # nobody reads any more: it must not go on as a second pytest
+                    os._exit(0)
         os.close(writing)
-        with os.fdopen(reading, "rb") as told:
-            outcome = told.read()
-        os.waitpid(pid, 0)
+        try:
+            with os.fdopen(reading, "rb") as told:
+                outcome = told.read()
+        except BaseException:  # out of time
+            os.kill(pid, signal.SIGKILL)
+            raise
+        finally:
+            os.waitpid(pid, 0)
         kind, text = pickle.loads(outcome) if outcome else ("failed", "the child died")  # noqa: S301  # our own child's
         if kind == "skipped":
             pytest.skip(text)
