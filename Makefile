@@ -3,6 +3,8 @@
 PYTHON ?= /usr/bin/python3
 # Two workers: the engine tests mostly wait for runtimes.
 PYTEST_OPTIONS ?= -n 2
+# All of them, unless it is said.
+TESTS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +21,7 @@ BENCH_NEEDS := $(DEMO_NEEDS) iptables containernetworking-plugins netavark
 PICK = $(PYTHON) -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print(*(project["dependencies"] if sys.argv[1] == "run" else project["optional-dependencies"][sys.argv[1]]), sep="\n")'
 
-.PHONY: help venv dev test examples lint imports types demo bench bench-quick dist deps demo-deps bench-deps \
+.PHONY: help venv dev test examples coverage lint imports types demo bench bench-quick dist deps demo-deps bench-deps \
 	clean FORCE
 .DELETE_ON_ERROR:
 
@@ -34,12 +36,18 @@ dev: $(VENV)/.installed $(VENV)/.tools  ## .venv/bin/ocinet, linked to this tree
 	mkdir $(SITE)/ocinet
 	for package in $(PACKAGES); do ln -s ../../../../../$$package $(SITE)/ocinet/; done
 
-test: deps venv $(VENV)/.tools examples  ## the whole suite, and the docstrings' examples; needs root
-	$(BIN)/pytest $(PYTEST_OPTIONS)
+test: deps venv $(VENV)/.tools examples  ## the whole suite, or TESTS=tests/unit; needs root
+	$(BIN)/pytest $(PYTEST_OPTIONS) $(TESTS)
 
 examples: $(VENV)/.tools build/tree  ## what docstrings show after >>> is what comes out
 	PYTHONPATH=build/tree $(BIN)/pytest --quiet --doctest-modules \
 		-o consider_namespace_packages=true build/tree/ocinet
+
+# Engines run the product in processes of their own, where nothing is counted.
+coverage: deps venv $(VENV)/.tools  ## all but the engines' tests, and the branches they take; needs root
+	@mkdir -p build/coverage
+	$(BIN)/pytest $(PYTEST_OPTIONS) --cov --cov-report= --ignore=tests/engines
+	@echo "least covered:"; $(BIN)/coverage report --fail-under=0 --sort=cover | sed -n '3,14p'
 
 lint: $(VENV)/.tools imports  ## style, format and the walls between the rooms
 	$(BIN)/ruff check $(CHECKED)

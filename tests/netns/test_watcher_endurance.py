@@ -14,7 +14,7 @@ import pytest
 
 from fakes.engine_api import FakeDocker, Sandboxes
 from fakes.engine_api.inits import Number
-from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.isolation import in_namespaces, leave_uncounted
 from hosts.namespace.looks import ip_json
 from hosts.namespace.watched import Watched
 from hosts.namespace.wired_host import PATHS, records
@@ -165,6 +165,7 @@ def test_ten_thousand_starts_and_stops_leave_nothing() -> None:
 @in_namespaces
 def run_counted(rounds: int) -> None:
     """Let containers live beside a watcher that wires nothing."""
+    leave_uncounted()
     directory = tempfile.mkdtemp(dir="/run")
     path = f"{directory}/docker.sock"
     counting = Counting()
@@ -208,6 +209,7 @@ def test_wired_lives_leave_nothing() -> None:
 @in_namespaces
 def run_wired(rounds: int) -> None:
     """Let containers live beside a watcher that wires them."""
+    leave_uncounted()
     directory = tempfile.mkdtemp(dir="/run")
     path = f"{directory}/docker.sock"
     current = Settings()

@@ -13,6 +13,7 @@ import functools
 import os
 import pickle
 import signal
+import sys
 import traceback
 from typing import TYPE_CHECKING, ParamSpec
 
@@ -24,6 +25,8 @@ from hosts.requirements import ROOT, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from coverage import Coverage
 
 _Parameters = ParamSpec("_Parameters")
 
@@ -103,6 +106,9 @@ def in_namespaces(test: Callable[_Parameters, None]) -> Callable[_Parameters, No
     def wrapped(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
         require(ROOT)
         reading, writing = os.pipe()
+        measured = _counting()
+        if measured:  # or the child would save what its parent has seen once more
+            measured.get_data()
         pid = os.fork()
         if pid == 0:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -110,6 +116,8 @@ def in_namespaces(test: Callable[_Parameters, None]) -> Callable[_Parameters, No
             outcome = b"\x80"
             try:
                 outcome = _outcome(functools.partial(test, *args, **kwargs))
+                if measured:
+                    measured.save()
             finally:
                 try:
                     os.write(writing, outcome)
@@ -131,6 +139,21 @@ def in_namespaces(test: Callable[_Parameters, None]) -> Callable[_Parameters, No
             pytest.fail(f"in its namespaces:\n{text}", pytrace=False)
 
     return wrapped
+
+
+def leave_uncounted() -> None:
+    """Count no branches in this process from here on.
+
+    For tests of a process's own size: what counts keeps something of every thread.
+    """
+    while counting := _counting():  # a worker of xdist has two of them
+        counting.stop()
+
+
+def _counting() -> Coverage | None:
+    """Return what counts the branches that this process takes, if anything does."""
+    coverage = sys.modules.get("coverage")
+    return coverage.Coverage.current() if coverage else None
 
 
 def _outcome(test: Callable[[], None]) -> bytes:
