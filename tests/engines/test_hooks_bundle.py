@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hosts.command import CommandFailed
+from hosts.engine.runtimes import each_runtime
 from ocinet.base.paths import Paths
 from ocinet.engine.containers import find_record
 from ocinet.engine.records.attachments import AttachmentStore
@@ -19,8 +20,6 @@ from ocinet.request.annotations import parse_annotations
 if TYPE_CHECKING:
     from hosts.engine.bundle import Bundle
     from hosts.lab.machine import Lab
-
-both = pytest.mark.parametrize("program", ["runc", "crun"])
 
 
 def _add(lab: Lab, bundle: Bundle, stage: str = "createRuntime", **asked: str) -> None:
@@ -40,14 +39,14 @@ def _add(lab: Lab, bundle: Bundle, stage: str = "createRuntime", **asked: str) -
     bundle.edit(inside)
 
 
-@both
+@each_runtime
 @pytest.mark.parametrize("stage", ["createRuntime", "prestart"])
-def test_bridge_is_wired_before_the_first_instruction(lab: Lab, program: str, stage: str) -> None:
+def test_bridge_is_wired_before_the_first_instruction(lab: Lab, runtime: str, stage: str) -> None:
     """The entrypoint's own output shows eth0; deletion leaves nothing."""
     bundle = lab.bundle("web", args=("sh", "-c", "ip -4 -o addr show eth0; sleep 1000"))
     _add(lab, bundle, stage)
 
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
 
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
     assert "10.72.0.2/24" in container.output()
@@ -56,8 +55,8 @@ def test_bridge_is_wired_before_the_first_instruction(lab: Lab, program: str, st
     assert [event["event"] for event in lab.events()] == ["attached", "detached"]
 
 
-@both
-def test_both_stages_at_once_attach_once(lab: Lab, program: str) -> None:
+@each_runtime
+def test_both_stages_at_once_attach_once(lab: Lab, runtime: str) -> None:
     """prestart and createRuntime in one start are one attach."""
     bundle = lab.bundle("web")
     _add(lab, bundle)
@@ -68,63 +67,63 @@ def test_both_stages_at_once_attach_once(lab: Lab, program: str) -> None:
         config["hooks"]["prestart"] = [entry]
 
     bundle.edit(twice)
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
     container.kill()
     container.delete()
     assert [event["event"] for event in lab.events()] == ["attached", "detached"]
 
 
-@both
-def test_host_shares_the_hosts_network(lab: Lab, program: str) -> None:
+@each_runtime
+def test_host_shares_the_hosts_network(lab: Lab, runtime: str) -> None:
     """The namespace is gone from the spec, and nothing is wired."""
     bundle = lab.bundle("web")
     _add(lab, bundle, net="host")
 
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
 
     assert container.namespace.sandbox == lab.sandbox
     assert lab.events() == []
 
 
-@both
-def test_host_by_annotation_alone_says_how_to_start_it(lab: Lab, program: str) -> None:
+@each_runtime
+def test_host_by_annotation_alone_says_how_to_start_it(lab: Lab, runtime: str) -> None:
     """A hook can't exchange a sandbox: one clear line, in runc's error and in the log."""
     bundle = lab.bundle("web")
     _add(lab, bundle)
     bundle.annotate(ocinet_net="host")
 
     with pytest.raises(CommandFailed) as caught:
-        lab.runtime(program).run(bundle)
+        lab.runtime(runtime).run(bundle)
 
     line = ("cannot attach web: it has a network namespace of its own, which a hook can't exchange "
             "(hint: ocinet hooks add BUNDLE --net host)")  # fmt: skip
     assert next(event["error"] for event in lab.events()) == line
-    if program == "runc":
+    if runtime == "runc":
         assert f"ocinet: {line}" in caught.value.result.stderr
 
 
-@both
-def test_none_has_loopback_and_a_record(lab: Lab, program: str) -> None:
+@each_runtime
+def test_none_has_loopback_and_a_record(lab: Lab, runtime: str) -> None:
     """lo is up, nothing else is there, and `ps` would know it."""
     bundle = lab.bundle("web")
     _add(lab, bundle, net="none")
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
     assert list(container.namespace.links()) == ["lo"]
     assert "LOWER_UP" in container.namespace.links()["lo"]["flags"]
     assert [event["mode"] for event in lab.events()] == ["none"]
 
 
-@both
-def test_container_shares_the_targets_sandbox(lab: Lab, program: str) -> None:
+@each_runtime
+def test_container_shares_the_targets_sandbox(lab: Lab, runtime: str) -> None:
     """The member is in the owner's namespace before its first instruction, and counted."""
     owner = lab.bundle("db")
     _add(lab, owner)
-    db = lab.runtime(program).run(owner)
+    db = lab.runtime(runtime).run(owner)
     member = lab.bundle("web", args=("sh", "-c", "ip -4 -o addr show eth0; sleep 1000"))
     _add(lab, member, net="container:db")
 
-    web = lab.runtime(program).run(member)
+    web = lab.runtime(runtime).run(member)
 
     assert web.namespace.sandbox == db.namespace.sandbox
     assert "10.72.0.2/24" in web.output()
@@ -153,24 +152,24 @@ def test_container_of_a_restarted_target_is_refused(lab: Lab) -> None:
     assert second.namespace.addresses("eth0")
 
 
-@both
-def test_removed_hook_is_gone(lab: Lab, program: str) -> None:
+@each_runtime
+def test_removed_hook_is_gone(lab: Lab, runtime: str) -> None:
     """After remove the bundle is as it was: a container with lo alone."""
     bundle = lab.bundle("web")
     before = (bundle.path / "config.json").read_bytes()
     _add(lab, bundle, net="host")
     assert remove(str(bundle.path))
     assert (bundle.path / "config.json").read_bytes() == before
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
     assert list(container.namespace.links()) == ["lo"]
     assert lab.events() == []
 
 
-@both
-def test_container_without_any_key_gets_the_default(lab: Lab, program: str) -> None:
+@each_runtime
+def test_container_without_any_key_gets_the_default(lab: Lab, runtime: str) -> None:
     """A bundle that has our hook, and nothing more, asks for the default network."""
     bundle = lab.bundle("web")
     _add(lab, bundle)
     bundle.edit(lambda config: config.pop("annotations"))
-    container = lab.runtime(program).run(bundle)
+    container = lab.runtime(runtime).run(bundle)
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]

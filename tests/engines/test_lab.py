@@ -8,18 +8,17 @@ import time
 import pytest
 
 from hosts.command import CommandFailed
+from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import LAB_V4, LAB_V6, OUTSIDE_V4, OUTSIDE_V6, Lab
 from hosts.lab.namespace import Unreachable
 from hosts.requirements import require
 from hosts.waiting import wait_until
 
-RUNTIMES = ("runc", "crun")
 
-
-@pytest.mark.parametrize("program", RUNTIMES)
-def test_run_runtime_container_has_only_loopback(lab: Lab, program: str) -> None:
+@each_runtime
+def test_run_runtime_container_has_only_loopback(lab: Lab, runtime: str) -> None:
     """A container of the default bundle runs, with lo up and nothing else."""
-    container = lab.runtime(program).run(lab.bundle("web"))
+    container = lab.runtime(runtime).run(lab.bundle("web"))
 
     shown = container.exec("ip", "-o", "link").stdout
 
@@ -29,12 +28,12 @@ def test_run_runtime_container_has_only_loopback(lab: Lab, program: str) -> None
     container.delete(force=False)
 
 
-@pytest.mark.parametrize("program", RUNTIMES)
-def test_run_to_end_returns_output_and_status(lab: Lab, program: str) -> None:
+@each_runtime
+def test_run_to_end_returns_output_and_status(lab: Lab, runtime: str) -> None:
     """A foreground container's output and exit status come back."""
     bundle = lab.bundle(args=("sh", "-c", "id -u; exit 3"))
 
-    result = lab.runtime(program).run_to_end(bundle, check=False)
+    result = lab.runtime(runtime).run_to_end(bundle, check=False)
 
     assert (result.stdout, result.status) == ("0\n", 3)
 
@@ -49,10 +48,10 @@ def test_output_detached_container_is_readable_while_it_runs(lab: Lab) -> None:
     wait_until(lambda: container.output() == "started\n", "the entrypoint's output")
 
 
-@pytest.mark.parametrize("program", RUNTIMES)
-def test_run_podman_container_has_only_loopback(lab: Lab, program: str) -> None:
+@each_runtime
+def test_run_podman_container_has_only_loopback(lab: Lab, runtime: str) -> None:
     """podman on each runtime starts and removes a container without a network."""
-    podman = lab.podman(program)
+    podman = lab.podman(runtime)
 
     container = podman.run("--name=web")
 

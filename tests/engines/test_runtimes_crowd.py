@@ -63,11 +63,11 @@ def _delete_all(lab: Lab, crowd: _Crowd) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("runtime", "count"), [("runc", 50), ("crun", 16)])
-def test_start_many_at_once_gives_each_its_own_address(lab: Lab, program: str, count: int) -> None:
+def test_start_many_at_once_gives_each_its_own_address(lab: Lab, runtime: str, count: int) -> None:
     """The first one makes the bridge and the table; no address comes twice; none is left."""
     lab.ocinet("network", "create", "--subnet", "10.9.0.0/26", "lan")
 
-    crowd = _start_all(lab, program, count)
+    crowd = _start_all(lab, runtime, count)
 
     addresses = _addresses(lab, crowd)
     assert len(addresses) == count

@@ -33,10 +33,10 @@ _DOCUMENTATION = Path(__file__).parents[2] / "docs/runtime.md"
 TRUST = "trust_annotations = true\n"
 
 
-def podman_under_wrapper(lab: Lab, program: str = "runc") -> Podman:
+def podman_under_wrapper(lab: Lab, runtime: str = "runc") -> Podman:
     """Return a podman whose runtime is the launcher."""
-    install(lab, "--runtime", program)
-    podman = lab.podman(program)
+    install(lab, "--runtime", runtime)
+    podman = lab.podman(runtime)
     podman.runtime = LAUNCHER
     return podman
 
@@ -60,9 +60,9 @@ def delete(lab: Lab, bundle: Bundle) -> None:
 
 
 @each_runtime
-def test_podman_container_has_its_network_at_the_first_instruction(lab: Lab, program: str) -> None:
+def test_podman_container_has_its_network_at_the_first_instruction(lab: Lab, runtime: str) -> None:
     """`podman --runtime LAUNCHER run --network=none`, with neither hooks nor annotation."""
-    podman = podman_under_wrapper(lab, program)
+    podman = podman_under_wrapper(lab, runtime)
 
     shown = podman("run", "--rm", "--network=none", "--name=web", IMAGE, "ip", "-4", "addr").stdout
     box = podman.run("--name=web", *keys(publish="8080:80"))
@@ -76,9 +76,9 @@ def test_podman_container_has_its_network_at_the_first_instruction(lab: Lab, pro
 
 
 @each_runtime
-def test_podman_shows_why_a_container_was_refused(lab: Lab, program: str) -> None:
+def test_podman_shows_why_a_container_was_refused(lab: Lab, runtime: str) -> None:
     """crun hides what a hook says; what the wrapper says, podman shows."""
-    podman = podman_under_wrapper(lab, program)
+    podman = podman_under_wrapper(lab, runtime)
     lab.serve("tcp", 8080)
 
     for given, why in (({"nte": "lan"}, "there is no such key"), ({"publish": "8080:80"}, "8080")):
@@ -171,9 +171,9 @@ def test_containerd_container_is_wired(lab: Lab) -> None:
 
 @each_runtime
 @pytest.mark.parametrize("has_pid_file", [True, False])
-def test_bundle_by_hand_is_wired(lab: Lab, program: str, has_pid_file: bool) -> None:
+def test_bundle_by_hand_is_wired(lab: Lab, runtime: str, has_pid_file: bool) -> None:
     """With and without a --pid-file: attached by the wrapper, or by a hook of the config."""
-    install(lab, "--runtime", program)
+    install(lab, "--runtime", runtime)
     bundle = lab.bundle("web", annotations={"ocinet.net": "bridge"})
     given = ("--pid-file", "/run/web.pid") if has_pid_file else ()
 
@@ -188,9 +188,9 @@ def test_bundle_by_hand_is_wired(lab: Lab, program: str, has_pid_file: bool) -> 
 
 
 @each_runtime
-def test_run_by_hand_is_wired_each_time_anew(lab: Lab, program: str) -> None:
+def test_run_by_hand_is_wired_each_time_anew(lab: Lab, runtime: str) -> None:
     """The bundle stays edited, and is decided about anew: its annotations may have changed."""
-    install(lab, "--runtime", program)
+    install(lab, "--runtime", runtime)
     lab.make_network("lan", "10.9.0.0/24")
     bundle = lab.bundle("web", args=("ip", "-4", "addr"))
     run = (LAUNCHER, "run", "--bundle", str(bundle.path), "web")
