@@ -134,7 +134,8 @@ def _count_up(element: Element, first: bytes, *, with_data: bool) -> list[bytes]
     pack = _PORT.pack
     rows = range(element.count)
     # A port and 2 bytes of padding end the key, and after it the data.
-    size = 3 * _ATTRIBUTE_HEADER + sum(len(_first(*one)) for one in _fields(element)) - 4
+    key_and_data = sum(len(_first(kind, field)) for kind, field in _fields(element))
+    size = 3 * _ATTRIBUTE_HEADER + key_and_data - 4
     head, tail = first[:size], first[size + 2 :]
     if not with_data:
         return [head + pack(key + offset) + tail for offset in rows]

@@ -81,7 +81,7 @@ def listeners(
             raise
         # No such module, as after a kernel's update before the reboot.
         found = listed_in_proc(protocol)
-    return tuple(one for one in found if one.port and port in (0, one.port))
+    return tuple(listener for listener in found if listener.port and port in (0, listener.port))
 
 
 def _decode(protocol: Protocol, part: bytes) -> Listener:

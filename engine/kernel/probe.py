@@ -149,7 +149,7 @@ def open_filtered(ifname: str) -> socket:
     Raises:
         OSError: it can't be made, or there is no such link.
     """
-    code = array("B", b"".join(_INSTRUCTION.pack(*one) for one in _FILTER))
+    code = array("B", b"".join(_INSTRUCTION.pack(*instruction) for instruction in _FILTER))
     program = _PROGRAM.pack(len(_FILTER), code.buffer_info()[0])
     packets = socket(AF_PACKET, SOCK_RAW, 0)  # of no protocol: nothing comes in unfiltered
     try:
@@ -163,9 +163,9 @@ def open_filtered(ifname: str) -> socket:
 
 def _send(packets: socket, questions: list[bytes]) -> None:
     packets.settimeout(None)
-    for one in questions:
+    for frame in questions:
         try:
-            packets.send(one)
+            packets.send(frame)
         except OSError as error:
             if error.errno != ENOBUFS:  # lost, as a frame may be
                 raise

@@ -40,9 +40,9 @@ class Endpoint(Value):
 
     def serves(self, wish: EndpointRequest) -> bool:
         """Tell whether this is what a wish for its network came to."""
-        gateways = [one.gateway for one in self.routes if not one.destination.prefixlen]
+        gateways = [route.gateway for route in self.routes if not route.destination.prefixlen]
         return (
-            {one.address for one in self.addresses}.issuperset(wish.addresses)
+            {interface.address for interface in self.addresses}.issuperset(wish.addresses)
             and wish.mac in ("", self.mac)
             and wish.ifname in ("", self.ifname)
             and wish.mtu in (0, self.mtu)
@@ -70,8 +70,8 @@ class PortRule(Value):
 
     def overlaps(self, wish: Publish) -> bool:
         """Tell whether a packet to that host port may be meant for either."""
-        one, two = self.host_address, wish.host_address
-        meets = one is None or two is None or not two.value or one == two
+        own, wished = self.host_address, wish.host_address
+        meets = own is None or wished is None or not wished.value or own == wished
         return meets and (wish.protocol, wish.host_port) == (self.protocol, self.host_port)
 
     def serves(self, wish: Publish) -> bool:
@@ -87,17 +87,6 @@ class PortRule(Value):
             same = self.host_address == address
         ports = wish.host_port in (0, self.host_port) and wish.container_port == self.port
         return same and ports and wish.protocol == self.protocol
-
-
-def targets_of(ports: Iterable[PortRule]) -> set[Address]:
-    """Return the containers' addresses that ports lead to."""
-    targets: set[Address] = set()
-    last = None
-    for port in ports:
-        if port.address is not last:  # to hash one for each of a thousand ports takes 1 ms
-            last = port.address
-            targets.add(last)
-    return targets
 
 
 def rows_of(ports: Iterable[PortRule]) -> list[tuple[PortRule, int]]:

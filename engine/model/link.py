@@ -33,15 +33,16 @@ class Inside(Value):
 
         A gateway in no prefix of the link, as with a /32, is told to be on it.
         """
-        near = [one.subnet for one in self.addresses]
-        near += [one.destination for one in self.routes if one.gateway is None]
+        near = [interface.subnet for interface in self.addresses]
+        near += [route.destination for route in self.routes if route.gateway is None]
 
         def is_far(gateway: Address | None) -> bool:
             if gateway is None or _is_link_local(gateway):
                 return False
-            return not any(gateway in one for one in near)
+            return not any(gateway in subnet for subnet in near)
 
-        return tuple((one, is_far(one.gateway)) for one in sorted(self.routes, key=_reach))
+        ordered = sorted(self.routes, key=_reach)
+        return tuple((route, is_far(route.gateway)) for route in ordered)
 
 
 class Pair(Value):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from ocinet.base.value import Value
 from ocinet.engine.model.attachment import Container
-from ocinet.engine.model.endpoint import Endpoint, PortRule, targets_of
+from ocinet.engine.model.endpoint import Endpoint, PortRule
 from ocinet.engine.model.link import ALIAS_MAX, Inside, Veth
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.observed import Observed
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.endpoint import derive_mac, host_mac
 from ocinet.engine.plan.networks import or_explain, plan_networks
+from ocinet.engine.plan.ports import targets_of
 from ocinet.engine.plan.shared_steps import LOOPBACK_ROUTED, RouteLoopback
 from ocinet.engine.plan.steps import (
     AddVeth,
@@ -82,7 +83,7 @@ def _plan_loopback(wanted: Wanted, observed: Observed) -> list[Step]:
     devices = {
         endpoint.device
         for endpoint in wanted.reached
-        if any(one.address in by_loopback for one in endpoint.addresses)
+        if any(interface.address in by_loopback for interface in endpoint.addresses)
     }
     return [
         RouteLoopback(state.device, LOOPBACK_ROUTED)
@@ -106,7 +107,7 @@ def _plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> list[Step]:
         ifname=endpoint.ifname,
         addresses=endpoint.addresses,
         routes=endpoint.routes,
-        ipv6=any(one.address.family == 6 for one in endpoint.addresses),
+        ipv6=any(interface.address.family == 6 for interface in endpoint.addresses),
         announce=_may_be_known_otherwise(endpoint, wanted),
     )
     return [
@@ -121,6 +122,6 @@ def _may_be_known_otherwise(endpoint: Endpoint, wanted: Wanted) -> bool:
     Not on our own bridge, if the MAC goes with the address. An announcement goes to
     every port of it: with a thousand of them, that takes longer than all else.
     """
-    network = next(one for one in wanted.networks if one.name == endpoint.network)
-    usual = [derive_mac(one.address) for one in endpoint.addresses]
+    network = next(network for network in wanted.networks if network.name == endpoint.network)
+    usual = [derive_mac(interface.address) for interface in endpoint.addresses]
     return not network.managed or usual != [endpoint.mac]

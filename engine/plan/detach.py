@@ -24,9 +24,10 @@ def plan_detach(attachment: Attachment, ports: tuple[PortRule, ...]) -> tuple[St
     """
     steps = list(close_ports(ports))
     if attachment.endpoints:
-        steps.append(DeleteLinks(tuple(one.host_ifname for one in attachment.endpoints)))
+        ifnames = tuple(endpoint.host_ifname for endpoint in attachment.endpoints)
+        steps.append(DeleteLinks(ifnames))
     of_members = (member.process for member in attachment.members)
-    processes = tuple(one for one in (attachment.container.process, *of_members) if one)
+    processes = tuple(filter(None, (attachment.container.process, *of_members)))
     if attachment.netns_name and processes:
         steps.append(UnnameSandbox(attachment.netns_name, processes))
     return tuple(steps)

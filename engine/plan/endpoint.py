@@ -157,4 +157,4 @@ def _gateway(wish: EndpointRequest, network: Network, family: int) -> Address | 
     if network.internal:
         return None
     gateways = [pool.gateway for pool in network.pools if pool.gateway]
-    return next((one for one in gateways if one.family == family), None)
+    return next((gateway for gateway in gateways if gateway.family == family), None)

@@ -6,10 +6,11 @@ from _blake2 import blake2s
 
 from ocinet.base.address import Interface
 from ocinet.base.errors import ConflictError, NotFoundError
-from ocinet.engine.model.endpoint import PortRule, targets_of
+from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.network import Network, rules_of
 from ocinet.engine.model.observed import Observed
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.plan.ports import targets_of
 from ocinet.engine.plan.shared_steps import (
     AcceptForward,
     EnterNetwork,
@@ -97,8 +98,8 @@ def _plan_forwarding(
     networks: tuple[Network, ...], ports: tuple[PortRule, ...], observed: Observed
 ) -> list[Step]:
     steps: list[Step] = []
-    routed = [one for one in networks if one.managed and not one.internal]
-    families = {family for one in routed for family in one.families}
+    routed = [network for network in networks if network.managed and not network.internal]
+    families = {family for network in routed for family in network.families}
     families |= {target.family for target in targets_of(ports)}
     if 4 in families and observed.ip_forward == "0":
         steps.append(SetSysctl(FORWARD_IPV4, "1", "0"))
@@ -128,7 +129,8 @@ def _plan_firewall(
             known.append(rules_of(network))  # enter it all the same: a flush is mended so
         else:
             steps.append(EnterNetwork(network.device, rules_of(network)))
-        foreign = tuple(one for one in observed.foreign_drop if one not in firewall.forward_drop)
+        known_to_drop = firewall.forward_drop
+        foreign = tuple(chain for chain in observed.foreign_drop if chain not in known_to_drop)
         if firewall.forward_drop and not state.forward_accepted:
             if settings.forward_accept:
                 accept = AcceptForward(network.device, network.managed, firewall.docker_user)

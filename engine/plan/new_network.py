@@ -116,8 +116,8 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
         gateways = _gateways(subnets, options.gateways)
     ranges = _ranges(subnets, options.ranges)
     if options.unmanaged:
-        ranges = {one: given or _upper_half(one) for one, given in ranges.items()}
-    pools = tuple(Pool(one, gateways.get(one), ranges[one]) for one in subnets)
+        ranges = {subnet: given or _upper_half(subnet) for subnet, given in ranges.items()}
+    pools = tuple(Pool(subnet, gateways.get(subnet), ranges[subnet]) for subnet in subnets)
     _check_mtu(options.mtu, pools)
     if options.unmanaged and options.masquerade:
         raise RequestError("", f"what leaves {device} is its owner's to masquerade, not ocinet's",
@@ -206,7 +206,7 @@ def _free_subnet(family: int, surroundings: Surroundings) -> Subnet:
         start = pool.value
         while start <= pool.last.value:
             candidate = Subnet(family, start, prefixlen)
-            blocker = next((one for one in taken if candidate.overlaps(one)), None)
+            blocker = next((subnet for subnet in taken if candidate.overlaps(subnet)), None)
             if blocker is None:
                 return candidate
             # Past the whole of what is in the way, not one step: an IPv6 pool is large.
@@ -225,7 +225,7 @@ def _gateways(
     """Return each subnet's gateway: the given one, or its first usable address."""
     gateways: dict[Subnet, Address | None] = {}
     for gateway in given:
-        subnet = next((one for one in subnets if gateway in one), None)
+        subnet = next((subnet for subnet in subnets if gateway in subnet), None)
         if subnet is None:
             known = ", ".join(map(str, subnets))
             raise RequestError("", f"the gateway {gateway} is not in {known}")
@@ -251,14 +251,15 @@ def _ranges(
 ) -> dict[Subnet, tuple[Range, ...]]:
     """Sort the ranges by the subnet that each lies in."""
     ranges: dict[Subnet, tuple[Range, ...]] = dict.fromkeys(subnets, ())
-    for one in given:
-        if one.first.family != one.last.family or one.first.value > one.last.value:
-            raise RequestError("", f"the range {one.first}-{one.last} runs backwards")
-        subnet = next((it for it in subnets if one.first in it and one.last in it), None)
-        if subnet is None:
+    for part in given:
+        first, last = part.first, part.last
+        if first.family != last.family or first.value > last.value:
+            raise RequestError("", f"the range {first}-{last} runs backwards")
+        around = next((subnet for subnet in subnets if first in subnet and last in subnet), None)
+        if around is None:
             known = ", ".join(map(str, subnets))
-            raise RequestError("", f"the range {one.first}-{one.last} is not in {known}")
-        ranges[subnet] += (one,)
+            raise RequestError("", f"the range {first}-{last} is not in {known}")
+        ranges[around] += (part,)
     return ranges
 
 

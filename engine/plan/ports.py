@@ -7,6 +7,10 @@ from ocinet.base.errors import RequestError
 from ocinet.engine.model.endpoint import Endpoint, PortRule
 from ocinet.engine.model.request import Publish
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 def make_ports(
     publishes: tuple[Publish, ...], endpoints: tuple[Endpoint, ...], internal: tuple[str, ...]
@@ -63,9 +67,8 @@ def check_ports(
     Raises:
         RequestError: the container has no address of a host address's family.
     """
-    make_ports(
-        tuple({one.host_address: one for one in reversed(publishes)}.values()), endpoints, internal
-    )
+    first_at = {wish.host_address: wish for wish in reversed(publishes)}
+    make_ports(tuple(first_at.values()), endpoints, internal)
 
 
 def _unreachable(wish: Publish, families: tuple[int, ...]) -> RequestError:
@@ -76,3 +79,14 @@ def _unreachable(wish: Publish, families: tuple[int, ...]) -> RequestError:
         f"the container has no {missing} that can be reached",
         "use a network with that family that is not internal",
     )
+
+
+def targets_of(ports: Iterable[PortRule]) -> set[Address]:
+    """Return the containers' addresses that ports lead to."""
+    targets: set[Address] = set()
+    last = None
+    for port in ports:
+        if port.address is not last:  # to hash one for each of a thousand ports takes 1 ms
+            last = port.address
+            targets.add(last)
+    return targets

@@ -10,14 +10,14 @@ from __future__ import annotations
 from ocinet.base.errors import ConflictError
 from ocinet.base.value import Value
 from ocinet.engine.model.attachment import Attachment, Container
-from ocinet.engine.model.endpoint import Endpoint, PortRule, targets_of
+from ocinet.engine.model.endpoint import Endpoint, PortRule
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.observed import Observed
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.attach import Wanted, plan_attach
 from ocinet.engine.plan.endpoint import Grant, assign_ifnames, make_endpoint
-from ocinet.engine.plan.ports import check_ports, make_ports
+from ocinet.engine.plan.ports import check_ports, make_ports, targets_of
 from ocinet.engine.plan.steps import Step
 
 
