@@ -1,11 +1,11 @@
 """Putting our rules into the kernel's firewall, and seeing what others have there.
 
-Read them in this order:
+Read in this order; each module imports only what stands above it:
 
     nfnetlink       nf_tables messages to values and back, pure
     netfilter       the socket that they go through; everybody's chains
+    programs        running nft and iptables
+    conntrack       flows that have to be forgotten
     table           our table: made, observed, entered into, taken out of
     forward_accept  accept rules in tables that are not ours
-    conntrack       flows that have to be forgotten
-    programs        running nft and iptables
 """

@@ -1,6 +1,6 @@
 """What is asked of the kernel about links, sandboxes and sockets, and done to them.
 
-On the hook's path, in the order in which each imports only what stands above it:
+Read in this order; each module imports only what stands above it:
 
     sysctl         kernel parameters
     sandbox        network namespaces, by open file
@@ -9,11 +9,10 @@ On the hook's path, in the order in which each imports only what stands above it
     links          the host's links and addresses
     inside         interfaces in sandboxes: their addresses and routes
     netns_names    names under /run/netns
-    bridges        bridges, for who may need one: loads `bridge` when one is needed
+    bridge         bridges and routes: the one module that talks pyroute2
+    bridges        the same for who may need it: imports `bridge` when it is needed
     listeners      who listens on a port of the host
-
-Beside it, imported by whoever needs them:
-
-    bridge         bridges and routes, the one module that talks pyroute2
     probe          who uses an address on a segment
+
+An attach that finds everything ready imports neither `bridge` nor `probe`.
 """

@@ -1,6 +1,6 @@
 """Deciding: what is wanted and what was observed, to steps. Pure, all of it.
 
-What steps are, and what they ask for:
+Read in this order; each module imports only what stands above it. What steps are:
 
     seams         what steps ask of the kernel and the firewall: Protocols
     machine       a host by those seams, in the course of one operation

@@ -1,6 +1,7 @@
 """What our nftables table is and holds: as values and as text. Pure.
 
-Planning shows it, the firewall room puts it into the kernel.
+Planning shows it, the firewall room puts it into the kernel. Read in this order; each
+module imports only what stands above it:
 
     elements  the sets and maps, and what a network or a port is in them
     nft       the table, and what changes in it, in nft's language
