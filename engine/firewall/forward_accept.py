@@ -73,6 +73,8 @@ class ForwardAccepts:
         changes = _removals(family, device, self._chains_there(family)) if count else []
         changes += [("-I", chain, str(place), *rule) for place, rule in enumerate(rules, 1)]
         _restore(family, changes)
+        # Looked at in the kernel: iptables-legacy writes to tables of its own, and says it
+        # went well.
         if self._place_and_count(family, device)[1] != len(rules):
             raise SystemFailure(
                 f"cannot let {device} pass {family} filter FORWARD",
@@ -140,6 +142,7 @@ def _restore(family: str, changes: list[tuple[str, ...]]) -> None:
     tool = programs.find("iptables", f"{name}-nft-restore", f"{name}-restore")
     lines = [" ".join(map(_quoted, change)) for change in changes]
     text = "\n".join(["*filter", *lines, "COMMIT", ""])
+    # Without --noflush, all that others have in the table would go first.
     programs.run((tool, "--noflush", "--wait"), text)
 
 

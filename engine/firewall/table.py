@@ -139,6 +139,7 @@ class Firewall:
         batch.add(element for rules in networks for element in network_elements(rules))
         batch.add(port_elements(ports), exclusive=True)
         refusals = self._apply(batch)
+        # ENOENT may also mean a set that a table of another version has not.
         made = _all_missing(refusals) and not self.observe().table
         if made:
             make_table(self)

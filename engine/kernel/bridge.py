@@ -76,6 +76,7 @@ def _create(netlink: Any, ifname: str, mac: str, mtu: int) -> bool:
             address=mac,
             mtu=mtu + 1 if mtu < _LARGEST_MTU else mtu - 1,
             group=LINK_GROUP,
+            # With STP, a new port passes nothing on for 30 s.
             br_stp_state=0,
             br_forward_delay=0,
         )

@@ -60,6 +60,8 @@ class Insides:
             SystemFailure: the sandbox could not be entered.
             KernelError: an address or route was refused, and which.
         """
+        # /proc/sys shows the namespace that the thread is in; a socket stays in the one
+        # that it was made in, so all else is asked from the host again.
         with entered(sandbox):
             socket = NetlinkSocket(NETLINK_ROUTE, strict=True)
             try:
@@ -175,7 +177,7 @@ def _write_sysctls(inside: Inside) -> tuple[str, ...]:
             (f"{conf}/lo/disable_ipv6", "0"),
             (f"{conf}/{inside.ifname}/disable_ipv6", "0"),
             (f"{conf}/{inside.ifname}/accept_dad", "0"),  # else link-local waits a second
-            (f"{conf}/{inside.ifname}/accept_ra", "0"),
+            (f"{conf}/{inside.ifname}/accept_ra", "0"),  # else a sibling could give it routes
         ]
         if inside.announce:
             wanted.append((f"{conf}/{inside.ifname}/ndisc_notify", "1"))
@@ -201,6 +203,9 @@ class _Act(Value):
 def _batch(ifindex: int, inside: Inside) -> list[_Act]:
     """Return the messages that configure an interface; each one's sequence is its place."""
     ifname = inside.ifname
+    # Going up is what announces, and it announces what is there by then: so the wish and
+    # the addresses come before it. Routes come after: the kernel takes a gateway for one
+    # that can't be reached while its link is down.
     acts = [_Act("set lo up", link_messages.set_up(0, _LOOPBACK))]
     if inside.announce:
         acts.append(_Act(f"set arp_notify of {ifname}", link_messages.set_arp_notify(1, ifindex)))

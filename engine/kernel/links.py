@@ -111,6 +111,8 @@ class Links:
         create = link_messages.new_veth(
             1, wanted, netns_fd=sandbox.fd, master=bridge, group=LINK_GROUP
         )
+        # The question goes along, as a later message is worked off whatever became of an
+        # earlier one: it brings the indexes, or whether it is this name that was taken.
         answers, refusals = self._socket.look_up(
             create + link_messages.get_link(2, veth.host_ifname), 2
         )
@@ -136,6 +138,7 @@ class Links:
         if veth.alias:
             messages.append(link_messages.set_alias(2, ifindex, veth.alias))
         for refused in self._socket.ask(with_last_ack(messages), 1)[1]:
+            # A link without IPv6, as below its least MTU, has no such address anyway.
             if refused.sequence != 1 or refused.errno != EAFNOSUPPORT:
                 raise refused.error(what)
 
@@ -187,6 +190,8 @@ class Links:
     def _delete_as_group(self, links: list[Link]) -> list[Refusal]:
         if not links:
             return []
+        # The kernel waits once for all links of a group that is deleted: 30 ms for 50, which
+        # take 1 s one by one. The pid keeps another process's group out of it.
         group = DOOMED | posix.getpid() & 0xFFFFFF
         refusals = []
         for start in range(0, len(links), AT_ONCE):

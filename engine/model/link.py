@@ -6,7 +6,7 @@ from ocinet.base.address import Address, Interface
 from ocinet.base.value import Value
 from ocinet.engine.model.request import Route
 
-LINK_GROUP = 0x6F63
+LINK_GROUP = 0x6F63  # "oc"; set in the message that makes a link, where an alias is not honoured
 ALIAS_MAX = 255  # bytes: IFALIASZ less the terminator
 DOOMED = 0x6F << 24  # with a pid: the one-off group of links that are being deleted
 

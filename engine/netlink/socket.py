@@ -50,6 +50,8 @@ class NetlinkSocket:
         except OSError as error:
             raise _failure("cannot open a netlink socket", error) from error
         self._unread = False  # a request was cut short: its answers may still be queued
+        # With a refusal come the kernel's own words; of the message that is answered, the
+        # header alone, so that the answers to many messages fit the socket's buffer.
         options = [_NETLINK_EXT_ACK, _NETLINK_CAP_ACK]
         if strict:
             options.append(_NETLINK_GET_STRICT_CHK)

@@ -70,6 +70,8 @@ def plan_attach(wanted: Wanted, observed: Observed, settings: Settings) -> tuple
     if not wanted.endpoints and not wanted.ports:
         steps.append(RaiseLoopback(wanted.netns))
     steps += [SetHairpin(endpoint.host_ifname) for endpoint in wanted.reached]
+    # Last, when the ports lead here: a flow goes on to where it was first sent for as long
+    # as packets keep coming.
     udp = tuple(port for port in wanted.ports if port.protocol == "udp")
     return (*steps, ForgetFlows(udp)) if udp else tuple(steps)
 

@@ -22,6 +22,8 @@ def plan_detach(attachment: Attachment, ports: tuple[PortRule, ...]) -> tuple[St
         attachment: the record; nothing else is needed, no sandbox and no bundle.
         ports: those of the record that the container still holds.
     """
+    # Ports first, so that nothing leads to an address whose link is gone; all links in one
+    # step, for the kernel waits for each deletion, but once for many together.
     steps = list(close_ports(ports))
     if attachment.endpoints:
         ifnames = tuple(endpoint.host_ifname for endpoint in attachment.endpoints)

@@ -136,6 +136,8 @@ def every_network_element(rules: NetworkRules) -> tuple[Element, ...]:
 
 def port_elements(ports: Iterable[PortRule]) -> tuple[Element, ...]:
     """Return the elements of published ports, those that follow one another as one."""
+    # A row is a way to write many elements, not one with an interval of ports: that would
+    # send all of them to one port of the container's.
     rows = rows_of(ports)
     return tuple(
         port_element(port) if count == 1 else port_element(port).replace(count=count)
