@@ -76,7 +76,9 @@ def calls_made(lab: Lab) -> dict[str, set[str]]:
     for line in lab.path(CALLS).read_text(errors="replace").splitlines():
         call = re.match(r"\d+ +([a-z_0-9]+)\((.*)", line)
         if call and confined:
-            made.setdefault(call[1], set()).add(call[2])
+            # Where another thread's call comes in between, strace ends the line early.
+            arguments = call[2].removesuffix(" <unfinished ...>")
+            made.setdefault(call[1], set()).add(arguments)
         confined = confined or f'execve("{lab.command}"' in line
     return made
 
