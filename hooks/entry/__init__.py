@@ -1,5 +1,9 @@
-"""What a runtime calls.
+"""What a runtime calls, each module standing on those above it alone.
 
-state  what it hands over on stdin
-stage  one stage of a container's life: up, or down
+state          what a runtime hands over on stdin
+call           how it was called: the stage, and the registration's flags
+report         how failures are told
+request_of     what a container gets
+engine_access  the engine, opened once there is something to do
+stage          one stage of a container's life: up, or down
 """

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.hooks.config.hook_entry import write_flaws
-from ocinet.hooks.entry.stage import ALWAYS, FROM_HOOKS_DIR
+from ocinet.hooks.entry.call import ALWAYS, FROM_HOOKS_DIR
 from ocinet.hooks.registration.foreign_files import (
     Installed,
     make_directory,

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.base.clock import Process
-    from ocinet.engine.kernel.sandbox import Sandbox
-    from ocinet.hooks.entry.stage import Wiring
+    from ocinet.hooks.entry.engine_access import HookEngine, OpenEngine
     from ocinet.hooks.wrapper.injection import Injected, Site
     from ocinet.hooks.wrapper.runtime_call import RuntimeCall
     from ocinet.request.docker_files import DockerContainer
@@ -64,11 +63,10 @@ class Runtime:
         return runtime_process.run(program, arguments, meanwhile)
 
 
-def _open_engine(paths: Paths) -> Wiring:
-    from ocinet.engine.engine import Engine
-    from ocinet.hooks.entry.stage import TIMEOUT_S
+def _open_engine(paths: Paths) -> HookEngine:
+    from ocinet.hooks.entry.engine_access import open_engine
 
-    return Engine.open(paths, timeout_s=TIMEOUT_S)
+    return open_engine(paths)
 
 
 def _load_engine() -> None:
@@ -92,14 +90,14 @@ class _Job(Value):
     arguments: Sequence[str]
     site: Site
     runtime: Runtime
-    open_engine: Callable[[Paths], Wiring]
+    open_engine: OpenEngine
 
 
 def main(
     words: Sequence[str],
     *,
     runtime: Runtime | None = None,
-    open_engine: Callable[[Paths], Wiring] = _open_engine,
+    open_engine: OpenEngine = _open_engine,
 ) -> int:
     """Do what a runtime was told to do, with our part in the container.
 
@@ -125,9 +123,9 @@ def main(
     except OcinetError as error:
         return _refuse(str(error), call)
     except Exception as error:  # noqa: BLE001  # the edge: an engine shows one line, no traceback
-        from ocinet.hooks.entry.stage import place
+        from ocinet.hooks.entry.report import internal
 
-        return _refuse(f"internal error: {type(error).__name__}: {error}{place(error)}", call)
+        return _refuse(internal(error), call)
 
 
 def _make(job: _Job, config: Json, docker: DockerContainer | None) -> int:
@@ -187,11 +185,13 @@ def _create_with_hook(job: _Job) -> int:
     """Run a create that attaches by a hook; crun runs no poststop if it fails then."""
     status = job.runtime.run(job.program, job.arguments)
     if status:
-        from ocinet.hooks.entry.stage import take_down
-        from ocinet.hooks.entry.state import State
+        from ocinet.engine.model.attachment import Container
+        from ocinet.hooks.entry.engine_access import open_logged
 
+        container = Container(job.call.id, job.call.id[:12])
         try:
-            take_down(State(job.call.id), job.site.paths, job.site.log, job.open_engine)
+            with open_logged(job.open_engine, job.site.paths, job.site.log, container) as engine:
+                engine.detach(container.id, bundle="")
         except OcinetError:
             return status  # it is in the event log; the engine must hear why create failed
     return status
@@ -212,13 +212,14 @@ def _attach_or_delete(job: _Job, injected: Injected) -> None:
 
 def _attach(job: _Job, injected: Injected) -> None:
     from ocinet.engine.model.attachment import Container
+    from ocinet.hooks.entry.engine_access import open_sandbox
     from ocinet.hooks.wrapper.injection import refused
 
     call, site, request = job.call, job.site, injected.request
     name = request.name or call.id[:12]
     try:
         process = _process_of(call.pid_file)
-        sandbox = _open_sandbox(process, injected)
+        sandbox = open_sandbox(process, injected.sandbox, request.target, "start it again")
         try:
             engine = job.open_engine(site.paths)
         except OcinetError:
@@ -252,20 +253,9 @@ def _process_of(pid_file: str) -> Process:
     return process
 
 
-def _open_sandbox(process: Process, injected: Injected) -> Sandbox:
-    from ocinet.engine.kernel.sandbox import Sandbox
-
-    sandbox = Sandbox.open_process(process)
-    if injected.sandbox in ("", sandbox.identity):
-        return sandbox
-    sandbox.close()
-    raise RequestError("", f"its sandbox is not that of {injected.request.target}: that has been "
-                       "restarted", "start it again")  # fmt: skip
-
-
 def _refuse(line: str, call: RuntimeCall) -> int:
     """Say why there is no container: on stderr, and where engines look for it."""
-    from ocinet.hooks.entry.stage import say
+    from ocinet.hooks.entry.report import say
 
     say(line)
     if call.log and not call.log.startswith(_NO_FILES):

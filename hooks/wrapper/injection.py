@@ -32,7 +32,9 @@ from ocinet.hooks.config.config_edit import (
     restore,
     without_hooks,
 )
-from ocinet.hooks.entry.stage import Call, decide
+from ocinet.hooks.entry.call import Call
+from ocinet.hooks.entry.report import logged
+from ocinet.hooks.entry.request_of import request_of
 from ocinet.hooks.entry.state import State
 from ocinet.request.annotations import DEFAULT_REQUEST, PREFIX, SANDBOX, to_annotations
 from ocinet.request.bindings import parse_bindings, with_publishes
@@ -143,9 +145,8 @@ def inject(
 
 def refused(error: OcinetError, name: str, call: RuntimeCall, site: Site) -> OcinetError:
     """Return the error as the whole act's, having written it to the event log."""
-    told = error.within(f"cannot attach {name}")
-    site.log.append("create refused", container=call.id, error=str(told))
-    return told
+    what = f"cannot attach {name}"
+    return logged(error, site.log, "create refused", what=what, container=call.id)
 
 
 def _write_config(path: str, config: Json) -> None:
@@ -212,7 +213,7 @@ def _find_other(config: Json, call: RuntimeCall, origin: Origin, site: Site) -> 
     may_be_wired = not is_podmans and any(stage in UP_STAGES for stage, _ in hooks_of(config))
     always = private and not may_be_wired and _may_wire()
     caller = Call("up", from_hooks_dir=True, always=always)
-    request = decide(state, caller, origin, site.paths, site.log, private=private)
+    request = request_of(state, caller, origin, site.paths, site.log, private=private)
     if request is None:
         return None
     request = request.replace(name=request.name or origin.name)

@@ -90,8 +90,8 @@ def test_hook_does_the_same(script: str) -> None:
 def test_changed_module_counts_at_once(script: str) -> None:
     """The archive has the old one: it is not believed."""
     refresh(script)
-    stage = Path(script).with_name("entry") / "stage.py"
-    stage.write_text(stage.read_text().replace("is no stage", "is none"))
+    call = Path(script).with_name("entry") / "call.py"
+    call.write_text(call.read_text().replace("is no stage", "is none"))
     assert "'nonsense' is none" in _run(script).stderr
 
 

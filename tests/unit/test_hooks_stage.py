@@ -18,7 +18,9 @@ from ocinet.base.paths import Paths
 from ocinet.engine.model.attachment import Container
 from ocinet.engine.model.request import EndpointRequest, Request
 from ocinet.hooks.config.hook_entry import REGISTERED_TIMEOUT_S
-from ocinet.hooks.entry.stage import TIMEOUT_S, Call, main, parse_call
+from ocinet.hooks.entry.call import Call, parse_call
+from ocinet.hooks.entry.engine_access import TIMEOUT_S
+from ocinet.hooks.entry.stage import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
