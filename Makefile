@@ -116,7 +116,7 @@ $(VENV)/.installed: $(VENV)/.needs build/sources $(SOURCES)
 	rm -rf build/lib build/bdist.* build/wheel $(SITE)/ocinet $(SITE)/ocinet-*.dist-info
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
 	$(BIN)/pip install --quiet --no-deps --compile build/wheel/ocinet-*.whl
-	$(BIN)/python -m ocinet.hooks.archive
+	$(BIN)/python -m ocinet.hooks.preload
 	rm -rf *.egg-info build/lib build/bdist.*
 	@touch $@
 

@@ -94,6 +94,7 @@ class Ocinet(Contestant):
         super().__init__(f"ocinet-{ports}p{' range' if is_range else ''}", ports)
         self._is_range = is_range
         self._environment = {"PATH": PATH, "OCINET_CONFIG_DIR": "/run/etc-ocinet"}
+        self._script = str(hook())
 
     def is_here(self) -> bool:
         """Tell whether .venv has it."""
@@ -115,7 +116,7 @@ class Ocinet(Contestant):
         yield self._command("poststop", self._state(container.number, "stopped"))
 
     def _command(self, stage: str, state: dict[str, object]) -> Command:
-        return Command((*PYTHON, str(hook()), stage), self._environment, json.dumps(state))
+        return Command((*PYTHON, self._script, stage), self._environment, json.dumps(state))
 
     def _state(self, number: int, status: str) -> dict[str, object]:
         annotations = {"ocinet.net": "bench"}
@@ -127,6 +128,23 @@ class Ocinet(Contestant):
             annotations["ocinet.publish"] = ",".join(words)
         return {"ociVersion": "1.0.2", "id": _container_id(number), "status": status,
                 "bundle": "/", "annotations": annotations}  # fmt: skip
+
+
+class PlainOcinet(Ocinet):
+    """The hook without its preload: Python looks for each module in its folder."""
+
+    def __init__(self, ports: int) -> None:
+        super().__init__(ports)
+        self.name += " no preload"
+        self._script = "/run/plain/ocinet/hooks/hook.py"
+
+    def prepare(self) -> list[Command]:
+        """Copy what is installed, less the preload; Python's own caches count as they are."""
+        root = hook().parents[2]
+        copy = (f"mkdir /run/plain && cp -aL {root}/ocinet /run/plain && "
+                "rm /run/plain/ocinet/hooks/__pycache__/preload-* && "
+                f"ln -s {root}/pyroute2 /run/plain")  # fmt: skip
+        return [*super().prepare(), Command(("/bin/sh", "-c", copy))]
 
 
 class Cni(Contestant):

@@ -1,7 +1,8 @@
 """One attach and one detach of each contestant, in turn.
 
 In every round each contestant wires a sandbox and unwires it, in random order, and a
-bare interpreter runs beside them. There are two ends of a container:
+bare interpreter runs beside them. One more contestant has no preload. There are two
+ends of a container:
 
     detach                the namespace is kept open, as CNI and netavark need it to be,
                           so the link has to be deleted, and the kernel to be waited for
@@ -17,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from arena import Arena, record_cost
-from contestants import Bare, Cni, Contestant, Netavark, Ocinet
+from contestants import Bare, Cni, Contestant, Netavark, Ocinet, PlainOcinet
 from samples import Key, Missing, Target
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ TARGETS = (
     Target("hook attach, 10 ports / 1 port (median of the rounds' ratios)",
            lambda samples: samples.paired_ratio(_key("ocinet-10p", _ATTACH),
                                                 _key("ocinet-1p", _ATTACH)), 1.1, 1.0),
+    _target("hook attach, 1 published port / the same without the preload",
+            f"{_ATTACH} cpu", ("ocinet-1p", "ocinet-1p no preload"), 0.85, 0.8),
     _target("poststop, sandbox gone, no published port / bare interpreter",
             _GONE, ("ocinet-0p", "bare"), 2.2, 1.8),
     _target("poststop, sandbox gone, 1 port (one RCU wait) / bare interpreter",
@@ -69,7 +72,7 @@ def contestants() -> list[Contestant]:
     """
     if not Ocinet(0).is_here():
         raise Missing("there is no hook in .venv: make venv")
-    all_of_them = [Ocinet(0), Ocinet(1), Ocinet(10), Cni(0), Cni(1), Cni(10),
+    all_of_them = [Ocinet(0), Ocinet(1), Ocinet(10), PlainOcinet(1), Cni(0), Cni(1), Cni(10),
                    Netavark(1), Netavark(10)]  # fmt: skip
     # With its last container netavark removes bridge and chains as well.
     beside = Netavark(1)

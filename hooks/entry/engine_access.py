@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ocinet.base.errors import OcinetError, RequestError
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.hooks.entry.report import logged
@@ -33,15 +35,33 @@ if TYPE_CHECKING:
             """Take the wiring down."""
 
     OpenEngine = Callable[[Paths], HookEngine]
+    Preload = Callable[[str], None]
 
+_ENGINE = "ocinet.engine.engine"
 TIMEOUT_S = 20.0  # well under the registration's, so that there is time to undo
 
 
-def open_engine(paths: Paths) -> HookEngine:
-    """Open the engine of an installation."""
-    from ocinet.engine.engine import Engine  # who asks for nothing need not wait for it
+def opener(preload: Preload | None) -> OpenEngine:
+    """Return what opens the engine of an installation.
 
-    return Engine.open(paths, timeout_s=TIMEOUT_S)
+    Args:
+        preload: loads a part of the preload, if there is one.
+    """
+
+    def open_engine(paths: Paths) -> HookEngine:
+        load_engine(preload)
+        from ocinet.engine.engine import Engine
+
+        return Engine.open(paths, timeout_s=TIMEOUT_S)
+
+    return open_engine
+
+
+def load_engine(preload: Preload | None) -> None:
+    """Load the engine's modules: who asks for nothing need not wait for them."""
+    if preload and _ENGINE not in sys.modules:  # the wrapper has loaded it ahead
+        preload("engine")
+    import ocinet.engine.engine  # noqa: F401
 
 
 def open_logged(opens: OpenEngine, paths: Paths, log: EventLog, container: Container) -> HookEngine:

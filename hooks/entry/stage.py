@@ -21,8 +21,7 @@ from ocinet.base.events import EventLog
 from ocinet.base.paths import Paths, own_environment
 from ocinet.engine.model.attachment import Container
 from ocinet.hooks.entry.call import act_by_status, parse_call
-from ocinet.hooks.entry.engine_access import open_engine as open_real_engine
-from ocinet.hooks.entry.engine_access import open_logged, open_sandbox
+from ocinet.hooks.entry.engine_access import open_logged, open_sandbox, opener
 from ocinet.hooks.entry.report import internal, logged, say
 from ocinet.hooks.entry.request_of import is_build_step, request_of
 from ocinet.hooks.entry.state import find_bundle, parse_state
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.request import Request
     from ocinet.hooks.entry.call import Call
-    from ocinet.hooks.entry.engine_access import OpenEngine
+    from ocinet.hooks.entry.engine_access import OpenEngine, Preload
     from ocinet.hooks.entry.state import State
 
 
@@ -46,7 +45,8 @@ def main(
     *,
     stdin: int = 0,
     environment: Mapping[str, str] | None = None,
-    open_engine: OpenEngine = open_real_engine,
+    open_engine: OpenEngine | None = None,
+    preload: Preload | None = None,
 ) -> int:
     """Run one stage.
 
@@ -54,7 +54,8 @@ def main(
         arguments: the stage and its flags.
         stdin: the descriptor that has the state.
         environment: may be empty; None: this process's.
-        open_engine: builds the engine; tests give their own.
+        open_engine: builds the engine; None: the real one.
+        preload: loads a part of the preload, if there is one.
 
     Returns:
         The exit status: 1 if the container must not start; always 0 at poststop.
@@ -65,6 +66,7 @@ def main(
     """
     for number in (SIGHUP, SIGINT, SIGTERM):
         signal(number, SIG_IGN)
+    open_engine = open_engine or opener(preload)
     act = "down" if "poststop" in arguments else "up"
     try:
         paths = Paths.from_environment(own_environment() if environment is None else environment)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.base.clock import Process
-    from ocinet.hooks.entry.engine_access import HookEngine, OpenEngine
+    from ocinet.hooks.entry.engine_access import OpenEngine, Preload
     from ocinet.hooks.wrapper.injection import Injected, Site
     from ocinet.hooks.wrapper.runtime_call import RuntimeCall
     from ocinet.request.docker_files import DockerContainer
@@ -63,16 +63,6 @@ class Runtime:
         return runtime_process.run(program, arguments, meanwhile)
 
 
-def _open_engine(paths: Paths) -> HookEngine:
-    from ocinet.hooks.entry.engine_access import open_engine
-
-    return open_engine(paths)
-
-
-def _load_engine() -> None:
-    import ocinet.engine.engine  # noqa: F401  # so that it is there when the runtime is done
-
-
 class _Job(Value):
     """One create, and who does what for it.
 
@@ -83,6 +73,7 @@ class _Job(Value):
         site: where we are.
         runtime: runs it.
         open_engine: builds the engine.
+        preload: loads a part of the preload, if there is one.
     """
 
     call: RuntimeCall
@@ -91,13 +82,15 @@ class _Job(Value):
     site: Site
     runtime: Runtime
     open_engine: OpenEngine
+    preload: Preload | None
 
 
 def main(
     words: Sequence[str],
     *,
     runtime: Runtime | None = None,
-    open_engine: OpenEngine = _open_engine,
+    open_engine: OpenEngine | None = None,
+    preload: Preload | None = None,
 ) -> int:
     """Do what a runtime was told to do, with our part in the container.
 
@@ -105,7 +98,8 @@ def main(
         words: "runtime", `NAME=VALUE` for our own environment, the runtime's
             absolute path, and its arguments.
         runtime: runs the real one.
-        open_engine: builds the engine.
+        open_engine: builds the engine; None: the real one.
+        preload: loads a part of the preload, if there is one.
 
     Returns:
         The runtime's exit status, or 1 if the container must not be made.
@@ -118,7 +112,13 @@ def main(
         docker = None if config is None else find_docker(config, call.id)
         if config is None or (docker and docker.mode != NONE):
             return runtime.become(program, arguments)
-        job = _Job(call, program, arguments, _site(environment), runtime, open_engine)
+        if preload:
+            preload("injection")
+        from ocinet.hooks.entry.engine_access import opener
+
+        open_engine = open_engine or opener(preload)
+        site = _site(environment)
+        job = _Job(call, program, arguments, site, runtime, open_engine, preload)
         return _make(job, config, docker)
     except OcinetError as error:
         return _refuse(str(error), call)
@@ -130,6 +130,7 @@ def main(
 
 def _make(job: _Job, config: Json, docker: DockerContainer | None) -> int:
     """Have a container made that may be one of ours."""
+    from ocinet.hooks.entry.engine_access import load_engine
     from ocinet.hooks.wrapper.injection import inject
 
     call = job.call
@@ -141,7 +142,7 @@ def _make(job: _Job, config: Json, docker: DockerContainer | None) -> int:
         return job.runtime.become(job.program, job.arguments)
     if not attaches:
         return _create_with_hook(job)
-    status = job.runtime.run(job.program, job.arguments, _load_engine)
+    status = job.runtime.run(job.program, job.arguments, lambda: load_engine(job.preload))
     if status == 0:
         _attach_or_delete(job, injected)
     return status

@@ -69,6 +69,7 @@ class World:
         self.engine = FakeEngine()
         self.opens = True
         self.opened = 0
+        self.parts: list[str] = []
         self.write(CONFIG)
 
     def write(self, config: object) -> None:
@@ -86,9 +87,8 @@ class World:
         names = ("OCINET_CONFIG_DIR", "OCINET_STATE_DIR", "OCINET_RUN_DIR")
         places = (self.paths.config, self.paths.state, self.paths.run)
         words = [f"{name}={place}" for name, place in zip(names, places, strict=True)]
-        return main(
-            ["runtime", *words, REAL, *arguments], runtime=self.runtime, open_engine=self._open
-        )
+        return main(["runtime", *words, REAL, *arguments], runtime=self.runtime,
+                    open_engine=self._open, preload=self.parts.append)  # fmt: skip
 
     def create(self, *more: str, container_id: str = "web", verb: str = "create") -> int:
         """Create as an engine does."""
@@ -164,6 +164,16 @@ def test_create_edits_runs_and_attaches(world: World) -> None:
     assert world.engine.sandboxes == [identity()]
     assert [endpoint.network for endpoint in request.endpoints] == ["bridge"]
     assert set(world.config["hooks"]) == {"poststop"}
+
+
+def test_only_a_container_that_may_be_ours_waits_for_more_than_the_wrapper(world: World) -> None:
+    """What judges and edits is preloaded for that one alone, and for no other verb."""
+    world.call("state", "web")
+    world.dockers("bridge")
+    world.create_with_file(ID)
+    assert world.parts == []
+    world.create_with_file()
+    assert world.parts[:1] == ["injection"]
 
 
 def test_hooks_run_with_this_interpreter_and_these_directories(world: World) -> None:
