@@ -108,7 +108,7 @@ def open_records(paths: Paths, operation: Operation, host: Host) -> Records:
         OcinetError: a state directory can't be read.
     """
     attachments = AttachmentStore(paths)
-    liveness = Liveness(host.links, attachments, operation.boot_id)
+    liveness = Liveness(host.links, attachments, operation)
 
     def stands(container_id: str) -> bool:
         """Tell whether a container still needs what it has, having taken it down if not."""

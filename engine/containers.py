@@ -32,7 +32,7 @@ class Containers:
         self._operation = operation
         self._machine = machine
         self._attachments = attachments
-        self._liveness = Liveness(machine.links, attachments, operation.boot_id)
+        self._liveness = Liveness(machine.links, attachments, operation)
 
     def get(self, container_id: str) -> Attachment | None:
         """Return the record of a whole id, or None."""

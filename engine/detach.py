@@ -34,7 +34,7 @@ class Detach:
         self._machine = machine
         self._records = records
         self._attachments = records.attachments
-        self._liveness = Liveness(machine.links, records.attachments, operation.boot_id)
+        self._liveness = Liveness(machine.links, records.attachments, operation)
 
     def detach(self, container_id: str, *, bundle: str | None, force: bool) -> bool:
         """Detach a container under the lock of its sandbox's owner; see `Engine.detach`."""

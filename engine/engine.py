@@ -77,7 +77,7 @@ class Engine:
         self.machine = machine = machine_on(host, records, operation)
         self.containers = Containers(operation, machine, records.attachments)
         self._settle = Settle(operation, machine, records)
-        self._liveness = Liveness(machine.links, records.attachments, operation.boot_id)
+        self._liveness = Liveness(machine.links, records.attachments, operation)
         self.warnings: list[str] = []
 
     @classmethod

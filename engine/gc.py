@@ -54,7 +54,7 @@ class _Collector:
         self._records = records
         self._dry_run = dry_run
         self._detach = Detach(operation, machine, records)
-        self._liveness = Liveness(machine.links, records.attachments, operation.boot_id)
+        self._liveness = Liveness(machine.links, records.attachments, operation)
         self.leftovers: list[Leftover] = []
 
     def find(self, kind: str, name: str, why: str, remove: Callable[[], object]) -> None:
@@ -175,7 +175,7 @@ class _Collector:
         deleted, so none of them keeps an address from being free.
         """
         process = lease.holder.process
-        if process and not process.alive:
+        if process and not self._operation.is_alive(process):
             return False
         return self._liveness.holder_lives(lease)
 

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ocinet.engine.model.attachment import Attachment, Member
+    from ocinet.engine.operation import Operation
     from ocinet.engine.plan import seams
     from ocinet.ipam.lease import Lease
 
@@ -23,13 +24,15 @@ class Liveness:
     Args:
         links: of the host.
         owners: where a member's owner is looked up.
-        boot_id: of this boot; what is of an earlier one is dead.
+        operation: knows this boot, and which processes run: what is of an earlier
+            boot is dead.
     """
 
-    def __init__(self, links: seams.Links, owners: Owners, boot_id: str) -> None:
+    def __init__(self, links: seams.Links, owners: Owners, operation: Operation) -> None:
         self._links = links
         self._owners = owners
-        self._boot_id = boot_id
+        self._boot_id = operation.boot_id
+        self._is_alive = operation.is_alive
 
     def lives(self, record: Attachment) -> bool:
         """Tell whether the container of a record still runs.
@@ -40,14 +43,16 @@ class Liveness:
         if record.boot_id != self._boot_id or record.left:
             return False
         if record.container.process:
-            return record.container.process.alive
+            return self._is_alive(record.container.process)
         return any(self._links.link(endpoint.host_ifname) for endpoint in record.endpoints)
 
     def living_members(self, record: Attachment) -> tuple[Member, ...]:
         """Return the members of a sandbox that still run."""
         if record.boot_id != self._boot_id:
             return ()
-        return tuple(member for member in record.members if member.process and member.process.alive)
+        return tuple(
+            member for member in record.members if member.process and self._is_alive(member.process)
+        )
 
     def is_dead(self, record: Attachment) -> bool:
         """Tell whether nobody lives in a record's sandbox any more."""
@@ -86,6 +91,6 @@ class Liveness:
         holder = lease.holder
         if holder.boot_id != self._boot_id:
             return False
-        if holder.process and holder.process.alive:
+        if holder.process and self._is_alive(holder.process):
             return True
         return self._links.link(holder.host_ifname) is not None

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ocinet.base.address import Address
-    from ocinet.base.clock import Deadline
+    from ocinet.base.clock import Deadline, Process
     from ocinet.base.errors import OcinetError
     from ocinet.engine.locks import Locks
     from ocinet.engine.model.network import Network
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
             """
 
 
+def is_alive(process: Process) -> bool:
+    """Tell whether a process runs, as /proc says."""
+    return process.alive
+
+
 def no_trace(step: Step) -> None:
     """Stand where a test may stop, fail or kill before a step."""
 
@@ -55,6 +60,7 @@ class Operation(Value):
         log: where events are told.
         trace: called before each step of a plan.
         neighbours: who else has which address of an adopted bridge.
+        is_alive: tells whether a process runs.
         settings_flaw: why the settings can't be read; those above are the
             defaults then, by which nothing may be made.
     """
@@ -66,6 +72,7 @@ class Operation(Value):
     log: Log
     trace: Callable[[Step], None] = staticmethod(no_trace)
     neighbours: Neighbours = staticmethod(no_neighbours)
+    is_alive: Callable[[Process], bool] = staticmethod(is_alive)
     settings_flaw: OcinetError | None = None
 
     def check_settings(self) -> None:

@@ -34,7 +34,7 @@ class Settle:
         self._names = machine.names
         self._attachments = records.attachments
         self._detach = Detach(operation, machine, records)
-        self._liveness = Liveness(machine.links, records.attachments, operation.boot_id)
+        self._liveness = Liveness(machine.links, records.attachments, operation)
 
     def settle(self, container: Container, identity: str) -> Attachment | None:
         """Return the record of this very sandbox, having undone any other one.
@@ -65,7 +65,7 @@ class Settle:
     def _follow(self, known: Attachment, container: Container) -> Attachment:
         """Keep a record true of the container as it is now; return it."""
         process = container.process
-        gone = bool(process and not process.alive)  # a member asks
+        gone = bool(process and not self._operation.is_alive(process))  # a member asks
         if known.container == container and known.left == gone:
             return known
         before = known.container.process

@@ -32,7 +32,7 @@ class Share:
         self._operation = operation
         self._attachments = records.attachments
         self._settle = Settle(operation, machine, records)
-        self._liveness = Liveness(machine.links, records.attachments, operation.boot_id)
+        self._liveness = Liveness(machine.links, records.attachments, operation)
 
     def join(self, container: Container, target: str, identity: str) -> tuple[Attachment, bool]:
         """Count a container as a member of the sandbox that it shares.
