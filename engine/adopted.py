@@ -13,14 +13,27 @@ from ocinet.engine.kernel.probe import Segment, patience
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Protocol
 
     from ocinet.base.address import Address
+    from ocinet.engine.model.link import Link
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import DeviceState
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.storage import Leases
     from ocinet.ipam.lease import Lease
+
+    class Listening(Protocol):
+        """A segment that can be asked who uses addresses; see `kernel.probe.Segment`."""
+
+        def users(
+            self, addresses: tuple[Address, ...], waits_s: tuple[float, ...]
+        ) -> dict[Address, str]:
+            """Return the MACs that answered, by the addresses they answered for."""
+
+        def close(self) -> None:
+            """Stop listening."""
 
     Allocate = Callable[[Mapping[Address, str]], tuple[Lease, ...]]
 
@@ -37,23 +50,25 @@ class Adopted:
         leases: where what others use is given back to.
         network: that is not managed.
         state: of its bridge. One that is missing or down is not asked.
+        listen: opens a segment to ask.
     """
 
-    def __init__(
+    def __init__(  # the last one is for tests alone
         self,
         operation: Operation,
         machine: Machine,
         leases: Leases,
         network: Network,
         state: DeviceState,
+        listen: Callable[[Link], Listening] = Segment,
     ) -> None:
         self._operation = operation
         self._leases = leases
         self._network = network
-        self._segment: Segment | None = None
+        self._segment: Listening | None = None
         self._waits_s: tuple[float, ...] = ()
         if state.link and state.link.up:
-            self._segment = Segment(state.link)
+            self._segment = listen(state.link)
             self._waits_s = patience(machine.links.ports(state.link))
 
     def allocate(self, taken: Mapping[Address, str], allocate: Allocate) -> tuple[Lease, ...]:

@@ -1,12 +1,13 @@
 """Records in memory: what transactions persist, without a file.
 
 They answer as the real ones do, and `tests/unit/contract/test_records.py` asks
-both the same. To have a call fail, wait or tell, wrap one: see `Tripped`.
+both the same. `fakes.world` notes their calls, and has them fail.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import itertools
+from typing import TYPE_CHECKING
 
 from ocinet.base.address import Address
 from ocinet.base.clock import now
@@ -189,7 +190,8 @@ class FakeLeases:
             low, high = bounds(pool.subnet)
             last = self._last.get(pool)
             behind = last.value + 1 if last else low
-            for value in (*range(behind, high + 1), *range(low, min(behind, high + 1))):
+            turn = itertools.chain(range(behind, high + 1), range(low, min(behind, high + 1)))
+            for value in turn:
                 address = Address(family, value)
                 if address in gateways or address in busy:
                     continue
@@ -283,14 +285,14 @@ class FakePortClaims:
             for publish in chosen
         ]
         for number, claim in enumerate(claims):
-            if any(claim.overlaps(other) for other in claims[:number]):
+            if any(_meet(claim, other) for other in claims[:number]):
                 raise RequestError("", f"the host's port {claim} is published twice")
             for other in self._claims:
                 own = other.container == container and other.host_address == claim.host_address
-                if claim.overlaps(other) and not own and self._holder_lives(other):
+                if _meet(claim, other) and not own and self._holder_lives(other):
                     raise ConflictError("", f"the host's port {claim} is {other.name}'s")
         self._claims = [
-            known for known in self._claims if not any(claim.overlaps(known) for claim in claims)
+            known for known in self._claims if not any(_meet(claim, known) for claim in claims)
         ] + claims
         return chosen
 
@@ -305,7 +307,12 @@ class FakePortClaims:
             claim
             for claim in self._claims
             if claim.container != container
-            or not any(claim.is_for(port) and port.host_port in claim.ports for port in going)
+            or not any(
+                claim.protocol == port.protocol
+                and claim.is_for(port)
+                and port.host_port in claim.ports
+                for port in going
+            )
         ]
 
     def release_all(self, container: str) -> None:
@@ -318,7 +325,7 @@ class FakePortClaims:
             port
             for port in ports
             if not any(
-                claim.is_element_of(_claim_of(port))
+                claim.protocol == port.protocol and claim.is_element_of(_claim_of(port))
                 for claim in self._claims
                 if claim.container != container
             )
@@ -339,6 +346,11 @@ class FakePortClaims:
         return 0
 
 
+def _meet(claim: PortClaim, other: PortClaim) -> bool:
+    """Tell whether two claims want one port; the real ones lie in a file per protocol."""
+    return claim.protocol == other.protocol and claim.overlaps(other)
+
+
 def _claim_of(port: PortRule) -> PortClaim:
     address = port.host_address or Address(port.address.family, 0)
     return PortClaim(port.protocol, address, port.host_port, "", "", "")
@@ -352,28 +364,3 @@ def fake_records(*networks: Network) -> Records:
         leases=FakeLeases(),
         ports=FakePortClaims(),
     )
-
-
-class Tripped:
-    """Something whose calls are told to a function before they are made.
-
-    Args:
-        target: answers the calls.
-        before: given a call's name and arguments; what it raises, the caller gets.
-    """
-
-    def __init__(self, target: object, before: Callable[..., None]) -> None:
-        self._target = target
-        self._before = before
-
-    def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the target; a call of it is told first."""
-        found = getattr(self._target, name)
-        if not callable(found):
-            return found
-
-        def call(*args: object, **options: object) -> object:
-            self._before(name, *args)
-            return found(*args, **options)
-
-        return call

@@ -280,6 +280,16 @@ def test_ports_are_claimed_together_or_not_at_all(world: World) -> None:
     assert world.ports.holders() == ("web",)
 
 
+def test_ports_of_two_protocols_are_two(world: World) -> None:
+    """One container may have one, and another one the other."""
+    wishes = tuple(Publish(protocol, None, 8080, 80) for protocol in ("tcp", "udp"))
+    assert world.ports.claim("web", "web", wishes) == wishes
+    world.ports.release("web", wishes[1:])
+    assert world.ports.claim("db", "db", wishes[1:]) == wishes[1:]
+    assert world.ports.held("web", (rule(8080),)) == (rule(8080),)
+    assert world.ports.holders() == ("db", "web")
+
+
 def test_free_port_is_chosen_where_none_is_given(world: World) -> None:
     """And each container gets another one."""
     (first,), (second,) = world.claim("web", 0), world.claim("db", 0)
