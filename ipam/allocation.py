@@ -16,7 +16,7 @@ from ocinet.ipam.pool import allocatable, check_static, gateways, next_fit, span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from ocinet.ipam.lease import Holder
     from ocinet.ipam.lease_files import LeaseFiles
@@ -166,7 +166,7 @@ class Allocation:
                     return _Gain(lease.address, former=lease)
             elif self._verdicts.kept.get(name) != lease:
                 raise Unjudged(name)
-        return self._next(pools) or self._inherit(family, pools)
+        return self._next(pools) or self._inherit(pools)
 
     def _reserved(self, pools: tuple[Pool, ...]) -> list[Address]:
         """Return what is reserved for the holder's name in these pools."""
@@ -206,7 +206,7 @@ class Allocation:
                     return _Gain(Address.parse(name), pool=pool)
         return None
 
-    def _inherit(self, family: int, pools: tuple[Pool, ...]) -> _Gain:
+    def _inherit(self, pools: tuple[Pool, ...]) -> _Gain:
         """Decide on the address of a dead holder, for every pool of the family is full."""
         crowd = {name: pool for pool in pools for name in self._names(pool)}
         for name, former in self._verdicts.dead.items():
@@ -216,15 +216,22 @@ class Allocation:
         doubtful = [name for name in crowd if name not in self._verdicts.kept]
         if doubtful:
             raise Unjudged(*doubtful)
-        raise self._exhausted(family, pools)
+        raise self._exhausted(pools, crowd)
 
-    def _exhausted(self, family: int, pools: tuple[Pool, ...]) -> ExhaustedError:
-        """Return the error of full pools: what has no file in there is not the store's to give."""
-        never, told = gateways(self._demand.pools, family), []
+    def _exhausted(self, pools: tuple[Pool, ...], crowd: Collection[str]) -> ExhaustedError:
+        """Return the error of full pools: what has no file in there is not the store's to give.
+
+        Args:
+            pools: of one family.
+            crowd: those of their addresses that have a file for sure.
+        """
+        told = []
         for pool in pools:
+            family = pool.subnet.family
+            never = gateways(self._demand.pools, family)
             give = allocatable(pool, never)
             names = [spell(family, value) for value in set(next_fit(pool, None)) - never]
-            held = sum(map(self._leases.held, names))
+            held = sum(name in crowd or self._leases.held(name) for name in names)
             told.append(
                 f"{pool.subnet} has {give} to give, {held} are held and {give - held} reserved,"
                 " the host's own or others'"
