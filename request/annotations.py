@@ -73,7 +73,7 @@ _CONTAINER = "container:"
 
 
 class _Option(Value):
-    """One wish for an endpoint, and where it was written."""
+    """One option of an endpoint, and where it was written."""
 
     name: str
     text: str
@@ -97,45 +97,19 @@ def parse_annotations(annotations: Mapping[str, str]) -> Request | None:
         RequestError: a key is not known, or a value or a combination is not
             legal; the error names the key.
     """
-    given = {key: text.strip(BLANK) for key, text in annotations.items() if key.startswith(PREFIX)}
-    for key in given:
-        if key not in KEYS:
-            known = [one.removeprefix(PREFIX) for one in KEYS if one not in _INTERNAL]
-            near = did_you_mean(key.removeprefix(PREFIX)[:SHOWN], known)
-            hint = near or f"known are: {', '.join(known)}"
-            raise RequestError(f"annotation {quote(key)}", "there is no such key", hint)
-    for key in _INTERNAL:
-        given.pop(key, None)
-    if not given:
+    keys = _our_keys(annotations)
+    if not keys:
         return None
-    for key, text in given.items():
-        if not text:
-            raise RequestError(key, "its value is empty", "leave the key out")
-    name = within(NAME, _container_name, given.pop(NAME)) if NAME in given else ""
-    net = given.pop(NET, DEFAULT_NETWORK)
+    name = within(NAME, _container_name, keys.pop(NAME)) if NAME in keys else ""
+    net = keys.pop(NET, DEFAULT_NETWORK)
     mode, target = within(NET, _mode, net)
     if mode != "bridge":
-        if given:
-            raise RequestError(min(given), f"it does not go with {NET}={shorten(net)}",
+        if keys:
+            raise RequestError(min(keys), f"it does not go with {NET}={shorten(net)}",
                                "leave it out, or name a network")  # fmt: skip
         return Request(mode, target, name=name)
-    publish = parse_publish(given.pop(PUBLISH), PUBLISH) if PUBLISH in given else ()
-    return Request(mode, "", _endpoints(net, given), publish, name)
-
-
-def parse_network_list(text: str, where: str = NET) -> tuple[EndpointRequest, ...]:
-    """Read `lan:ip=10.9.0.5,ifname=eth0;dmz`.
-
-    Args:
-        text: networks joined by `;`, each with its options after the first `:`.
-        where: names the text in errors, as a key or a flag.
-
-    Raises:
-        RequestError: it is not legal, or names a network or interface twice.
-    """
-    return _check_endpoints(
-        [_endpoint(network, options) for network, options in _split_networks(text, where)], where
-    )
+    publish = parse_publish(keys.pop(PUBLISH), PUBLISH) if PUBLISH in keys else ()
+    return Request(mode, "", _endpoints(net, keys), publish, name)
 
 
 def to_annotations(request: Request) -> dict[str, str]:
@@ -180,6 +154,22 @@ def needs_trust(request: Request) -> tuple[str, ...]:
     return tuple(asks)
 
 
+def _our_keys(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys by which something is asked for, each with its value."""
+    ours = {key: text.strip(BLANK) for key, text in annotations.items() if key.startswith(PREFIX)}
+    for key in ours:
+        if key not in KEYS:
+            names = [name.removeprefix(PREFIX) for name in KEYS if name not in _INTERNAL]
+            near = did_you_mean(key.removeprefix(PREFIX)[:SHOWN], names)
+            hint = near or f"known are: {', '.join(names)}"
+            raise RequestError(f"annotation {quote(key)}", "there is no such key", hint)
+    asking = {key: text for key, text in ours.items() if key not in _INTERNAL}
+    for key, text in asking.items():
+        if not text:
+            raise RequestError(key, "its value is empty", "leave the key out")
+    return asking
+
+
 def _mode(net: str) -> tuple[Mode, str]:
     if net == "host":
         return "host", ""
@@ -196,7 +186,7 @@ def _container_name(text: str) -> str:
 
 def _endpoints(net: str, flat: Mapping[str, str]) -> tuple[EndpointRequest, ...]:
     """Join the networks' options with the flat keys, which are the first one's."""
-    networks = _split_networks(net, NET)
+    networks = _split_networks(net)
     first, options = networks[0]
     for key, text in flat.items():
         name = key[len(PREFIX) :]
@@ -205,18 +195,18 @@ def _endpoints(net: str, flat: Mapping[str, str]) -> tuple[EndpointRequest, ...]
         texts = within(key, split_items, text) if name in _REPEATABLE else [text]
         options = [*options, *(_Option(name, item, key) for item in texts)]
     networks[0] = first, options
-    return _check_endpoints([_endpoint(*network) for network in networks], NET)
+    return _check_endpoints([_endpoint(*network) for network in networks])
 
 
-def _split_networks(text: str, where: str) -> list[tuple[str, list[_Option]]]:
+def _split_networks(net: str) -> list[tuple[str, list[_Option]]]:
     networks = []
-    entries = within(where, lambda whole: split_items(whole, ";"), text)
+    entries = within(NET, lambda whole: split_items(whole, ";"), net)
     if len(entries) > MAX_NETWORKS:
-        raise RequestError(where, f"there are more than {MAX_NETWORKS} networks in it")
+        raise RequestError(NET, f"there are more than {MAX_NETWORKS} networks in it")
     for entry in entries:
         name, colon, tail = entry.partition(":")
-        network = within(where, check_network, name.strip(BLANK))
-        what = f"{where}: {network}"
+        network = within(NET, check_network, name.strip(BLANK))
+        what = f"{NET}: {network}"
         items = within(what, split_items, tail) if colon else []
         networks.append((network, [_option(item, what) for item in items]))
     return networks
@@ -235,46 +225,46 @@ def _endpoint(network: str, options: list[_Option]) -> EndpointRequest:
     return EndpointRequest(
         network=network,
         addresses=_each(options, "ip", read_ipv4) + _each(options, "ip6", read_ipv6),
-        mac=_one(options, "mac", read_mac, ""),
-        ifname=_one(options, "ifname", read_ifname, ""),
-        mtu=_one(options, "mtu", read_mtu, 0),
-        gateway=_one(options, "gateway", read_gateway, None),
+        mac=_single(options, "mac", read_mac, ""),
+        ifname=_single(options, "ifname", read_ifname, ""),
+        mtu=_single(options, "mtu", read_mtu, 0),
+        gateway=_single(options, "gateway", read_gateway, None),
         routes=_routes(options),
     )
 
 
 def _each(options: list[_Option], name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
     """Parse every option of that name."""
-    found: list[T] = []
+    values: list[T] = []
     for option in options:
         if option.name == name:
             value = within(option.where, parse, option.text)
-            if value in found or (found and name not in _REPEATABLE):
+            if value in values or (values and name not in _REPEATABLE):
                 raise RequestError(
                     option.where, f"{quote(option.text)} comes twice", "give it once"
                 )
-            if len(found) == MAX_REPEATED:
+            if len(values) == MAX_REPEATED:
                 raise RequestError(option.where, f"there are more than {MAX_REPEATED} of them")
-            found.append(value)
-    return tuple(found)
+            values.append(value)
+    return tuple(values)
 
 
-def _one(options: list[_Option], name: str, parse: Callable[[str], T], default: T) -> T:
+def _single(options: list[_Option], name: str, parse: Callable[[str], T], default: T) -> T:
     """Parse the only option of that name, if there is one."""
-    found = _each(options, name, parse)
-    return found[0] if found else default
+    values = _each(options, name, parse)
+    return values[0] if values else default
 
 
-def _check_endpoints(endpoints: list[EndpointRequest], where: str) -> tuple[EndpointRequest, ...]:
+def _check_endpoints(endpoints: list[EndpointRequest]) -> tuple[EndpointRequest, ...]:
     for what, values in (
         ("network", [endpoint.network for endpoint in endpoints]),
         ("interface", [endpoint.ifname for endpoint in endpoints if endpoint.ifname]),
-        ("address", [str(one) for endpoint in endpoints for one in endpoint.addresses]),
+        ("address", [str(address) for endpoint in endpoints for address in endpoint.addresses]),
         ("MAC", [endpoint.mac for endpoint in endpoints if endpoint.mac]),
     ):
         twice = first_repeated(values)
         if twice:
-            raise RequestError(where, f"the {what} {twice} comes twice", "give it once")
+            raise RequestError(NET, f"the {what} {twice} comes twice", "give it once")
     return tuple(endpoints)
 
 

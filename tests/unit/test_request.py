@@ -11,7 +11,6 @@ from ocinet.request.annotations import (
     KEYS,
     needs_trust,
     parse_annotations,
-    parse_network_list,
     to_annotations,
 )
 
@@ -197,15 +196,16 @@ def test_parse_error_quotes_control_characters_and_cuts_long_texts() -> None:
 def test_parse_more_networks_than_allowed_is_refused() -> None:
     """The number of networks is bounded."""
     with pytest.raises(RequestError, match="more than 32 networks"):
-        parse_network_list(";".join(f"n{number}" for number in range(33)))
+        parse_annotations({"ocinet.net": ";".join(f"n{number}" for number in range(33))})
+    addresses = ",".join(f"ip=10.0.0.{number}" for number in range(1, 70))
     with pytest.raises(RequestError, match="more than 64 of them"):
-        parse_network_list("lan:" + ",".join(f"ip=10.0.0.{number}" for number in range(1, 70)))
+        parse_annotations({"ocinet.net": f"lan:{addresses}"})
 
 
-def test_parse_network_list_names_the_flag_in_errors() -> None:
-    """A flag's text is told as that flag's."""
-    with pytest.raises(RequestError, match=r"^--network: lan: mtu: '1' is no MTU"):
-        parse_network_list("lan:mtu=1", "--network")
+def test_parse_error_in_a_list_names_key_network_and_option() -> None:
+    """However many there are, it is known which one is meant."""
+    with pytest.raises(RequestError, match=r"^ocinet\.net: lan: mtu: '1' is no MTU"):
+        parse_annotations({"ocinet.net": "dmz;lan:mtu=1"})
 
 
 @pytest.mark.parametrize(
