@@ -1,12 +1,20 @@
 """What a container asks for: one grammar for all doors, and whose word it is.
 
-annotations   the one parser of `ocinet.*` keys
-grammar       addresses, MACs, routes and lists in their values
-publish       Docker's `-p` grammar
-bindings      published ports as an engine keeps them
-origin        what the user said, less what the image said
-config_json   what a bundle's `config.json` says
-podman_files  what podman's storage tells of a container and its image
-docker_files  what Docker's own files tell of them
-cdi           networks asked for by a CDI device
+In the order in which to read it, each module standing on those above it alone. First
+the grammar, which reads no file:
+
+grammar        addresses, MACs, routes and lists in the values of keys
+publish        Docker's `-p` grammar
+bindings       published ports as an engine keeps them
+annotations    the one parser of `ocinet.*` keys
+own_keys       what the user said, less what the image said
+
+Then where it stands, which is files of others alone: who asks an engine while it
+creates a container waits for ever, for the engine waits for us.
+
+bounded_reads  no more of them than a document may have
+config_json    what a bundle's `config.json` says
+podman_files   what podman's storage tells of a container and its image
+docker_files   what Docker's own files tell of them
+cdi            networks asked for by a CDI device
 """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocinet.engine.model.request import Request
-    from ocinet.request.origin import Wish
+    from ocinet.request.own_keys import OwnKeys
 
 KIND = "ocinet.dev/net"  # of the devices: vendor and class
 DEVICE = "--device="  # what a hook's arguments name the network by
@@ -43,18 +43,18 @@ def devices_of(bundle: str) -> tuple[str, ...]:
         return ()
     from ocinet.request.config_json import UP_STAGES, is_our_hook  # where there is a device
 
-    given = [
+    networks = [
         str(argument)[len(DEVICE) :]
         for stage, entry in (hooks_of(config) if isinstance(config, dict) else ())
         if stage in UP_STAGES and is_our_hook(entry)
         for argument in entry["args"]
         if str(argument).startswith(DEVICE)
     ]
-    return tuple(dict.fromkeys(given))
+    return tuple(dict.fromkeys(networks))
 
 
 def request_by_devices(
-    networks: tuple[str, ...], wish: Wish, trusts: Callable[[], bool]
+    networks: tuple[str, ...], own: OwnKeys, trusts: Callable[[], bool]
 ) -> Request:
     """Return what devices and a container's own keys ask for together.
 
@@ -63,32 +63,32 @@ def request_by_devices(
 
     Args:
         networks: of the devices, in their order.
-        wish: what is left of the container's keys.
-        trusts: as for `Wish.request`.
+        own: the container's keys, less its image's.
+        trusts: as for `OwnKeys.request`.
 
     Raises:
-        RequestError: the keys ask for another network or mode, or as `Wish.request`.
+        RequestError: the keys ask for another network or mode, or as `OwnKeys.request`.
     """
-    given = dict(wish.keys)
-    if NET in given:
-        _check_agreement(networks, given)
+    keys = dict(own.keys)
+    if NET in keys:
+        _check_agreement(networks, keys)
     else:
-        given[NET] = ";".join(networks)
-    request = wish.replace(keys=tuple(given.items())).request(trusts)
+        keys[NET] = ";".join(networks)
+    request = own.replace(keys=tuple(keys.items())).request(trusts)
     assert request is not None  # noqa: S101  # there is always a network
-    there = [endpoint.network for endpoint in request.endpoints]
-    more = tuple(EndpointRequest(network) for network in networks if network not in there)
+    asked = [endpoint.network for endpoint in request.endpoints]
+    more = tuple(EndpointRequest(network) for network in networks if network not in asked)
     return request.replace(endpoints=request.endpoints + more)
 
 
-def _check_agreement(networks: tuple[str, ...], given: dict[str, str]) -> None:
+def _check_agreement(networks: tuple[str, ...], keys: dict[str, str]) -> None:
     """Refuse an `ocinet.net` that is not about the devices' networks.
 
     Before it is asked who said it: that it contradicts is true for all.
     """
-    request = parse_annotations(given)
+    request = parse_annotations(keys)
     asked = [endpoint.network for endpoint in request.endpoints] if request else []
     if not asked or not set(asked) <= set(networks):
         devices = " and ".join(f"{KIND}={network}" for network in networks)
-        why = f"{given[NET][:60]!r} contradicts the device {devices}"
+        why = f"{keys[NET][:60]!r} contradicts the device {devices}"
         raise RequestError(NET, why, "leave one of the two out")

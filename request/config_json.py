@@ -5,7 +5,8 @@ from __future__ import annotations
 import posix
 
 from ocinet.base.errors import SystemFailure
-from ocinet.base.jsontext import MAX_BYTES, loads
+from ocinet.base.jsontext import loads
+from ocinet.request.bounded_reads import read_input
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,34 +14,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 CONFIG = "config.json"
-_CHUNK = 1 << 16
-_STATE = "cannot read the container's state"
 UP_STAGES = ("createRuntime", "prestart")
 DOWN_STAGE = "poststop"
 FLAGS = ("-I", "-S")
 _SCRIPT_TAIL = "/ocinet/hooks/hook.py"
-
-
-def read_input(fd: int, what: str = _STATE, name: str = "stdin") -> bytes:
-    """Read a descriptor to its end, or to one byte more than a document may have.
-
-    Args:
-        fd: open for reading.
-        what: could not be done if it can't be read.
-        name: of what is read.
-
-    Raises:
-        SystemFailure: it can't be read.
-    """
-    chunks = []
-    room = MAX_BYTES + 1
-    try:
-        while room and (chunk := posix.read(fd, min(room, _CHUNK))):
-            chunks.append(chunk)
-            room -= len(chunk)
-    except OSError as error:
-        raise SystemFailure(what, f"{name}: {error.strerror}") from error
-    return b"".join(chunks)
 
 
 def read_config(bundle: str) -> bytes:
@@ -74,7 +51,7 @@ def is_private(config: Any) -> bool:
     """Tell whether a `config.json` asks for a network namespace of its own."""
     try:
         namespaces = config["linux"]["namespaces"]
-        paths = [one.get("path", "") for one in namespaces if one["type"] == "network"]
+        paths = [entry.get("path", "") for entry in namespaces if entry["type"] == "network"]
     except (KeyError, TypeError, AttributeError):
         return False
     return paths == [""]

@@ -21,8 +21,8 @@ from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.jsontext import MAX_BYTES, loads, text_pairs
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
-from ocinet.request.config_json import hooks_of, read_input
-from ocinet.request.podman_files import read_file
+from ocinet.request.bounded_reads import read_file, read_input
+from ocinet.request.config_json import hooks_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -128,7 +128,7 @@ def read_mac(text: str) -> str:
     """Read the MAC of one interface, in any case; returned in lower case."""
     mac = text.lower()
     octets = mac.split(":")
-    if len(octets) != 6 or not all(len(one) == 2 and _HEX.issuperset(one) for one in octets):
+    if len(octets) != 6 or not all(len(octet) == 2 and _HEX.issuperset(octet) for octet in octets):
         raise RequestError("", f"{quote(text)} is no MAC", "write it as 02:42:ac:11:00:02")
     if int(octets[0], 16) & 1:
         raise RequestError("", f"{mac} is a multicast MAC", "its first octet must be even")

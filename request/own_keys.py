@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.request import Request
 
 
-class Wish(Value):
+class OwnKeys(Value):
     """What is left of a container's keys.
 
     Attributes:
@@ -49,7 +49,9 @@ class Wish(Value):
         return request
 
 
-def sort_out(pairs: Iterable[tuple[str, str]], carried: frozenset[tuple[str, str]] | None) -> Wish:
+def own_keys(
+    pairs: Iterable[tuple[str, str]], carried: frozenset[tuple[str, str]] | None
+) -> OwnKeys:
     """Part a container's own keys from its image's.
 
     Args:
@@ -58,7 +60,7 @@ def sort_out(pairs: Iterable[tuple[str, str]], carried: frozenset[tuple[str, str
     """
     ours = [(key, text) for key, text in pairs if key.startswith(PREFIX)]
     images = carried or frozenset()
-    return Wish(
+    return OwnKeys(
         tuple(pair for pair in ours if pair not in images),
         tuple(key for key, text in ours if (key, text) in images),
         carried,

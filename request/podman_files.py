@@ -22,7 +22,7 @@ from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.jsontext import MAX_BYTES, loads, text_pairs
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
-from ocinet.request.config_json import read_input
+from ocinet.request.bounded_reads import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Origin(Value):
     carried: frozenset[tuple[str, str]] | None = None
 
 
-def look_up(container_id: str, bundle: str) -> Origin:
+def origin_of(container_id: str, bundle: str) -> Origin:
     """Find out where a container comes from, by its bundle.
 
     Returns:
@@ -107,13 +107,13 @@ def _carried(images: str, image: str) -> frozenset[tuple[str, str]]:
     """
     if not image or not _HEX.issuperset(image):
         raise RequestError("", f"{image[:80]!r} is no image id")
-    found: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     manifests = [name for name in posix.listdir(f"{images}/{image}") if _is_manifest(name)]
     if "manifest" not in manifests:
         raise RequestError("", f"image {image} has no manifest")
     for name in manifests:
-        found |= text_pairs(read_file(f"{images}/{image}/{name}", MAX_BYTES), name)
-    return frozenset(found)
+        pairs |= text_pairs(read_file(f"{images}/{image}/{name}", MAX_BYTES), name)
+    return frozenset(pairs)
 
 
 def _is_manifest(name: str) -> bool:
@@ -123,22 +123,3 @@ def _is_manifest(name: str) -> bool:
         except (Base64Error, ValueError):
             return False
     return name.startswith("manifest")
-
-
-def read_file(path: str, longest: int) -> bytes:
-    """Return the whole of a file.
-
-    Raises:
-        RequestError: it is longer than that many bytes.
-        OSError: it can't be read.
-    """
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
-    try:
-        if posix.fstat(fd).st_size > longest:
-            raise RequestError("", f"{path} is longer than {longest} bytes")
-        if longest <= MAX_BYTES:
-            return read_input(fd)
-        with open(fd, "rb", buffering=0, closefd=False) as file:
-            return file.readall()
-    finally:
-        posix.close(fd)

@@ -45,19 +45,19 @@ def parse_publish(text: str, where: str) -> tuple[Publish, ...]:
         RequestError: it is not legal, publishes one host port twice, or has
             more than `MAX_PUBLISHED` ports.
     """
-    found: list[Publish] = []
+    publishes: list[Publish] = []
     free: set[Publish] = set()
     held: dict[tuple[str, int], set[Address | None]] = {}
     items = within(where, split_items, text)
     for item in items:
         what = f"{where}: {quote(item)}"
         for publish in within(what, _read_item, item):
-            if len(found) == MAX_PUBLISHED:
+            if len(publishes) == MAX_PUBLISHED:
                 raise RequestError(where, f"there are more than {MAX_PUBLISHED} ports in it")
             if len(items) > 1 and _is_second(publish, held, free):
                 raise RequestError(what, "it overlaps another one in the same request")
-            found.append(publish)
-    return tuple(found)
+            publishes.append(publish)
+    return tuple(publishes)
 
 
 def spell_publish(publish: Publish) -> str:

@@ -15,7 +15,7 @@ from ocinet.engine.model.request import Request
 from ocinet.request.annotations import DEFAULT_REQUEST, PREFIX
 from ocinet.request.bindings import parse_bindings, with_publishes
 from ocinet.request.cdi import KIND
-from ocinet.request.origin import sort_out
+from ocinet.request.own_keys import own_keys
 from ocinet.watcher.observed import NONE, SHARED
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ def decide(container: ObservedContainer, carried: Carried, settings: Settings) -
         return Decision("join", Request("container", target=container.target))
     if any(device.startswith(f"{KIND}=") for device in container.devices):
         return LEAVE  # a device of ours brings its hook along, which wires it
-    wish = sort_out(container.labels, carried)
+    own = own_keys(container.labels, carried)
     if container.mode != NONE:
         why = f"its network is {container.mode}, not none: its ocinet.* keys count for nothing"
-        return Decision("leave", why=why if wish.keys else "")
+        return Decision("leave", why=why if own.keys else "")
     if container.build_step:
         return LEAVE
     foreign = [name for name in container.networks if name != NONE]
@@ -79,9 +79,9 @@ def decide(container: ObservedContainer, carried: Carried, settings: Settings) -
             f"wired: docker network disconnect {foreign[0]} {container.name}, and start it anew"
         )
         return Decision("leave", why=why)
-    request = wish.request(lambda: settings.trust_annotations)
+    request = own.request(lambda: settings.trust_annotations)
     if request is None and settings.select == "labelled":
-        return Decision("leave", dropped=wish.dropped)
+        return Decision("leave", dropped=own.dropped)
     publishes = parse_bindings(container.bindings, container.exposed)
     request = with_publishes(request or DEFAULT_REQUEST, publishes)
-    return Decision("attach", request, dropped=wish.dropped)
+    return Decision("attach", request, dropped=own.dropped)

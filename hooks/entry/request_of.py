@@ -11,7 +11,7 @@ from ocinet.engine.records.settings import load as load_settings
 from ocinet.request.annotations import DEFAULT_REQUEST, NET, OPTIONS
 from ocinet.request.cdi import devices_of, request_by_devices
 from ocinet.request.config_json import has_private_sandbox
-from ocinet.request.origin import sort_out
+from ocinet.request.own_keys import own_keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def request_of(
     def trusts() -> bool:
         return load_settings(paths).trust_annotations
 
-    own = sort_out(state.annotations, origin.carried)
+    own = own_keys(state.annotations, origin.carried)
     if own.dropped:
         log.append("image's keys ignored", container=state.id, name=origin.name,
                    keys=", ".join(own.dropped))  # fmt: skip

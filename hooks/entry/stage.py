@@ -26,8 +26,8 @@ from ocinet.hooks.entry.report import internal, logged, say
 from ocinet.hooks.entry.request_of import is_build_step, request_of
 from ocinet.hooks.entry.state import find_bundle, parse_state
 from ocinet.request.annotations import SANDBOX
-from ocinet.request.config_json import read_input
-from ocinet.request.podman_files import Origin, look_up
+from ocinet.request.bounded_reads import read_input
+from ocinet.request.podman_files import Origin, origin_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ def _attach_created(
         OcinetError: it can't be done; the container must not start.
     """
     state = state.replace(bundle=find_bundle(state))
-    origin = look_up(state.id, state.bundle) if call.from_hooks_dir else Origin(carried=frozenset())
+    origin = (
+        origin_of(state.id, state.bundle) if call.from_hooks_dir else Origin(carried=frozenset())
+    )
     name = origin.name or state.id[:12]
     try:
         request = request_of(state, call, origin, paths, log)

@@ -26,8 +26,8 @@ from ocinet.base.paths import VARIABLES, Paths
 from ocinet.base.value import Value
 from ocinet.hooks.wrapper import runtime_process
 from ocinet.hooks.wrapper.runtime_call import parse_runtime_call
+from ocinet.request.bounded_reads import read_file
 from ocinet.request.docker_files import NONE, find_docker
-from ocinet.request.podman_files import read_file
 
 # What only our own containers need is imported when it is known that it is one:
 # under Docker's `default-runtime` most are not.

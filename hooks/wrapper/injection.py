@@ -40,8 +40,8 @@ from ocinet.request.annotations import DEFAULT_REQUEST, PREFIX, SANDBOX, to_anno
 from ocinet.request.bindings import parse_bindings, with_publishes
 from ocinet.request.config_json import DOWN_STAGE, UP_STAGES, hooks_of, is_private
 from ocinet.request.docker_files import NONE, DockerContainer, is_dockers, is_setkey
-from ocinet.request.origin import sort_out
-from ocinet.request.podman_files import Origin, look_up
+from ocinet.request.own_keys import own_keys
+from ocinet.request.podman_files import Origin, origin_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def inject(
     Raises:
         OcinetError: the container must not be made; the config is as it was.
     """
-    origin = Origin() if docker else look_up(call.id, call.bundle)
+    origin = Origin() if docker else origin_of(call.id, call.bundle)
     name = (docker.name if docker else origin.name) or call.id[:12]
     try:
         plain = restore(config) if is_wrappers(config) else config
@@ -184,11 +184,11 @@ def _decide_docker(
         site.log.append("left alone", container=call.id, name=docker.name, why=why, hint=hint)
         return None
     asks = any(key.startswith(PREFIX) for key, _ in docker.keys)
-    wish = sort_out(docker.keys, docker.carried() if asks else frozenset())
-    if wish.dropped:
+    own = own_keys(docker.keys, docker.carried() if asks else frozenset())
+    if own.dropped:
         site.log.append("image's keys ignored", container=call.id, name=docker.name,
-                        keys=", ".join(wish.dropped))  # fmt: skip
-    request = wish.request(lambda: load_settings(site.paths).trust_annotations)
+                        keys=", ".join(own.dropped))  # fmt: skip
+    request = own.request(lambda: load_settings(site.paths).trust_annotations)
     if request is None:
         if load_settings(site.paths).select == "labelled":
             return None

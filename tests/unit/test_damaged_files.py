@@ -37,7 +37,7 @@ from ocinet.ipam.pool import Pool
 from ocinet.request.cdi import devices_of
 from ocinet.request.config_json import has_private_sandbox
 from ocinet.request.docker_files import read_docker
-from ocinet.request.podman_files import Origin, look_up
+from ocinet.request.podman_files import Origin, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,10 +244,10 @@ def test_podmans_list_that_is_cut_off_tells_nothing(tmp_path: Path) -> None:
     text = json.dumps([{"id": "a" * 64, "names": ["web"], "more": {}}], separators=(",", ":"))
     (directory / "containers.json").write_text(text.removesuffix("]"))
     bundle = f"{directory}/{'a' * 64}/userdata"
-    assert look_up("a" * 64, bundle).name == "web"
+    assert origin_of("a" * 64, bundle).name == "web"
 
     for _length in cut(f"{directory}/containers.json"):
-        assert look_up("a" * 64, bundle) == Origin()
+        assert origin_of("a" * 64, bundle) == Origin()
 
 
 # -- any damage -----------------------------------------------------------------------

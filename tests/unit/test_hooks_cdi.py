@@ -22,7 +22,7 @@ from ocinet.hooks.registration.foreign_files import (
 )
 from ocinet.hooks.registration.verify import verify_cdi
 from ocinet.request.cdi import devices_of, request_by_devices
-from ocinet.request.origin import sort_out
+from ocinet.request.own_keys import own_keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,8 +191,8 @@ def test_devices_of_what_is_no_config_are_none(tmp_path: Path, text: str) -> Non
 
 def test_request_by_devices_gives_flat_keys_to_the_first(tmp_path: Path) -> None:
     """Without `ocinet.net` the keys are for the first device's network."""
-    wish = sort_out([("ocinet.ip", "10.9.0.5"), ("ocinet.publish", "80:80")], frozenset())
-    request = request_by_devices(("lan", "dmz"), wish, lambda: False)
+    own = own_keys([("ocinet.ip", "10.9.0.5"), ("ocinet.publish", "80:80")], frozenset())
+    request = request_by_devices(("lan", "dmz"), own, lambda: False)
     assert [endpoint.network for endpoint in request.endpoints] == ["lan", "dmz"]
     assert [str(address) for address in request.endpoints[0].addresses] == ["10.9.0.5"]
     assert request.publish[0].host_port == 80
@@ -200,15 +200,15 @@ def test_request_by_devices_gives_flat_keys_to_the_first(tmp_path: Path) -> None
 
 def test_request_by_devices_appends_what_the_keys_leave_out() -> None:
     """`ocinet.net` may be about some of the devices; the others are there as well."""
-    wish = sort_out([("ocinet.net", "dmz:mtu=1400")], frozenset())
-    request = request_by_devices(("lan", "dmz"), wish, lambda: False)
+    own = own_keys([("ocinet.net", "dmz:mtu=1400")], frozenset())
+    request = request_by_devices(("lan", "dmz"), own, lambda: False)
     assert request.endpoints == (EndpointRequest("dmz", mtu=1400), EndpointRequest("lan"))
 
 
 def test_request_by_devices_drops_what_the_image_carries() -> None:
     """The image's word does not even contradict."""
     pair = ("ocinet.net", "host")
-    request = request_by_devices(("lan",), sort_out([pair], frozenset([pair])), lambda: False)
+    request = request_by_devices(("lan",), own_keys([pair], frozenset([pair])), lambda: False)
     assert request.endpoints == (EndpointRequest("lan"),)
 
 
@@ -217,7 +217,7 @@ def test_request_by_devices_refuses_another_network(net: str) -> None:
     """Also where nobody can tell who asked: the contradiction comes first."""
     for carried in (frozenset[tuple[str, str]](), None):
         with pytest.raises(RequestError, match=r"contradicts the device ocinet\.dev/net=lan"):
-            request_by_devices(("lan",), sort_out([("ocinet.net", net)], carried), lambda: True)
+            request_by_devices(("lan",), own_keys([("ocinet.net", net)], carried), lambda: True)
 
 
 def test_verify_cdi_of_good_devices_tries_the_default_network(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure
 from ocinet.hooks.entry.state import State, find_bundle, parse_state
-from ocinet.request.config_json import has_private_sandbox, read_input
+from ocinet.request.bounded_reads import read_input
+from ocinet.request.config_json import has_private_sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes.bare_json import without_json
-from ocinet.request.podman_files import Origin, look_up
+from ocinet.request.podman_files import Origin, origin_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ def _json(value: object) -> bytes:
 def test_look_up_finds_name_and_annotations(tmp_path: Path) -> None:
     """The container's name and what its image carries are told from files alone."""
     _add_manifest(tmp_path, _json(MANIFEST))
-    origin = look_up(
+    origin = origin_of(
         CONTAINER,
         _store(tmp_path, _entry("a" * 64), _entry(CONTAINER, name="web"), _entry("b" * 64)),
     )
@@ -77,7 +77,7 @@ def test_look_up_reads_the_right_entry_of_many(tmp_path: Path, position: int) ->
     entries = [_entry("a" * 64, "ff", "x"), _entry("b" * 64, "ff", "y")]
     entries.insert(position, _entry(CONTAINER))
     _store(tmp_path, *entries[:0])
-    origin = look_up(CONTAINER, _store(tmp_path, *entries, volatile=True))
+    origin = origin_of(CONTAINER, _store(tmp_path, *entries, volatile=True))
     assert origin.name == "e1"
     assert origin.carried
 
@@ -87,13 +87,13 @@ def test_look_up_is_not_led_astray_by_texts(tmp_path: Path) -> None:
     _add_manifest(tmp_path, _json(MANIFEST))
     liar = _entry("a" * 64)
     liar["metadata"] = json.dumps(_entry(CONTAINER, image=""), separators=(",", ":"))
-    assert look_up(CONTAINER, _store(tmp_path, liar, _entry(CONTAINER))).carried
-    assert look_up(CONTAINER, _store(tmp_path, liar)) == Origin()
+    assert origin_of(CONTAINER, _store(tmp_path, liar, _entry(CONTAINER))).carried
+    assert origin_of(CONTAINER, _store(tmp_path, liar)) == Origin()
 
 
 def test_look_up_without_image_carries_nothing(tmp_path: Path) -> None:
     """A container of a plain rootfs has no image that could ask for anything."""
-    assert look_up(CONTAINER, _store(tmp_path, _entry(CONTAINER, image=""))) == Origin(
+    assert origin_of(CONTAINER, _store(tmp_path, _entry(CONTAINER, image=""))) == Origin(
         "e1", frozenset()
     )
 
@@ -102,7 +102,7 @@ def test_look_up_without_image_carries_nothing(tmp_path: Path) -> None:
 def test_look_up_with_unusable_name_has_none(tmp_path: Path, names: object) -> None:
     """A name that is not one of ours is left out; the image is found all the same."""
     _add_manifest(tmp_path, _json(MANIFEST))
-    origin = look_up(CONTAINER, _store(tmp_path, {**_entry(CONTAINER), "names": names}))
+    origin = origin_of(CONTAINER, _store(tmp_path, {**_entry(CONTAINER), "names": names}))
     assert origin.name == ""
     assert origin.carried
 
@@ -113,7 +113,7 @@ def test_look_up_joins_all_manifests_of_the_image(tmp_path: Path) -> None:
     _add_manifest(tmp_path, _json(MANIFEST), f"manifest-sha256:{'a' * 64}")
     _add_manifest(tmp_path, b"no manifest", f"signature-{'a' * 64}")
     _add_manifest(tmp_path, b"no manifest", f"sha256:{IMAGE}")
-    carried = look_up(CONTAINER, _store(tmp_path, _entry(CONTAINER))).carried
+    carried = origin_of(CONTAINER, _store(tmp_path, _entry(CONTAINER))).carried
     assert carried is not None
     assert carried >= {("ocinet.net", "lan"), ("ocinet.publish", "22:22")}
 
@@ -134,7 +134,7 @@ def test_look_up_sees_what_podmans_parser_sees(tmp_path: Path, members: str) -> 
     """Keys in another case, repeated or escaped, hide nothing: podman reads them."""
     manifest = '{"schemaVersion":2,' + members + "}"
     _add_manifest(tmp_path, manifest.encode(errors="surrogateescape"))
-    carried = look_up(CONTAINER, _store(tmp_path, _entry(CONTAINER))).carried
+    carried = origin_of(CONTAINER, _store(tmp_path, _entry(CONTAINER))).carried
     assert carried is not None
     assert ("ocinet.publish", "22:22") in carried
 
@@ -145,7 +145,7 @@ def test_look_up_sees_what_podmans_parser_sees(tmp_path: Path, members: str) -> 
 def test_look_up_with_unreadable_manifest_is_undecided(tmp_path: Path, manifest: bytes) -> None:
     """A manifest that can't be read is no proof that it carries nothing."""
     _add_manifest(tmp_path, manifest)
-    assert look_up(CONTAINER, _store(tmp_path, _entry(CONTAINER))) == Origin("e1", None)
+    assert origin_of(CONTAINER, _store(tmp_path, _entry(CONTAINER))) == Origin("e1", None)
 
 
 def test_look_up_with_a_cut_manifest_is_undecided(tmp_path: Path) -> None:
@@ -154,24 +154,24 @@ def test_look_up_with_a_cut_manifest_is_undecided(tmp_path: Path) -> None:
     for at in range(0, len(whole), 7):
         _add_manifest(tmp_path, whole[:at])
         with without_json():
-            assert look_up(CONTAINER, _store(tmp_path, _entry(CONTAINER))) == Origin("e1", None)
+            assert origin_of(CONTAINER, _store(tmp_path, _entry(CONTAINER))) == Origin("e1", None)
 
 
 def test_look_up_elsewhere_is_undecided(tmp_path: Path) -> None:
     """Other bundles, missing lists, unknown containers, odd image ids and missing images."""
-    assert look_up("x", "/srv/x") == Origin()
-    assert look_up("x", "") == Origin()
+    assert origin_of("x", "/srv/x") == Origin()
+    assert origin_of("x", "") == Origin()
     bundle = f"{tmp_path}/overlay-containers/{CONTAINER}/userdata"
-    assert look_up(CONTAINER, bundle) == Origin()
-    assert look_up("other", bundle) == Origin()
+    assert origin_of(CONTAINER, bundle) == Origin()
+    assert origin_of("other", bundle) == Origin()
     _store(tmp_path, _entry("a" * 64))
-    assert look_up(CONTAINER, bundle) == Origin()
+    assert origin_of(CONTAINER, bundle) == Origin()
     _store(tmp_path, _entry(CONTAINER))
-    assert look_up(CONTAINER, bundle) == Origin("e1", None)
+    assert origin_of(CONTAINER, bundle) == Origin("e1", None)
     (tmp_path / "overlay-images" / IMAGE).mkdir(parents=True)
-    assert look_up(CONTAINER, bundle) == Origin("e1", None)
+    assert origin_of(CONTAINER, bundle) == Origin("e1", None)
     _add_manifest(tmp_path, b"{}", image="../elsewhere")
     _store(tmp_path, _entry(CONTAINER, image="../elsewhere"))
-    assert look_up(CONTAINER, bundle) == Origin("e1", None)
+    assert origin_of(CONTAINER, bundle) == Origin("e1", None)
     (tmp_path / "overlay-containers/containers.json").write_text(f'[{{"id":"{CONTAINER}","names":7')
-    assert look_up(CONTAINER, bundle) == Origin()
+    assert origin_of(CONTAINER, bundle) == Origin()
