@@ -24,12 +24,13 @@ Faults are switched at any moment: those of the stream and of the answers by
 
 from __future__ import annotations
 
+from fakes.engine_api.container import FakeContainer
 from fakes.engine_api.docker import FakeDocker
 from fakes.engine_api.engine import FakeEngine
 from fakes.engine_api.faults import ODD, Answer, Faults
 from fakes.engine_api.inits import Init, Numbers, Sandboxes
-from fakes.engine_api.model import FakeContainer, Image, Network, Refused
 from fakes.engine_api.podman import FakePodman
+from fakes.engine_api.values import Image, Network, Refused
 
 __all__ = [
     "ODD",

@@ -7,29 +7,28 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from fakes.engine_api import docker_shapes
+from fakes.engine_api.container import KILLED, FakeContainer
 from fakes.engine_api.engine import FakeEngine
-from fakes.engine_api.model import (
+from fakes.engine_api.queries import has_label, parse_seconds, told_labels
+from fakes.engine_api.values import (
     BRIDGE,
     DEFAULT,
     HOST,
-    KILLED,
     NONE,
     Endpoint,
-    FakeContainer,
     Network,
     Refused,
     Spec,
     new_id,
 )
-from fakes.engine_api.queries import has_label, parse_seconds, told_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fakes.engine_api.events import Event
     from fakes.engine_api.inits import Init
-    from fakes.engine_api.model import Image
     from fakes.engine_api.queries import Filters
+    from fakes.engine_api.values import Image
 
 _RING = 256
 _FUZZY = ("health_status", "exec_create", "exec_start")

@@ -12,9 +12,10 @@ from fakes.engine_api.queries import spell_time
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fakes.engine_api.container import FakeContainer
     from fakes.engine_api.docker import DockerContainer, FakeDocker
     from fakes.engine_api.engine import FakeEngine
-    from fakes.engine_api.model import Endpoint, FakeContainer, Image, Network
+    from fakes.engine_api.values import Endpoint, Image, Network
 
 API = "1.41"
 VERSION = "20.10.24+dfsg1"

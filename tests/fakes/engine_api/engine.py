@@ -10,12 +10,14 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from fakes.engine_api.container import FakeContainer
 from fakes.engine_api.events import Cut, EventLog
 from fakes.engine_api.faults import Faults
 from fakes.engine_api.inits import Numbers
-from fakes.engine_api.model import FakeContainer, Image, Network, Refused, Spec
+from fakes.engine_api.patience import Gone, slept_until, wait
 from fakes.engine_api.queries import Filters, has_label, parse_filters
 from fakes.engine_api.server import Asked, Reply, Server
+from fakes.engine_api.values import Image, Network, Refused, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +38,6 @@ _ROUTES = {
     "events": re.compile(r"/events"),
 }
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-_POLL_S = 0.01
 _DRAIN_S = 2.0
 _TRUE = ("1", "true", "True")
 _UP = ("running", "paused", "restarting")
@@ -46,26 +47,6 @@ _LIST_FILTERS: dict[str, Callable[[dict[str, Any], str], bool]] = {
     "status": lambda listed, status: listed["State"] == status,
     "label": lambda listed, label: has_label(listed["Labels"], label),
 }
-
-
-class _Gone(Exception):
-    """Nobody waits for the answer any more."""
-
-
-def wait(done: Callable[[float], object], gone: Callable[[], bool]) -> None:
-    """Wait until it is done, which is asked for a moment at a time.
-
-    Raises:
-        _Gone: nobody waits any more.
-    """
-    while not done(_POLL_S):
-        if gone():
-            raise _Gone
-
-
-def _slept_until(deadline: float) -> bool:
-    time.sleep(max(0.0, min(_POLL_S, deadline - time.monotonic())))
-    return time.monotonic() >= deadline
 
 
 class FakeEngine(ABC):
@@ -223,7 +204,7 @@ class FakeEngine(ABC):
             answer = self.faults.take_answer(fault)
             if answer:
                 deadline = time.monotonic() + answer.delay_s
-                wait(lambda _poll_s: _slept_until(deadline), gone)
+                wait(lambda _poll_s: slept_until(deadline), gone)
                 if not answer.truthful:
                     return Reply(answer.status, answer.body, hang_up=answer.hang_up)
             if asked.method not in ("GET", "HEAD"):
@@ -231,7 +212,7 @@ class FakeEngine(ABC):
             return self._answer(endpoint, argument, asked, gone)
         except Refused as refused:
             return self._refusal(refused)
-        except _Gone:
+        except Gone:
             return Reply(hang_up=True)
 
     def _route(self, path: str) -> tuple[str, str]:
@@ -284,7 +265,7 @@ class FakeEngine(ABC):
             try:
                 for freed in self.faults.obstacles("subscribe"):
                     wait(freed.wait, gone)
-            except _Gone:
+            except Gone:
                 return None
             return self.log.subscribe(accepts, since, until)
 
@@ -363,7 +344,7 @@ class FakeEngine(ABC):
         try:
             for gate in self.faults.gates:
                 wait(gate.wait, gone)
-        except _Gone:
+        except Gone:
             return False
         return True
 

@@ -9,30 +9,29 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from fakes.engine_api import podman_shapes
+from fakes.engine_api.container import KILLED, FakeContainer
 from fakes.engine_api.engine import FakeEngine
-from fakes.engine_api.model import (
+from fakes.engine_api.queries import has_label, told_labels
+from fakes.engine_api.values import (
     BRIDGE,
     DEFAULT,
     HOST,
-    KILLED,
     NONE,
     SHARED,
     Endpoint,
-    FakeContainer,
     Network,
     Refused,
     Spec,
 )
-from fakes.engine_api.queries import has_label, told_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from fakes.engine_api.events import Event
     from fakes.engine_api.inits import Init
-    from fakes.engine_api.model import Image
     from fakes.engine_api.queries import Filters
     from fakes.engine_api.server import Asked, Reply
+    from fakes.engine_api.values import Image
 
 _DEFAULT_NETWORK = "podman"
 _DIED = "died"

@@ -13,8 +13,9 @@ from fakes.engine_api.queries import spell_time
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fakes.engine_api.model import FakeContainer, Image, Network
+    from fakes.engine_api.container import FakeContainer
     from fakes.engine_api.podman import FakePodman, PodmanContainer
+    from fakes.engine_api.values import Image, Network
 
 API = "1.41"
 VERSION = "4.3.1"

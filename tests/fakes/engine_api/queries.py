@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from fakes.engine_api.model import Refused
+from fakes.engine_api.values import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import APIError, NotFound
 
 from fakes.engine_api import FakeDocker, FakePodman, Refused
-from fakes.engine_api.model import Spec
+from fakes.engine_api.values import Spec
 from hosts.engine.driven import Driven, Fake
 from hosts.engine.podman import PODMAN_SOCKET
 from hosts.engine.told import PATIENCE_S, Document, Told, _state, client_of, runs

@@ -1,6 +1,7 @@
 """A private machine for each test that runs real container engines: the fixture `lab`.
 
     machine.py       the lab, made and removed
+    installation.py  ocinet on it: its command, and what it has recorded
     namespace.py     a network namespace to run, listen, connect and look in
     peer.py          the small server and client that traffic tests talk through
     snapshot.py      what a machine looks like, for comparing before and after
