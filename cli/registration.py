@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 def registration(console: Console) -> Registration:
     """Return what is to be registered, ready to start fast."""
-    from ocinet.hooks.config.hook_entry import resolve
     from ocinet.hooks.preload import refresh
+    from ocinet.hooks.registration.installation import resolve
 
     resolved = resolve(console.environment)
     try:

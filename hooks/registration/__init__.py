@@ -1,5 +1,6 @@
 """Registering the hook and the wrapper with those who shall run them. Cold.
 
+installation   interpreter and script, and who else could write to them
 foreign_files  files in directories of other programs: put there, taken away
 bundle         in a bundle's `config.json`
 hooks_dir      in podman's or CRI-O's directory of hooks

@@ -15,7 +15,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError
-from ocinet.hooks.config.hook_entry import write_flaws
 from ocinet.hooks.registration.foreign_files import (
     Installed,
     make_directory,
@@ -24,6 +23,7 @@ from ocinet.hooks.registration.foreign_files import (
     remove_directories,
     take,
 )
+from ocinet.hooks.registration.installation import refuse_writers
 from ocinet.request.cdi import DEVICE, KIND
 from ocinet.request.config_json import DOWN_STAGE, UP_STAGES, is_our_hook
 
@@ -62,8 +62,7 @@ def install(
     if not directory.startswith("/"):
         raise RequestError(what, "it is not an absolute path")
     make_directory(directory)
-    for flaw in write_flaws(directory):
-        raise RequestError(what, flaw, "register them where only root can write")
+    refuse_writers(directory, what, "register them where only root can write")
     names = sorted(set(networks))
     legal = [name for name in names if is_device_name(name)]
     path = spec_file(directory)

@@ -17,7 +17,6 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError, SystemFailure
-from ocinet.hooks.config.hook_entry import write_flaws
 from ocinet.hooks.entry.call import ALWAYS, FROM_HOOKS_DIR
 from ocinet.hooks.registration.foreign_files import (
     Installed,
@@ -27,6 +26,7 @@ from ocinet.hooks.registration.foreign_files import (
     remove_directories,
     take,
 )
+from ocinet.hooks.registration.installation import refuse_writers
 from ocinet.request.config_json import DOWN_STAGE, UP_STAGES, is_our_hook
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def install(
         files[DROP_IN] = drop_in
     for folder in dict.fromkeys(os.path.dirname(path) for path in files):
         make_directory(root + folder, marked=not root)
-        for flaw in () if root else write_flaws(folder):
-            raise RequestError(what, flaw, "register it where only root can write")
+        if not root:
+            refuse_writers(folder, what, "register it where only root can write")
     changed = [path for path, text in files.items() if put(root + path, text)]
     if take(root + hook_file(directory, other), _is_our_hook):
         changed.append(hook_file(directory, other))

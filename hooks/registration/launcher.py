@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ocinet.base.atomic import replace_file
 from ocinet.base.errors import ConflictError, OcinetError, RequestError, SystemFailure
-from ocinet.hooks.config.hook_entry import SEARCH_PATH, write_flaws
+from ocinet.hooks.config.hook_entry import SEARCH_PATH
 from ocinet.hooks.registration import docker_daemon
 from ocinet.hooks.registration.foreign_files import (
     MADE,
@@ -28,6 +28,7 @@ from ocinet.hooks.registration.foreign_files import (
     make_directory,
     remove_directories,
 )
+from ocinet.hooks.registration.installation import refuse_writers
 from ocinet.hooks.wrapper.runtime_call import GLOBAL_OPTIONS, VERBS
 
 if TYPE_CHECKING:
@@ -204,8 +205,7 @@ def find_runtime(runtime: str) -> str:
         if _is_ours(file.read(1024).decode(errors="replace")):
             raise RequestError("", f"{path} is a launcher of ocinet's, and would start itself",
                                "give the real one: --runtime runc")  # fmt: skip
-    for flaw in write_flaws(path):
-        raise RequestError("", flaw, "use a runtime that only root can write")
+    refuse_writers(path, "", "use a runtime that only root can write")
     return path
 
 
@@ -247,8 +247,7 @@ def _check_path(path: str) -> None:
         raise ConflictError("", f"{path} is there, and not ocinet's", "choose another --launcher")
     while not os.path.lexists(directory):
         directory = os.path.dirname(directory)
-    for flaw in write_flaws(directory):
-        raise RequestError("", flaw, "choose a --launcher where only root can write")
+    refuse_writers(directory, "", "choose a --launcher where only root can write")
 
 
 def _edit_docker(wanted: Wanted, known: tuple[DockerFile, ...]) -> tuple[DockerFile, str]:

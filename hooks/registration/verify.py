@@ -19,10 +19,10 @@ from ocinet.engine.containers import find_record
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.networks import NetworkStore
-from ocinet.hooks.config.hook_entry import write_flaws
 from ocinet.hooks.entry.call import FROM_HOOKS_DIR
 from ocinet.hooks.entry.engine_access import TIMEOUT_S
 from ocinet.hooks.registration import cdi_specs, hooks_dir
+from ocinet.hooks.registration.installation import write_flaws
 from ocinet.hooks.registration.trial_run import try_out
 from ocinet.request.annotations import SANDBOX, parse_annotations
 from ocinet.request.cdi import DEVICE, KIND

@@ -13,8 +13,8 @@ from hosts.engine.runtimes import each_runtime
 from ocinet.base.paths import Paths
 from ocinet.engine.containers import find_record
 from ocinet.engine.records.attachments import AttachmentStore
-from ocinet.hooks.config.hook_entry import resolve
 from ocinet.hooks.registration.bundle import add, remove
+from ocinet.hooks.registration.installation import resolve
 from ocinet.request.annotations import parse_annotations
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _INSTALL = """\
 import sys
-from ocinet.hooks.config.hook_entry import resolve
+from ocinet.hooks.registration.installation import resolve
 from ocinet.hooks.registration.hooks_dir import install
 done = install(resolve({}), always="always" in sys.argv, environment={})
 sys.exit("; ".join(done.warnings) or None)

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocinet.hooks.config.hook_entry import resolve
 from ocinet.hooks.registration.bundle import add
+from ocinet.hooks.registration.installation import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from ocinet.base.errors import RequestError, SystemFailure
-from ocinet.hooks.config.hook_entry import Registration, resolve, write_flaws
+from ocinet.hooks.config.hook_entry import Registration
 from ocinet.hooks.registration import hooks_dir
 from ocinet.hooks.registration.foreign_files import Installed
+from ocinet.hooks.registration.installation import resolve, write_flaws
 from ocinet.request.config_json import is_our_hook
 
 REGISTRATION = Registration("/usr/bin/python3.11", "/usr/lib/ocinet/hooks/hook.py")

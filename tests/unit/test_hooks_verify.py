@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ocinet.base.errors import RequestError
-from ocinet.hooks.config.hook_entry import Registration, resolve
+from ocinet.hooks.config.hook_entry import Registration
 from ocinet.hooks.registration import hooks_dir
 from ocinet.hooks.registration.bundle import add
+from ocinet.hooks.registration.installation import resolve
 from ocinet.hooks.registration.verify import Finding, verify_bundle, verify_directory
 
 if TYPE_CHECKING:
