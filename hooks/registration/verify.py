@@ -144,8 +144,8 @@ def verify_directory(
                 ]
     findings += [Finding(flaw, "what root runs, only root may write") for flaw in insecure]
     try:
-        for warning in hooks_dir.missing_directories(directory, "", environment) if podman else ():
-            findings.append(Finding(warning))
+        unheeded = hooks_dir.hindrances(directory, "", environment) if podman else ()
+        findings += [Finding(warning) for warning in unheeded]
     except OcinetError as error:
         findings.append(Finding(str(error), error.hint))
     return (*findings, *_verify(entries, directory, hint, environment, trial))

@@ -12,7 +12,7 @@ import pytest
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.hooks.config.hook_entry import Registration
-from ocinet.hooks.registration import hooks_dir
+from ocinet.hooks.registration import hooks_dir, podman_config
 from ocinet.hooks.registration.foreign_files import Installed
 from ocinet.hooks.registration.installation import resolve, write_flaws
 from ocinet.request.config_json import is_our_hook
@@ -112,7 +112,7 @@ def test_install_writes_both_stages_and_the_drop_in(tmp_path: Path) -> None:
     }
     assert down["stages"] == ["poststop"]
     assert down["hook"]["args"][4:] == ["poststop", "--hooks-dir"]
-    drop_in = tomllib.loads(_read(tmp_path, hooks_dir.DROP_IN))
+    drop_in = tomllib.loads(_read(tmp_path, podman_config.DROP_IN))
     assert drop_in == {
         "engine": {
             "hooks_dir": ["/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"]
@@ -145,9 +145,11 @@ def test_install_keeps_the_directories_that_others_named(tmp_path: Path) -> None
     main.parent.mkdir(parents=True)
     main.write_text('[engine]\nhooks_dir = ["/srv/hooks.d"]\n')
     _install(tmp_path)
-    told = tomllib.loads(_read(tmp_path, hooks_dir.DROP_IN))["engine"]["hooks_dir"]
+    told = tomllib.loads(_read(tmp_path, podman_config.DROP_IN))["engine"]["hooks_dir"]
     assert told == ["/srv/hooks.d", "/etc/containers/oci/hooks.d"]
-    assert "/etc/containers/containers.conf names the others" in _read(tmp_path, hooks_dir.DROP_IN)
+    assert "/etc/containers/containers.conf names the others" in _read(
+        tmp_path, podman_config.DROP_IN
+    )
 
 
 def test_install_again_takes_over_what_was_named_since(tmp_path: Path) -> None:
@@ -156,18 +158,18 @@ def test_install_again_takes_over_what_was_named_since(tmp_path: Path) -> None:
     main = tmp_path / "etc/containers/containers.conf"
     main.write_text('[engine]\nhooks_dir = ["/srv/new"]\n')
     _install(tmp_path)
-    told = tomllib.loads(_read(tmp_path, hooks_dir.DROP_IN))["engine"]["hooks_dir"]
+    told = tomllib.loads(_read(tmp_path, podman_config.DROP_IN))["engine"]["hooks_dir"]
     assert told == ["/srv/new", "/etc/containers/oci/hooks.d"]
 
 
 def test_install_where_podman_looks_anyway_needs_no_drop_in(tmp_path: Path) -> None:
     """The vendor's directory is read by default, a named one as well."""
-    _install(tmp_path, directory=hooks_dir.VENDOR_DIR)
-    assert not Path(f"{tmp_path}{hooks_dir.DROP_IN}").exists()
+    _install(tmp_path, directory=podman_config.VENDOR_DIR)
+    assert not Path(f"{tmp_path}{podman_config.DROP_IN}").exists()
     (tmp_path / "etc/containers").mkdir(parents=True)
     (tmp_path / "etc/containers/containers.conf").write_text('[engine]\nhooks_dir = ["/srv/h"]\n')
     assert _install(tmp_path, directory="/srv/h").warnings == ()
-    assert not Path(f"{tmp_path}{hooks_dir.DROP_IN}").exists()
+    assert not Path(f"{tmp_path}{podman_config.DROP_IN}").exists()
 
 
 def test_install_warns_where_podman_will_not_look(tmp_path: Path) -> None:
@@ -195,7 +197,7 @@ def test_uninstall_removes_ours_alone(tmp_path: Path) -> None:
     for text in ("{}", "[]", "no JSON"):
         masked.write_text(text)
         assert hooks_dir.uninstall(root=str(tmp_path)).changed == ()
-    Path(f"{tmp_path}{hooks_dir.DROP_IN}").write_text("[engine]\n")
+    Path(f"{tmp_path}{podman_config.DROP_IN}").write_text("[engine]\n")
     assert hooks_dir.uninstall(root=str(tmp_path)).changed == ()
 
 
@@ -205,13 +207,13 @@ def test_install_for_another_engine_leaves_podman_alone(tmp_path: Path) -> None:
     assert [os.path.dirname(path) for path in done.changed] == ["/srv/crio/hooks.d"] * 2
     (warning,) = done.warnings
     assert warning.startswith("podman does not read /srv/crio/hooks.d")
-    assert _install(tmp_path, directory=hooks_dir.VENDOR_DIR, environment=None).warnings == ()
-    assert not Path(f"{tmp_path}{hooks_dir.DROP_IN}").exists()
+    assert _install(tmp_path, directory=podman_config.VENDOR_DIR, environment=None).warnings == ()
+    assert not Path(f"{tmp_path}{podman_config.DROP_IN}").exists()
     _install(tmp_path)
     gone = hooks_dir.uninstall(directory="/srv/crio/hooks.d", root=str(tmp_path))
     assert gone.changed == done.changed
-    assert Path(f"{tmp_path}{hooks_dir.DROP_IN}").exists()
-    assert hooks_dir.DROP_IN in hooks_dir.uninstall(root=str(tmp_path)).changed
+    assert Path(f"{tmp_path}{podman_config.DROP_IN}").exists()
+    assert podman_config.DROP_IN in hooks_dir.uninstall(root=str(tmp_path)).changed
 
 
 def test_install_in_wrong_place_is_refused(tmp_path: Path) -> None:
