@@ -43,20 +43,20 @@ def _configure_install(parser: Parser) -> None:
 
 
 def _install(arguments: Namespace, console: Console) -> None:
-    from ocinet.hooks.registration.launcher import Wanted, install
+    from ocinet.hooks.registration.launcher import Launcher, install
 
     if arguments.default and arguments.docker is None:
         raise RequestError("", "--default is about Docker", "say --docker, too")
-    wanted = Wanted(
+    launcher = Launcher(
         runtime=arguments.runtime,
         name=arguments.name,
-        path=arguments.launcher or "",
+        chosen_path=arguments.launcher or "",
         docker=arguments.docker or "",
         default=arguments.default,
     )
-    done = install(wanted, registration(console))
+    done = install(launcher, registration(console))
     report(done, console)
-    if wanted.docker in done.changed:
+    if launcher.docker in done.changed:
         console.say(_RELOAD)
 
 
@@ -68,7 +68,8 @@ def _configure_uninstall(parser: Parser) -> None:
 
 
 def _uninstall(arguments: Namespace, console: Console) -> None:
-    from ocinet.hooks.registration.launcher import DockerFile, launcher_path, uninstall
+    from ocinet.hooks.registration.launcher import launcher_path, uninstall
+    from ocinet.hooks.registration.launcher_text import DockerFile
 
     launcher = arguments.launcher or launcher_path(arguments.name)
     docker = DockerFile(arguments.docker, arguments.name) if arguments.docker else None

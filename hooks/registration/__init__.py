@@ -7,7 +7,8 @@ podman_config  what podman's configuration says of hooks directories
 hooks_dir      in podman's or CRI-O's directory of hooks
 cdi_specs      as CDI devices
 docker_daemon  a runtime in dockerd's `daemon.json`
-launcher       the program that engines run as a runtime
+launcher_text  the program that engines run as a runtime, and what stands in its head
+launcher       installing it
 trial_run      running the hook as a runtime would
 verify         does what is registered work?
 """

@@ -3,9 +3,11 @@
     {"runtimes": {"ocinet": {"path": "/usr/local/sbin/ocinet-runtime"}},
      "default-runtime": "ocinet"}
 
-Operators write that file by hand. So it is not rendered anew: what is added is
-cut in where it belongs, in the style of what stands around it, and cut out
-again. Pure: text in, text out.
+A runtime is known to Docker by that file alone, so naming ours there is registration
+with a file, as it is with podman's and CDI's; Docker's API, which could not do it,
+stays unknown to all of hooks. Operators write the file by hand. So it is not rendered
+anew: what is added is cut in where it belongs, in the style of what stands around it,
+and cut out again. Pure: text in, text out.
 """
 
 from __future__ import annotations
@@ -42,9 +44,9 @@ def register(text: str, name: str, launcher: str, *, default: bool = False) -> s
     text = text if text.strip(_BLANK) else "{}\n"
     config = _parse(text)
     runtimes = _runtimes(config)
-    known = runtimes.get(name)
-    if known is not None and not is_runtime(known, launcher):
-        path = known.get("path") if isinstance(known, dict) else known
+    entry = runtimes.get(name)
+    if entry is not None and not is_runtime(entry, launcher):
+        path = entry.get("path") if isinstance(entry, dict) else entry
         raise ConflictError("", f"its runtime {name} is another one: {path}",
                             "take that one out, or choose another --name")  # fmt: skip
     chosen = config.get(DEFAULT)
@@ -53,11 +55,11 @@ def register(text: str, name: str, launcher: str, *, default: bool = False) -> s
                             "take that line out, then say --default again")  # fmt: skip
     if RUNTIMES not in config:
         text = _insert(text, (), RUNTIMES, {name: {"path": launcher}})
-    elif known is None:
+    elif entry is None:
         text = _insert(text, (RUNTIMES,), name, {"path": launcher})
     if default and chosen is None:
         text = _insert(text, (), DEFAULT, name)
-    return _checked(text, lambda found: is_runtime(_runtimes(found).get(name), launcher))
+    return _checked(text, lambda config: is_runtime(_runtimes(config).get(name), launcher))
 
 
 def unregister(text: str, name: str, launcher: str) -> str:
@@ -76,7 +78,7 @@ def unregister(text: str, name: str, launcher: str) -> str:
     if config.get(DEFAULT) == name:
         text = _cut(text, (), DEFAULT)
     text = _cut(text, (), RUNTIMES) if len(runtimes) == 1 else _cut(text, (RUNTIMES,), name)
-    return _checked(text, lambda found: name not in _runtimes(found))
+    return _checked(text, lambda config: name not in _runtimes(config))
 
 
 def is_runtime(entry: object, launcher: str) -> bool:
@@ -98,11 +100,11 @@ def is_empty(text: str) -> bool:
 
 def _parse(text: str) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+        members = dict(pairs)
+        if len(members) < len(pairs):
             twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
             raise RequestError("", f"it has the key {json.dumps(twice)} twice")
-        return found
+        return members
 
     try:
         config = json.loads(text, object_pairs_hook=unique)
@@ -140,17 +142,17 @@ class _Member:
 def _members(text: str, start: int) -> list[_Member]:
     """Find the members of the object whose `{` is at `start`; the text is known to be JSON."""
     decode = JSONDecoder().raw_decode
-    found = []
+    members = []
     place = _skip(text, start + 1)
     while text[place] != "}":
         key, after = decode(text, place)
         value = _skip(text, _skip(text, after) + 1)
         _, end = decode(text, value)
-        found.append(_Member(key, place, value, end))
+        members.append(_Member(key, place, value, end))
         place = _skip(text, end)
         if text[place] == ",":
             place = _skip(text, place + 1)
-    return found
+    return members
 
 
 def _skip(text: str, place: int) -> int:
@@ -163,7 +165,7 @@ def _find(text: str, path: tuple[str, ...]) -> int:
     """Return where the object at a path begins."""
     place = _skip(text, 0)
     for key in path:
-        place = next(one.value for one in _members(text, place) if one.key == key)
+        place = next(member.value for member in _members(text, place) if member.key == key)
     return place
 
 
@@ -203,7 +205,7 @@ def _cut(text: str, path: tuple[str, ...], key: str) -> str:
     """Remove a member, and what separates it from its neighbours."""
     start = _find(text, path)
     members = _members(text, start)
-    index = next(index for index, one in enumerate(members) if one.key == key)
+    index = next(index for index, member in enumerate(members) if member.key == key)
     if index:
         return text[: members[index - 1].end] + text[members[index].end :]
     if len(members) > 1:

@@ -43,7 +43,7 @@ def put(path: str, text: str) -> bool:
         SystemFailure: it can't be written; what was there is there still.
     """
     try:
-        if _read_text(path) == text:
+        if _read_lossy(path) == text:
             return False
         replace_file(path, text)
     except OSError as error:
@@ -51,19 +51,48 @@ def put(path: str, text: str) -> bool:
     return True
 
 
-def take(path: str, is_ours: Callable[[str], bool]) -> bool:
+def rewrite(path: str, text: str, mode: int | None = None) -> bool:
+    """Put a text in place of a file, with owner and mode as they were; False if it is so already.
+
+    Args:
+        path: of the file; a link is followed.
+        text: all of it.
+        mode: in place of the one that it has.
+
+    Raises:
+        SystemFailure: it can't be written; what was there is there still.
+    """
+    path = os.path.realpath(path)
+    make_directory(os.path.dirname(path))
+    try:
+        status = os.stat(path) if os.path.exists(path) else None
+        same_mode = status is None or mode in (None, status.st_mode & 0o7777)
+        if status and same_mode and read_text(path) == text:
+            return False
+        replace_file(
+            path,
+            text,
+            mode=mode or (status.st_mode & 0o7777 if status else 0o644),
+            owner=(status.st_uid, status.st_gid) if status else None,
+        )
+    except OSError as error:
+        raise SystemFailure(f"cannot write {path}", error.strerror or str(error)) from error
+    return True
+
+
+def take(path: str, recognise: Callable[[str], bool]) -> bool:
     """Remove a file of ours; False if it is not there, or somebody else's.
 
     Args:
         path: of the file.
-        is_ours: tells it by the text; a ValueError means no.
+        recognise: tells ours by its text; a ValueError means no.
 
     Raises:
         SystemFailure: it can't be removed.
     """
     try:
-        text = _read_text(path)
-        if text is None or not is_ours(text):
+        text = _read_lossy(path)
+        if text is None or not recognise(text):
             return False
         os.unlink(path)
     except ValueError:
@@ -71,6 +100,25 @@ def take(path: str, is_ours: Callable[[str], bool]) -> bool:
     except OSError as error:
         raise SystemFailure(f"cannot remove {path}", error.strerror or str(error)) from error
     return True
+
+
+def read_text(path: str) -> str | None:
+    """Return a file's text, or None if it is not there.
+
+    Raises:
+        RequestError: it is not UTF-8.
+        SystemFailure: it can't be read.
+    """
+    what = f"cannot read {path}"
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SystemFailure(what, error.strerror or str(error)) from error
+    except ValueError as error:
+        raise RequestError(what, "it is not UTF-8") from error
 
 
 def read_json(path: str) -> Any:
@@ -144,7 +192,8 @@ def remove_directories(paths: Iterable[str]) -> None:
             raise SystemFailure(f"cannot remove {part}", error.strerror or str(error)) from error
 
 
-def _read_text(path: str) -> str | None:
+def _read_lossy(path: str) -> str | None:
+    """Return a text to compare with; one that is not UTF-8 is at any rate another one."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()

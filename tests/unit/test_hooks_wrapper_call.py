@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ocinet.hooks.config.hook_entry import Registration
-from ocinet.hooks.registration.launcher import render
+from ocinet.hooks.registration.launcher_text import render
 from ocinet.hooks.wrapper.runtime_call import (
     GLOBAL_OPTIONS,
     RuntimeCall,

@@ -14,13 +14,13 @@ import pytest
 from ocinet.base.errors import ConflictError, OcinetError, RequestError, SystemFailure
 from ocinet.hooks.config.hook_entry import Registration
 from ocinet.hooks.registration.launcher import (
-    DockerFile,
-    Wanted,
+    Launcher,
     find_runtime,
     install,
     launcher_path,
     uninstall,
 )
+from ocinet.hooks.registration.launcher_text import DockerFile
 
 REGISTRATION = Registration(
     "/usr/bin/python3.11", "/lib/ocinet/hooks/hook.py", ("PATH=/bin", "OCINET_RUN_DIR=/run/a b")
@@ -38,14 +38,14 @@ class Place:
         self.runtime.write_text("#!/bin/sh\n")
         self.runtime.chmod(0o755)
 
-    def wanted(self, **options: Any) -> Wanted:
+    def to_install(self, **options: Any) -> Launcher:
         """Return what is to be installed."""
-        known = {"runtime": str(self.runtime), "path": str(self.launcher)}
-        return Wanted(**{**known, **options})
+        usual = {"runtime": str(self.runtime), "chosen_path": str(self.launcher)}
+        return Launcher(**{**usual, **options})
 
     def install(self, **options: Any) -> tuple[str, ...]:
         """Install, and return what has changed, by file names."""
-        changed = install(self.wanted(**options), REGISTRATION).changed
+        changed = install(self.to_install(**options), REGISTRATION).changed
         return tuple(Path(path).name for path in changed)
 
     def with_docker(self, **options: Any) -> tuple[str, ...]:
@@ -162,7 +162,7 @@ def test_two_launchers_share_a_daemon_json_that_was_made_for_them(place: Place, 
     """Whichever goes first: the last one takes the file along."""
     paths = [place.launcher, place.directory / "sbin" / "crun-runtime"]
     place.with_docker()
-    place.with_docker(path=str(paths[1]), name="crun-net")
+    place.with_docker(chosen_path=str(paths[1]), name="crun-net")
     runtimes = json.loads(place.docker.read_text())["runtimes"]
     assert {name: entry["path"] for name, entry in runtimes.items()} == {
         "ocinet": str(paths[0]), "crun-net": str(paths[1])}  # fmt: skip
@@ -227,7 +227,7 @@ def test_broken_daemon_json_stops_the_uninstall(place: Place) -> None:
         ({"name": "a/b"}, "is no runtime's name"),
         ({"name": "runc"}, "Docker keeps the name runc for itself"),
         ({"name": "io.containerd.runc.v2"}, "Docker keeps the name"),
-        ({"path": "sbin/x"}, "is not an absolute path"),
+        ({"chosen_path": "sbin/x"}, "is not an absolute path"),
         ({"docker": "daemon.json"}, "is not an absolute path"),
         ({"runtime": "bin/runc"}, "is not an absolute path"),
         ({"runtime": "/no/such/runc"}, "there is no runtime /no/such/runc"),
@@ -244,7 +244,7 @@ def test_install_of_something_impossible_is_refused(
 def test_runtime_that_is_a_launcher_is_refused(place: Place) -> None:
     """It would start itself for ever."""
     place.install()
-    told = refusal(place, runtime=str(place.launcher), path=f"{place.directory}/other")
+    told = refusal(place, runtime=str(place.launcher), chosen_path=f"{place.directory}/other")
     assert "is a launcher of ocinet's, and would start itself" in told
 
 
@@ -268,8 +268,8 @@ def test_file_that_knows_the_launcher_by_another_name_is_told(place: Place) -> N
 def test_name_gives_the_launchers_place() -> None:
     """Unless it is told otherwise."""
     assert launcher_path("ocinet") == "/usr/local/sbin/ocinet-runtime"
-    assert Wanted(name="x").launcher == "/usr/local/sbin/x-runtime"
-    assert Wanted(path="/y").launcher == "/y"
+    assert Launcher(name="x").path == "/usr/local/sbin/x-runtime"
+    assert Launcher(chosen_path="/y").path == "/y"
 
 
 def test_find_runtime_by_name_is_absolute() -> None:
