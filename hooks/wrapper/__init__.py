@@ -1,7 +1,8 @@
-"""The runtime wrapper: what engines run in a runtime's place.
+"""The runtime wrapper: what engines run in a runtime's place; each stands on those above it.
 
 runtime_call     the command line of a runtime, as far as it must be understood
 runtime_process  the real runtime: becoming it, or running it
-injection        deciding about a container, and editing its config
+intent           what a container shall get from us, if anything
+injection        putting that into its config
 create           what is done around the runtime's `create`
 """

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from ocinet.base.clock import Process
     from ocinet.hooks.entry.engine_access import OpenEngine, Preload
-    from ocinet.hooks.wrapper.injection import Injected, Site
+    from ocinet.hooks.wrapper.injection import Injected
+    from ocinet.hooks.wrapper.intent import Site
     from ocinet.hooks.wrapper.runtime_call import RuntimeCall
     from ocinet.request.docker_files import DockerContainer
 
@@ -173,12 +174,12 @@ def _site(environment: dict[str, str]) -> Site:
     """Return where we are; hooks run by this interpreter, from beside this file."""
     from ocinet.base.events import EventLog
     from ocinet.hooks.config.hook_entry import SEARCH_PATH, Registration
-    from ocinet.hooks.wrapper.injection import Site
+    from ocinet.hooks.wrapper.intent import Site
 
     paths = Paths.from_environment(environment)
     script = f"{__file__.rsplit('/', 2)[0]}/hook.py"
-    given = (f"{name}={value}" for name, value in environment.items())
-    registration = Registration(sys.executable, script, (f"PATH={SEARCH_PATH}", *given))
+    moved = (f"{name}={value}" for name, value in environment.items())
+    registration = Registration(sys.executable, script, (f"PATH={SEARCH_PATH}", *moved))
     return Site(paths, EventLog(paths.run), registration)
 
 

@@ -57,7 +57,7 @@ def parse_runtime_call(arguments: Sequence[str], cwd: str) -> RuntimeCall:
         arguments: without the runtime's own name.
         cwd: what relative paths are relative to.
     """
-    given, rest = _split_options(arguments, GLOBAL_OPTIONS)
+    before, rest = _split_options(arguments, GLOBAL_OPTIONS)
     if not rest or rest[0] not in VERBS:
         return RuntimeCall()
     own, operands = _split_options(rest[1:], _OWN_OPTIONS)
@@ -72,8 +72,8 @@ def parse_runtime_call(arguments: Sequence[str], cwd: str) -> RuntimeCall:
         bundle=bundle,
         config=_absolute(cwd, other) if other else f"{bundle}/{CONFIG}",
         pid_file=_absolute(cwd, pid_file) if pid_file else "",
-        log=given.get("log", ""),
-        log_format=given.get("log-format", "text"),
+        log=before.get("log", ""),
+        log_format=before.get("log-format", "text"),
         options=tuple(arguments[: len(arguments) - len(rest)]),
     )
 
@@ -82,7 +82,7 @@ def _split_options(
     words: Sequence[str], with_value: tuple[str, ...]
 ) -> tuple[dict[str, str], Sequence[str]]:
     """Return the options that have a value, and the words behind all options."""
-    found = {}
+    options = {}
     index = 0
     while index < len(words) and words[index][:1] == "-":
         word = words[index]
@@ -92,10 +92,10 @@ def _split_options(
             if not equals:
                 value = words[index] if index < len(words) else ""
                 index += 1
-            found[name] = value
+            options[name] = value
         elif word[:2] in ("-b", "-f") and word[2:3] in ("/", "."):
-            found[word[1]] = word[2:]
-    return found, words[index:]
+            options[word[1]] = word[2:]
+    return options, words[index:]
 
 
 def _absolute(cwd: str, path: str) -> str:

@@ -18,7 +18,8 @@ from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.hooks.config.config_edit import BY_HAND, apply
 from ocinet.hooks.config.hook_entry import Registration
-from ocinet.hooks.wrapper.injection import Injected, Site, inject
+from ocinet.hooks.wrapper.injection import Injected, inject
+from ocinet.hooks.wrapper.intent import Site
 from ocinet.hooks.wrapper.runtime_call import RuntimeCall
 from ocinet.request.annotations import parse_annotations
 from ocinet.request.config_json import is_our_hook
