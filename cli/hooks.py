@@ -52,7 +52,7 @@ def _configure_add(parser: Parser) -> None:
 
 def _add(arguments: Namespace, console: Console) -> None:
     from ocinet.hooks.registration.bundle import add
-    from ocinet.hooks.registration.verify import wish_flaws
+    from ocinet.hooks.registration.verify import request_flaws
 
     annotations = read_annotations(arguments)
     request = read_request(annotations) if annotations else None
@@ -68,7 +68,7 @@ def _add(arguments: Namespace, console: Console) -> None:
     if not changed:
         console.say(f"{arguments.bundle} is like that already")
     # No error: what it asks for may come before the container does.
-    for flaw in wish_flaws(arguments.bundle, console.paths):
+    for flaw in request_flaws(arguments.bundle, console.paths):
         console.say(f"ocinet: {flaw.what} (hint: {flaw.hint})")
 
 

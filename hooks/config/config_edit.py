@@ -184,7 +184,7 @@ def _restore_parts(config: Json, saved: Json) -> None:
     linux = config["linux"] = {**config["linux"]}
     if _NETWORK in saved:
         entry, index = saved[_NETWORK]["entry"], saved[_NETWORK]["index"]
-        namespaces = [one for one in linux["namespaces"] if one.get("type") != _NETWORK]
+        namespaces = [other for other in linux["namespaces"] if other.get("type") != _NETWORK]
         if entry is not None:
             namespaces.insert(index, entry)
         linux["namespaces"] = namespaces
@@ -220,14 +220,14 @@ def _ensure(parent: Json, key: str, empty: Any, saved: Json, name: str) -> Any:
 def _edit_network(linux: Json, mode: str, netns_path: str, saved: Json) -> None:
     """Make the network namespace's entry what the mode needs."""
     namespaces = _ensure(linux, "namespaces", [], saved, "linux.namespaces")
-    found = [
+    networks = [
         (index, entry)
         for index, entry in enumerate(namespaces)
         if isinstance(entry, dict) and entry.get("type") == _NETWORK
     ]
-    if len(found) > 1:
-        raise RequestError("", f"{CONFIG} has {len(found)} network namespaces")
-    index, entry = found[0] if found else (len(namespaces), None)
+    if len(networks) > 1:
+        raise RequestError("", f"{CONFIG} has {len(networks)} network namespaces")
+    index, entry = networks[0] if networks else (len(namespaces), None)
     if mode == "host":
         wanted = None
     elif mode == "container":

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ocinet.base.atomic import replace_file
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure
 from ocinet.hooks.config.config_edit import apply, locate, our_annotations, restore
+from ocinet.hooks.registration.installation import check_up_stage
 from ocinet.request.annotations import (
     BUNDLE,
     DEFAULT_REQUEST,
@@ -69,8 +70,7 @@ def add(
         SystemFailure: it can't be written; it is as it was then.
     """
     what = f"cannot add the hook to {bundle}"
-    if stage not in UP_STAGES:
-        raise RequestError(what, f"{stage!r} is no stage", f"use {' or '.join(UP_STAGES)}")
+    check_up_stage(stage, what)
 
     def change(config: Json) -> Json:
         plain = restore(config)

@@ -23,7 +23,7 @@ from ocinet.hooks.registration.foreign_files import (
     remove_directories,
     take,
 )
-from ocinet.hooks.registration.installation import refuse_writers
+from ocinet.hooks.registration.installation import check_up_stage, refuse_writers
 from ocinet.hooks.registration.podman_config import DROP_IN
 from ocinet.request.config_json import DOWN_STAGE, UP_STAGES, is_our_hook
 
@@ -66,8 +66,7 @@ def install(
         SystemFailure: a file can't be written.
     """
     what = f"cannot register the hook in {directory}"
-    if stage not in UP_STAGES:
-        raise RequestError(what, f"{stage!r} is no stage", f"use {' or '.join(UP_STAGES)}")
+    check_up_stage(stage, what)
     if not directory.startswith("/"):
         raise RequestError(what, "it is not an absolute path")
     files = {hook_file(directory, name): _render(registration, name, always=always)

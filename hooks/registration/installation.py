@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.paths import VARIABLES
 from ocinet.hooks.config.hook_entry import SEARCH_PATH, Registration
+from ocinet.request.config_json import UP_STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,6 +51,16 @@ def resolve(environment: Mapping[str, str], executable: str = sys.executable) ->
         refuse_writers(path, _WHAT, "install ocinet where only root can write")
     moved = [f"{name}={environment[name]}" for name in VARIABLES if environment.get(name)]
     return Registration(interpreter, script, (f"PATH={SEARCH_PATH}", *moved))
+
+
+def check_up_stage(stage: str, what: str) -> None:
+    """Refuse a stage that can't bring a container up.
+
+    Raises:
+        RequestError: it is none of `UP_STAGES`.
+    """
+    if stage not in UP_STAGES:
+        raise RequestError(what, f"{stage!r} is no stage", f"use {' or '.join(UP_STAGES)}")
 
 
 def refuse_writers(path: str, what: str, hint: str) -> None:

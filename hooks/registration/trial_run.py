@@ -94,12 +94,12 @@ def _environment(entry: Json) -> dict[str, str]:
 
 
 def _expect_silence(stage: str, result: subprocess.CompletedProcess[str]) -> None:
-    told = " ".join((result.stderr or result.stdout).split())
+    output = " ".join((result.stderr or result.stdout).split())
     if result.returncode:
         how = f"exit status {result.returncode}" if result.returncode > 0 else "killed by a signal"
-        raise RequestError(_WHAT, f"{stage} failed ({how}): {told or 'without a word'}")
-    if told:
-        raise RequestError(_WHAT, f"{stage} ended well, but said: {told}")
+        raise RequestError(_WHAT, f"{stage} failed ({how}): {output or 'without a word'}")
+    if output:
+        raise RequestError(_WHAT, f"{stage} ended well, but said: {output}")
 
 
 def _tool(name: str) -> str:
@@ -118,10 +118,10 @@ class _Holder:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         self.pid = self._process.pid
-        told = self._process.stdout.readline().strip() if self._process.stdout else ""
-        if told != "ready":
+        answer = self._process.stdout.readline().strip() if self._process.stdout else ""
+        if answer != "ready":
             self.end()
-            raise SystemFailure(_WHAT, f"no scratch namespace: {told}", "run it as root")
+            raise SystemFailure(_WHAT, f"no scratch namespace: {answer}", "run it as root")
 
     def end(self) -> None:
         """Kill it and wait until it is gone."""
@@ -212,11 +212,11 @@ class _Scratch:
     def addresses(self) -> list[str]:
         """Return the global addresses of the container's eth0."""
         return [
-            f"{one['local']}/{one['prefixlen']}"
+            f"{address['local']}/{address['prefixlen']}"
             for link in self._ip(self.container, "address", "show")
             if link.get("ifname") == "eth0"
-            for one in link["addr_info"]
-            if one["scope"] == "global"
+            for address in link["addr_info"]
+            if address["scope"] == "global"
         ]
 
     def leftovers(self) -> list[str]:

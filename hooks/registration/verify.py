@@ -77,11 +77,11 @@ def verify_bundle(
         }
     except (OSError, ValueError, AttributeError, TypeError) as error:
         return (Finding(f"{path} can't be read: {error}", "runc spec makes one"),)
-    wishes = wish_flaws(bundle, Paths.from_environment(environment))
-    return (*wishes, *_verify(entries, path, _ADD_AGAIN, environment, trial))
+    flaws = request_flaws(bundle, Paths.from_environment(environment))
+    return (*flaws, *_verify(entries, path, _ADD_AGAIN, environment, trial))
 
 
-def wish_flaws(bundle: str, paths: Paths) -> Iterator[Finding]:
+def request_flaws(bundle: str, paths: Paths) -> Iterator[Finding]:
     """Tell what a bundle asks for in vain, as things stand; a trial does not show it.
 
     Args:
@@ -172,14 +172,14 @@ def verify_cdi(
         return (Finding(str(error), _INSTALL_CDI),)
     findings = [Finding(flaw, "what root runs, only root may write") for flaw in write_flaws(path)]
     findings += [Finding(warning) for warning in cdi_specs.unread(directory)]
-    known = {DEFAULT_NETWORK, *filter(cdi_specs.is_device_name, networks)}
+    expected = {DEFAULT_NETWORK, *filter(cdi_specs.is_device_name, networks)}
     findings += [
         Finding(f"{path} has no device for the network {name}", _INSTALL_CDI)
-        for name in sorted(known - set(devices))
+        for name in sorted(expected - set(devices))
     ]
     for name, entries in devices.items():
         where = f"the device {KIND}={name}"
-        if name not in known:
+        if name not in expected:
             findings.append(Finding(f"{where} is of a network that is not there", _INSTALL_CDI))
         findings += [
             Finding(f"{where} gives another network", _INSTALL_CDI)
@@ -208,12 +208,12 @@ def entry_flaws(entry: Json, stage: str, environment: Mapping[str, str]) -> Iter
     timeout = entry.get("timeout")
     if type(timeout) is not int or timeout <= TIMEOUT_S:
         yield f"its timeout is {timeout}: the hook needs up to {TIMEOUT_S:g} s to undo a failure"
-    told = dict(str(line).partition("=")[::2] for line in entry.get("env") or ())
-    if "PATH" not in told:
+    variables = dict(str(line).partition("=")[::2] for line in entry.get("env") or ())
+    if "PATH" not in variables:
         yield "its environment has no PATH, and nft is found by it"
     for name in VARIABLES:
-        if told.get(name, "") != environment.get(name, ""):
-            yield f"its {name} is {told.get(name)!r}, yours is {environment.get(name)!r}"
+        if variables.get(name, "") != environment.get(name, ""):
+            yield f"its {name} is {variables.get(name)!r}, yours is {environment.get(name)!r}"
 
 
 def _verify(
@@ -229,24 +229,23 @@ def _verify(
     if not up_stage or not entries.get(DOWN_STAGE):
         return findings
     try:
-        told = trial(entries[up_stage][0], entries[DOWN_STAGE][0])
+        seen = trial(entries[up_stage][0], entries[DOWN_STAGE][0])
     except OcinetError as error:
         return (*findings, Finding(f"{error.what}: {error.why}", error.hint))
-    return (*findings, *(Finding(line, ok=True) for line in told))
+    return (*findings, *(Finding(line, ok=True) for line in seen))
 
 
 def _look(
     entries: Mapping[str, list[Json]], where: str, hint: str, environment: Mapping[str, str]
 ) -> tuple[Finding, ...]:
     """Check the entries of all stages without running them."""
-    found = {stage: listed for stage, listed in entries.items() if listed}
-    up_stage = next((stage for stage in UP_STAGES if stage in found), "")
-    if not up_stage or DOWN_STAGE not in found:
-        wanted = ((UP_STAGES[0], up_stage), (DOWN_STAGE, DOWN_STAGE in found))
-        missing = [stage for stage, there in wanted if not there]
+    registered = {stage: listed for stage, listed in entries.items() if listed}
+    up_stage = next((stage for stage in UP_STAGES if stage in registered), UP_STAGES[0])
+    missing = [stage for stage in (up_stage, DOWN_STAGE) if stage not in registered]
+    if missing:
         return (Finding(f"{where} has no hook of ocinet for {' and '.join(missing)}", hint),)
-    findings = [Finding(f"{where} has the hook for {' and '.join(found)}", ok=True)]
-    for stage, listed in found.items():
+    findings = [Finding(f"{where} has the hook for {' and '.join(registered)}", ok=True)]
+    for stage, listed in registered.items():
         if len(listed) > 1:
             findings.append(Finding(f"{stage} has it {len(listed)} times", hint))
         findings += [
