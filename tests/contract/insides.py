@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hosts.waiting import wait_until
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import KernelError, NotFoundError, SystemFailure
 from ocinet.engine.model.link import Inside, Veth
@@ -25,6 +26,7 @@ VETH = Veth("oc1", "eth0", "br0", mac="02:42:0a:09:00:05")
 DEFAULT4 = Route(Subnet.parse("0.0.0.0/0"), Address.parse("10.9.0.1"))
 DEFAULT6 = Route(Subnet.parse("::/0"), Address.parse("fd00:9::1"))
 NEAR4, NEAR6 = Route(Subnet.parse("10.9.0.0/24")), Route(Subnet.parse("fd00:9::/64"))
+LINK_LOCAL = Interface.parse("fe80::42:aff:fe09:5/64")
 IPV4 = Inside("eth0", (Interface.parse("10.9.0.5/24"),), (DEFAULT4,))
 DUAL = Inside(
     "eth0",
@@ -48,6 +50,18 @@ def _wired(place: Place) -> Iterator[tuple[Host, Sandbox]]:
 
 def _eth0(host: Host, sandbox: Sandbox) -> InsideLink:
     return next(link for link in host.insides.look_inside(sandbox) if link.ifname == "eth0")
+
+
+def _settled(host: Host, sandbox: Sandbox) -> InsideLink:
+    """Return the interface once it has the link-local address of its MAC.
+
+    The kernel gives it when it has seen the carrier, a little after the link went up.
+    """
+    wait_until(lambda: LINK_LOCAL in _eth0(host, sandbox).addresses, "the link-local address")
+    wait_until(
+        lambda: Route(LINK_LOCAL.subnet) in _eth0(host, sandbox).routes, "the route to its like"
+    )
+    return _eth0(host, sandbox)
 
 
 def sandbox_is_told_by_its_identity(place: Place) -> None:
@@ -119,10 +133,9 @@ def configure_dual_stack_has_a_link_local_address_too(place: Place) -> None:
     """It is the one that goes with the MAC."""
     with _wired(place) as (host, sandbox):
         assert host.insides.configure(sandbox, DUAL) == ()
-        eth0 = _eth0(host, sandbox)
-        link_local = Interface.parse("fe80::42:aff:fe09:5/64")
-        assert set(eth0.addresses) == {*DUAL.addresses, link_local}
-        assert set(eth0.routes) == {NEAR4, NEAR6, Route(link_local.subnet), DEFAULT4, DEFAULT6}
+        eth0 = _settled(host, sandbox)
+        assert set(eth0.addresses) == {*DUAL.addresses, LINK_LOCAL}
+        assert set(eth0.routes) == {NEAR4, NEAR6, Route(LINK_LOCAL.subnet), DEFAULT4, DEFAULT6}
 
 
 def configure_again_changes_nothing(place: Place) -> None:
@@ -132,7 +145,7 @@ def configure_again_changes_nothing(place: Place) -> None:
     with place.open_sandbox(place.start()) as sandbox:
         pair = host.links.add_veth(VETH, sandbox)
         host.insides.configure(sandbox, DUAL, pair)
-        before = _eth0(host, sandbox)
+        before = _settled(host, sandbox)
         host.insides.configure(sandbox, DUAL)
         after = _eth0(host, sandbox)
         assert set(after.addresses) == set(before.addresses)
