@@ -246,6 +246,7 @@ def check(world: World) -> None:
         if record.state == "attached" and home and not record.member_of:
             living.append(record)
             for endpoint in record.endpoints:
+                assert world.networks.find(endpoint.network), f"{endpoint.network} is gone"
                 outer = host.namespace.links[endpoint.host_ifname]
                 assert (outer.up, outer.master and outer.master.ifname) == (True, endpoint.device)
                 inner = home.links[endpoint.ifname]

@@ -235,16 +235,21 @@ def test_attach_out_of_time_still_undoes_everything(world: World) -> None:
     before = world.state()
     engine = world.engine(timeout_s=0.05)
 
+    left_s: list[float] = []
+
     def run_out(name: str) -> None:
         if name == "links.add_veth":
             while engine.operation.deadline.left_s:
                 pass
+        if name == "leases.give_back":  # among the last things that are undone
+            left_s.append(engine.operation.deadline.left_s)
 
     world.trace.before = run_out
     assert web.process
     with pytest.raises(OcinetError, match="longer than"):
         engine.attach(web, on("lan"), world.host.open_sandbox(web.process))
     assert world.state() == before
+    assert left_s[0] > 1, "no lock could be waited for"
     assert not world.told("undo failed")
 
 

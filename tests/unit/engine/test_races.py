@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import on, tcp
-from fakes.world import World, check, check_nothing_left
+from builders import make_holder, network, on, tcp
+from fakes.world import BOOT, World, check, check_nothing_left
 from ocinet.base.errors import BusyError, OcinetError
+from ocinet.engine.model.link import LINK_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ocinet.engine.model.attachment import Container
 
     Act = Callable[[], object]
 
@@ -149,3 +152,31 @@ def test_two_at_once_leave_what_each_alone_would(
         if not reached:
             break
     assert number > 5
+
+
+def test_link_that_is_being_made_is_no_leftover_whenever_it_comes() -> None:
+    """It is there before its alias is, so nothing but its lease tells yet whose it is."""
+    for number in itertools.count():
+        with World() as world:
+            world.up("there", on("lan"))
+            web = world.start("web")
+            calls = itertools.count()
+
+            def begin(_name: str) -> None:
+                if next(calls) == number:  # noqa: B023  # called within this turn alone
+                    begin_link(world, web)  # noqa: B023  # likewise
+
+            world.trace.before = begin
+            found = world.gc()
+            assert ("link", make_holder("web-id").host_ifname) not in found
+            if next(calls) <= number:
+                break
+    assert number > 5
+
+
+def begin_link(world: World, container: Container) -> None:
+    """Do the first half of what an attach does: a lease, and a link without an alias."""
+    world.trace.before = lambda _name: None
+    holder = make_holder(container.id).replace(process=container.process, boot_id=BOOT)
+    world.leases.allocate("lan", network().pools, (), holder, container.name)
+    world.host.add_link(holder.host_ifname, "veth", group=LINK_GROUP, up=True)
