@@ -164,7 +164,9 @@ class Detach:
         """Take a member out of its owner's record; the last one takes the rest along."""
         owner = self._attachments.get(record.member_of)
         if owner:
-            remaining = tuple(one for one in owner.members if one.id != record.container.id)
+            remaining = tuple(
+                member for member in owner.members if member.id != record.container.id
+            )
             living = self._liveness.living_members(owner.replace(members=remaining))
             if not living and not self._liveness.lives(
                 owner

@@ -118,15 +118,15 @@ class ClaimAttempt:
         """Return the claims of the dead that this one takes over, as far as it does."""
         parts = [claim]
         rivals = []
-        for one in self._claims(claim.file):
-            if self._is_own(one, claim):
-                parts = [rest for part in parts for rest in part.without(one.ports)]
-            elif one.overlaps(claim):
-                if one.container == self._container:
+        for known in self._claims(claim.file):
+            if self._is_own(known, claim):
+                parts = [rest for part in parts for rest in part.without(known.ports)]
+            elif known.overlaps(claim):
+                if known.container == self._container:
                     raise ConflictError("", "this container has the host's port"
-                                        f" {one.within(claim.ports)} already")  # fmt: skip
-                rivals.append(one)
-        unknown = [one for one in rivals if one not in living and one not in dead]
+                                        f" {known.within(claim.ports)} already")  # fmt: skip
+                rivals.append(known)
+        unknown = [rival for rival in rivals if rival not in living and rival not in dead]
         if unknown:
             raise Unjudged(unknown)
         for rival in rivals:
@@ -144,8 +144,8 @@ class ClaimAttempt:
                     port = range(listener.port, listener.port + 1)
                     raise Occupied(claim.within(port), listener)
 
-    def _is_own(self, one: PortClaim, claim: PortClaim) -> bool:
-        return one.container == self._container and one.host_address == claim.host_address
+    def _is_own(self, known: PortClaim, claim: PortClaim) -> bool:
+        return known.container == self._container and known.host_address == claim.host_address
 
     def _is_in_the_way(self, listener: Listener, claim: PortClaim) -> bool:
         address = claim.host_address
@@ -158,7 +158,7 @@ class ClaimAttempt:
         """Choose a port of the host's ephemeral range that nobody has, and claim it."""
         protocol = publish.protocol
         low, high = ephemeral_range()
-        listened = {one.port for one in self._sockets if one.protocol == protocol}
+        listened = {socket.port for socket in self._sockets if socket.protocol == protocol}
         for port in candidates(low, high, reserved_ports()):
             file = file_of(protocol, port)
             claims = (*self._mine.get(file, ()), *self._claims(file))
@@ -175,9 +175,11 @@ class ClaimAttempt:
                 left = self._claims(file)
                 for claim in mine:  # of the dead and of its own, what it takes the place of
                     left = [
-                        part
-                        for one in left
-                        for part in (one.without(claim.ports) if one.overlaps(claim) else [one])
+                        rest
+                        for known in left
+                        for rest in (
+                            known.without(claim.ports) if known.overlaps(claim) else [known]
+                        )
                     ]
                 done.append(file)
                 write_claims(self._directory, file, left + mine)

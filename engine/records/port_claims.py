@@ -157,7 +157,7 @@ class PortClaims:
             parts = [claim] if claim.container == container else []
             for port, row in by_file[claim.file]:
                 if claim.is_for(port):
-                    parts = [one for part in parts for one in part.without(row)]
+                    parts = [rest for part in parts for rest in part.without(row)]
             return parts if claim.container == container else [claim]
 
         self._drop(by_file, left)
@@ -190,8 +190,8 @@ class PortClaims:
             port
             for port in ports
             if not any(
-                one is None or one.is_element_of(_claim_of(port))
-                for one in rivals[file_of(port.protocol, port.host_port)]
+                rival is None or rival.is_element_of(_claim_of(port))
+                for rival in rivals[file_of(port.protocol, port.host_port)]
             )
         )
 
@@ -207,7 +207,7 @@ class PortClaims:
                     found += read_claims(directory, file)
                 except (RequestError, SystemFailure):
                     continue
-        return tuple(sorted(found, key=lambda one: (one.protocol, one.host_port, str(one))))
+        return tuple(sorted(found, key=lambda claim: (claim.protocol, claim.host_port, str(claim))))
 
     def holders(self) -> tuple[str, ...]:
         """Return the containers that have claims."""
@@ -251,7 +251,7 @@ class PortClaims:
 def _rivals(directory: Directory, file: str, container: str) -> list[PortClaim | None]:
     """Return the claims of all but one container in a file; None stands for what can't be read."""
     try:
-        return [one for one in read_claims(directory, file) if one.container != container]
+        return [claim for claim in read_claims(directory, file) if claim.container != container]
     except (RequestError, SystemFailure):
         return [None]
 
