@@ -7,8 +7,9 @@
 The lab has its own network and mount namespaces. `/run` is an empty tmpfs, and
 `/etc`, `/var/lib` and `/usr/share/containers` are private copies over the
 machine's, so that ocinet, podman and dockerd use their usual places and leave
-nothing there. `outside` is a neighbour that knows no way to the lab's
-containers: it answers only what the lab masquerades.
+nothing there. What the machine itself has of ocinet, or of CDI devices, is not in
+them. `outside` is a neighbour that knows no way to the lab's containers: it answers
+only what the lab masquerades.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ for place in /etc /var/lib /usr/share/containers; do
             -o lowerdir=$place,upperdir=/run/lab/upper$place,workdir=/run/lab/work$place
     fi
 done
-rm -rf /etc/ocinet /var/lib/ocinet
+rm -rf /etc/ocinet /var/lib/ocinet /etc/cdi
 mkdir -p /var/lib/containers /var/lib/docker
 mount -t tmpfs lab /var/lib/containers
 mount -t tmpfs lab /var/lib/docker
