@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hosts.namespace.looks import run
+from hosts.waiting import wait_until
 from ocinet.base.address import Address, Subnet
 from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.model.endpoint import PortRule
@@ -35,7 +36,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
 _TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 _ETH_P_ALL = 3
-_PATIENCE_S = 0.2
+# A busy machine may be slow to answer; only who waits for nobody need not wait long.
+ANSWER_S, SILENCE_S = 10.0, 0.2
 
 HOST = {4: "192.0.2.1", 6: "2001:db8::1"}
 NEIGHBOUR = {4: "192.0.2.2", 6: "2001:db8::2"}
@@ -95,10 +97,12 @@ class BridgedHost:
 
     Attributes:
         seen: what every server has met, as `SERVER CLIENT`, in order.
+        patience_s: how long an answer is waited for: `SILENCE_S` is enough where none may come.
     """
 
     def __init__(self, *, bridge_nf: bool) -> None:
         self.seen: list[str] = []
+        self.patience_s = ANSWER_S
         self._fds = {"host": os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)}
         self._servers: list[tuple[socket.socket, threading.Thread]] = []
         for name in ("neighbour", "far", *CONTAINERS):
@@ -257,18 +261,41 @@ class BridgedHost:
         self.seen.append(f"{name} {client.removeprefix('::ffff:')}")
         return self.seen[-1].encode()
 
-    def ask(self, name: str, target: str, port: int, kind: str = "tcp", *, source: str = "") -> str:
+    def ask(self, name: str, target: str, port: int, kind: str = "tcp") -> str:
         """Return what the server says that is met there, `SERVER CLIENT`; "" if none answers."""
         with self.open_socket(name, kind, 6 if ":" in target else 4) as client:
-            client.settimeout(_PATIENCE_S)
+            client.settimeout(self.patience_s)
             try:
-                if source:
-                    client.bind((source, 0))
                 client.connect((target, port))
                 client.send(b"?")
                 return client.recv(200).decode()
             except OSError:
                 return ""
+
+    def ask_in_vain(self, name: str, target: str, port: int, kind: str = "tcp") -> str:
+        """Return the same as `ask`, soon: where nobody is to answer, all is waited for."""
+        former, self.patience_s = self.patience_s, SILENCE_S
+        try:
+            return self.ask(name, target, port, kind)
+        finally:
+            self.patience_s = former
+
+    def is_met(self, name: str, target: str, port: int, *, source: str, as_: str) -> bool:
+        """Tell whether a UDP packet from an address of one's choice gets to a server.
+
+        Args:
+            name: who sends it.
+            target: whom to.
+            port: of the target.
+            source: which address it is sent from; an answer may not find back there.
+            as_: what the server notes of it: `SERVER CLIENT`.
+        """
+        with self.open_socket(name, "udp", 6 if ":" in target else 4) as client:
+            client.bind((source, 0))
+            client.sendto(b"?", (target, port))
+            with suppress(AssertionError):
+                wait_until(lambda: as_ in self.seen, as_, timeout_s=self.patience_s)
+        return as_ in self.seen
 
     def leaks(self, name: str, family: int) -> bool:
         """Tell whether a TCP packet out of nowhere gets to the neighbour under its own address."""
@@ -279,7 +306,7 @@ class BridgedHost:
         with self.inside(name):
             sender = socket.socket(kind, socket.SOCK_RAW, socket.IPPROTO_TCP)
         with sniffer, sender:
-            sniffer.settimeout(_PATIENCE_S)
+            sniffer.settimeout(self.patience_s)
             nonsense = b"\x10\x00\x10\x00" + bytes(8) + b"\x50\x07" + bytes(6)  # FIN, SYN and RST
             sender.sendto(nonsense, (target, 0))
             packed = socket.inet_pton(kind, source)
