@@ -13,7 +13,7 @@ import pytest
 
 from builders import network, on, tcp, udp
 from hosts.namespace.isolation import in_namespaces
-from hosts.namespace.looks import run
+from hosts.namespace.looks import ip_json, run
 from hosts.namespace.wired_host import (
     PATHS,
     WiredHost,
@@ -337,24 +337,37 @@ def test_remove_network_that_was_made_anew_leaves_the_new_one() -> None:
 
 @in_namespaces
 def test_attach_out_of_time_still_undoes_everything() -> None:
-    """Undoing has a few seconds of its own."""
+    """Undoing has a few seconds of its own, in which it gets a lock that is held."""
     with WiredHost() as host:
         web = host.start("web")
-        engine = Engine.open(PATHS, timeout_s=0.2)
+        engine = Engine.open(PATHS)
+        deadline, over = engine.operation.deadline, threading.Event()
         busy = Lock(f"{PATHS.run}/ipam/lan/lock", "network lan", None)
+
+        def let_go() -> None:
+            while not deadline.left_s and not over.wait(0.001):
+                pass
+            busy.__exit__()
+
+        other = threading.Thread(target=let_go)
 
         def run_out(step: Step) -> None:
             if isinstance(step, AddVeth):
                 busy.__enter__()
-                threading.Timer(0.5, busy.__exit__).start()
-                while engine.operation.deadline.left_s:
-                    pass
+                deadline._end = 0.0
+                other.start()
 
         late = exchanged(engine, trace=run_out)
-        with pytest.raises(OcinetError, match="longer than"), late, open_sandbox(web) as sandbox:
-            late.attach(web, on("lan", publish=(PORT,)), sandbox)
+        with late, open_sandbox(web) as sandbox:
+            with pytest.raises(OcinetError, match="longer than"):
+                late.attach(web, on("lan", publish=(PORT,)), sandbox)
+            over.set()
+            other.join()
 
         assert records() == []
+        assert ip_json("link show type veth") == []
+        with busy, late.operation.locks.container(web.id, wait=False):
+            pass
 
 
 @in_namespaces
