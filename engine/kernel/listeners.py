@@ -126,7 +126,7 @@ def listed_in_proc(protocol: Protocol) -> list[Listener]:
     return found
 
 
-def owner_of(inode: int) -> str:
+def name_process(inode: int) -> str:
     """Name a process that has a socket open, by looking through all of /proc.
 
     Returns:
@@ -155,6 +155,6 @@ class ListeningSockets:
         """Return who listens; see `listeners`."""
         return listeners(protocol, port)
 
-    def owner_of(self, inode: int) -> str:
-        """Name a process that has a socket open; see `owner_of`."""
-        return owner_of(inode)
+    def name_process(self, inode: int) -> str:
+        """Name a process that has a socket open; see `name_process`."""
+        return name_process(inode)

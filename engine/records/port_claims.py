@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         def listeners(self, protocol: Transport, port: int = 0) -> tuple[Listener, ...]:
             """Return who listens: on one port, or with 0 on any."""
 
-        def owner_of(self, inode: int) -> str:
+        def name_process(self, inode: int) -> str:
             """Name a process that has a socket open."""
 
 
@@ -128,7 +128,7 @@ class PortClaims:
                 continue
             except Occupied as occupied:
                 # Looking through /proc takes a while: not under the lock.
-                raise occupied.error(self._sockets.owner_of(occupied.listener.inode)) from None
+                raise occupied.error(self._sockets.name_process(occupied.listener.inode)) from None
             for claim in former:
                 self._report("port taken over", port=str(claim), container=container,
                              former=claim.container)  # fmt: skip

@@ -248,7 +248,7 @@ class NoSockets:
         """Return nobody."""
         return ()
 
-    def owner_of(self, _inode: int) -> str:
+    def name_process(self, _inode: int) -> str:
         """Return nobody's name."""
         return "nobody"
 

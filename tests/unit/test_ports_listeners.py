@@ -9,7 +9,7 @@ import pytest
 
 from ocinet.base.address import Address
 from ocinet.base.errors import KernelError
-from ocinet.engine.kernel.listeners import listed_in_proc, listeners, owner_of
+from ocinet.engine.kernel.listeners import listed_in_proc, listeners, name_process
 from ocinet.engine.model.listener import Listener
 
 
@@ -84,8 +84,8 @@ def test_owner_of_names_the_process(server: socket.socket) -> None:
     """By its descriptors; nobody's inode is nobody's."""
     with server:
         inode = os.fstat(server.fileno()).st_ino
-        assert owner_of(inode).startswith(f"process {os.getpid()} (")
-    assert owner_of(0) == "a process that can't be seen from here"
+        assert name_process(inode).startswith(f"process {os.getpid()} (")
+    assert name_process(0) == "a process that can't be seen from here"
 
 
 def test_listener_of_v6_renders_in_brackets() -> None:
