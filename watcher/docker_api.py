@@ -19,6 +19,7 @@ import docker
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, NotFound
 from docker.transport import UnixHTTPAdapter
+from docker.transport.unixconn import UnixHTTPConnection
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
@@ -37,6 +38,35 @@ _TIMEOUT_S = 15.0
 _LIBPOD = "/v4.0.0/libpod"
 _ACTS = ("create", "start", "die", "died", "destroy", "remove", "rename", "connect", "disconnect")
 _BRIDGE_NAME = "com.docker.network.bridge.name"
+
+
+class _Connection(UnixHTTPConnection):  # type: ignore[misc]  # docker ships no types
+    """docker's own, but a socket that can't connect is closed.
+
+    docker leaves it in the error's traceback, until the garbage collector comes by: one
+    for every look at an engine that is not there.
+    """
+
+    def connect(self) -> None:
+        """Connect to the engine's socket."""
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        opened.settimeout(self.timeout)
+        try:
+            opened.connect(self.unix_socket)
+        except OSError:
+            opened.close()
+            raise
+        self.sock = opened
+
+
+class _Adapter(UnixHTTPAdapter):  # type: ignore[misc]  # as above
+    def get_connection(self, url: str, proxies: Any = None) -> Any:
+        pool = super().get_connection(url, proxies)
+        # Not of self: in a circle, what a thread leaves behind would stay open as well.
+        path, timeout_s = self.socket_path, self.timeout
+        # The pool has no other place to say which connections it is to make.
+        pool._new_conn = lambda: _Connection(url, path, timeout_s)  # noqa: SLF001
+        return pool
 
 
 class Client:
@@ -203,7 +233,7 @@ class Client:
         # Its own adapter keeps a connection for each of the last 25 URLs, whatever
         # `num_pools` says; and every container has URLs of its own.
         socket_url = f"http+unix://{self.path}"
-        adapter = UnixHTTPAdapter(socket_url, self._timeout_s, pool_connections=1)
+        adapter = _Adapter(socket_url, self._timeout_s, pool_connections=1)
         client.mount("http+docker://", adapter)
         return client
 
