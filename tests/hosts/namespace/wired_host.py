@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builders import container, network, on
-from hosts.namespace.isolation import Sleeper
+from hosts.namespace.isolation import Sleeper, leave_uncounted
 from hosts.namespace.looks import addresses_json, ip_json, pings, run, spelled
 from ocinet.base.clock import Process
 from ocinet.base.paths import Paths
@@ -95,6 +95,7 @@ class WiredHost:
         for waiting in containers:
             child = os.fork()
             if not child:
+                leave_uncounted()  # nobody saves what it takes, and fifty are in a hurry
                 code = 1
                 try:
                     self.attach(waiting, request)
