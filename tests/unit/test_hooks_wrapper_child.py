@@ -134,8 +134,10 @@ def test_descriptors_meant_for_us_are_meant_for_the_child(pid: str, passed: bool
 def test_signal_is_passed_on(name: str) -> None:
     """The child gets it, and decides; its status is what comes back."""
     inner = f"trap 'echo got; exit 3' {name}; echo ready; while :; do sleep 0.01; done"
+    # A shell can't trap what it inherits as ignored, as from nohup or a script's `&`.
+    command = ["/usr/bin/env", "--default-signal", *argv("run", "/bin/sh", "-c", inner)]
     with subprocess.Popen(
-        argv("run", "/bin/sh", "-c", inner), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         text=True, env={"PATH": "/usr/bin:/bin"},
     ) as process:  # fmt: skip
         assert process.stdout is not None
