@@ -11,7 +11,6 @@ from ocinet.base.clock import now
 from ocinet.base.errors import OcinetError, RequestError
 from ocinet.engine.assembly import begin_operation, machine_on, open_host, open_records
 from ocinet.engine.attach import Attach, network_of
-from ocinet.engine.containers import Containers
 from ocinet.engine.detach import Detach
 from ocinet.engine.journal import Journal
 from ocinet.engine.liveness import Liveness
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.paths import Paths
     from ocinet.engine.addresses import Addresses
+    from ocinet.engine.containers import Containers
     from ocinet.engine.gc import Leftover
     from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.attachment import Container
@@ -58,7 +58,6 @@ class Engine:
 
     Attributes:
         warnings: what attaches could not do but need not, one line each.
-        containers: those that are known.
     """
 
     def __init__(
@@ -75,7 +74,6 @@ class Engine:
         self.records = records
         self.to_close = to_close
         self.machine = machine = machine_on(host, records, operation)
-        self.containers = Containers(operation, machine, records.attachments)
         self._settle = Settle(operation, machine, records)
         self._liveness = Liveness(machine.links, records.attachments, operation)
         self.warnings: list[str] = []
@@ -111,6 +109,13 @@ class Engine:
         """Close the sockets."""
         for close in self.to_close:
             close()
+
+    @property
+    def containers(self) -> Containers:
+        """The containers that are known, as people and the watcher deal with them."""
+        from ocinet.engine.containers import Containers  # not on the hook's path
+
+        return Containers(self.operation, self.machine, self.records.attachments)
 
     @property
     def networks(self) -> Networks:
