@@ -7,6 +7,7 @@ in this order; each module imports only what stands above it:
     errors    the tree of everything that ocinet raises on purpose
     value     frozen values, without the import cost of dataclasses
     names     which names are legal, and what was meant by one that is not
+    descriptors  standard streams that are closed, so that nothing of ours takes their place
     paths     where settings, state and run-time files lie
     address   addresses and subnets as small values
     clock     time, boots, and the life of a process: what reads the clock

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ocinet.base.errors import OcinetError, SystemFailure
+from ocinet.base.errors import OcinetError, SystemFailure, told
 from ocinet.cli.command_tree import EVERYONES, Entry, help_text, resolve
 
 TYPE_CHECKING = False
@@ -34,7 +34,12 @@ def main(arguments: list[str] | None = None, console: Console | None = None) -> 
     Returns:
         The exit code, see `command_tree.EXIT_CODES`.
     """
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from ocinet.base.descriptors import open_closed_streams
+
+        open_closed_streams()
     stderr = console.stderr if console else sys.stderr
+    _keep_code_closed()
     try:
         return _run(sys.argv[1:] if arguments is None else arguments, console)
     except OcinetError as error:
@@ -99,11 +104,28 @@ def _help(group: str, rest: list[str], console: Console | None) -> int:
     return 0 if rest else _USAGE
 
 
+def _painted(stderr: TextIO) -> tuple[str, str]:
+    """Return the two words that begin an error's lines, in colours at a terminal."""
+    words = "ocinet", "hint"
+    try:
+        from ocinet.cli.colours import BAD, HINT, paint  # for who is told of an error
+    except ImportError:  # which may be what is to be told
+        return words
+    return paint(words[0], BAD, stderr, os.environ), paint(words[1], HINT, stderr, os.environ)
+
+
 def _tell(stderr: TextIO, error: OcinetError) -> None:
-    """Print an error in two lines at most: what and why, and what to do."""
-    line = ": ".join(part for part in ("ocinet", error.what, error.why) if part)
-    hint = f"\nhint: {error.hint}" if error.hint else ""
-    stderr.write(f"{line}{hint}\n")
+    """Print an error in two lines at most: what and why, and what to do.
+
+    Where nobody can be told, the exit code still does.
+    """
+    named, hinted = _painted(stderr)
+    line = ": ".join(part for part in (named, error.what, error.why) if part)
+    hint = f"\n{hinted}: {error.hint}" if error.hint else ""
+    try:
+        stderr.write(f"{line}{hint}\n")
+    except OSError:  # no room; Python would exit with 120 for what is left in the buffer
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 if __name__ == "__main__":

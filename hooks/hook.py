@@ -49,6 +49,7 @@ def preload(part: str) -> None:
 
 if __name__ == "__main__":
     gc.disable()  # a run is too short to have garbage, and loading code sets it off
+    sys.dont_write_bytecode = True  # runtimes may hand their hooks a umask of 0
     root = __file__.rsplit("/", 3)[0]
     sys.path.append(root)
     # Python's own finder would list every folder of the path before it finds this one.
