@@ -14,6 +14,7 @@ in this order; each module imports only what stands above it:
     jsontext  text to plain objects and back; damage is a request error
     records   the objects in our files, described field by field, both ways
     atomic    putting a thing in place at once, so that nobody finds half of it
+    temporaries  what killed writers left of that
     files     a directory of state files, through one descriptor
     lock      locks between processes, and who holds one
     events    the log of what was done, failed and repaired

@@ -2,7 +2,7 @@
 
 A thing is made under a temporary name, `.tmp-PID-…`, and gets the name that is meant
 by `link`, which refuses a name that is taken, or by `rename`, which does not. Whatever
-fails, the temporary name is gone again; a kill leaves it, and `writer_of` tells a
+fails, the temporary name is gone again; a kill leaves it, and `temporaries` tells a
 sweep whose it was. (A file that is created and then written was torn 5 times in 450
 kills; one that is linked when it is finished, never.)
 """
@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import posix
 from _thread import get_ident
-from time import monotonic_ns
+from time import clock_gettime_ns
+
+from ocinet.base.clock import boottime_shift_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
     Make = Callable[[str], None]
 
-_PREFIX = ".tmp-"
+PREFIX = ".tmp-"
+_CLOCK_BOOTTIME = 7
 _MAKE_FILE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 _OPEN_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
 
@@ -145,15 +148,9 @@ def sync_directory(path: str) -> None:
         posix.close(fd)
 
 
-def writer_of(name: str) -> int | None:
-    """Return the process whose temporary name this is; None if it is none.
-
-    >>> writer_of(".tmp-812-7f03-2e9a")
-    812
-    >>> writer_of("web.json")
-    """
-    pid = name[len(_PREFIX) :].partition("-")[0]
-    return int(pid) if name.startswith(_PREFIX) and pid.isdecimal() else None
+def age_clock_ns() -> int:
+    """Return the time since the boot, as the start of processes is told in."""
+    return clock_gettime_ns(_CLOCK_BOOTTIME) - boottime_shift_ns()
 
 
 def _temporary_name(name: str, dir_fd: int | None) -> str:
@@ -164,12 +161,26 @@ def _temporary_name(name: str, dir_fd: int | None) -> str:
     directory of those pass over it.
     """
     directory = name[: name.rfind("/") + 1] if dir_fd is None else ""
-    return f"{directory}{_PREFIX}{posix.getpid()}-{get_ident():x}-{monotonic_ns():x}"
+    return f"{directory}{PREFIX}{posix.getpid()}-{get_ident():x}-{age_clock_ns():x}"
+
+
+def remove(name: str, *, dir_fd: int | None = None) -> None:
+    """Remove a file or link, or a directory with all that is in it.
+
+    Raises:
+        OSError: it is not there, or can't be removed.
+    """
+    try:
+        posix.unlink(name, dir_fd=dir_fd)
+    except IsADirectoryError:
+        from shutil import rmtree  # seldom, and dear
+
+        rmtree(name, dir_fd=dir_fd)
 
 
 def _discard(temporary: str, dir_fd: int | None) -> None:
     """Remove a temporary name, which may not be there; an error before it is the one to tell."""
     try:
-        posix.unlink(temporary, dir_fd=dir_fd)
+        remove(temporary, dir_fd=dir_fd)
     except OSError:
         return

@@ -312,12 +312,12 @@ class Directory:
 
         Needs the lock that the directory's writers hold.
         """
-        swept = 0
-        for name in posix.listdir(self._fd):
-            writer = atomic.writer_of(name)
-            if writer is not None and not exists(f"/proc/{writer}"):
-                swept += self.remove(name)
-        return swept
+        from ocinet.base import temporaries
+
+        try:
+            return temporaries.sweep(self._fd)
+        except OSError as error:
+            raise _failure("sweep", self.path, error) from error
 
     def _writing(self, content: str) -> Callable[[str], None]:
         """Return what writes a content under a temporary name."""

@@ -23,6 +23,7 @@ from ocinet.engine.locks import Locks
 from ocinet.engine.operation import Operation, no_neighbours
 from ocinet.engine.plan.machine import Host, Machine
 from ocinet.engine.records.attachments import AttachmentStore
+from ocinet.engine.records.left_files import LeftFiles
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.port_claims import PortClaims
 from ocinet.engine.records.settings import load_or_defaults
@@ -134,5 +135,6 @@ def open_records(paths: Paths, operation: Operation, host: Host) -> Records:
             holder_lives=claim_stands,
             report=report,
         ),
+        left_files=LeftFiles(paths),
     )
     return records

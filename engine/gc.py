@@ -185,6 +185,16 @@ class _Collector:
             container_id, lambda: self._machine.links.delete_links((link.ifname,))
         )
 
+    def left_files(self) -> None:
+        """Remove what killed writers left half-written; it is in nobody's way, so nothing is told.
+
+        But where it can't be looked at: then somebody may be.
+        """
+        try:
+            self._records.left_files.sweep()
+        except OcinetError as error:
+            self.find("file", "-", f"not looked at: {error}", lambda: False)
+
     def _remove_bridge(self, link: Link) -> Callable[[], bool]:
         def remove() -> bool:
             with self._operation.locks.shared():
@@ -218,21 +228,3 @@ def collect(
     if not dry_run:
         _sweep(records)
     return tuple(collector.leftovers)
-
-
-def _sweep(records: Records) -> None:
-    """Remove what killed writers left half-written.
-
-    Where somebody holds the lock, it stays until the next time.
-    """
-    records.attachments.sweep()
-    defined = (network.name for network in records.networks.readable())  # also without a lease
-    for name in dict.fromkeys((*records.leases.networks(), *defined)):
-        try:
-            records.leases.sweep(name)
-        except BusyError:
-            continue
-    try:
-        records.ports.sweep()
-    except BusyError:
-        return

@@ -46,9 +46,6 @@ if TYPE_CHECKING:
         def set_aside(self, container_id: str) -> None:
             """Keep an unreadable record out of the way."""
 
-        def sweep(self) -> int:
-            """Remove what killed writers left; return how many files."""
-
     class Networks(Protocol):
         """The networks that are defined; see `records.networks`."""
 
@@ -138,11 +135,32 @@ if TYPE_CHECKING:
         def all(self) -> tuple[PortClaim, ...]:
             """Return every claim that can be read."""
 
-        def holders(self) -> tuple[str, ...]:
-            """List the containers that hold a port."""
+    class Reservations(Protocol):
+        """Which address is kept for whom; see `ipam.reservation`."""
+
+        def networks(self) -> tuple[str, ...]:
+            """List the networks that something is kept on."""
+
+        def names(self, network: str) -> dict[str, str]:
+            """Return whose name each address that is kept is kept for."""
+
+        def remove_network(self, network: str) -> None:
+            """Forget all that is kept on a network."""
+
+    class LeftFiles(Protocol):
+        """What killed writers left half-written; see `records.left_files`."""
 
         def sweep(self) -> int:
-            """Remove what killed writers left; return how many files."""
+            """Remove it; return how many files."""
+
+    class Passages(Protocol):
+        """What gets through the chains of others, as judged; see `records.passages`."""
+
+        def open(self, generation: int) -> tuple[str, ...]:
+            """Return the bridges whose packets all pass at that number of changes."""
+
+        def remember(self, generation: int, devices: tuple[str, ...]) -> None:
+            """Note that these bridges' packets all pass at that number of changes."""
 
 
 class Records(Value):
@@ -153,12 +171,14 @@ class Records(Value):
         networks: that are defined.
         leases: of addresses.
         ports: claims of host ports.
+        left_files: what killed writers left.
     """
 
     attachments: Attachments
     networks: Networks
     leases: Leases
     ports: PortClaims
+    left_files: LeftFiles
 
 
 def recorded(

@@ -85,6 +85,7 @@ class ReservationStore:
         network = check_network(reservation.network)
         name = check_container(reservation.name, "container name")
         with self._lock(), Directory(f"{self._root}/{network}", durable=True) as directory:
+            # No reboot clears this directory: who writes takes away what killed writers left.
             directory.sweep()
             for other in self.all(network):
                 if other.name == name and other.address == reservation.address:

@@ -7,4 +7,5 @@ port_claim     one claim of host ports, and its file
 free_port      host ports that may be given where none is asked for
 claim_attempt  one try to claim host ports, under the lock
 port_claims    who holds which host port
+left_files     what killed writers left
 """

@@ -112,10 +112,10 @@ class AttachmentStore:
         with Directory(self._path) as directory:
             directory.rename(container_id + _SUFFIX, f".corrupt-{container_id}")
 
-    def sweep(self) -> int:
-        """Remove what killed writers left half-written; return how many files."""
-        with Directory(self._path) as directory:
-            return directory.sweep()
+
+def id_of(name: str) -> str:
+    """Return whose record a file has by its name, or "" if it is none."""
+    return name.removesuffix(_SUFFIX) if name.endswith(_SUFFIX) else ""
 
 
 def encode(attachment: Attachment) -> dict[str, Any]:

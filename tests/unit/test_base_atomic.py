@@ -7,13 +7,15 @@ import posix
 import signal
 import stat
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ocinet.base import atomic
-from ocinet.base.atomic import replace_file, writer_of
+from ocinet.base.atomic import replace_file
 from ocinet.base.files import Directory
+from ocinet.base.temporaries import is_left_behind, sweep_quietly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,15 +120,44 @@ def test_temporary_name_tells_its_writer_and_lies_beside(tmp_path: Path) -> None
     assert folder == str(tmp_path)
     assert name.startswith(".")
     assert "." not in name[1:]
-    assert writer_of(name) == os.getpid()
+    assert name.startswith(f".tmp-{os.getpid()}-")
+    assert not is_left_behind(name)
 
 
 @pytest.mark.parametrize(
     "name", ["", "812", "web.json", ".tmp-", ".tmp-x-1", ".tmp-²-1", ".tmp812"]
 )
-def test_writer_of_any_other_name_is_none(name: str) -> None:
+def test_any_other_name_is_not_left_behind(name: str) -> None:
     """What is not known for one of ours is not swept."""
-    assert writer_of(name) is None
+    assert not is_left_behind(name)
+
+
+def test_name_of_an_earlier_process_of_our_id_is_left_behind() -> None:
+    """In a container the first process always has the same id; and a boot begins the time anew."""
+    at_work = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    assert not is_left_behind(f".tmp-{os.getpid()}-7f-{at_work:x}")
+    assert is_left_behind(f".tmp-{os.getpid()}-7f-{1:x}")
+    assert is_left_behind(f".tmp-{os.getpid()}-7f-{at_work + 10**15:x}")
+
+
+def test_sweep_removes_what_the_dead_left(tmp_path: Path) -> None:
+    """Of writers at work, and of others, it stays; no directory is fine."""
+    mine = f".tmp-{os.getpid()}-7f-{time.clock_gettime_ns(time.CLOCK_BOOTTIME):x}"
+    for name in (".tmp-999999999-7f-1", mine, ".tmp-else"):
+        (tmp_path / name).write_text("x")
+    sweep_quietly(str(tmp_path))
+    sweep_quietly(f"{tmp_path}/none")
+    sweep_quietly(f"{tmp_path}/.tmp-else")
+    assert sorted(os.listdir(tmp_path)) == sorted([mine, ".tmp-else"])
+
+
+def test_directory_that_the_dead_left_goes_with_all_in_it(tmp_path: Path) -> None:
+    """A directory is made whole beside its place, too."""
+    (tmp_path / ".tmp-999999999-7f-1/holders").mkdir(parents=True)
+    (tmp_path / ".tmp-999999999-7f-1/10.9.0.2").write_text("{}")
+    with Directory(str(tmp_path)) as directory:
+        assert directory.sweep() == 1
+    assert os.listdir(tmp_path) == []
 
 
 def test_what_a_killed_writer_leaves_is_in_nobodys_way_and_swept(tmp_path: Path) -> None:
@@ -139,7 +170,8 @@ def test_what_a_killed_writer_leaves_is_in_nobodys_way_and_swept(tmp_path: Path)
         os.waitpid(pid, 0)
 
         [left] = [name for name in os.listdir(directory.path) if name != "a"]
-        assert (writer_of(left), directory.read("a")) == (pid, b"old")
+        assert left.startswith(f".tmp-{pid}-")
+        assert directory.read("a") == b"old"
         assert directory.sweep() == 1
         assert os.listdir(directory.path) == ["a"]
 
