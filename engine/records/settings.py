@@ -24,7 +24,7 @@ from ocinet.engine.model.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from ocinet.base.paths import Paths
@@ -40,8 +40,12 @@ _UNIX = "unix://"
 _TICK_NS = 20_000_000  # longer than the coarsest kernel clock's, 10 ms at HZ=100
 
 
-def load(paths: Paths) -> Settings:
+def load(paths: Paths, clock_ns: Callable[[], int] = time_ns) -> Settings:
     """Return the settings in force; the defaults where no file says otherwise.
+
+    Args:
+        paths: of the installation.
+        clock_ns: the time of day.
 
     Raises:
         RequestError: a file is not TOML, or has an unknown key or a wrong
@@ -55,13 +59,15 @@ def load(paths: Paths) -> Settings:
     compiled = _read_compiled(paths)
     if compiled is not None:
         return compiled
-    started_ns = time_ns()
+    started_ns = clock_ns()
     sources = _sources(paths)
     given: dict[str, Any] = {}
     for source in sources:
         given.update(_read_toml(str(source[0])))
     settings = Settings(**_convert(given, paths.config))
-    if all(int(source[3]) < started_ns - _TICK_NS for source in sources):
+    # One that is of later on was written before the clock was set back: the next change gets
+    # another time all the same.
+    if all(abs(started_ns - int(source[3])) > _TICK_NS for source in sources):
         _write_compiled(paths, sources, given)
     return settings
 
