@@ -9,7 +9,8 @@
     └── SystemFailure      the kernel, a file or a tool failed: report or repair
         └── KernelError    a netlink request failed; carries the errno
 
-Each class has the exit code of the `ocinet` command. Library code raises; only
+Each class has the exit code of the `ocinet` command, and the cause that figures count a
+failure by: one of a few words, where the error's own may be any. Library code raises; only
 the edges print and exit.
 """
 
@@ -26,6 +27,7 @@ class OcinetError(Exception):
     """
 
     exit_code = 1
+    cause = "other"
 
     def __init__(self, what: str, why: str, hint: str = "") -> None:
         super().__init__(what, why, hint)
@@ -57,36 +59,48 @@ class RequestError(OcinetError):
     """The request is malformed or impossible."""
 
     exit_code = 2
+    cause = "request"
 
 
 class NotFoundError(RequestError):
     """A container, network or lease that the request names is not there."""
 
     exit_code = 3
+    cause = "not_found"
 
 
 class ConflictError(RequestError):
     """An address, port or name is held by another one, which the error names."""
 
     exit_code = 4
+    cause = "conflict"
 
 
 class ExhaustedError(OcinetError):
     """No address or port is left to give."""
 
     exit_code = 5
+    cause = "exhausted"
 
 
 class BusyError(OcinetError):
     """A lock was not had in time; the error names its holder."""
 
     exit_code = 6
+    cause = "busy"
 
 
 class SystemFailure(OcinetError):
     """A file, a tool or the kernel failed in a way that no request can mend."""
 
     exit_code = 1
+    cause = "system"
+
+
+class UntrustedError(SystemFailure):
+    """A file or directory that is obeyed can be written by others than root."""
+
+    cause = "untrusted"
 
 
 class KernelError(SystemFailure):
@@ -106,6 +120,25 @@ class KernelError(SystemFailure):
         outer = KernelError(what, why, self.hint, errno=self.errno)
         outer.__cause__ = self
         return outer
+
+
+class TransientFailure(SystemFailure):
+    """A file could not be opened or read just now, as without descriptors or memory.
+
+    What is in it is not known by that: nobody may judge it as if it were damaged.
+    """
+
+    cause = "transient"
+
+
+def told(what: str, error: OSError) -> SystemFailure:
+    """Return what to raise for an error of the system's that nobody expected where it came.
+
+    >>> str(told("cannot attach web", FileNotFoundError(2, "No such file or directory", "/x")))
+    'cannot attach web: /x: No such file or directory'
+    """
+    why = error.strerror or str(error)
+    return SystemFailure(what, f"{error.filename}: {why}" if error.filename else why)
 
 
 def failures(what: str, errors: list[OcinetError]) -> None:

@@ -9,11 +9,11 @@ to disk unless asked: /run does not survive a reboot, reservations must.
 from __future__ import annotations
 
 import posix
-from _stat import S_ISDIR, S_ISREG
-from errno import ENOTEMPTY
+from _stat import S_ISDIR, S_ISREG, S_ISVTX
+from errno import ELOOP, ENOTEMPTY, ENXIO
 
 from ocinet.base import atomic
-from ocinet.base.errors import SystemFailure
+from ocinet.base.errors import SystemFailure, TransientFailure, UntrustedError
 from ocinet.base.jsontext import MAX_BYTES
 
 TYPE_CHECKING = False
@@ -188,15 +188,16 @@ class Directory:
         """Return the whole content, or None if there is no such file.
 
         Raises:
-            SystemFailure: it is no regular file, another user's, too large or
-                unreadable.
+            SystemFailure: it is no regular file, or too large.
+            TransientFailure: it could not be read just now.
+            UntrustedError: it is another user's, or others may write to it.
         """
         try:
             fd = posix.open(name, _OPEN_FILE, dir_fd=self._fd)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _failure("read", f"{self.path}/{name}", error) from error
+            raise self._unread(name, error) from error
         try:
             status = posix.fstat(fd)
             if not S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
@@ -204,16 +205,22 @@ class Directory:
                     f"cannot read {self.path}/{name}",
                     f"it is no regular file of at most {MAX_BYTES} bytes",
                 )
-            if status.st_uid != self._owner:
-                raise SystemFailure(
-                    f"cannot trust {self.path}/{name}", f"user {status.st_uid} owns it"
-                )
+            if status.st_uid != self._owner or status.st_mode & OTHERS_WRITE:
+                path = f"{self.path}/{name}"
+                raise _untrusted(path, status, f"chown root {path} && chmod go-w {path}")
             # A buffer of the size that is needed: one of MAX_BYTES costs 16 us more.
             return posix.read(fd, status.st_size + 1)
         except OSError as error:
-            raise _failure("read", f"{self.path}/{name}", error) from error
+            raise self._unread(name, error) from error
         finally:
             posix.close(fd)
+
+    def _unread(self, name: str, error: OSError) -> SystemFailure:
+        failure = _failure("read", f"{self.path}/{name}", error)
+        # A link or a socket is there for good; all else may be otherwise the next time.
+        if error.errno in (ELOOP, ENXIO):
+            return failure
+        return TransientFailure(failure.what, failure.why)
 
     def create(self, name: str, content: str) -> bool:
         """Make a file that must not be there yet.

@@ -19,7 +19,13 @@ import posix
 
 from ocinet.base.address import Address, is_address
 from ocinet.base.clock import now
-from ocinet.base.errors import OcinetError, RequestError, SystemFailure, failures
+from ocinet.base.errors import (
+    OcinetError,
+    RequestError,
+    SystemFailure,
+    TransientFailure,
+    failures,
+)
 from ocinet.base.files import Directory, remove_directory
 from ocinet.base.lock import Lock
 from ocinet.ipam.lease import Lease, Tombstone, read_lease
@@ -126,9 +132,15 @@ class LeaseFiles:
         return lease
 
     def read(self, name: str) -> Lease | Tombstone | None:
-        """Read the file of an address, and set it aside if it can't be read."""
+        """Read the file of an address, and set it aside if it makes no sense.
+
+        Raises:
+            TransientFailure: it could not be read just now, so nobody knows.
+        """
         try:
             return self.peek(name)
+        except TransientFailure:
+            raise
         except (RequestError, SystemFailure) as error:
             return self._quarantine(name, error.why)
 
@@ -201,9 +213,15 @@ class LeaseFiles:
                 and lease.holder.ifname == holder.ifname]  # fmt: skip
 
     def peek_lease(self, name: str) -> Lease | None:
-        """Read the lease of an address; None if there is none that can be read."""
+        """Read the lease of an address; None if there is none that makes sense.
+
+        Raises:
+            TransientFailure: it could not be read just now.
+        """
         try:
             found = self.peek(name)
+        except TransientFailure:
+            raise
         except (RequestError, SystemFailure):
             return None
         return found if isinstance(found, Lease) else None

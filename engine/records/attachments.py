@@ -7,7 +7,7 @@ last one, so that whatever a kill leaves behind is named by a file.
 from __future__ import annotations
 
 from ocinet.base.clock import Process
-from ocinet.base.errors import OcinetError, RequestError, SystemFailure
+from ocinet.base.errors import OcinetError, RequestError, SystemFailure, TransientFailure
 from ocinet.base.files import Directory
 from ocinet.base.jsontext import dumps
 from ocinet.base.names import check_container
@@ -91,6 +91,8 @@ class AttachmentStore:
         for container_id in self.ids():
             try:
                 attachment = self.get(container_id)
+            except TransientFailure:
+                raise  # who goes by all of them must not go by some
             except OcinetError:
                 continue  # `unreadable` tells of it
             if attachment is not None:
@@ -103,6 +105,8 @@ class AttachmentStore:
         for container_id in self.ids():
             try:
                 self.get(container_id)
+            except TransientFailure:
+                raise
             except OcinetError as error:
                 found.append((container_id, error.why))
         return tuple(found)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from ocinet.base.clock import now
-from ocinet.base.errors import ConflictError, ExhaustedError, RequestError, SystemFailure
+from ocinet.base.errors import (
+    ConflictError,
+    ExhaustedError,
+    RequestError,
+    SystemFailure,
+    TransientFailure,
+)
 from ocinet.engine.records.free_port import candidates, ephemeral_range, reserved_ports
 from ocinet.engine.records.port_claim import (
     PortClaim,
@@ -105,6 +111,8 @@ class ClaimAttempt:
         if file not in self._before:
             try:
                 self._before[file] = read_claims(self._directory, file)
+            except TransientFailure:
+                raise
             except (RequestError, SystemFailure) as error:
                 path = f"{self._directory.path}/{file}"
                 raise ConflictError("", f"the claims in {path} can't be read: {error.why}",

@@ -7,7 +7,7 @@ one deleted asks here first whose port it is.
 from __future__ import annotations
 
 from ocinet.base.address import Address
-from ocinet.base.errors import RequestError, SystemFailure
+from ocinet.base.errors import RequestError, SystemFailure, TransientFailure
 from ocinet.base.files import Directory
 from ocinet.base.lock import Lock
 from ocinet.base.names import check_container
@@ -205,6 +205,8 @@ class PortClaims:
             for file in directory.names():
                 try:
                     found += read_claims(directory, file)
+                except TransientFailure:
+                    raise
                 except (RequestError, SystemFailure):
                     continue
         return tuple(sorted(found, key=lambda claim: (claim.protocol, claim.host_port, str(claim))))
@@ -231,8 +233,12 @@ class PortClaims:
             for file in files:
                 try:
                     claims = read_claims(directory, file)
-                except (RequestError, SystemFailure):
-                    continue  # whose it is can't be told: it stays taken
+                except TransientFailure:
+                    raise
+                except (RequestError, SystemFailure) as error:
+                    # Whose it is can't be told: it stays taken.
+                    self._report("claims unreadable", file=file, why=error.why, hint="ocinet gc")
+                    continue
                 left = [part for claim in claims for part in left_of(claim)]
                 if left != claims:
                     write_claims(directory, file, left)
@@ -252,6 +258,8 @@ def _rivals(directory: Directory, file: str, container: str) -> list[PortClaim |
     """Return the claims of all but one container in a file; None stands for what can't be read."""
     try:
         return [claim for claim in read_claims(directory, file) if claim.container != container]
+    except TransientFailure:
+        raise
     except (RequestError, SystemFailure):
         return [None]
 

@@ -231,10 +231,10 @@ def test_dockers_image_that_is_cut_off_is_undecided(tmp_path: Path) -> None:
     (content / ("b" * 64)).write_text('{"config": {"Labels": {"ocinet.net": "host"}}, "os": "x"}')
     found = read_docker(str(tmp_path), "a" * 64)
     assert found is not None
-    assert found.carried()
+    assert found.carried("")
 
     for _length in cut(f"{content}/{'b' * 64}"):
-        assert found.carried() is None
+        assert found.carried("") is None
 
 
 def test_podmans_list_that_is_cut_off_tells_nothing(tmp_path: Path) -> None:
