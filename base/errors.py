@@ -7,7 +7,9 @@
     ├── BusyError          a lock or a kernel object is busy: ask again later
     ├── ExhaustedError     no address or port is left: free some
     └── SystemFailure      the kernel, a file or a tool failed: report or repair
-        └── KernelError    a netlink request failed; carries the errno
+        ├── UntrustedError others could have written a file: look at it, and close it
+        ├── KernelError    a netlink request failed; carries the errno
+        └── TransientFailure  a file could not be read just now: ask again
 
 Each class has the exit code of the `ocinet` command, and the cause that figures count a
 failure by: one of a few words, where the error's own may be any. Library code raises; only

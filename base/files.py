@@ -20,12 +20,44 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+OTHERS_WRITE = 0o022
 _OPEN_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
+# Not blocking: what has a file's name may be a FIFO.
 _OPEN_FILE = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
 
 
 def _failure(act: str, path: str, error: OSError) -> SystemFailure:
     return SystemFailure(f"cannot {act} {path}", error.strerror or str(error))
+
+
+def _untrusted(path: str, status: posix.stat_result, hint: str) -> UntrustedError:
+    why = f"owner {status.st_uid}, mode {status.st_mode & 0o777:o}: others may write to it"
+    return UntrustedError(f"cannot trust {path}", why, hint)
+
+
+def check_file(path: str, status: posix.stat_result) -> None:
+    """Refuse a file that others than root, and than us, may write to.
+
+    Args:
+        path: of it.
+        status: of the open file.
+
+    Raises:
+        UntrustedError: it is one.
+    """
+    if status.st_uid not in (0, posix.geteuid()) or status.st_mode & OTHERS_WRITE:
+        raise _untrusted(path, status, f"chown root {path} && chmod go-w {path}")
+
+
+def check_directory(path: str, status: posix.stat_result) -> None:
+    """Refuse a directory that others may write to; but for those like /tmp, and root's group.
+
+    Raises:
+        UntrustedError: it is one.
+    """
+    mode = status.st_mode & OTHERS_WRITE & (0o002 if status.st_gid == 0 else OTHERS_WRITE)
+    if status.st_uid not in (0, posix.geteuid()) or (mode and not status.st_mode & S_ISVTX):
+        raise _untrusted(path, status, f"chown root {path} && chmod go-w {path}")
 
 
 def exists(path: str) -> bool:
@@ -103,8 +135,8 @@ class Directory:
 
     Raises:
         FileNotFoundError: it is missing and not to be made.
-        SystemFailure: it can't be made or opened, or others than its owner
-            may write to it.
+        SystemFailure: it can't be made or opened.
+        UntrustedError: others than its owner may write to it, or replace it.
     """
 
     def __init__(self, path: str, *, durable: bool = False, make: bool = True) -> None:
@@ -118,15 +150,18 @@ class Directory:
             self._fd = self._make()
         except OSError as error:
             raise _failure("open", path, error) from error
-        status = posix.fstat(self._fd)
         self._owner = posix.geteuid()
-        if status.st_uid != self._owner or status.st_mode & 0o022:
+        try:
+            status = posix.fstat(self._fd)
+            if status.st_uid != self._owner or status.st_mode & OTHERS_WRITE:
+                raise _untrusted(path, status, f"chown root {path} && chmod 0700 {path}")
+            # Who can write there can put another one in its place.
+            above = posix.stat("..", dir_fd=self._fd)
+            if above.st_uid or above.st_mode & OTHERS_WRITE:  # seldom, and a hook opens eight
+                check_directory(_parent(path), above)
+        except BaseException:
             self.close()
-            raise SystemFailure(
-                f"cannot trust {path}",
-                f"owner {status.st_uid}, mode {status.st_mode & 0o777:o}: others may write to it",
-                f"chown root {path} && chmod 0700 {path}",
-            )
+            raise
 
     def _make(self) -> int:
         try:
@@ -240,9 +275,16 @@ class Directory:
         try:
             self._sync()
         except OSError as error:
-            posix.unlink(name, dir_fd=self._fd)
+            # It may be on the disk or not: who is told that it failed must not find it there.
+            self._forget(name)
             raise _failure("create", f"{self.path}/{name}", error) from error
         return True
+
+    def _forget(self, name: str) -> None:
+        try:
+            posix.unlink(name, dir_fd=self._fd)
+        except OSError:
+            return  # the first error is the one to tell
 
     def replace(self, name: str, content: str) -> None:
         """Put `content` under `name`, whether it is there or not.

@@ -16,8 +16,8 @@ import posix
 from time import time_ns
 
 from ocinet.base.address import Subnet
-from ocinet.base.errors import OcinetError, RequestError, SystemFailure
-from ocinet.base.files import Directory
+from ocinet.base.errors import OcinetError, RequestError, SystemFailure, UntrustedError
+from ocinet.base.files import Directory, check_directory, check_file
 from ocinet.base.jsontext import MAX_BYTES, dumps, loads
 from ocinet.base.names import did_you_mean
 from ocinet.engine.model.settings import Settings
@@ -51,6 +51,8 @@ def load(paths: Paths, clock_ns: Callable[[], int] = time_ns) -> Settings:
         RequestError: a file is not TOML, or has an unknown key or a wrong
             value; names file and key.
         SystemFailure: a file is there and can't be read.
+        UntrustedError: others than root may write to a file, to the directories that they
+            are in, or to the run directory.
 
     Effects:
         Writes `RUN/settings.json` if it is missing or stale. Where that can't
@@ -62,6 +64,8 @@ def load(paths: Paths, clock_ns: Callable[[], int] = time_ns) -> Settings:
     started_ns = clock_ns()
     sources = _sources(paths)
     given: dict[str, Any] = {}
+    for directory in (paths.config, f"{paths.config}/{_DROP_INS}"):
+        _check_directory(directory)
     for source in sources:
         given.update(_read_toml(str(source[0])))
     settings = Settings(**_convert(given, paths.config))
@@ -82,6 +86,13 @@ def load_or_defaults(paths: Paths) -> tuple[Settings, OcinetError | None]:
         return load(paths), None
     except OcinetError as error:
         return Settings(), error
+
+
+def _check_directory(path: str) -> None:
+    try:
+        check_directory(path, posix.stat(path))
+    except OSError:
+        return  # it is not there; what else is wrong with it, reading tells
 
 
 def _identify(path: str) -> Source:
@@ -114,6 +125,8 @@ def _read_compiled(paths: Paths) -> Settings | None:
     try:
         with Directory(paths.run) as run:
             data = run.read(COMPILED)
+    except UntrustedError:
+        raise  # whoever could write these could write all that is on record there
         if data is None:
             return None
         compiled = loads(data, "cannot read the compiled settings")
@@ -140,6 +153,7 @@ def _read_toml(path: str) -> dict[str, Any]:
     what = f"cannot read {path}"
     try:
         with open(path, "rb") as file:
+            check_file(path, posix.fstat(file.fileno()))
             data = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return {}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ocinet.base.errors import SystemFailure
+from ocinet.base.atomic import age_clock_ns
+from ocinet.base.errors import SystemFailure, UntrustedError
 from ocinet.base.files import Directory, make_directories, remove_directory
 from ocinet.base.jsontext import MAX_BYTES
 
@@ -290,8 +291,29 @@ def test_read_of_anothers_file_is_refused(directory: Directory) -> None:
     directory.create("a", "one")
     os.chown(f"{directory.path}/a", 12345, 12345)
 
-    with pytest.raises(SystemFailure, match="user 12345 owns it"):
+    with pytest.raises(SystemFailure, match="owner 12345, mode 600: others may write"):
         directory.read("a")
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602])
+def test_read_of_a_file_that_others_may_write_is_refused(directory: Directory, mode: int) -> None:
+    """What stands there may be theirs; the error says how to close it."""
+    directory.create("a", "one")
+    os.chmod(f"{directory.path}/a", mode)
+    with pytest.raises(UntrustedError, match=f"mode {mode:o}: others may write") as raised:
+        directory.read("a")
+    assert raised.value.hint == f"chown root {directory.path}/a && chmod go-w {directory.path}/a"
+
+
+def test_directory_that_others_may_replace_is_refused(tmp_path: Path) -> None:
+    """Whoever may write to the one above could put another one there; but not in one like /tmp."""
+    path = tmp_path / "run/ipam"
+    path.mkdir(0o700, parents=True)
+    (tmp_path / "run").chmod(0o1777)
+    Directory(str(path)).close()
+    (tmp_path / "run").chmod(0o777)
+    with pytest.raises(UntrustedError, match=f"cannot trust {tmp_path}/run: owner 0, mode 777"):
+        Directory(str(path))
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o720, 0o702])
@@ -357,8 +379,9 @@ def test_link_gives_a_second_name_and_keeps_the_kind(directory: Directory, tmp_p
 def test_sweep_removes_only_what_the_dead_left(directory: Directory) -> None:
     """A living writer's file stays, and so does all that counts."""
     directory.create("a", "one")
-    for name in (".tmp-999999999-7f-1", f".tmp-{os.getpid()}-7f-1", ".hidden"):
+    mine = f".tmp-{os.getpid()}-7f-{age_clock_ns():x}"
+    for name in (".tmp-999999999-7f-1", mine, ".hidden"):
         directory.create(name, "x")
 
     assert directory.sweep() == 1
-    assert all_names(directory) == [".hidden", f".tmp-{os.getpid()}-7f-1", "a"]
+    assert all_names(directory) == [".hidden", mine, "a"]
