@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ocinet.base.events import NAME, EventLog
+from ocinet.base.events import ENDED_UNSERVED, NAME, NOT_SERVED, EventLog
+from ocinet.picture.event_lines import parse, read_lines
+from ocinet.picture.failures import last_failures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,3 +81,80 @@ def test_append_that_can_not_be_written_is_no_error(tmp_path: Path, kind: str) -
     EventLog(str(run)).append("attached")
 
     assert not (tmp_path / "elsewhere").exists()
+
+
+def fail(log: EventLog, container: str, error: str = "no address", event: str = NOT_SERVED) -> None:
+    """Tell of a failure."""
+    log.append(event, container=container, name=f"name-of-{container}", error=error)
+
+
+def test_append_of_the_same_failure_again_and_again_is_told_five_times(tmp_path: Path) -> None:
+    """As of a container that is started for ever; another one, or another reason, is told."""
+    log = EventLog(str(tmp_path))
+    for _ in range(1000):
+        fail(log, "c0")
+    fail(log, "c1")
+    fail(log, "c0", "no port")
+    told = [(line["container"], line["error"]) for line in lines(tmp_path)]
+    assert told == [("c0", "no address")] * 5 + [("c1", "no address"), ("c0", "no port")]
+
+
+def test_append_after_a_flood_says_how_many_were_not_told(tmp_path: Path) -> None:
+    """A minute later the same failure is told once more, with their number."""
+    clock = iter([*[100.0] * 12, 159.9, 160.1, 160.2])
+    log = EventLog(str(tmp_path), lambda: next(clock))
+    for _ in range(15):
+        fail(log, "c0")
+    assert [line.get("suppressed") for line in lines(tmp_path)] == [*[None] * 5, 8, None]
+
+
+def test_append_counts_anew_after_a_boot_that_kept_the_run_directory(tmp_path: Path) -> None:
+    """The seconds since the boot are fewer then: they would stay in that minute for days."""
+    for uptime_s in (1e6, 50.0):
+        log = EventLog(str(tmp_path), lambda uptime_s=uptime_s: uptime_s)  # type: ignore[misc]  # mypy knows no defaults of lambdas
+        for _ in range(7):
+            fail(log, "c0")
+    assert [line.get("suppressed") for line in lines(tmp_path)] == [*[None] * 5, 2, *[None] * 4]
+
+
+def test_append_of_many_different_failures_keeps_a_bounded_count_of_them(tmp_path: Path) -> None:
+    """Names are their users' choice: what is counted in does not grow with them."""
+    log = EventLog(str(tmp_path))
+    for number in range(300):
+        fail(log, f"c{number}")
+    assert len(lines(tmp_path)) == 300
+    assert len(os.listdir(tmp_path / "locks")) <= 64
+
+
+def test_rotation_keeps_the_last_failure_of_each_container(tmp_path: Path) -> None:
+    """A flood of other events pushes none out, but who was attached since, or ended, is over."""
+    log = EventLog(str(tmp_path))
+    for container in ("lost", "hook", "cured", "gone"):
+        fail(log, container, "first")
+        fail(log, container, "last", "hook failed" if container == "hook" else NOT_SERVED)
+    log.append("attached", container="cured")
+    log.append(ENDED_UNSERVED, container="gone")
+    for _ in range(4 * 350):
+        log.append("repaired", what="x" * 1000, why="y" * 1000, how="z" * 1000)
+
+    standing = last_failures(parse(read_lines(str(tmp_path))))
+
+    assert {name: failure.error for name, failure in standing.items()} == {
+        "lost": "last", "hook": "last",
+    }  # fmt: skip
+    assert sum(path.stat().st_size for path in tmp_path.glob(f"{NAME}*")) < 3 << 20
+    assert (tmp_path / f"{NAME}.kept").stat().st_mode & 0o777 == 0o600
+
+
+def test_rotation_of_a_cured_container_forgets_it(tmp_path: Path) -> None:
+    """What was kept is judged again each time."""
+    log = EventLog(str(tmp_path))
+    fail(log, "lost")
+    for round_ in range(2):
+        for _ in range(4 * 350):
+            log.append("repaired", what="x" * 1000, why="y" * 1000, how="z" * 1000)
+        assert list(last_failures(parse(read_lines(str(tmp_path))))) == ["lost"][round_:]
+        log.append("attached", container="lost")
+    for _ in range(4 * 350):
+        log.append("repaired", what="x" * 1000, why="y" * 1000, how="z" * 1000)
+    assert b"lost" not in b"".join(path.read_bytes() for path in tmp_path.glob(f"{NAME}*"))
