@@ -52,6 +52,23 @@ class Kind:
         self.write = write
 
 
+class Defaulted(Kind):
+    """A kind of field that files of an earlier version have not got.
+
+    What has the default is written without it, so that a file says no more than it has to:
+    an earlier version reads it as before. One that does say more, an earlier version may
+    pass over (`Record.read`), unless its reader refuses what it does not know.
+
+    Args:
+        kind: of the field where it is there.
+        default: its value where it is not.
+    """
+
+    def __init__(self, kind: Kind | Record, default: Any) -> None:
+        super().__init__(kind.read, kind.write)
+        self.default = default
+
+
 class Record:
     """A kind: an object with these fields, written in their order; others are passed over.
 
@@ -64,6 +81,9 @@ class Record:
     def __init__(self, make: Callable[..., Any], **fields: Kind | Record) -> None:
         self._make = make
         self._fields = fields
+        self._defaults = {
+            name: kind.default for name, kind in fields.items() if isinstance(kind, Defaulted)
+        }
 
     def read(self, value: Any) -> Any:
         """Return what an object of a file is.
@@ -76,7 +96,10 @@ class Record:
         name = ""
         try:
             for name, kind in self._fields.items():
-                fields[name] = kind.read(known[name])
+                if name in self._defaults and name not in known:
+                    fields[name] = self._defaults[name]
+                else:
+                    fields[name] = kind.read(known[name])
         except KeyError:
             raise RequestError("", f"it has no {name}") from None
         except _MisfitError as misfit:
@@ -90,8 +113,12 @@ class Record:
         return self.write_fields(vars(value))
 
     def write_fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the object with these fields; others are passed over."""
-        return {name: kind.write(fields[name]) for name, kind in self._fields.items()}
+        """Return the object with these fields; others, and defaults, are passed over."""
+        written = {name: kind.write(fields[name]) for name, kind in self._fields.items()}
+        for name, default in self._defaults.items():
+            if fields[name] == default:
+                del written[name]
+        return written
 
 
 def load_record(kind: Kind | Record, data: bytes) -> Any:

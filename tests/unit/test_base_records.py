@@ -19,6 +19,7 @@ from ocinet.base.records import (
     SUBNET,
     TEXT,
     WORD,
+    Defaulted,
     Kind,
     Record,
     listed,
@@ -130,6 +131,35 @@ def test_record_without_a_field_names_it(name: str) -> None:
 
     with pytest.raises(RequestError, match=rf"^it has no {name}$"):
         load_record(LINK, json.dumps(fields).encode())
+
+
+class Later(Value):
+    """A record that was given a field."""
+
+    name: str
+    peers: tuple[Address, ...] = ()
+
+
+LATER = Record(Later, name=WORD, peers=Defaulted(listed(ADDRESS), ()))
+PEER = Address.parse("10.9.0.9")
+
+
+def test_record_of_before_a_field_is_read_with_its_default() -> None:
+    """And written as it was, so that a version without the field reads it again."""
+    earlier = Record(dict, name=WORD)
+    data = json.dumps(earlier.write_fields({"name": "lan"})).encode()
+    assert load_record(LATER, data) == Later("lan")
+    assert LATER.write(Later("lan")) == {"name": "lan"}
+
+
+def test_record_with_a_later_field_is_written_and_read_with_it() -> None:
+    """Of its kind, or refused by its name."""
+    written = LATER.write(Later("lan", (PEER,)))
+    assert written == {"name": "lan", "peers": ["10.9.0.9"]}
+    assert load_record(LATER, json.dumps(written).encode()) == Later("lan", (PEER,))
+    for wrong, why in (("null", "peers is no list"), ("[7]", "peers holds what is no text")):
+        with pytest.raises(RequestError, match=f"^{why}$"):
+            load_record(LATER, f'{{"name": "lan", "peers": {wrong}}}'.encode())
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,6 @@ def test_removed_record_is_gone_and_a_missing_one_is_fine(world: World) -> None:
     world.attachments.remove("web")
     assert world.attachments.get("web") is None
     assert (world.attachments.all(), world.attachments.unreadable()) == ((), ())
-    assert world.attachments.sweep() == 0
 
 
 def test_illegal_id_is_refused(world: World) -> None:
@@ -290,6 +289,17 @@ def test_ports_of_two_protocols_are_two(world: World) -> None:
     assert world.ports.holders() == ("db", "web")
 
 
+def test_while_unclaimed_is_about_what_nobody_claims(world: World) -> None:
+    """Of several ports the others; with none of them it is not called at all."""
+    called: list[tuple[PortRule, ...]] = []
+    world.claim("web", 8080)
+    assert world.ports.while_unclaimed((rule(8080),), called.append) == ()
+    assert world.ports.while_unclaimed((), called.append) == ()
+    assert not called
+    assert world.ports.while_unclaimed((rule(8080), rule(8081)), called.append) == (rule(8081),)
+    assert called == [(rule(8081),)]
+
+
 def test_free_port_is_chosen_where_none_is_given(world: World) -> None:
     """And each container gets another one."""
     (first,), (second,) = world.claim("web", 0), world.claim("db", 0)
@@ -317,4 +327,3 @@ def test_released_ports_are_free(world: World) -> None:
     world.ports.release("db", (rule(8082),))  # not its own
     world.ports.release_all("web")
     assert world.ports.holders() == ("db",)
-    assert world.ports.sweep() == 0
