@@ -1,8 +1,8 @@
 """What every other part stands on: values, errors, JSON, files, locks, the clock.
 
-It knows no network, no container and no kernel object. All of it lies on the hook's path,
-so at its head a module imports C modules and nothing else (see `docs/hook-path.md`). Read
-in this order; each module imports only what stands above it:
+It knows no network, no container and no kernel object. All of it but the last lies on the hook's
+path, so at its head a module imports C modules and nothing else (see `docs/hook-path.md`).
+Read in this order; each module imports only what stands above it:
 
     errors    the tree of everything that ocinet raises on purpose
     value     frozen values, without the import cost of dataclasses
@@ -18,4 +18,5 @@ in this order; each module imports only what stands above it:
     files     a directory of state files, through one descriptor
     lock      locks between processes, and who holds one
     events    the log of what was done, failed and repaired
+    version   of which version this is
 """
