@@ -13,7 +13,10 @@ it in this order, in which each imports only what stands above:
     settle, containers  a record and its sandbox made to agree; who is known
     create_network, remove_network, adopted
     attach              one request as one transaction
-    share, unpublish, gc, networks, addresses
+    disconnect          one network less
+    share, pods, unpublish, gc, networks, addresses, restore
+    kept                host ports that were chosen, kept for a name
+    regained            leases of who lives, where what was on record is gone
     assembly            where real objects are made
     engine              what the doors call
 """

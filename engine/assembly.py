@@ -28,6 +28,7 @@ from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.port_claims import PortClaims
 from ocinet.engine.records.settings import load_or_defaults
 from ocinet.engine.storage import Records, recorded
+from ocinet.ipam.reservation import ReservationStore
 from ocinet.ipam.store import AddressStore
 
 TYPE_CHECKING = False
@@ -123,11 +124,23 @@ def open_records(paths: Paths, operation: Operation, host: Host) -> Records:
     def claim_stands(claim: PortClaim) -> bool:
         return stands(claim.container)
 
+    def regain(name: str) -> tuple[Lease, ...]:
+        network = records.networks.find(name)
+        bridge = network and host.links.link(network.device)
+        if not (network and bridge and host.links.ports(bridge)):
+            return ()
+        from ocinet.engine.regained import regained  # once in a while, if ever
+
+        return regained(network, host.links, operation.boot_id)
+
     deadline, report = operation.deadline, operation.log.append
     records = Records(
         attachments=attachments,
         networks=NetworkStore(paths),
-        leases=AddressStore(paths, deadline=deadline, holder_lives=lives, report=report),
+        leases=AddressStore(
+            paths, deadline=deadline, holder_lives=lives, report=report, regain=regain
+        ),
+        reservations=ReservationStore(paths, deadline=deadline),
         ports=PortClaims(
             paths,
             ListeningSockets(),

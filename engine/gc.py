@@ -195,6 +195,19 @@ class _Collector:
         except OcinetError as error:
             self.find("file", "-", f"not looked at: {error}", lambda: False)
 
+    def regain(self) -> None:
+        """Have the leases of those who live where nothing is on record, and no notes of none.
+
+        Before links: those of who lives and has neither record nor lease would go.
+        """
+        records = self._records
+        defined = (network.name for network in records.networks.readable())  # also without a lease
+        for name in dict.fromkeys((*records.leases.networks(), *defined)):
+            try:
+                records.leases.sweep(name)
+            except OcinetError as error:
+                self.find("lease", name, f"not looked at: {error}", lambda: False)
+
     def _remove_bridge(self, link: Link) -> Callable[[], bool]:
         def remove() -> bool:
             with self._operation.locks.shared():
@@ -222,6 +235,8 @@ def collect(
     """
     collector = _Collector(operation, machine, records, dry_run=dry_run)
     collector.attachments()
+    if not dry_run:
+        collector.regain()
     collector.links()
     collector.leases()
     collector.ports()

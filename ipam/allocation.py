@@ -156,16 +156,20 @@ class Allocation:
             if lease.holder.same_endpoint(self._demand.holder):
                 return _Gain(lease.address, kept=lease)
         for address in self._reserved(pools):
+            # A second interface on the network is in no conflict with the first one, which has it:
+            # it is given the next free address.
             found = self._leases.peek_lease(str(address))
             if not (found and self._is_sibling(found.holder)):
                 return self._static(address)
         for lease in own:  # of a former life: its addresses may not be held by the dead for ever
             name = str(lease.address)
             if self._verdicts.dead.get(name) == lease:
+                # Since that life it may have been kept for another name, or the ranges changed.
                 if self._may_give(lease.address, pools):
                     return _Gain(lease.address, former=lease)
             elif self._verdicts.kept.get(name) != lease:
                 raise Unjudged(name)
+        # While an address is free, no other holder is judged: each is a look at /proc and a link.
         return self._next(pools) or self._inherit(pools)
 
     def _reserved(self, pools: tuple[Pool, ...]) -> list[Address]:
@@ -202,6 +206,8 @@ class Allocation:
         """Decide on the next free address of the first pool that has one."""
         for pool in pools:
             for name in self._names(pool):
+                # One look for each, and no listing: a bridge has 1023 ports, so what is held is a
+                # short row, and the next address is nearly always free.
                 if not self._leases.held(name):
                     return _Gain(Address.parse(name), pool=pool)
         return None
@@ -275,6 +281,7 @@ class Allocation:
     def _put(self, gain: _Gain, lease: Lease) -> None:
         """Write one lease, over a dead holder's if there is one."""
         if gain.former:
+            # Replaced, not removed and made: a kill in between would leave the address to anybody.
             self._leases.swap(lease)
             self._tell(gain.former)
         elif not self._leases.create(lease):

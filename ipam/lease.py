@@ -44,6 +44,7 @@ class Holder(Value):
     def same_endpoint(self, other: Holder) -> bool:
         """Tell whether both are one endpoint in one sandbox of one boot."""
         return (
+            # Whatever process was first: early attach may know a container by a passing one.
             self.container == other.container
             and self.ifname == other.ifname
             and self.sandbox == other.sandbox

@@ -150,6 +150,7 @@ class LeaseFiles:
         Raises:
             SystemFailure: it can't be written; nothing has changed then.
         """
+        # By `link`, which refuses a name that is taken: this decides, not the look before it.
         return self._directory.create(str(lease.address), lease.to_json())
 
     def swap(self, lease: Lease) -> None:
@@ -196,6 +197,8 @@ class LeaseFiles:
                     if whole:  # it keeps its name as it is: nothing can replace a directory
                         aside.create(name, "a directory, left where it is\n")
                     else:
+                        # A second name for it, then a tombstone over the first: so the address is
+                        # free at no moment.
                         self._directory.link(name, aside)
             if not whole:
                 self._directory.replace(name, tombstone.to_json())
@@ -282,6 +285,7 @@ class LeaseFiles:
                         errors.append(error)
             if folder:
                 remove_directory(f"{self._directory.path}{folder}")
+        # Its content goes and the file stays, for somebody may be waiting for its lock.
         posix.ftruncate(self._lock_fd, 0)
         failures(f"cannot clear the leases of {self.network}", errors)
 

@@ -106,6 +106,8 @@ def next_fit(pool: Pool, last: Address | None) -> Iterator[int]:
         last: the one that was given last; None, or outside of all ranges, means
             begin at the start.
     """
+    # What comes back at once may still be meant for its last holder: flows that go on, and where a
+    # MAC was asked for, neighbours' ARP entries.
     turns = spans(pool)
     for turn, (low, high) in enumerate(turns):
         if last and low <= last.value <= high:

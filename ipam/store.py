@@ -9,12 +9,13 @@ one when the lock is held again.
 from __future__ import annotations
 
 import posix
+from errno import EEXIST, ENOTEMPTY
 
 from ocinet.base.address import Address
+from ocinet.base.atomic import replace
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.files import is_directory
 from ocinet.base.names import check_container, check_ifname, check_network
-from ocinet.ipam.allocation import Allocation, Demand, Unjudged, Verdicts
 from ocinet.ipam.lease import Lease, Tombstone
 from ocinet.ipam.lease_files import LeaseFiles
 from ocinet.ipam.pool import Usage, allocatable, gateways
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
 
     from ocinet.base.clock import Deadline
     from ocinet.base.paths import Paths
+    from ocinet.ipam.allocation import Unjudged, Verdicts
     from ocinet.ipam.lease import Holder
     from ocinet.ipam.pool import Pool
+
+
+def _nothing(_network: str) -> tuple[Lease, ...]:
+    return ()
 
 
 class AddressStore:
@@ -39,6 +45,7 @@ class AddressStore:
         holder_lives: whether a lease's holder still needs it; asked only while
             no lock of the store is held.
         report: takes what is worth an event: its phrase, and fields.
+        regain: of a network that nothing is on record of, the leases of those who live.
     """
 
     def __init__(
@@ -48,11 +55,13 @@ class AddressStore:
         deadline: Deadline,
         holder_lives: Callable[[Lease], bool],
         report: Callable[..., None],
+        regain: Callable[[str], tuple[Lease, ...]] = _nothing,
     ) -> None:
         self._root = f"{paths.run}/ipam"
         self._deadline = deadline
         self._holder_lives = holder_lives
         self._report = report
+        self._regain = regain
         self._reservations = ReservationStore(paths, deadline=deadline)
 
     def allocate(
@@ -94,13 +103,18 @@ class AddressStore:
             Lease files, made under the network's lock. After an error none is
             left, but a dead holder's lease may be gone.
         """
+        from ocinet.ipam.allocation import Allocation, Demand, Unjudged, Verdicts
+
         demand = Demand(
             check_network(network), pools, tuple(dict.fromkeys(wanted)), holder,
             check_container(name, "container name"), taken or {}, self._reservations.names(network),
         )  # fmt: skip
+        # Both become part of a file's name.
         check_container(holder.container)
         check_ifname(holder.ifname)
         verdicts = Verdicts()
+        if not is_directory(f"{self._root}/{network}"):
+            self._make_anew(network)
         with self._made(network) as leases:
             try:
                 while True:
@@ -113,6 +127,31 @@ class AddressStore:
             finally:
                 self._tell(leases)
 
+    def _make_anew(self, network: str) -> None:
+        """Make a network's directory with the leases of those who live, if there are any."""
+        lost = self._regain(network)
+        if not lost:
+            return
+
+        def make(temporary: str) -> None:
+            with LeaseFiles(temporary, network, make=True) as leases:
+                for holder in dict.fromkeys(lease.holder for lease in lost):
+                    own = [lease for lease in lost if lease.holder == holder]
+                    for lease in own:
+                        leases.create(lease)
+                    leases.note(holder, [str(lease.address) for lease in own])
+
+        path = f"{self._root}/{network}"
+        try:
+            # Whole or not there, so that nobody gets one of these addresses in between.
+            replace(path, make)
+        except OSError as error:
+            if error.errno in (EEXIST, ENOTEMPTY):  # somebody was faster, and has found the same
+                return
+            why = error.strerror or str(error)
+            raise SystemFailure(f"cannot make {path} anew", why) from error
+        self._report("leases regained", network=network, count=len(lost))
+
     def _judge(self, leases: LeaseFiles, doubt: Unjudged, verdicts: Verdicts) -> None:
         """Find out which of the holders in doubt live, up to the first dead one."""
         for name in doubt.names:
@@ -121,10 +160,12 @@ class AddressStore:
                 lease = leases.peek(name)
             except (RequestError, SystemFailure):
                 with leases.locked(self._deadline):
+                    # To set it aside changes files, which nobody may do without the lock.
                     lease = leases.read(name)
             if lease is None:
                 return  # it is free by now
             if isinstance(lease, Lease) and not self._holder_lives(lease):
+                # The first dead one is enough: to judge is what takes time.
                 verdicts.dead[name] = lease
                 return
             verdicts.kept[name] = lease
@@ -147,6 +188,7 @@ class AddressStore:
             try:
                 with leases.locked(self._deadline):
                     lease = leases.read(name)
+                    # A late detach must not free what another one has been given meanwhile.
                     if not isinstance(lease, Lease) or lease.holder.container != container:
                         return False
                     leases.remove(name)
@@ -289,7 +331,12 @@ class AddressStore:
 
         Raises:
             BusyError: the lock was not had in time.
+
+        Effects:
+            The leases of those who live are made anew, where nothing is on record.
         """
+        if not is_directory(f"{self._root}/{network}"):
+            self._make_anew(network)
         leases = self._open(network)
         if leases is None:
             return 0

@@ -2,11 +2,11 @@
 
 Read in this order; each module imports only what stands above it:
 
-    sysctl         kernel parameters
-    sandbox        network namespaces, by open file
     link_messages  links as rtnetlink has them, to values and back, pure
     ip_messages    likewise addresses and routes
+    sandbox        network namespaces, by open file
     links          the host's links and addresses
+    namespaces     those that processes are in, and links that lead there
     inside         interfaces in sandboxes: their addresses and routes
     netns_names    names under /run/netns
     bridge         bridges and routes: the one module that talks pyroute2

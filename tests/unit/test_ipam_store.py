@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posix
 import resource
+from errno import ENOSPC
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,9 +16,11 @@ from ocinet.base.address import Address
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import BusyError, ConflictError, ExhaustedError, RequestError, SystemFailure
 from ocinet.base.lock import Lock
+from ocinet.engine.records.left_files import LeftFiles
 from ocinet.ipam.lease import Lease
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ocinet.ipam.pool import Pool
@@ -831,3 +834,63 @@ def test_allocate_in_anothers_directory_is_refused(world: JudgedStore) -> None:
 
     with pytest.raises(SystemFailure, match="others may write"):
         world.get("c1", WIDE)
+
+
+# -- leases that are made anew -------------------------------------------------------
+
+
+class Interrupted(tuple[Lease, ...]):
+    """Leases of those who live, during whose making anew something happens."""
+
+    happens: Callable[[], object]
+
+    def __iter__(self) -> Iterator[Lease]:
+        """Return them, the first time that they are asked for only once it has happened."""
+        self.happens()
+        return super().__iter__()
+
+
+def lost(happens: Callable[[], object]) -> Interrupted:
+    """Return the lease of a container that lives."""
+    leases = Interrupted((Lease(NETWORK, Address.parse("10.9.0.2"), make_holder("web"), "now"),))
+    leases.happens = happens
+    return leases
+
+
+def test_leases_whose_making_anew_was_killed_are_swept_and_made(tmp_path: Path) -> None:
+    """What was half made has the name of a writer that is gone, and no network's."""
+    pid = os.fork()
+    if not pid:
+        JudgedStore(tmp_path, lost=lost(lambda: os.kill(os.getpid(), 9))).store.sweep(NETWORK)
+    os.waitpid(pid, 0)
+    [left] = os.listdir(tmp_path / "run/ipam")
+    assert left.startswith(f".tmp-{pid}-")
+    world = JudgedStore(tmp_path, lost=lost(lambda: None))
+    assert world.store.networks() == ()
+
+    assert LeftFiles(world.paths).sweep() == 1
+
+    assert os.listdir(tmp_path / "run/ipam") == []
+    world.store.sweep(NETWORK)
+    assert [str(lease.address) for lease in world.store.leases(NETWORK)] == ["10.9.0.2"]
+
+
+def test_leases_that_can_not_be_made_anew_refuse_the_address_of_who_lives(tmp_path: Path) -> None:
+    """A network whose directory were made empty would give it to the next one."""
+
+    def no_room() -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    world = JudgedStore(tmp_path, lost=lost(no_room))
+    with pytest.raises(SystemFailure, match=r"cannot make .*/ipam/.* anew: No space left"):
+        world.get("new", WIDE)
+    assert os.listdir(tmp_path / "run/ipam") == []
+
+
+def test_leases_that_somebody_else_made_anew_first_are_those_that_count(tmp_path: Path) -> None:
+    """Of what one made himself nothing is left."""
+    first = JudgedStore(tmp_path, lost=lost(lambda: None)).store
+    second = JudgedStore(tmp_path, lost=lost(lambda: first.sweep(NETWORK))).store
+    second.sweep(NETWORK)
+    assert os.listdir(tmp_path / "run/ipam") == [NETWORK]
+    assert [str(lease.address) for lease in second.leases(NETWORK)] == ["10.9.0.2"]
