@@ -3,7 +3,7 @@
 POSIX locks are not used: closing any descriptor of the file drops them. The
 kernel drops a flock when its holder dies, however it dies.
 
-Order, where more than one is held: container, network, ports, global.
+Order, where more than one is held: pod, container, network, ports, global.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def holder_of(fd: int) -> str:
         is in another pid namespace.
     """
     status = posix.fstat(fd)
+    # As proc(5) has it: device in hexadecimal, inode in decimal.
     device = f"{posix.major(status.st_dev):02x}:{posix.minor(status.st_dev):02x}:{status.st_ino}"
     try:
         with open("/proc/locks", "rb", buffering=0) as locks:
@@ -89,6 +90,7 @@ class Lock:
         wait_s = _FIRST_WAIT_S
         while True:
             try:
+                # flock(2) waits for ever or not at all, so it is asked again until the deadline.
                 return flock(self._fd, LOCK_EX | LOCK_NB)
             except BlockingIOError:
                 if self._deadline is None or not self._deadline.left_s:

@@ -49,12 +49,14 @@ def begin_operation(
     timeout_s: float,
     neighbours: Neighbours | None = None,
     settings: Settings | None = None,
+    patience_s: float | None = None,
 ) -> Operation:
     """Return what one operation goes by, from now on.
 
     Args:
         paths: of the installation.
         timeout_s: seconds that the whole operation may take.
+        patience_s: seconds of these that it waits for one lock; None: all.
         neighbours: see `Neighbours`; without, the probe alone tells.
         settings: those in force; None: whatever the files say now.
     """
@@ -66,7 +68,7 @@ def begin_operation(
         deadline=deadline,
         boot_id=boot_id(),
         settings=settings,
-        locks=Locks(paths.run, deadline),
+        locks=Locks(paths.run, deadline, patience_s),
         log=EventLog(paths.run),
         neighbours=neighbours or no_neighbours,
         settings_flaw=flaw,
@@ -114,6 +116,8 @@ def open_records(paths: Paths, operation: Operation, host: Host) -> Records:
 
     def stands(container_id: str) -> bool:
         """Tell whether a container still needs what it has, having taken it down if not."""
+        from ocinet.engine.detach import Detach  # for who is found dead
+
         machine = machine_on(host, records, operation)
         return not Detach(operation, machine, records).take_down_dead(container_id)
 

@@ -1,19 +1,16 @@
-"""The locks of one operation: containers', and the one for what all share.
+"""The locks of one operation: pods', containers', and the one for what all share.
 
-Order in which they may be held together: container (one of 256 files, by hash of
-the id), network, ports, global. A member of a shared sandbox works under its
-owner's lock, never under two.
+Order in which they may be held together: pod (one of 256 files, by hash of its
+sandbox), container (of 256 as well, by hash of the id), network, ports, global. A
+member of a shared sandbox works under its owner's lock, never under two.
 """
 
 from __future__ import annotations
 
 from _blake2 import blake2s
 
+from ocinet.base.clock import Deadline
 from ocinet.base.lock import Lock
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ocinet.base.clock import Deadline
 
 
 class ContainerLock:
@@ -33,6 +30,8 @@ class ContainerLock:
 
     def __enter__(self) -> ContainerLock:
         """Take it, unless the operation has it."""
+        # flock goes by open files: a process that opens the file again stands in its own way.
+        # It does so where a holder that is to be judged has an id with the same number.
         if self._number not in self._held:
             self._lock.__enter__()
             self._held.add(self._number)
@@ -52,11 +51,13 @@ class Locks:
     Args:
         run: the run directory.
         deadline: until when a lock is waited for.
+        patience_s: seconds that each is waited for at most; None: until then.
     """
 
-    def __init__(self, run: str, deadline: Deadline) -> None:
+    def __init__(self, run: str, deadline: Deadline, patience_s: float | None = None) -> None:
         self._path = f"{run}/locks"
         self._deadline = deadline
+        self._patience_s = patience_s
         self._held: set[str] = set()  # numbers of the containers' locks that we have
 
     def container(self, container_id: str, *, wait: bool = True) -> ContainerLock:
@@ -69,10 +70,23 @@ class Locks:
             container_id: whole.
             wait: until the deadline; else it is to be had at once, or a BusyError.
         """
-        number = blake2s(container_id.encode(), digest_size=1).hexdigest()
-        deadline = self._deadline if wait else None
+        # Not one for each container: deleting a lock file lets two processes hold "the" lock, one
+        # by the old inode and one by the new. So none is deleted, and they must not grow in number.
+        number = _number_of(container_id)
+        deadline = self._end_of_wait() if wait else None
         lock = Lock(f"{self._path}/container-{number}", f"container {container_id[:12]}", deadline)
         return ContainerLock(lock, self._held, number)
+
+    def pod(self, identity: str) -> Lock:
+        """Return the lock that a member of a pod attaches under, to come before or after another.
+
+        Not a container's: under it those of members, and of whoever keeps the sandbox, are taken.
+
+        Args:
+            identity: of the pod's sandbox.
+        """
+        path = f"{self._path}/pod-{_number_of(identity)}"
+        return Lock(path, f"the pod of sandbox {identity}", self._end_of_wait())
 
     def shared(self, what: str = "the machine's shared bridges and tables") -> Lock:
         """Return the global lock, under which what all share is made and removed.
@@ -80,4 +94,14 @@ class Locks:
         Args:
             what: it is wanted for, as who waits in vain is told.
         """
-        return Lock(f"{self._path}/global", what, self._deadline)
+        return Lock(f"{self._path}/global", what, self._end_of_wait())
+
+    def _end_of_wait(self) -> Deadline:
+        if self._patience_s is None:
+            return self._deadline
+        return Deadline(min(self._patience_s, self._deadline.left_s))
+
+
+def _number_of(key: str) -> str:
+    """Return one of 256."""
+    return blake2s(key.encode(), digest_size=1).hexdigest()
