@@ -110,16 +110,22 @@ class KernelError(SystemFailure):
 
     Attributes:
         errno: the positive errno of the kernel's answer.
+        is_lost: whether its answer could not be read, so that nobody knows what it has done.
     """
 
-    def __init__(self, what: str, why: str, hint: str = "", *, errno: int = 0) -> None:
+    cause = "kernel"
+
+    def __init__(
+        self, what: str, why: str, hint: str = "", *, errno: int = 0, is_lost: bool = False
+    ) -> None:
         super().__init__(what, why, hint)
         self.errno = errno
+        self.is_lost = is_lost
 
     def within(self, what: str) -> KernelError:
         """Return the same error, told as part of a larger act."""
         why = f"{self.what}: {self.why}" if self.what else self.why
-        outer = KernelError(what, why, self.hint, errno=self.errno)
+        outer = KernelError(what, why, self.hint, errno=self.errno, is_lost=self.is_lost)
         outer.__cause__ = self
         return outer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocinet.base.errors import OcinetError, failures
+from ocinet.base.errors import KernelError, OcinetError, failures, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,19 +47,34 @@ class Journal:
             OcinetError: of the first step that fails; `undo` is up to the caller.
         """
         for step in steps:
+            # Between steps alone, where it is known what there is to undo.
             self._operation.deadline.check("")
             self._operation.trace(step)
-            if self._do(step):
-                inverse = step.inverse()
-                if inverse is not None:
-                    self.push(self._take_back, inverse)
+            try:
+                changed = self._do(step)
+            except KernelError as error:
+                # The kernel may have done it. Of what is shared nobody knows whether it was there.
+                if error.is_lost and not step.shared:
+                    self._push_inverse(step)
+                raise
+            # What was there already is no work of ours to take back.
+            if changed:
+                self._push_inverse(step)
+
+    def _push_inverse(self, step: Step) -> None:
+        inverse = step.inverse()
+        if inverse is not None:
+            self.push(self._take_back, inverse)
 
     def _do(self, step: Step) -> bool:
         if not step.shared:
             return step.apply(self._machine)
+        # Looking and making are one act: of two first attaches, the second must not empty the
+        # table that the first has made.
         with self._operation.locks.shared():
             changed = step.apply(self._machine)
         if changed:  # the operator's machine, not only the container's: so it is said
+            # The text of a whole table follows these two lines.
             command = " ".join(step.describe()[0].splitlines()[:2])
             self._operation.log.append(
                 "host changed", container=self._container_id, command=command
@@ -71,6 +86,8 @@ class Journal:
         if not step.shared:
             step.apply(self._machine)
             return
+        # The first attach of a network may fail after a second one has come to its bridge. A bridge
+        # that is deleted lets its ports go without a word: eth0 would lead nowhere.
         with self._operation.locks.shared():
             if not any(
                 step.used_by(record)
@@ -85,11 +102,13 @@ class Journal:
         What can't be taken back is told in the event log: the first error, the
         one that led here, is the one to raise.
         """
+        # A deadline that is over may be why we are here, and undoing has locks to wait for.
         self._operation.deadline.extend(_UNDO_S)
         for take_back, args in reversed(self._undo):
             try:
                 take_back(*args)
-            except OcinetError as error:
+            # Of the system as well, as where a module can't be loaded: the rest has to go.
+            except (OcinetError, OSError) as error:
                 self._operation.log.append("undo failed", error=str(error))
         self._undo.clear()
 
@@ -115,4 +134,6 @@ def go_through(
             step.apply(machine)
         except OcinetError as error:
             errors.append(error)
+        except OSError as error:
+            errors.append(told("", error))
     failures(what, errors)

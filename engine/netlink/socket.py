@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from _socket import AF_NETLINK, MSG_DONTWAIT, MSG_TRUNC, SO_RCVTIMEO, SOCK_RAW, SOL_SOCKET, socket
 from _struct import Struct
-from errno import EAGAIN, EINTR, ENOBUFS, ENOPROTOOPT
+from errno import EAGAIN, EINTR, ENOBUFS, ENOPROTOOPT, EPERM
 
 from ocinet.base.errors import KernelError, SystemFailure
 from ocinet.engine.netlink.framing import NLMSG_DONE, NLMSG_ERROR, Answer, Refusal, refusal, split
@@ -24,8 +24,12 @@ _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
 _NETLINK_GET_STRICT_CHK = 12
 _TIMEVAL = Struct("@ll")
+_CAP_NET_ADMIN = 12  # capabilities(7)
+_PRIVILEGE = "CAP_NET_ADMIN is missing: run it as root, with that capability"
 _BUFFER = 1 << 16  # the kernel sizes a dump's parts by it, up to 32 KiB
-_TIMEOUT_S = 5
+# For an answer that will never come: however slow the machine, the kernel has answered when
+# the send returns. As long as the longest operation.
+_TIMEOUT_S = 20
 _DUMP_TRIES = 8
 
 
@@ -165,13 +169,16 @@ class NetlinkSocket:
                     continue
                 missing -= 1
                 refused = refusal(answer)
+                # nfnetlink answers the first message so, and throws all the others away.
+                if refused and refused.errno == EPERM and missing > 0:
+                    raise _refused(refused)
                 if refused:
                     refusals.append(refused)
                     if not each_once:
                         flags = MSG_DONTWAIT  # how many more there are is not known now
         if missing > 0 and (each_once or not refusals):
             raise KernelError("cannot read netlink", f"{missing} of {count} answers did not come",
-                              errno=EAGAIN)  # fmt: skip
+                              errno=EAGAIN, is_lost=True)  # fmt: skip
         self._unread = False
         return answers, refusals
 
@@ -186,7 +193,7 @@ class NetlinkSocket:
         for _try in range(_DUMP_TRIES):
             bodies, interrupted, refused = self._dump_once(messages)
             if refused and refused.errno != EINTR:
-                raise refused.error()
+                raise _refused(refused)
             if not (interrupted or refused):
                 return bodies
         raise KernelError("cannot read netlink", f"a list changed {_DUMP_TRIES} times while it"
@@ -227,7 +234,7 @@ class NetlinkSocket:
             except BlockingIOError:
                 return None
             except OSError as error:
-                raise _failure("cannot read netlink", error) from error
+                raise _failure("cannot read netlink", error, is_lost=True) from error
             if address[0] != 0:  # any process may send to our port; only port 0 is the kernel
                 continue
             if seen & MSG_TRUNC:
@@ -235,5 +242,22 @@ class NetlinkSocket:
             return split(datagram)
 
 
-def _failure(what: str, error: OSError) -> KernelError:
-    return KernelError(what, error.strerror or str(error), errno=error.errno or 0)
+def _refused(refused: Refusal) -> KernelError:
+    """Return a refusal as an error, which names the capability that is missing if one is."""
+    lacks = refused.errno == EPERM and not _may_administer()
+    return refused.error("the kernel refused", _PRIVILEGE if lacks else "")
+
+
+def _may_administer() -> bool:
+    """Tell whether this process has CAP_NET_ADMIN, as far as /proc says."""
+    try:
+        with open("/proc/self/status", "rb", buffering=0) as status:
+            effective = int(status.readall().partition(b"CapEff:")[2].split(None, 1)[0], 16)
+    except (OSError, ValueError, IndexError):
+        return True
+    return bool(effective >> _CAP_NET_ADMIN & 1)
+
+
+def _failure(what: str, error: OSError, *, is_lost: bool = False) -> KernelError:
+    why = error.strerror or str(error)
+    return KernelError(what, why, errno=error.errno or 0, is_lost=is_lost)
