@@ -102,12 +102,29 @@ def attributes(payload: bytes, offset: int = 0) -> dict[int, bytes]:
     Flag bits are taken off the types. A length that can't be ends the reading:
     the kernel does not send such, and what was read so far is whole.
     """
+    # A list of a thousand links has a hundred thousand of them.
     found = {}
-    while offset + _ATTRIBUTE.size <= len(payload):
-        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
-        if length < _ATTRIBUTE.size or offset + length > len(payload):
+    unpack, size, whole = _ATTRIBUTE.unpack_from, _ATTRIBUTE.size, len(payload)
+    last = whole - size
+    while offset <= last:
+        length, kind = unpack(payload, offset)
+        end = offset + length
+        if length < size or end > whole:
             break
-        found[kind & _NLA_TYPE_MASK] = payload[offset + _ATTRIBUTE.size : offset + length]
+        found[kind & _NLA_TYPE_MASK] = payload[offset + size : end]
+        offset += length + 3 & ~3
+    return found
+
+
+def payloads(listed: bytes) -> list[bytes]:
+    """Decode a list of attributes that are all of one type, as an nftables rule's expressions."""
+    found = []
+    offset = 0
+    while offset + _ATTRIBUTE.size <= len(listed):
+        length, _kind = _ATTRIBUTE.unpack_from(listed, offset)
+        if length < _ATTRIBUTE.size or offset + length > len(listed):
+            break
+        found.append(listed[offset + _ATTRIBUTE.size : offset + length])
         offset += length + 3 & ~3
     return found
 
