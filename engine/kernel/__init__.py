@@ -4,6 +4,7 @@ Read in this order; each module imports only what stands above it:
 
     link_messages  links as rtnetlink has them, to values and back, pure
     ip_messages    likewise addresses and routes
+    routing_rules  likewise the rules that choose a routing table
     sandbox        network namespaces, by open file
     links          the host's links and addresses
     namespaces     those that processes are in, and links that lead there

@@ -44,15 +44,22 @@ _IFA_F_NODAD = 0x02
 _RTA_DST = 1
 _RTA_OIF = 4
 _RTA_GATEWAY = 5
+_RTA_PREFSRC = 7
 _RTA_MULTIPATH = 9
+_RTA_TABLE = 15
+_LARGEST_BYTE = 0xFF
 _RT_TABLE_MAIN = 254
+_RTPROT_KERNEL = 2
 _RTPROT_BOOT = 3  # as `ip route add` says, so that the container sees the usual line
 _RTN_UNICAST = 1
 _RT_SCOPE_UNIVERSE = 0
 _RT_SCOPE_LINK = 253
 _RTNH_F_ONLINK = 4
+_FIB_MATCH = 0x2000  # RTM_F_FIB_MATCH, Linux 4.13; before, the route is told as it is used
 
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
+_LINK_LOCAL = b"\xfe\x80"
+_DESTINATION_AT = _RTMSG.size + 12  # behind its header and, always first, the table's number
 
 
 def new_address(sequence: int, ifindex: int, interface: Interface) -> bytes:
@@ -91,14 +98,17 @@ def decode_address(body: bytes) -> tuple[int, Interface]:
     return ifindex, Interface(Address.unpack(packed), prefixlen)
 
 
-def new_route(sequence: int, ifindex: int, route: Route, *, onlink: bool = False) -> bytes:
-    """Encode a route through a link, in the main table; refused if there is one.
+def new_route(
+    sequence: int, ifindex: int, route: Route, *, onlink: bool = False, table: int = _RT_TABLE_MAIN
+) -> bytes:
+    """Encode a route through a link; refused if there is one.
 
     Args:
         sequence: of the message.
         ifindex: of the link.
         route: without a gateway, its destination is on the link.
         onlink: take the gateway to be on the link, whatever the addresses say.
+        table: that it is added to; the main one, unless another is said.
     """
     destination = route.destination
     scope = _RT_SCOPE_UNIVERSE
@@ -109,13 +119,15 @@ def new_route(sequence: int, ifindex: int, route: Route, *, onlink: bool = False
         destination.prefixlen,
         0,
         0,
-        _RT_TABLE_MAIN,
+        table if table <= _LARGEST_BYTE else 0,
         _RTPROT_BOOT,
         scope,
         _RTN_UNICAST,
         _RTNH_F_ONLINK if onlink else 0,
     )
     body = header + u32(_RTA_OIF, ifindex)
+    if table > _LARGEST_BYTE:
+        body += u32(_RTA_TABLE, table)
     if destination.prefixlen:
         body += attribute(_RTA_DST, destination.first.packed)
     if route.gateway:
@@ -130,6 +142,44 @@ def dump_routes(sequence: int) -> bytes:
     """Encode the question for all routes, of both families."""
     header = _RTMSG.pack(AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0, 0)
     return message(RTM_GETROUTE, NLM_F_DUMP, sequence, header)
+
+
+def dump_connected(sequence: int, family: int) -> bytes:
+    """Encode the question for the routes that come with addresses, of family 4 or 6.
+
+    They are few however many links there are: no link of ours, and no container's, has an
+    address. The kernel leaves others out on a strict socket only.
+    """
+    header = _RTMSG.pack(_FAMILIES[family], 0, 0, 0, 0, _RTPROT_KERNEL, 0, _RTN_UNICAST, 0)
+    return message(RTM_GETROUTE, NLM_F_DUMP, sequence, header)
+
+
+def get_route(sequence: int, destination: Address) -> bytes:
+    """Encode the question for the route that packets to an address take, as it was added."""
+    header = _RTMSG.pack(
+        _FAMILIES[destination.family], 8 * len(destination.packed), 0, 0, 0, 0, 0, 0, _FIB_MATCH
+    )
+    return message(RTM_GETROUTE, 0, sequence, header + attribute(_RTA_DST, destination.packed))
+
+
+def decode_source(body: bytes) -> tuple[Address | None, tuple[tuple[int, Address | None], ...]]:
+    """Decode the answer to `get_route`.
+
+    Returns:
+        The address that packets bear, if the route says one; the links' indexes and the
+        gateways, one per next hop.
+    """
+    found = attributes(body, _RTMSG.size)
+    source = Address.unpack(found[_RTA_PREFSRC]) if _RTA_PREFSRC in found else None
+    hops = _next_hops(found.get(_RTA_MULTIPATH, b""))
+    if _RTA_OIF in found:
+        hops.append((number(found[_RTA_OIF]), found))
+    return source, tuple((ifindex, _gateway(hop)) for ifindex, hop in hops)
+
+
+def is_link_local(body: bytes) -> bool:
+    """Tell whether an RTM_NEWROUTE is to fe80::/64, as each link may have one."""
+    return body[0] == AF_INET6 and body[_DESTINATION_AT : _DESTINATION_AT + 2] == _LINK_LOCAL
 
 
 def decode_routes(body: bytes) -> tuple[tuple[int, Route], ...]:

@@ -8,6 +8,7 @@ Read them in this order, in which each imports only what stands above it:
     attachment  the record of it, and whose it is
     listener    a socket of the host, which a published port must not meet
     link        links of the kernel, as they are and as they are to be
+    routing     how the host routes by source
     observed    the host as it was seen before a plan
     settings    what the operator decided
 """

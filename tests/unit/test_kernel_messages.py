@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import pack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,3 +75,12 @@ def test_new_veth_lengths_of_all_nested_parts_agree() -> None:
 def test_link_without_mac_or_kind_has_empty_ones() -> None:
     """A link such as a tunnel says neither."""
     assert link_messages.decode_link(bytes(16)) == Link(0, "", "", 0, "", up=False)
+
+
+@pytest.mark.parametrize("veth", [VETH.replace(guard=b"program!"), VETH.replace(isolated=True)])
+def test_host_end_that_is_to_be_closed_is_made_down(veth: Veth) -> None:
+    """It is set up by the last message, when it has its guard and flag: nothing comes before."""
+    flags_at = 16 + 8  # behind the header, its family, type and index
+    plain, closed = (new_veth(each)[flags_at : flags_at + 8] for each in (VETH, veth))
+    assert plain == pack("=II", 1, 1)  # IFF_UP
+    assert closed == bytes(8)
