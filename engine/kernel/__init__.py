@@ -8,6 +8,7 @@ Read in this order; each module imports only what stands above it:
     sandbox        network namespaces, by open file
     links          the host's links and addresses
     namespaces     those that processes are in, and links that lead there
+    routing        the host's routing rules
     inside         interfaces in sandboxes: their addresses and routes
     netns_names    names under /run/netns
     bridge         bridges and routes: the one module that talks pyroute2

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from ocinet.base.address import Interface, Subnet
     from ocinet.base.clock import Process
-    from ocinet.engine.model.endpoint import PortRule
-    from ocinet.engine.model.link import Inside, InsideLink, Link, Pair, Veth
-    from ocinet.engine.model.network import NetworkRules
-    from ocinet.engine.model.observed import FirewallState
+    from ocinet.engine.model.bridge_filters import BridgeFilters
+    from ocinet.engine.model.link import Inside, InsideLink, Link, Pair, SourceWay, Veth
+    from ocinet.engine.model.naming import FoundFiles, NameFile, Place
+    from ocinet.engine.model.routing import RoutingRule, WayOut
 else:
     Protocol = object  # `typing` brings `os` along, and costs more than all the wiring
 
@@ -163,7 +163,83 @@ class Bridges(Protocol):
         """Return the links whose IPv6 default route a router advertised, by name, sorted."""
 
     def occupied_subnets(self) -> tuple[Subnet, ...]:
-        """Return the subnets that the host has a route to or an address in, sorted."""
+        """Return the subnets that the host has for itself, sorted.
+
+        Those of its addresses, and of the routes that the kernel or a router made for
+        them; and all of tables but main, which rules look up before it.
+        """
+
+    def routed_subnets(self) -> tuple[Subnet, ...]:
+        """Return the subnets that the main table sends elsewhere, or nowhere, sorted."""
+
+
+class Filters(Protocol):
+    """Filters of bridges and their ports, which no change of nftables' tables removes."""
+
+    def present(self, device: str) -> BridgeFilters:
+        """Return those of ours that a link has; b"" where there is none, or no such link."""
+
+    def guards(self, ports: tuple[Link, ...]) -> dict[str, bytes]:
+        """Return the program of ours at each of these ports, by name; b"" for none."""
+
+    def put(self, device: str, filters: BridgeFilters) -> bool:
+        """Have a link bear these filters of ours; those of others stay.
+
+        Returns:
+            False if it does already.
+
+        Raises:
+            KernelError: the link is not there (ENODEV), or it was refused, as by a kernel
+                that has no such filters.
+        """
+
+    def remove(self, device: str) -> None:
+        """Remove ours from a bridge, and what they hung on if nobody else's do.
+
+        Not there is fine.
+        """
+
+    def port_names(self, bridge: Link) -> list[str]:
+        """Return the names of a bridge's ports, in no order; none if it has gone."""
+
+    def dropped(self, device: str) -> int:
+        """Return how many packets a link's filters have dropped; 0 of no such link."""
+
+    def unmarked(self) -> tuple[str, ...]:
+        """Return what has packets reach a bridge without the mark of our table.
+
+        Flowtables, as `flowtable inet home fast`, for they lead past all chains; and `table
+        inet ocinet`, where it is one that marks nothing.
+        """
+
+
+class RoutingRules(Protocol):
+    """The rules by which the host chooses a routing table, and the addresses they are about."""
+
+    def rules(self) -> tuple[RoutingRule, ...]:
+        """Return the rules that mind a source or a mark, in the kernel's order."""
+
+    def add(self, rule: RoutingRule) -> bool:
+        """Add a rule behind those of its priority; False if it is there.
+
+        Raises:
+            KernelError: it was refused.
+        """
+
+    def remove(self, rule: RoutingRule) -> None:
+        """Delete a rule; not there is fine."""
+
+    def has(self, rule: RoutingRule) -> bool:
+        """Tell whether a rule is there, also one that minds neither source nor mark."""
+
+    def blackholes(self) -> tuple[RoutingRule, ...]:
+        """Return those by which what came in by a link goes nowhere."""
+
+    def addresses(self) -> tuple[tuple[str, Interface], ...]:
+        """Return all addresses of the host, each with its link's name."""
+
+    def ways_out(self, families: tuple[int, ...]) -> tuple[WayOut, ...]:
+        """Return the ways to the outside whose routes say which address packets bear."""
 
 
 class Sysctls(Protocol):

@@ -8,6 +8,7 @@
     names             sandboxes' names
     firewall          our table
     forward_accepts   our rules in the tables of others
+    routing_rules     what the host's routes say of sources, and our second table
 
 A question is a function that is given a `Place`; its name is the fact, as a test's is.
 `tests/netns/test_contract.py` asks the real ones, each in namespaces of its own, and
@@ -27,7 +28,17 @@ if TYPE_CHECKING:
 
     from contract.place import Place
 
-_PARTS = ("links", "insides", "bridges", "sysctls", "names", "firewall", "forward_accepts")
+_PARTS = (
+    "links",
+    "insides",
+    "bridges",
+    "sysctls",
+    "names",
+    "firewall",
+    "forward_accepts",
+    "bridge_filters",
+    "routing_rules",
+)
 
 pytest.register_assert_rewrite(*(f"contract.{part}" for part in _PARTS))
 
