@@ -7,5 +7,6 @@ Read in this order; each module imports only what stands above it:
     programs        running nft and iptables
     conntrack       flows that have to be forgotten
     table           our table: made, observed, entered into, taken out of
+    uplink_table    the second table, on hosts where routes say more than which link
     forward_accept  accept rules in tables that are not ours
 """

@@ -6,11 +6,14 @@ Read in this order; each module imports only what stands above it. What steps ar
     machine       a host by those seams, in the course of one operation
     steps         what plans are made of: one container's own steps
     shared_steps  steps for what all containers share
+    uplink_steps  steps for hosts where routes say more than which link
 
 How they come about:
 
     endpoint      a wish and its grant to an endpoint
     ports         published ports to rules
+    replies       how answers of published ports get the way of the host's own
+    uplinks       the same for the address that packets leave with; the steps for both
     networks      the steps that make networks ready
     attach        the steps that wire a sandbox
     wiring        what of a request is not there yet; record and steps that it comes to

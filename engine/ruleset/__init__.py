@@ -5,4 +5,5 @@ module imports only what stands above it:
 
     elements  the sets and maps, and what a network or a port is in them
     nft       the table, and what changes in it, in nft's language
+    uplinks   the second table, on hosts where routes say more than which link
 """
