@@ -42,6 +42,13 @@ def _configure(parser: Parser) -> None:
     add_switch(group, "--internal", says="no way out of the network")
     says = "let packets leave with the container's address"
     add_switch(group, "--no-masquerade", says=says)
+    says = "the host's address that packets leave with (default: the kernel chooses)"
+    add_text(group, "--egress-address", metavar="ADDRESS", says=says, several=True)
+    says = "keep its containers from the host's own services"
+    add_switch(group, "--no-host", says=says)
+    add_switch(group, "--isolate-ports", says="keep its containers from each other")
+    says = "let its containers send with any address, as virtual machines on it need"
+    add_switch(group, "--no-guard", says=says)
     says = "driver option as docker or podman has it"
     add_text(group, "-o", "--opt", metavar="KEY=VALUE", says=says, several=True)
     says = "driver (default: bridge, the only one)"
@@ -87,6 +94,7 @@ def _read_options(arguments: Namespace) -> NetworkOptions:
         internal=arguments.internal,
         ipv6=arguments.ipv6,
         unmanaged=arguments.unmanaged or options.unmanaged,
+        egress=_read_egress(arguments.egress_address) or options.egress,
         masquerade=False if arguments.no_masquerade else options.masquerade,
         labels=_read_labels(arguments.label),
     )
@@ -97,6 +105,12 @@ def _within(flag: str, parse: Callable[[str], T], text: str) -> T:
         return parse(text)
     except RequestError as error:
         raise error.within(flag) from error
+
+
+def _read_egress(texts: list[str]) -> tuple[Address, ...]:
+    """Read `198.51.100.9`, or two with a comma between, as often as it is said."""
+    parts = [part for text in texts for part in text.split(",")]
+    return tuple(_within("--egress-address", Address.parse, part) for part in parts)
 
 
 def _read_range(text: str) -> Range:

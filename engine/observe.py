@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from ocinet.engine.model.observed import DeviceState, Observed
-from ocinet.engine.plan.networks import FORWARD_IPV4, FORWARD_IPV6
+from ocinet.engine.model.forwarding import FORWARD_IPV4, FORWARD_IPV6, FORWARDED
+from ocinet.engine.model.network import rules_of
+from ocinet.engine.model.observed import DeviceState, Observed, SourceRouting
+from ocinet.engine.model.passage import Passage
+from ocinet.engine.storage import recorded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.engine.model.endpoint import PortRule
-    from ocinet.engine.model.network import Network, NetworkRules
+    from ocinet.base.address import Address, Subnet
+    from ocinet.engine.model.link import Link
+    from ocinet.engine.model.network import Network
+    from ocinet.engine.model.passage import ForwardDrop
     from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.storage import Records
+    from ocinet.ipam.pool import Pool
 
     Recorded = tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]]
 
@@ -45,6 +52,56 @@ def observe(
         ipv6_forward=ipv6_forward,
         foreign_drop=machine.firewall.observe_foreign() if fresh else (),
         ra_uplinks=ra_uplinks,
+        routing=_source_routing(machine, records),
+        absent=_absent(machine, networks),
+        guards=records.guards.all() if by_others else (),
+    )
+
+
+def _absent(machine: Machine, networks: tuple[Network, ...]) -> tuple[Address, ...]:
+    """Return the addresses that packets are to leave with, and that nobody answers to here."""
+    wanted = tuple(address for network in networks for address in network.egress)
+    if not wanted:
+        return ()
+    here = {interface.address for interface in machine.links.addresses(0)}
+    return tuple(address for address in wanted if address not in here)
+
+
+def _source_routing(machine: Machine, records: Records) -> SourceRouting:
+    """Return what the host's routes say of sources: on most, nothing that has to be followed.
+
+    Of the host, whatever networks are in question: what follows it is one for all.
+    """
+    rules = machine.routing_rules.rules()
+    ways = tuple(way for way in machine.routing_rules.ways_out((4, 6)) if way.says_more)
+    masqueraded = _masqueraded(records) if ways else ()
+    sources = [rule.source for rule in rules if rule.source]
+    if not sources:
+        return SourceRouting(rules, ways=ways, masqueraded=masqueraded)
+    addresses = machine.routing_rules.addresses()
+    from_there = {
+        ifname
+        for ifname, interface in addresses
+        if interface.address.family == 4 and any(interface.address in net for net in sources)
+    }
+    # The kernel takes the greater of the two (ip-sysctl, rp_filter).
+    for_all = machine.sysctls.read(_rp_filter("all")) or "0"
+    strict = tuple(
+        ifname
+        for ifname in sorted(from_there)
+        if max(for_all, machine.sysctls.read(_rp_filter(ifname)) or "0") == "1"
+    )
+    return SourceRouting(rules, addresses, strict, ways, masqueraded)
+
+
+def _masqueraded(records: Records) -> tuple[Subnet, ...]:
+    """Return the subnets whose packets are, with an address that nobody has asked for."""
+    return tuple(
+        subnet
+        for network in records.networks.readable()
+        if (rules := rules_of(network)).masquerade
+        for subnet in rules.subnets
+        if all(address.family != subnet.family for address in rules.egress)
     )
 
 

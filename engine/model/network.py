@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocinet.base.address import Subnet
+from ocinet.base.address import Address, Subnet
 from ocinet.base.value import Value
 from ocinet.ipam.pool import Pool
 
@@ -20,6 +20,8 @@ class Network(Value):
         mtu: bytes; 0 means the uplink's when the bridge is made.
         labels: for people and filters.
         created: RFC 3339.
+        egress: what packets that leave bear instead of an address that is chosen by the
+            kernel; one per family at most.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Network(Value):
     mtu: int = 0
     labels: tuple[tuple[str, str], ...] = ()
     created: str = ""
+    egress: tuple[Address, ...] = ()
 
     @property
     def families(self) -> tuple[int, ...]:
@@ -47,6 +50,7 @@ class NetworkRules(Value):
         isolated: a managed network: nobody gets in but through a published port.
         internal: nobody gets out either.
         masquerade: packets that leave bear the host's address.
+        egress: which one, of a family where that is said.
     """
 
     device: str
@@ -54,6 +58,7 @@ class NetworkRules(Value):
     isolated: bool = True
     internal: bool = False
     masquerade: bool = True
+    egress: tuple[Address, ...] = ()
 
 
 def rules_of(network: Network) -> NetworkRules:
@@ -64,4 +69,5 @@ def rules_of(network: Network) -> NetworkRules:
         isolated=network.managed,
         internal=network.internal,
         masquerade=network.managed and network.masquerade and not network.internal,
+        egress=network.egress,
     )

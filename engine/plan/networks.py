@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from _blake2 import blake2s
 
-from ocinet.base.address import Interface
+from ocinet.base.address import Address, Interface
 from ocinet.base.errors import ConflictError, NotFoundError
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.network import Network, rules_of
-from ocinet.engine.model.observed import Observed
+from ocinet.engine.model.observed import DeviceState, Observed
+from ocinet.engine.model.passage import ForwardDrop
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.ports import targets_of
-from ocinet.engine.plan.shared_steps import (
-    AcceptForward,
-    EnterNetwork,
-    MakeBridge,
-    MakeTable,
-    SetSysctl,
-)
 from ocinet.engine.plan.steps import Explain, OpenFirewall, Step
 
 FORWARD_IPV4 = "net/ipv4/ip_forward"
@@ -53,6 +47,17 @@ def plan_networks(
         steps += or_explain(_plan_forwarding(networks, ports, observed), settings)
         steps += _plan_firewall(networks, ports, observed, settings)
     return tuple(steps)
+
+
+def _plan_uplinks(ports: tuple[PortRule, ...], observed: Observed) -> tuple[Step, ...]:
+    """Follow what routes say of sources; on few hosts they say anything, or did."""
+    routing = observed.routing
+    of_ours = observed.firewall.uplinks or any(rule.is_ours for rule in routing.rules)
+    if not (of_ours or routing.ways or (ports and routing.addresses)):
+        return ()
+    from ocinet.engine.plan.uplinks import plan_uplinks
+
+    return plan_uplinks(ports, observed)
 
 
 def _plan_devices(networks: tuple[Network, ...], observed: Observed) -> list[Step]:
@@ -144,8 +149,88 @@ def _plan_firewall(
     return steps
 
 
-def explain_forward_drop(chains: tuple[str, ...], device: str) -> str:
-    """Return what drops a bridge's packets and the commands that let them pass; or "".
+def explain_absent(address: Address) -> str:
+    """Return why what leaves a network gets no answer, and what helps."""
+    return (
+        f"what leaves the network bears {address}, which no link of this host has, so no "
+        f"answer comes back: ip address add {address} dev LINK"
+    )
+
+
+def _plan_passage(network: Network, state: DeviceState, settings: Settings) -> list[Step]:
+    """Return what opens the chains of others, or tells what opens them."""
+    if not state.drops and not state.apart:
+        return []
+    from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone  # for few attaches
+
+    steps: list[Step] = []
+    device, may = network.device, settings.forward_accept
+    # Told not to touch others' tables, we can't renew rules there, and nobody misses them.
+    drops = tuple(drop for drop in state.drops if not drop.idle and (may or not drop.outdated))
+    opened = tuple(drop for drop in drops if may and drop.accept_in)
+    if opened:
+        chains = tuple(drop.accept_in for drop in opened)
+        isolation = tuple(dict.fromkeys(name for drop in opened for name in drop.isolation))
+        steps.append(AcceptForward(device, network.managed, chains, isolation))
+    for drop in drops:
+        if drop.zoned and drop.zoned.opens and state.passage and may:
+            steps.append(JoinZone(device, state.passage))
+        elif drop.zoned:
+            from ocinet.engine.ruleset.firewalld import explain  # for few hosts
+
+            steps.append(Explain(explain(drop, drop.zoned, device)))
+        elif drop.legacy:
+            from ocinet.engine.ruleset import legacy
+
+            text = legacy.explain(drop, device, managed=network.managed)
+            steps.append(Explain(text))
+        elif drop.ipset:
+            steps.append(Explain(explain_ipset(drop, device)))
+    told = [drop for drop in drops if drop.zoned or drop.legacy or drop.ipset]
+    closed = tuple(drop for drop in drops if drop not in opened and drop not in told)
+    if closed:
+        steps.append(Explain(explain_forward_drop(closed, device)))
+    if state.apart:
+        steps.append(Explain(explain_apart(state.apart, device)))
+    return steps
+
+
+def explain_ipset(drop: ForwardDrop, device: str) -> str:
+    """Return that nobody knows whether a chain drops a bridge's packets, and what shows it."""
+    return (
+        f"{drop.chain} looks packets of {device} up in the set {drop.ipset}, where ocinet can't "
+        f"look them up, and may drop them: ipset list {drop.ipset}"
+    )
+
+
+def explain_vlan(device: str) -> str:
+    """Return why a new port of an adopted bridge carries nothing, and what helps."""
+    return (
+        f"{device} filters VLANs and gives new ports none, so nothing passes: "
+        f"ip link set {device} type bridge vlan_default_pvid VLAN"
+    )
+
+
+def explain_apart(drops: tuple[ForwardDrop, ...], device: str) -> str:
+    """Return who keeps containers on an adopted bridge from each other, and what lets them.
+
+    Args:
+        drops: one at least.
+        device: the bridge.
+    """
+    commands = " && ".join(
+        f"nft insert rule {drop.chain} iifname '\"{device}\"' oifname '\"{device}\"' accept"
+        for drop in drops
+    )
+    names = " and ".join(map(_named, drops))
+    return (
+        f"{names} drops what containers on {device} send each other, for bridged packets pass "
+        f"it too: {commands}, or for all bridges: sysctl -w net.bridge.bridge-nf-call-iptables=0"
+    )
+
+
+def explain_forward_drop(drops: tuple[ForwardDrop, ...], device: str) -> str:
+    """Return who drops a bridge's packets, and the commands that let them pass.
 
     For those who want no rules of ours in other tables, and for tables of others
     that are not made by iptables, which are never touched.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _blake2 import blake2s
 
 from ocinet.base.address import Address, Interface, Subnet
-from ocinet.base.errors import ConflictError, ExhaustedError, NotFoundError, RequestError
+from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.names import check_ifname, check_network, did_you_mean
 from ocinet.base.value import Value
 from ocinet.engine.model.network import Network
@@ -26,6 +26,7 @@ _SMALLEST_MTU = {4: 68, 6: 1280}  # RFC 791, RFC 8200
 _LARGEST_MTU = 65535
 _UNUSABLE = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/96", "fe80::/10", "ff00::/8")
 _LINK_LOCAL = ("169.254.0.0/16", "fe80::/10")
+_NOBODYS = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8")
 
 
 class NetworkOptions(Value):
@@ -42,6 +43,7 @@ class NetworkOptions(Value):
         unmanaged: adopt the device as it is.
         mtu: bytes; 0 means the uplink's.
         masquerade: None means yes, but on an adopted bridge, where it is not for us.
+        egress: what packets that leave bear; none: what masquerading chooses.
         labels: for people and filters.
     """
 
@@ -54,6 +56,7 @@ class NetworkOptions(Value):
     unmanaged: bool = False
     mtu: int = 0
     masquerade: bool | None = None
+    egress: tuple[Address, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
 
 
@@ -122,6 +125,7 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
     if options.unmanaged and options.masquerade:
         raise RequestError("", f"what leaves {device} is its owner's to masquerade, not ocinet's",
                            "leave that option out")  # fmt: skip
+    _check_egress(options, pools)
     return Network(
         name=name,
         device=device,
@@ -131,6 +135,10 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
         masquerade=not options.unmanaged and options.masquerade is not False,
         mtu=options.mtu,
         labels=options.labels,
+        egress=options.egress,
+        guard=options.guard,
+        host=options.host,
+        siblings=options.siblings,
     )
 
 
@@ -323,6 +331,36 @@ def _check_mtu(mtu: int, pools: tuple[Pool, ...]) -> None:
         raise RequestError("", f"{mtu} is no MTU", f"use {smallest} to {_LARGEST_MTU} bytes")
 
 
+def _check_egress(options: NetworkOptions, pools: tuple[Pool, ...]) -> None:
+    """Refuse addresses for what leaves where nothing does, or not with one of the host's."""
+    families = [address.family for address in options.egress]
+    why = ""
+    if options.unmanaged:
+        why = "what leaves an adopted bridge is its owner's to masquerade"
+    elif options.internal:
+        why = "nothing leaves an internal network"
+    elif options.masquerade is False:
+        why = "without masquerade, packets leave with the container's address"
+    elif len(families) > len(set(families)):
+        why = "one of each family is all that packets can bear"
+    else:
+        whys = (_why_no_egress(address, pools) for address in options.egress)
+        why = next(filter(None, whys), "")
+    if why and options.egress:
+        raise RequestError("", f"no egress address can be had: {why}")
+
+
+def _why_no_egress(address: Address, pools: tuple[Pool, ...]) -> str:
+    subnets = [pool.subnet for pool in pools if pool.subnet.family == address.family]
+    if not subnets:
+        return f"{address} is of IPv{address.family}, and the network has no such subnet"
+    if any(address in subnet for subnet in subnets):
+        return f"{address} is in the network itself"
+    if any(address in Subnet.parse(text) for text in _NOBODYS):
+        return f"{address} is no address that a packet can leave with"
+    return ""
+
+
 def with_driver_option(options: NetworkOptions, text: str) -> NetworkOptions:
     """Return the options with one `-o KEY=VALUE` of docker or podman added.
 
@@ -340,16 +378,25 @@ def with_driver_option(options: NetworkOptions, text: str) -> NetworkOptions:
         if not (value.isascii() and value.isdigit() and len(value) <= 5):
             raise RequestError("", f"{key} must be a number of bytes, not {value!r}")
         return options.replace(mtu=int(value))
+    if field in _EGRESS:
+        address = Address.parse(value)
+        if address.family != _EGRESS[field]:
+            raise RequestError("", f"{key} must be an IPv{_EGRESS[field]} address, not {value}")
+        others = (known for known in options.egress if known.family != address.family)
+        return options.replace(egress=(*others, address))
     words = ("managed", "unmanaged") if field == "unmanaged" else ("false", "true")
     if value not in words:
         raise RequestError("", f"{key} must be {' or '.join(words)}, not {value!r}")
     return options.replace(**{field: value == words[1]})
 
 
+_EGRESS = {"egress4": 4, "egress6": 6}
 _DRIVER_OPTIONS = {
     "com.docker.network.driver.mtu": "mtu",
     "com.docker.network.bridge.name": "device",
     "com.docker.network.bridge.enable_ip_masquerade": "masquerade",
+    "outbound_addr4": "egress4",
+    "outbound_addr6": "egress6",
     "mtu": "mtu",
     "mode": "unmanaged",
 }

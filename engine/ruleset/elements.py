@@ -87,6 +87,7 @@ SAME = Set("same", ("ifname", "ifname"))
 # host's address when their packets leave our bridges.
 HOME = {f: Set(f"home{f}", (_ADDRESS[f], "ifname"), interval=True) for f in (4, 6)}
 MASQUERADE = {f: Set(f"masquerade{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
+EGRESS = {f: Set(f"egress{f}", (_ADDRESS[f],), (_ADDRESS[f],), interval=True) for f in (4, 6)}
 # Published ports: at one address of the host's, and at every one.
 PUBLISH_AT = {
     f: Set(f"publish{f}_at", ("inet_proto", _ADDRESS[f], "inet_service"),
@@ -105,6 +106,7 @@ SETS = (
     SAME,
     *HOME.values(),
     *MASQUERADE.values(),
+    *EGRESS.values(),
     *PUBLISH_AT.values(),
     *PUBLISH.values(),
 )
@@ -122,6 +124,11 @@ def network_elements(rules: NetworkRules) -> tuple[Element, ...]:
         found.append(Element(HOME[subnet.family], (subnet, device)))
         if rules.masquerade and not rules.internal:
             found.append(Element(MASQUERADE[subnet.family], (subnet,)))
+            found += [
+                Element(EGRESS[subnet.family], (subnet,), (address,))
+                for address in rules.egress
+                if address.family == subnet.family
+            ]
     return tuple(found)
 
 
@@ -130,7 +137,17 @@ def every_network_element(rules: NetworkRules) -> tuple[Element, ...]:
 
     For removal: what it was when it was entered need not be what it is now.
     """
-    usual = network_elements(rules.replace(isolated=True, internal=False, masquerade=True))
+    any_egress = (Address(4, 0), Address(6, 0))  # taken out by the key alone
+    usual = network_elements(
+        rules.replace(
+            isolated=True,
+            internal=False,
+            masquerade=True,
+            egress=any_egress,
+            host=False,
+            siblings=True,
+        )
+    )
     return (*usual, Element(INTERNAL, (rules.device,)))
 
 

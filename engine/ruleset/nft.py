@@ -69,7 +69,10 @@ _CHAINS = """\
 		oifname @bridges accept
 		# The host's own packets to its bridge address stay as they are.
 		oif "lo" accept
+		# An address that was asked for goes before the one that masquerading chooses.
+		snat ip to ip saddr map @egress4
 		ip saddr @masquerade4 masquerade
+		snat ip6 to ip6 saddr map @egress6
 		ip6 saddr @masquerade6 masquerade
 	}
 	chain forward {
