@@ -5,9 +5,12 @@ Read in this order; each module imports only what stands above it:
     link_messages  links as rtnetlink has them, to values and back, pure
     ip_messages    likewise addresses and routes
     routing_rules  likewise the rules that choose a routing table
+    filter_messages likewise filters of links
     sandbox        network namespaces, by open file
     links          the host's links and addresses
     namespaces     those that processes are in, and links that lead there
+    bridge_ports   their ports by an old ioctl, where /sys shows those of another namespace
+    filters        the filters of the host's bridges, and who is plugged into them
     routing        the host's routing rules
     inside         interfaces in sandboxes: their addresses and routes
     netns_names    names under /run/netns

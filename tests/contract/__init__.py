@@ -8,6 +8,7 @@
     names             sandboxes' names
     firewall          our table
     forward_accepts   our rules in the tables of others
+    bridge_filters    what keeps a bridge closed without our table
     routing_rules     what the host's routes say of sources, and our second table
 
 A question is a function that is given a `Place`; its name is the fact, as a test's is.

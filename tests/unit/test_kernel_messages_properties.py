@@ -8,16 +8,18 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from ocinet.base.address import Address, Interface, Subnet
-from ocinet.engine.kernel import ip_messages, link_messages
+from ocinet.engine.kernel import ip_messages, link_messages, routing, routing_rules
 from ocinet.engine.model.link import Link, Veth
 from ocinet.engine.model.request import Route
+from ocinet.engine.model.routing import RoutingRule
 from ocinet.engine.netlink.framing import (
     NLM_F_ACK,
     NLM_F_CREATE,
@@ -52,6 +54,31 @@ def some_routes(draw: st.DrawFn) -> Route:
     destination = draw(interfaces()).subnet
     same = ADDRESSES.filter(lambda address: address.family == destination.family)
     return Route(destination, draw(st.none() | same))
+
+
+@st.composite
+def some_rules(draw: st.DrawFn) -> RoutingRule:
+    source, destination = draw(st.none() | interfaces()), draw(st.none() | interfaces())
+    # A prefix of no length is no condition at all, and the kernel does not show it.
+    nets = [
+        net.subnet if net and net.prefixlen and net.address.family == 4 else None
+        for net in (source, destination)
+    ]
+    mask = draw(U32)
+    action = draw(st.sampled_from(("lookup", "blackhole", "unreachable", "prohibit")))
+    return RoutingRule(
+        family=4,
+        priority=draw(U32),
+        table=draw(st.integers(1, 2**32 - 1)) if action == "lookup" else 0,
+        action=action,
+        source=nets[0],
+        destination=nets[1],
+        iif=draw(st.just("") | IFNAMES),
+        mark=draw(U32) if mask else 0,
+        mask=mask,
+        suppress_prefixlen=draw(st.just(-1) | st.integers(0, 32)),
+        protocol=draw(st.integers(0, 255)),
+    )
 
 
 def decoded(kind: Any, message: bytes) -> Any:
@@ -175,6 +202,15 @@ def test_get_link_any_name_reads_back(sequence: int, ifname: str, ifindex: int) 
     assert (by_index["index"], attributes(by_index)) == (ifindex, [without_counters])
 
 
+@given(sequence=SEQUENCES, ifname=IFNAMES, master=INDEXES)
+def test_join_bridge_any_name_reads_back(sequence: int, ifname: str, master: int) -> None:
+    """As a link that must be there, and goes up as a port."""
+    message = decoded(ifinfmsg, link_messages.join_bridge(sequence, ifname, master))
+    assert head(message) == (16, REQUEST | NLM_F_ACK, sequence)
+    assert (message["flags"], message["change"]) == (1, 1)
+    assert attributes(message) == [("IFLA_IFNAME", ifname), ("IFLA_MASTER", master)]
+
+
 @given(sequence=SEQUENCES, ifname=IFNAMES)
 def test_set_hairpin_any_name_reads_back(sequence: int, ifname: str) -> None:
     """Hairpin mode is a parameter of the port, set on a link that must be there."""
@@ -185,6 +221,15 @@ def test_set_hairpin_any_name_reads_back(sequence: int, ifname: str) -> None:
     assert info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge"
     data = info.get_attr("IFLA_INFO_SLAVE_DATA")
     assert data.get_attr("IFLA_BRPORT_MODE") == 1
+
+
+@given(sequence=SEQUENCES, ifindex=INDEXES)
+def test_set_isolated_any_index_reads_back(sequence: int, ifindex: int) -> None:
+    """Likewise isolation, of a link that is known by its index."""
+    message = decoded(ifinfmsg, link_messages.set_isolated(sequence, ifindex=ifindex))
+    assert (message["index"], message.get_attr("IFLA_IFNAME")) == (ifindex, None)
+    data = message.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_SLAVE_DATA")
+    assert data.get_attr("IFLA_BRPORT_ISOLATED") == 1
 
 
 @given(sequence=SEQUENCES, ifindex=INDEXES, group=st.integers(1, 2**32 - 1))
@@ -248,6 +293,30 @@ def test_new_route_any_value_reads_back(
     assert (Address.parse(gateway) if gateway else None) == route.gateway
 
 
+@given(sequence=SEQUENCES, rule=some_rules())
+def test_rule_any_value_reads_back(sequence: int, rule: RoutingRule) -> None:
+    """By pyroute2, and by our own decoder."""
+    encoded = routing_rules.new_rule(sequence, rule)
+    message = decoded(fibmsg, encoded)
+    assert head(message) == (32, REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sequence)
+    assert message["family"] == 2
+    assert message["src_len"] == (rule.source.prefixlen if rule.source else 0)
+    assert message["dst_len"] == (rule.destination.prefixlen if rule.destination else 0)
+    assert message.get_attr("FRA_PRIORITY") == rule.priority
+    assert message.get_attr("FRA_SRC") == (str(rule.source.first) if rule.source else None)
+    assert message.get_attr("FRA_IIFNAME") == (rule.iif or None)
+    assert (message.get_attr("FRA_FWMASK") or 0) == rule.mask
+    assert (message.get_attr("FRA_TABLE") or 0) == rule.table
+    assert message.get_attr("FRA_PROTOCOL") == rule.protocol
+    assert routing_rules.decode_rule(encoded[16:]) == rule
+    assert routing.is_plain(encoded[16:]) == (not rule.source and not rule.mask)
+    deletion = decoded(fibmsg, routing_rules.delete_rule(sequence, rule))
+    assert head(deletion) == (33, REQUEST | NLM_F_ACK, sequence)
+    assert attributes(deletion) == attributes(message)
+    dump = decoded(fibmsg, routing.dump_rules(sequence))
+    assert (*head(dump), dump["family"]) == (34, REQUEST | NLM_F_DUMP, sequence, 0)
+
+
 @given(sequence=SEQUENCES, ifindex=st.just(0) | INDEXES)
 def test_dumps_any_value_read_back(sequence: int, ifindex: int) -> None:
     """A dump asks for all; one for links can name a bridge, one for addresses a link."""
@@ -259,6 +328,38 @@ def test_dumps_any_value_read_back(sequence: int, ifindex: int) -> None:
     assert (*head(addresses), addresses["index"]) == (22, flags, sequence, ifindex)
     routes = decoded(rtmsg, ip_messages.dump_routes(sequence))
     assert (*head(routes), routes["family"]) == (26, flags, sequence, 0)
+    connected = decoded(rtmsg, ip_messages.dump_connected(sequence, 4))
+    assert (*head(connected), connected["family"]) == (26, flags, sequence, 2)
+    assert (connected["proto"], connected["type"]) == (2, 1)  # the kernel's own, unicast
+
+
+@given(sequence=SEQUENCES, destination=ADDRESSES)
+def test_get_route_any_address_reads_back(sequence: int, destination: Address) -> None:
+    """One address, and the route as somebody added it."""
+    message = decoded(rtmsg, ip_messages.get_route(sequence, destination))
+    assert head(message) == (26, REQUEST, sequence)
+    assert (message["family"], message["flags"]) == (family_number(destination), 0x2000)
+    assert message["dst_len"] == (32 if destination.family == 4 else 128)
+    assert Address.parse(message.get_attr("RTA_DST")) == destination
+
+
+@given(source=st.none() | st.just("192.0.2.9"), hops=st.lists(INDEXES, max_size=3))
+def test_source_of_a_route_any_message_of_pyroute2_reads_back(
+    source: str | None, hops: list[int]
+) -> None:
+    """With each of its next hops, one or several."""
+    message = rtmsg()
+    message["family"] = 2
+    message["attrs"] = [("RTA_PREFSRC", source)] if source else []
+    if len(hops) == 1:
+        message["attrs"] += [("RTA_OIF", hops[0]), ("RTA_GATEWAY", "192.0.2.1")]
+    elif hops:
+        several = [{"oif": oif, "attrs": [("RTA_GATEWAY", "192.0.2.1")]} for oif in hops]
+        message["attrs"] += [("RTA_MULTIPATH", several)]
+    message.encode()
+    told, ways = ip_messages.decode_source(bytes(message.data[16:]))
+    assert told == (Address.parse(source) if source else None)
+    assert ways == tuple((oif, Address.parse("192.0.2.1")) for oif in hops)
 
 
 @given(
@@ -323,6 +424,26 @@ def test_link_any_message_of_pyroute2_reads_back(
         peer=7,
     )
     assert link_messages.decode_link(bytes(message.data[16:])) == expected
+
+
+@given(filters=st.integers(0, 1), pvid=st.integers(0, 4094), priority=st.integers(0, 0xFFFF))
+@example(filters=1, pvid=0, priority=0x8000)
+def test_link_bridge_tells_whether_its_ports_get_a_vlan(
+    filters: int, pvid: int, priority: int
+) -> None:
+    """A bridge that filters VLANs and has no default one, as pyroute2 encodes it."""
+    data = [
+        ("IFLA_BR_PRIORITY", priority),
+        ("IFLA_BR_VLAN_FILTERING", filters),
+        ("IFLA_BR_VLAN_DEFAULT_PVID", pvid),
+    ]
+    info = [("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", {"attrs": data})]
+    message = ifinfmsg()
+    message["attrs"] = [("IFLA_LINKINFO", {"attrs": info})]
+    message.encode()
+    link = link_messages.decode_link(bytes(message.data[16:]))
+    assert link.without_vlan == (filters == 1 and pvid == 0)
+    assert link.filters_vlans == (filters == 1)
 
 
 @given(body=st.binary(min_size=16, max_size=400))
