@@ -9,6 +9,7 @@ Read them in this order, in which each imports only what stands above it:
     listener    a socket of the host, which a published port must not meet
     link        links of the kernel, as they are and as they are to be
     routing     how the host routes by source
+    bridge_filters what a bridge lets pass by filters of its own
     observed    the host as it was seen before a plan
     settings    what the operator decided
 """

@@ -5,5 +5,7 @@ module imports only what stands above it:
 
     elements  the sets and maps, and what a network or a port is in them
     nft       the table, and what changes in it, in nft's language
+    bpf       programs for filters of links, encoded
+    filters   what keeps a bridge closed while the table is not there
     uplinks   the second table, on hosts where routes say more than which link
 """
