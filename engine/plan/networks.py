@@ -46,6 +46,8 @@ def plan_networks(
     if networks or ports:
         steps += or_explain(_plan_forwarding(networks, ports, observed), settings)
         steps += _plan_firewall(networks, ports, observed, settings)
+        steps += _plan_closing(networks, devices, settings)
+        steps += _plan_uplinks(ports, observed)
     return tuple(steps)
 
 
@@ -97,6 +99,29 @@ def or_explain(steps: list[Step], settings: Settings) -> list[Step]:
         for step in steps
         for command in step.describe()
     ]
+
+
+def _plan_closing(
+    networks: tuple[Network, ...], devices: list[Step], settings: Settings
+) -> list[Step]:
+    """Close the bridges that are made, when our table knows them: from then on it marks."""
+    if not devices:
+        return []
+    from ocinet.engine.plan.closing import plan_closing
+    from ocinet.engine.plan.shared_steps import MakeBridge
+
+    made = {step.device for step in devices if isinstance(step, MakeBridge)}
+    return plan_closing((net for net in networks if net.device in made), settings)
+
+
+def _plan_table(observed: Observed) -> list[Step]:
+    if observed.firewall.table and not observed.firewall.changed:
+        return []
+    from ocinet.engine.plan.shared_steps import MakeTable, RebuildTable
+
+    if observed.firewall.changed:
+        return [RebuildTable(*observed.recorded)]
+    return [MakeTable(*observed.recorded)]
 
 
 def _plan_forwarding(

@@ -7,15 +7,17 @@ nobody else uses it.
 
 from __future__ import annotations
 
-from ocinet.base.errors import OcinetError
+from ocinet.base.errors import KernelError, SystemFailure
+from ocinet.engine.model.forwarding import FORWARD_IPV4, FORWARD_IPV6, FORWARDED, LOOPBACK_ROUTED
 from ocinet.engine.model.link import LINK_GROUP
-from ocinet.engine.plan.steps import OpenFirewall, Step, as_nft, ready_address
-from ocinet.engine.ruleset import nft
+from ocinet.engine.plan.port_steps import NO_FILTERS
+from ocinet.engine.plan.steps import OpenFirewall, Step, as_nft, make_table, ready_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.address import Interface
     from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.bridge_filters import BridgeFilters
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.plan.machine import Machine
@@ -130,7 +132,14 @@ class RouteLoopback(_DeviceStep):
         return self._sysctl.describe()
 
     def apply(self, machine: Machine) -> bool:
-        """Write it; False if it was so already."""
+        """Write it; False if it was so already.
+
+        Nobody but the host may use 127.0.0.1 then, also while our table is not there.
+        """
+        if self.value != "0":
+            from ocinet.engine.ruleset.filters import LOOPBACK_ALONE
+
+            put_filters(machine, self.device, LOOPBACK_ALONE)
         return self._sysctl.apply(machine)
 
     def inverse(self) -> Step:
@@ -267,3 +276,21 @@ class LeaveNetwork(_DeviceStep):
     def inverse(self) -> Step:
         """Return their entering."""
         return EnterNetwork(self.device, self.rules)
+
+
+def put_filters(machine: Machine, device: str, filters: BridgeFilters) -> bool:
+    """Have a bridge bear filters of ours; where the kernel has no such, that is told.
+
+    Returns:
+        False if it does already, or can't.
+    """
+    try:
+        return machine.bridge_filters.put(device, filters)
+    except KernelError as error:
+        if error.errno not in NO_FILTERS:
+            raise
+        machine.warnings.append(
+            f"{device} has no filters of its own, so whenever table inet ocinet is flushed it is"
+            f" open until that is made again: {error.why}: {error.hint}"
+        )
+        return False

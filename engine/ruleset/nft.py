@@ -75,6 +75,20 @@ _CHAINS = """\
 		snat ip6 to ip6 saddr map @egress6
 		ip6 saddr @masquerade6 masquerade
 	}
+	chain bridged {
+		# Where bridge-nf-call-iptables is 1, DNAT is done and undone before the bridge's own
+		# filters see a packet, and one within a network gets no other hook.
+		type filter hook prerouting priority -90; policy accept;
+		@nh,128,8 0x7f meta nfproto ipv4 iif != "lo" meta mark set 0x6f63696e
+		ct status dnat ip daddr . iifname @home4 meta mark set 0x6f63696e
+		ct status dnat ip6 daddr . iifname @home6 meta mark set 0x6f63696e
+	}
+	chain passed {
+		# Behind all chains that may mind a mark; a packet's goes no further than the
+		# bridge. What does not bear it there has not come by this table.
+		type filter hook postrouting priority 300; policy accept;
+		oifname @isolated meta mark set 0x6f63696e
+	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
 		ct state established,related accept

@@ -21,12 +21,18 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from builders import network
+from fakes.records import FakeGuards, NoOwners
 from hosts.namespace.looks import run
+from hosts.namespace.seamed_host import SeamedHost
 from hosts.waiting import wait_until
 from ocinet.base.address import Address, Subnet
 from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.network import NetworkRules
+from ocinet.engine.plan.closing import CloseBridge
+from ocinet.engine.plan.machine import Machine
+from ocinet.engine.ruleset.filters import filters_of
 from ocinet.engine.ruleset.nft import table_text
 
 if TYPE_CHECKING:
@@ -44,6 +50,7 @@ NEIGHBOUR = {4: "192.0.2.2", 6: "2001:db8::2"}
 FAR = {4: "198.51.100.9", 6: "2001:db8:f::9"}
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 BRIDGES = {"lan": 9, "dmz": 8, "vault": 7, "old": 6}
+MANAGED = ("lan", "dmz", "vault")
 CONTAINERS = {"a": ("lan", 2), "b": ("lan", 3), "c": ("dmz", 2), "i": ("vault", 2), "o": ("old", 2)}
 
 # Host ports: of a on every address, of a on the uplink's, of a on 127.0.0.1, and
@@ -87,6 +94,16 @@ def port_rules() -> tuple[PortRule, ...]:
             to = Address.parse(address(name, family))
             found += [PortRule("tcp", at, port, to, 80), PortRule("udp", at, port, to, 80)]
     return tuple(found)
+
+
+def chains_of_table() -> dict[str, list[str]]:
+    """Return the rules of our table, by chain, as they are written."""
+    found = {}
+    for chain in table_text().split("\tchain ")[1:]:
+        name, *lines = chain.splitlines()
+        rules = [line.strip() for line in lines if line.startswith("\t\t")]
+        found[name.split()[0]] = [rule for rule in rules if not rule.startswith(("#", "type "))]
+    return found
 
 
 class BridgedHost:
@@ -204,6 +221,15 @@ class BridgedHost:
         run("nft", "-f", "-", given=text.replace(without, ""))
         with Firewall() as firewall:
             assert not firewall.open(network_rules(), port_rules())
+
+    def close_bridges(self) -> None:
+        """Set what keeps managed networks closed without a table, as where bridges are made."""
+        with SeamedHost() as host:
+            machine = Machine(host.seams(), lambda: ((), (), ()), FakeGuards(), NoOwners())
+            for name in MANAGED:
+                made = network(name, f"10.{BRIDGES[name]}.0.0/24", device=name)
+                assert CloseBridge(name, filters_of(made), internal=name == "vault").apply(machine)
+            assert not machine.warnings
 
     def open_to_loopback(self, name: str, via: str) -> None:
         """Have a namespace send what is for 127.0.0.0/8 to the host, as an attacker would."""
