@@ -7,6 +7,8 @@ Read them in this order, in which each imports only what stands above it:
     endpoint    what an attach came to: interfaces and published ports
     attachment  the record of it, and whose it is
     listener    a socket of the host, which a published port must not meet
+    forwarding  the sysctls of forwarding, and what we write there
+    forward_guard what is not forwarded, though we switched forwarding on
     link        links of the kernel, as they are and as they are to be
     routing     how the host routes by source
     bridge_filters what a bridge lets pass by filters of its own

@@ -14,6 +14,7 @@ How they come about:
     ports         published ports to rules
     replies       how answers of published ports get the way of the host's own
     uplinks       the same for the address that packets leave with; the steps for both
+    guard         what is not forwarded, though we switched forwarding on
     closing       what keeps a bridge closed while our table is not there
     networks      the steps that make networks ready
     attach        the steps that wire a sandbox

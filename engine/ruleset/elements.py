@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.value import Value
-from ocinet.engine.model.endpoint import rows_of
+from ocinet.engine.model.endpoint import PortRule, rows_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Literal
 
-    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.network import NetworkRules
 
     Kind = Literal["ifname", "inet_proto", "inet_service", "ipv4_addr", "ipv6_addr"]
@@ -98,6 +98,9 @@ PUBLISH = {
     f: Set(f"publish{f}", ("inet_proto", "inet_service"), (_ADDRESS[f], "inet_service"))
     for f in (4, 6)
 }
+GUARDED = Set("guarded", ("nf_proto",))
+APART = Set("apart", ("nf_proto", "ifname"))
+WITHIN = Set("within", ("nf_proto", "ifname", "ifname"))
 
 SETS = (
     BRIDGES,
@@ -109,6 +112,9 @@ SETS = (
     *EGRESS.values(),
     *PUBLISH_AT.values(),
     *PUBLISH.values(),
+    GUARDED,
+    APART,
+    WITHIN,
 )
 
 
@@ -149,6 +155,25 @@ def every_network_element(rules: NetworkRules) -> tuple[Element, ...]:
         )
     )
     return (*usual, Element(INTERNAL, (rules.device,)))
+
+
+def guard_elements(guard: ForwardGuard) -> tuple[Element, ...]:
+    """Return the elements of a family that is guarded."""
+    family = f"ipv{guard.family}"
+    return (
+        Element(GUARDED, (family,)),
+        *(Element(APART, (family, bridge)) for bridge in guard.bridges),
+        *(Element(WITHIN, (family, bridge, bridge)) for bridge in guard.bridges),
+    )
+
+
+def port_of(element: Element) -> PortRule | None:
+    """Return the published port that an element is; None if it is none."""
+    if element.set not in (*PUBLISH.values(), *PUBLISH_AT.values()):
+        return None
+    protocol, *at, host_port = element.key
+    address, port = element.data
+    return PortRule(protocol, at[0] if at else None, host_port, address, port)  # type: ignore[arg-type]  # the set's kinds
 
 
 def port_elements(ports: Iterable[PortRule]) -> tuple[Element, ...]:
