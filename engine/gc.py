@@ -12,6 +12,7 @@ from ocinet.base.address import Address
 from ocinet.base.errors import BusyError, OcinetError
 from ocinet.base.value import Value
 from ocinet.engine.detach import Detach
+from ocinet.engine.forwarding import give_back_forwarding
 from ocinet.engine.liveness import Liveness
 from ocinet.engine.model.endpoint import PortRule
 
@@ -195,6 +196,16 @@ class _Collector:
         except OcinetError as error:
             self.find("file", "-", f"not looked at: {error}", lambda: False)
 
+    def forwarding(self) -> None:
+        """Give it back where whoever removed the last network came to no end of it."""
+        if not self._records.guards.all():
+            return
+        try:
+            with self._operation.locks.shared():
+                give_back_forwarding(self._operation, self._machine, self._records)
+        except OcinetError as error:
+            self.find("forwarding", "-", f"not looked at: {error}", lambda: False)
+
     def regain(self) -> None:
         """Have the leases of those who live where nothing is on record, and no notes of none.
 
@@ -241,5 +252,6 @@ def collect(
     collector.leases()
     collector.ports()
     if not dry_run:
-        _sweep(records)
+        collector.forwarding()
+        collector.left_files()
     return tuple(collector.leftovers)

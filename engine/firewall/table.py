@@ -21,6 +21,7 @@ from ocinet.engine.firewall.netfilter import NetfilterSocket, chain_questions, r
 from ocinet.engine.model.observed import FirewallState
 from ocinet.engine.ruleset.elements import (
     every_network_element,
+    guard_elements,
     network_elements,
     port_element,
     port_elements,
@@ -31,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.firewall.nfnetlink import Batch
     from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.netlink.framing import Refusal
     from ocinet.engine.ruleset.elements import Element
@@ -101,7 +103,12 @@ class Firewall:
         batch.delete_table()
         raise_unless_missing(self._apply(batch))
 
-    def rebuild(self, networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> None:
+    def rebuild(
+        self,
+        networks: tuple[NetworkRules, ...],
+        ports: tuple[PortRule, ...],
+        guards: tuple[ForwardGuard, ...] = (),
+    ) -> None:
         """Replace our table, whatever became of it, by one that holds exactly this.
 
         In one transaction: no packet meets a half of it. Flows that are under way
@@ -115,15 +122,23 @@ class Firewall:
         """
         from ocinet.engine.ruleset.nft import rebuild_text
 
-        _run_nft(rebuild_text(networks, ports))
+        before = self.observe().generation
+        _run_nft(rebuild_text(networks, ports, guards), self.deadline)
+        self._note_shape(before + 1)  # unless somebody else has changed something beside it
 
-    def open(self, networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> bool:
-        """Enter networks and published ports, in one transaction.
+    def open(
+        self,
+        networks: tuple[NetworkRules, ...],
+        ports: tuple[PortRule, ...],
+        guards: tuple[ForwardGuard, ...] = (),
+    ) -> bool:
+        """Enter networks, published ports and guards, in one transaction.
 
         Args:
             networks: those that are in already stay; one that has changed must
                 be taken out first.
             ports: none of them may be in.
+            guards: those that are in already stay.
 
         Returns:
             Whether the table was missing and has been made. What others had in
@@ -137,6 +152,8 @@ class Firewall:
         """
         batch = nfnetlink.Batch(TABLE)
         batch.add(element for rules in networks for element in network_elements(rules))
+        if guards:
+            batch.add(element for guard in guards for element in guard_elements(guard))
         batch.add(port_elements(ports), exclusive=True)
         refusals = self._apply(batch)
         # ENOENT may also mean a set that a table of another version has not.
@@ -148,8 +165,8 @@ class Firewall:
             raise self._refused(batch, refusals[0], ports)
         return made
 
-    def close(self, ports: tuple[PortRule, ...]) -> None:
-        """Take published ports out, in one transaction; those that are not in are fine.
+    def close(self, ports: tuple[PortRule, ...], guards: tuple[ForwardGuard, ...] = ()) -> None:
+        """Take ports and guards out, in one transaction; those that are not in are fine.
 
         An element goes whoever entered it, so a port must be given only while it
         is this container's.
@@ -157,7 +174,10 @@ class Firewall:
         Raises:
             KernelError: the kernel refused; the others are out.
         """
-        self._delete(port_elements(ports))
+        elements = port_elements(ports)
+        if guards:
+            elements += tuple(element for guard in guards for element in guard_elements(guard))
+        self._delete(elements)
 
     def remove_network(self, rules: NetworkRules) -> None:
         """Take a network out, whatever its options were; not in is fine.
@@ -251,6 +271,8 @@ def make_table(firewall: Firewall) -> None:
         NotFoundError: nft is not installed.
         SystemFailure: nft failed.
     """
+    from ocinet.engine.ruleset.nft import table_text  # for the first of a boot
+
     try:
         _run_nft(table_text())
     except SystemFailure as error:

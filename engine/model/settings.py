@@ -29,6 +29,8 @@ class Settings(Value):
             an accept rule for our bridges; if not, it is explained instead.
         manage_sysctls: whether forwarding and its like are switched on where a
             network needs them; if not, it is explained instead.
+        guard_forwarding: whether what is neither from nor to a bridge of a network is
+            still dropped where forwarding was switched on so.
         close_bridges: whether nothing new reaches those on a bridge of ours while our
             table is not there.
         lock_timeout_s: seconds that a command waits for other processes' locks;
@@ -47,6 +49,7 @@ class Settings(Value):
     trust_annotations: bool = False
     forward_accept: bool = True
     manage_sysctls: bool = True
+    guard_forwarding: bool = True
     close_bridges: bool = True
     lock_timeout_s: float = 10.0
     engines: tuple[str, ...] = ("/run/docker.sock", "/run/podman/podman.sock")

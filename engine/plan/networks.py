@@ -7,6 +7,7 @@ from _blake2 import blake2s
 from ocinet.base.address import Address, Interface
 from ocinet.base.errors import ConflictError, NotFoundError
 from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.model.forwarding import FORWARD_IPV4, FORWARD_IPV6, FORWARDED
 from ocinet.engine.model.network import Network, rules_of
 from ocinet.engine.model.observed import DeviceState, Observed
 from ocinet.engine.model.passage import ForwardDrop
@@ -44,7 +45,9 @@ def plan_networks(
     """
     steps = _plan_devices(networks, observed)
     if networks or ports:
-        steps += or_explain(_plan_forwarding(networks, ports, observed), settings)
+        # The table comes first: with a guard in it, before anything is forwarded.
+        steps += _plan_table(observed)
+        steps += _plan_forwarding(networks, ports, observed, settings)
         steps += _plan_firewall(networks, ports, observed, settings)
         steps += _plan_closing(networks, devices, settings)
         steps += _plan_uplinks(ports, observed)
@@ -125,22 +128,46 @@ def _plan_table(observed: Observed) -> list[Step]:
 
 
 def _plan_forwarding(
-    networks: tuple[Network, ...], ports: tuple[PortRule, ...], observed: Observed
+    networks: tuple[Network, ...],
+    ports: tuple[PortRule, ...],
+    observed: Observed,
+    settings: Settings,
 ) -> list[Step]:
     steps: list[Step] = []
+    switched_on = []
+    on = FORWARDED if settings.manage_sysctls else "1"  # a person's is not ours to take back
     routed = [network for network in networks if network.managed and not network.internal]
     families = {family for network in routed for family in network.families}
     families |= {target.family for target in targets_of(ports)}
     if 4 in families and observed.ip_forward == "0":
-        steps.append(SetSysctl(FORWARD_IPV4, "1", "0"))
+        switched_on.append(4)
     if 6 in families and observed.ipv6_forward == "0":
+        switched_on.append(6)
+    if switched_on:
+        steps = or_explain(_forward(switched_on, on, observed), settings)
+    if switched_on or observed.guards:
+        from ocinet.engine.plan.guard import plan_guards
+
+        values = {4: observed.ip_forward, 6: observed.ipv6_forward}
+        return plan_guards(switched_on, values, observed.guards, settings) + steps
+    return steps
+
+
+def _forward(families: list[int], on: str, observed: Observed) -> list[Step]:
+    """Switch forwarding on, for the first of a boot."""
+    from ocinet.engine.plan.shared_steps import SetSysctl
+
+    steps: list[Step] = []
+    if 4 in families:
+        steps.append(SetSysctl(FORWARD_IPV4, on, "0"))
+    if 6 in families:
         # Forwarding makes the kernel ignore router advertisements, and with
         # them the host's own default route, unless accept_ra is 2.
         steps += [
             SetSysctl(f"net/ipv6/conf/{ifname}/accept_ra", "2", accept_ra)
             for ifname, accept_ra in observed.ra_uplinks
         ]
-        steps.append(SetSysctl(FORWARD_IPV6, "1", "0"))
+        steps.append(SetSysctl(FORWARD_IPV6, on, "0"))
     return steps
 
 

@@ -256,6 +256,7 @@ _KINDS = {
     "trust_annotations": (_boolean, "true or false"),
     "forward_accept": (_boolean, "true or false"),
     "manage_sysctls": (_boolean, "true or false"),
+    "guard_forwarding": (_boolean, "true or false"),
     "close_bridges": (_boolean, "true or false"),
     "lock_timeout_s": (
         _seconds(_LONGEST_LOCK_TIMEOUT_S),

@@ -8,13 +8,15 @@ input gives the same text.
 from __future__ import annotations
 
 from ocinet.base.errors import RequestError
-from ocinet.engine.ruleset.elements import SETS, network_elements, port_element
+from ocinet.engine.ruleset.elements import SETS, guard_elements, network_elements, port_element
+from ocinet.engine.ruleset.tables import FAMILY, TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.ruleset.elements import Element, Field, Kind, Set
 
@@ -89,9 +91,21 @@ _CHAINS = """\
 		type filter hook postrouting priority 300; policy accept;
 		oifname @isolated meta mark set 0x6f63696e
 	}
+	chain guard {
+		iifname @bridges return
+		oifname @bridges return
+		# What a bridge of before only bridges, where bridge-nf-call-iptables is 1.
+		meta nfproto . iifname . oifname @within return
+		# Whoever made a bridge later, as Docker, found forwarding on and counts on it.
+		meta iifkind "bridge" meta nfproto . iifname != @apart return
+		meta oifkind "bridge" meta nfproto . oifname != @apart return
+		drop
+	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
 		ct state established,related accept
+		# Who switches forwarding on makes a router of the host, for everybody.
+		meta nfproto @guarded jump guard
 		# Bridged packets come by here where bridge-nf-call-iptables is 1.
 		iifname . oifname @same accept
 		iifname @internal drop
@@ -163,18 +177,32 @@ def table_text() -> str:
     return f"create table {FAMILY} {TABLE}\n{_table_body()}"
 
 
-def rebuild_text(networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> str:
+def rebuild_text(
+    networks: tuple[NetworkRules, ...],
+    ports: tuple[PortRule, ...],
+    guards: tuple[ForwardGuard, ...] = (),
+) -> str:
     """Return what replaces the table, whatever is in it, by one that holds exactly this."""
     return (
         f"add table {FAMILY} {TABLE}\ndelete table {FAMILY} {TABLE}\n{_table_body()}"
-        f"{open_text(networks, ports)}"
+        f"{open_text(networks, ports, guards)}"
     )
 
 
-def open_text(networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> str:
-    """Return what enters networks, where they are not in already, and ports, which must not be."""
-    of_networks = [element for rules in networks for element in network_elements(rules)]
-    return _commands("add", of_networks) + _commands("create", map(port_element, ports))
+def open_text(
+    networks: tuple[NetworkRules, ...],
+    ports: tuple[PortRule, ...],
+    guards: tuple[ForwardGuard, ...] = (),
+) -> str:
+    """Return what enters networks and guards, which may be in, and ports, which must not be."""
+    shared = [element for rules in networks for element in network_elements(rules)]
+    shared += [element for guard in guards for element in guard_elements(guard)]
+    return _commands("add", shared) + _commands("create", map(port_element, ports))
+
+
+def guard_text(guard: ForwardGuard, verb: str = "add") -> str:
+    """Return the command that enters a guard's family alone, or takes it out."""
+    return f"nft {_commands(verb, guard_elements(guard)[:1])}".rstrip()
 
 
 def close_text(ports: tuple[PortRule, ...]) -> str:
