@@ -7,5 +7,6 @@ module imports only what stands above it:
     nft       the table, and what changes in it, in nft's language
     bpf       programs for filters of links, encoded
     filters   what keeps a bridge closed while the table is not there
+    port_guard  what a container may send: as itself alone
     uplinks   the second table, on hosts where routes say more than which link
 """
