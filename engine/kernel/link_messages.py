@@ -12,7 +12,7 @@ from _socket import AF_INET, AF_INET6, AF_UNSPEC
 from _struct import Struct
 
 from ocinet.base.errors import SystemFailure
-from ocinet.engine.model.link import ALIAS_MAX, Link, Veth
+from ocinet.engine.model.link import ALIAS_MAX, LINK_GROUP, Link, Veth
 from ocinet.engine.netlink.framing import (
     NLA_F_NESTED,
     NLM_F_ACK,
@@ -56,8 +56,21 @@ _IFLA_INFO_DATA = 2
 _IFLA_INFO_SLAVE_KIND = 4
 _IFLA_INFO_SLAVE_DATA = 5
 _VETH_INFO_PEER = 1
+_IFLA_BR_FORWARD_DELAY = 1
+_IFLA_BRPORT_STATE = 1
+_BR_STATE_FORWARDING = 3
+_USER_HZ = 100  # the kernel's unit for bridges' times
+_IFLA_BR_VLAN_FILTERING = 7
+_IFLA_BR_VLAN_DEFAULT_PVID = 39
+_FILTERS_VLANS = attribute(_IFLA_BR_VLAN_FILTERING, b"\1")
+_WITHOUT, _VLAN_1 = bytes(2), b"\1\0"
 _IFLA_BRPORT_MODE = 4  # hairpin
+_IFLA_BRPORT_ISOLATED = 33
+_HAIRPIN = attribute(_IFLA_BRPORT_MODE, b"\1")
+_ISOLATED = attribute(_IFLA_BRPORT_ISOLATED, b"\1")
+OUR_GROUP = u32(_IFLA_GROUP, LINK_GROUP)
 _IFLA_INET_CONF = 1
+_IPV4_DEVCONF_ROUTE_LOCALNET = 26
 _IPV4_DEVCONF_ARP_NOTIFY = 22
 _IFLA_INET6_ADDR_GEN_MODE = 8
 _IN6_ADDR_GEN_MODE_NONE = 1
@@ -128,11 +141,18 @@ def dump_links(sequence: int, master: int = 0) -> bytes:
     return message(RTM_GETLINK, NLM_F_DUMP, sequence, body)
 
 
-def new_veth(sequence: int, veth: Veth, *, netns_fd: int, master: int, group: int) -> bytes:
-    """Encode the making of a pair, the host's end up and a port of its bridge.
+def dump_counted_links(sequence: int) -> bytes:
+    """Encode the question for all links with what has passed them, less IPv6's own counters."""
+    body = _IFINFO.pack(AF_UNSPEC, 0, 0, 0, 0) + _NO_COUNTERS
+    return message(RTM_GETLINK, NLM_F_DUMP, sequence, body)
 
-    The sandbox's end is born in the sandbox: to move it there later costs 31 ms.
-    It can't be up at once (ENOTCONN), and an alias here would not be honoured.
+
+def new_veth(sequence: int, veth: Veth, *, netns_fd: int, master: int, group: int) -> bytes:
+    """Encode the making of a pair, the host's end a port of its bridge.
+
+    It is up, unless it is to be guarded or isolated: nothing comes in before. The sandbox's
+    end is born in the sandbox: to move it there later costs 31 ms. It can't be up at once
+    (ENOTCONN), and an alias here would not be honoured.
 
     Args:
         sequence: of the message.
@@ -163,14 +183,15 @@ def new_veth(sequence: int, veth: Veth, *, netns_fd: int, master: int, group: in
             attribute(_IFLA_INFO_KIND, b"veth\0"),
             _nested(_IFLA_INFO_DATA, _nested(_VETH_INFO_PEER, peer)),
         ),
-        up=True,
+        up=not (veth.guard or veth.isolated),
     )
 
 
-def set_alias(sequence: int, ifindex: int, alias: str) -> bytes:
-    """Encode the setting of a link's alias; longer ones are cut to 255 bytes."""
+def set_alias(sequence: int, ifindex: int, alias: str, *, up: bool = False) -> bytes:
+    """Encode the setting of a link's alias, and up; longer ones are cut to 255 bytes."""
     text = alias.encode()[:ALIAS_MAX]
-    return _link(RTM_SETLINK, 0, sequence, attribute(_IFLA_IFALIAS, text), ifindex=ifindex)
+    inner = attribute(_IFLA_IFALIAS, text)
+    return _link(RTM_SETLINK, 0, sequence, inner, ifindex=ifindex, up=up)
 
 
 def set_group(sequence: int, ifindex: int, group: int) -> bytes:
@@ -193,7 +214,19 @@ def set_arp_notify(sequence: int, ifindex: int) -> bytes:
 
     The same as the sysctl arp_notify=1, but possible where /proc/sys is read-only.
     """
-    conf = _nested(_IFLA_INET_CONF, attribute(_IPV4_DEVCONF_ARP_NOTIFY, _U32.pack(1)))
+    return _set_ipv4_conf(sequence, ifindex, _IPV4_DEVCONF_ARP_NOTIFY, 1)
+
+
+def set_route_localnet(sequence: int, ifindex: int, value: int) -> bytes:
+    """Encode whether packets from 127.0.0.1 may leave by a link.
+
+    The same as the sysctl route_localnet, but possible where /proc/sys is read-only.
+    """
+    return _set_ipv4_conf(sequence, ifindex, _IPV4_DEVCONF_ROUTE_LOCALNET, value)
+
+
+def _set_ipv4_conf(sequence: int, ifindex: int, parameter: int, value: int) -> bytes:
+    conf = _nested(_IFLA_INET_CONF, attribute(parameter, _U32.pack(value)))
     specification = _nested(_IFLA_AF_SPEC, _nested(AF_INET, conf))
     return _link(RTM_SETLINK, 0, sequence, specification, ifindex=ifindex)
 
@@ -213,13 +246,43 @@ def set_up(sequence: int, ifindex: int) -> bytes:
 
 def set_hairpin(sequence: int, ifname: str) -> bytes:
     """Encode that a bridge port may send a frame back to where it came from."""
-    mode = attribute(_IFLA_BRPORT_MODE, _U8.pack(1))
-    port = _nested(
+    return _link(RTM_NEWLINK, 0, sequence, _ifname(ifname), _port_with(_HAIRPIN))
+
+
+def set_isolated(sequence: int, ifname: str = "", *, ifindex: int = 0) -> bytes:
+    """Encode that a bridge port carries nothing to and from others of its kind.
+
+    The port is known by its name or by its index.
+    """
+    name = _ifname(ifname) if ifname else b""
+    return _link(RTM_NEWLINK, 0, sequence, name, _port_with(_ISOLATED), ifindex=ifindex)
+
+
+def _port_with(flag: bytes) -> bytes:
+    return _nested(
         _IFLA_LINKINFO,
         attribute(_IFLA_INFO_SLAVE_KIND, b"bridge\0"),
-        _nested(_IFLA_INFO_SLAVE_DATA, mode),
+        _nested(_IFLA_INFO_SLAVE_DATA, flag),
     )
-    return _link(RTM_NEWLINK, 0, sequence, _ifname(ifname), port)
+
+
+def join_bridge(sequence: int, ifname: str, master: int, mtu: int = 0) -> bytes:
+    """Encode that a link is set up as a port of a bridge, by its index; it leaves another one.
+
+    Args:
+        sequence: of the message.
+        ifname: the link's.
+        master: the bridge's index.
+        mtu: bytes that the link is to have; 0: as it is.
+    """
+    size = u32(_IFLA_MTU, mtu) if mtu else b""
+    port_of = u32(_IFLA_MASTER, master)
+    return _link(RTM_NEWLINK, 0, sequence, _ifname(ifname), size, port_of, up=True)
+
+
+def set_mtu(sequence: int, ifindex: int, mtu: int) -> bytes:
+    """Encode the setting of a link's MTU, in bytes."""
+    return _link(RTM_SETLINK, 0, sequence, u32(_IFLA_MTU, mtu), ifindex=ifindex)
 
 
 def delete_link(sequence: int, ifindex: int) -> bytes:
@@ -244,12 +307,14 @@ def delete_group(sequence: int, group: int) -> bytes:
     return _link(RTM_DELLINK, 0, sequence, u32(_IFLA_GROUP, group))
 
 
-def decode_link(body: bytes) -> Link:
-    """Decode an RTM_NEWLINK."""
+def decode_link(body: bytes, found: dict[int, bytes] | None = None) -> Link:
+    """Decode an RTM_NEWLINK, by its attributes if somebody has decoded them."""
     _family, _type, ifindex, flags, _changed = _IFINFO.unpack_from(body)
-    found = attributes(body, _IFINFO.size)
-    kind = attributes(found.get(_IFLA_LINKINFO, b"")).get(_IFLA_INFO_KIND, b"")
+    found = attributes(body, _IFINFO.size) if found is None else found
+    info = attributes(found.get(_IFLA_LINKINFO, b""))
+    kind = info.get(_IFLA_INFO_KIND, b"")
     mac = found.get(_IFLA_ADDRESS, b"")
+    vlans = _vlans(info.get(_IFLA_INFO_DATA, b"")) if kind == b"bridge\0" else b""
     return Link(
         ifindex=ifindex,
         ifname=_text(found.get(_IFLA_IFNAME, b"")),
@@ -262,4 +327,43 @@ def decode_link(body: bytes) -> Link:
         alias=_text(found.get(_IFLA_IFALIAS, b"")),
         peer=number(found.get(_IFLA_LINK)),
         running=found.get(_IFLA_OPERSTATE, b"") == _U8.pack(_IF_OPER_UP),
+        without_vlan=vlans == _WITHOUT,
+        filters_vlans=bool(vlans),
+        hairpin=_has_flag(info, _IFLA_BRPORT_MODE, _HAIRPIN),
+        isolated=_has_flag(info, _IFLA_BRPORT_ISOLATED, _ISOLATED),
     )
+
+
+def _has_flag(information: dict[int, bytes], kind: int, flag: bytes) -> bool:
+    # A port has some forty attributes: they are decoded only where the one is in sight.
+    port = information.get(_IFLA_INFO_SLAVE_DATA, b"")
+    if flag not in port or information.get(_IFLA_INFO_SLAVE_KIND) != b"bridge\0":
+        return False
+    return attributes(port).get(kind) == b"\1"
+
+
+def decode_forwards(body: bytes) -> bool:
+    """Decode from an RTM_NEWLINK whether it forwards frames, as a bridge's port or as none."""
+    information = attributes(attributes(body, _IFINFO.size).get(_IFLA_LINKINFO, b""))
+    port = attributes(information.get(_IFLA_INFO_SLAVE_DATA, b""))
+    forwarding = _U8.pack(_BR_STATE_FORWARDING)
+    is_port = information.get(_IFLA_INFO_SLAVE_KIND, b"").rstrip(b"\0") == b"bridge"
+    return not is_port or port.get(_IFLA_BRPORT_STATE) == forwarding
+
+
+def decode_forward_delay_s(body: bytes) -> float:
+    """Decode a bridge's forward delay from an RTM_NEWLINK; 0 if it is none."""
+    information = attributes(attributes(body, _IFINFO.size).get(_IFLA_LINKINFO, b""))
+    delay = attributes(information.get(_IFLA_INFO_DATA, b"")).get(_IFLA_BR_FORWARD_DELAY)
+    return number(delay) / _USER_HZ
+
+
+def _vlans(bridge: bytes) -> bytes:
+    """Return the VLAN of a bridge's new ports, as it is encoded; b"" if it filters none."""
+    # A bridge has some fifty attributes: they are decoded only where the one is in sight.
+    if _FILTERS_VLANS not in bridge:
+        return b""
+    found = attributes(bridge)
+    if found.get(_IFLA_BR_VLAN_FILTERING) != b"\1":
+        return b""
+    return found.get(_IFLA_BR_VLAN_DEFAULT_PVID, _VLAN_1)

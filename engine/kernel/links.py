@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import posix
 from _socket import if_nametoindex
-from errno import EAFNOSUPPORT, EBADF, EEXIST, ENODEV, EPERM, EXFULL
+from errno import (
+    EAFNOSUPPORT,
+    EBADF,
+    EEXIST,
+    ENODEV,
+    ENOENT,
+    EOPNOTSUPP,
+    EPERM,
+    EXFULL,
+)
 
-from ocinet.base.address import Interface
+from ocinet.base.address import Interface, Subnet
 from ocinet.base.errors import KernelError, OcinetError, SystemFailure, failures
-from ocinet.engine.kernel import ip_messages, link_messages
+from ocinet.engine.kernel import filter_messages, ip_messages, link_messages
 from ocinet.engine.kernel.sandbox import check_privilege
 from ocinet.engine.model.link import DOOMED, LINK_GROUP, Link, Pair, Veth, is_our_group
 from ocinet.engine.netlink.framing import Refusal, with_last_ack
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
     from ocinet.engine.kernel.sandbox import OpenNamespace
 
 AT_ONCE = 64  # messages in one request: all their answers must fit a socket's buffer
+_NO_FILTERS = (ENOENT, EOPNOTSUPP)  # how a kernel says that it has none such
 _MOST_PORTS = 1023  # of a Linux bridge: BR_MAX_PORTS less port 0
 
 
@@ -37,7 +47,8 @@ class Links:
         self._opened: NetlinkSocket | None = None
 
     @property
-    def _socket(self) -> NetlinkSocket:
+    def socket(self) -> NetlinkSocket:
+        """Its socket, for who asks the same namespace about something else."""
         if self._opened is None:
             self._opened = NetlinkSocket(NETLINK_ROUTE, strict=True)
         return self._opened
@@ -62,12 +73,22 @@ class Links:
         Raises:
             KernelError: the kernel would not say.
         """
-        return find_link(self._socket, ifname)
+        return find_link(self.socket, ifname)
 
     def link_at(self, ifindex: int) -> Link | None:
         """Return the host's link of that index, or None if there is none."""
-        answers, _refusals = self._socket.look_up(link_messages.get_link_at(1, ifindex), 1)
+        answers, _refusals = self.socket.look_up(link_messages.get_link_at(1, ifindex), 1)
         return link_messages.decode_link(answers[0].body) if answers else None
+
+    def forwards(self, ifindex: int) -> bool:
+        """Tell whether a link, if it is a bridge's port, is let pass frames on by STP."""
+        answers, _refusals = self.socket.look_up(link_messages.get_link_at(1, ifindex), 1)
+        return not answers or link_messages.decode_forwards(answers[0].body)
+
+    def forward_delay_s(self, ifindex: int) -> float:
+        """Return a bridge's forward delay in seconds; 0 of what is none."""
+        answers, _refusals = self.socket.look_up(link_messages.get_link_at(1, ifindex), 1)
+        return link_messages.decode_forward_delay_s(answers[0].body) if answers else 0.0
 
     def addresses(self, ifindex: int) -> tuple[Interface, ...]:
         """Return the addresses of one of the host's links, or with 0 of all of them.
@@ -75,7 +96,25 @@ class Links:
         Raises:
             KernelError: the kernel would not say.
         """
-        return tuple(interface for _, interface in list_addresses(self._socket, ifindex))
+        return tuple(interface for _, interface in list_addresses(self.socket, ifindex))
+
+    def connected(self, family: int) -> tuple[tuple[int, Subnet], ...]:
+        """Return the subnets that the host's links are in, each with a link's index.
+
+        As the kernel's own routes say; link-local ones are left out.
+
+        Args:
+            family: 4 or 6.
+
+        Raises:
+            KernelError: the kernel would not say.
+        """
+        return tuple(
+            (at, route.destination)
+            for body in self.socket.dump(ip_messages.dump_connected(1, family))
+            if not ip_messages.is_link_local(body)
+            for at, route in ip_messages.decode_routes(body)
+        )
 
     def links(self) -> tuple[Link, ...]:
         """Return the host's links that are ours, half-deleted ones as well.
@@ -83,7 +122,7 @@ class Links:
         Raises:
             KernelError: the kernel would not say.
         """
-        return tuple(link for link in list_links(self._socket) if is_our_group(link.group))
+        return tuple(link for link in list_links(self.socket) if is_our_group(link.group))
 
     def ports(self, bridge: Link) -> tuple[Link, ...]:
         """Return the ports of a bridge of the host.
@@ -91,13 +130,13 @@ class Links:
         Raises:
             KernelError: the kernel would not say.
         """
-        return tuple(list_links(self._socket, bridge.ifindex))
+        return tuple(list_links(self.socket, bridge.ifindex))
 
     def add_veth(self, veth: Veth, sandbox: OpenNamespace) -> Pair:
         """Make a veth pair: a port of the bridge here, an interface in the sandbox.
 
-        The host's end is up, in our link group, and gets no IPv6 address of
-        itself; the sandbox's end is down.
+        The host's end is up, in our link group, guarded if that is wanted, and gets no
+        IPv6 address of itself; the sandbox's end is down.
 
         Raises:
             KernelError: it could not be made, and nothing is left of it.
@@ -113,7 +152,7 @@ class Links:
         )
         # The question goes along, as a later message is worked off whatever became of an
         # earlier one: it brings the indexes, or whether it is this name that was taken.
-        answers, refusals = self._socket.look_up(
+        answers, refusals = self.socket.look_up(
             create + link_messages.get_link(2, veth.host_ifname), 2
         )
         found = link_messages.decode_link(answers[0].body) if answers else None
@@ -123,24 +162,37 @@ class Links:
             raise refusals[0].error(what)
         # Only now, and by index: had the name been another's, these would have changed that one.
         try:
-            self._finish_host_end(veth, found.ifindex, what)
+            unguarded = self._finish_host_end(veth, found.ifindex, what)
         except OcinetError:
-            self._socket.ask(link_messages.delete_link(1, found.ifindex), 1)
+            self.socket.ask(link_messages.delete_link(1, found.ifindex), 1)
             raise
-        return Pair(found.ifindex, found.peer, bridge, veth.mac)
+        return Pair(found.ifindex, found.peer, bridge, veth.mac, unguarded)
 
     def _mtu(self, bridge: str) -> int:
         link = self.link(bridge)
         return link.mtu if link else 0
 
-    def _finish_host_end(self, veth: Veth, ifindex: int, what: str) -> None:
+    def _finish_host_end(self, veth: Veth, ifindex: int, what: str) -> str:
+        """Say what could not be said of a link that was not there; return why it is unguarded."""
         messages = [link_messages.set_no_link_local(1, ifindex)]
+        if veth.guard:
+            messages.append(filter_messages.add_clsact(2, ifindex))
+            messages.append(filter_messages.put_filter(3, ifindex, veth.guard))
+        if veth.isolated:
+            messages.append(link_messages.set_isolated(4, ifindex=ifindex))
+        is_down = bool(veth.guard or veth.isolated)
         if veth.alias:
-            messages.append(link_messages.set_alias(2, ifindex, veth.alias))
-        for refused in self._socket.ask(with_last_ack(messages), 1)[1]:
+            messages.append(link_messages.set_alias(5, ifindex, veth.alias, up=is_down))
+        elif is_down:
+            messages.append(link_messages.set_up(5, ifindex))
+        unguarded = ""
+        for refused in self.socket.ask(with_last_ack(messages), 1)[1]:
+            if refused.sequence in (2, 3) and refused.errno in _NO_FILTERS:
+                unguarded = unguarded or refused.why
             # A link without IPv6, as below its least MTU, has no such address anyway.
-            if refused.sequence != 1 or refused.errno != EAFNOSUPPORT:
+            elif refused.sequence != 1 or refused.errno != EAFNOSUPPORT:
                 raise refused.error(what)
+        return unguarded
 
     def delete_links(self, ifnames: tuple[str, ...]) -> None:
         """Delete links of ours, by name; what is not there is fine.
@@ -156,7 +208,7 @@ class Links:
         for start in range(0, len(ifnames), AT_ONCE):
             self._sort_links(ifnames[start : start + AT_ONCE], ours, errors)
         if len(ours) == 1:
-            refusals = self._socket.ask(link_messages.delete_link(1, ours[0].ifindex), 1)[1]
+            refusals = self.socket.ask(link_messages.delete_link(1, ours[0].ifindex), 1)[1]
         else:
             refusals = self._delete_as_group(ours)
         errors += [
@@ -173,7 +225,7 @@ class Links:
         questions = b"".join(
             link_messages.get_link(number, ifname) for number, ifname in enumerate(ifnames)
         )
-        answers, refusals = self._socket.look_up(questions, len(ifnames))
+        answers, refusals = self.socket.look_up(questions, len(ifnames))
         for answer in answers:
             found = link_messages.decode_link(answer.body)
             if is_our_group(found.group):
@@ -199,18 +251,42 @@ class Links:
             moves = with_last_ack(
                 [link_messages.set_group(1, link.ifindex, group) for link in some]
             )
-            refusals += self._socket.ask(moves, 1)[1]
-        return refusals + self._socket.ask(link_messages.delete_group(1, group), 1)[1]
+            refusals += self.socket.ask(moves, 1)[1]
+        return refusals + self.socket.ask(link_messages.delete_group(1, group), 1)[1]
 
-    def set_hairpin(self, ifname: str) -> None:
-        """Let a bridge port send frames back to where they came from.
+    def set_port(
+        self,
+        ifname: str,
+        *,
+        bridge: str = "",
+        hairpin: bool = False,
+        mtu: int = 0,
+        isolated: bool = False,
+    ) -> None:
+        """Make a link an up port of a bridge, or set flags of a port, or both.
 
         Raises:
-            KernelError: there is no such link, or it is no bridge port.
+            KernelError: one of the two is not there, the one is no port, or the other takes none.
         """
-        refusals = self._socket.ask(link_messages.set_hairpin(1, ifname), 1)[1]
-        if refusals:
-            raise refusals[0].error(f"cannot set hairpin mode on {ifname}")
+        acts: list[tuple[str, bytes]] = []
+        if bridge:
+            what = f"cannot connect {ifname} to {bridge}"
+            try:
+                master = if_nametoindex(bridge)
+            except OSError:
+                raise KernelError(what, f"there is no bridge {bridge}", errno=ENODEV) from None
+            acts.append((what, link_messages.join_bridge(len(acts), ifname, master, mtu)))
+        if isolated:
+            message = link_messages.set_isolated(len(acts), ifname)
+            acts.append((f"cannot isolate {ifname}", message))
+        # Not in the same message: the kernel looks for the port's parameters before it has one.
+        if hairpin:
+            message = link_messages.set_hairpin(len(acts), ifname)
+            acts.append((f"cannot set hairpin mode on {ifname}", message))
+        if acts:
+            request = with_last_ack([message for _what, message in acts])
+            for refused in self.socket.ask(request, 1)[1]:
+                raise refused.error(acts[refused.sequence][0])
 
 
 def find_link(socket: NetlinkSocket, ifname: str) -> Link | None:

@@ -11,6 +11,37 @@ ALIAS_MAX = 255  # bytes: IFALIASZ less the terminator
 DOOMED = 0x6F << 24  # with a pid: the one-off group of links that are being deleted
 
 
+# Before the main table is looked up (32766), and with room for who has a VPN come first: `ip
+# rule add` takes one less than the first there is.
+SOURCE_PRIORITY = 28515
+FIRST_SOURCE_TABLE = 28516  # of eth0; those of eth1 and so on are the next numbers
+
+
+def is_host_ifname(ifname: str) -> bool:
+    """Tell whether a name is as those of host ends, `oc` and 13 digits, not what it is of.
+
+    >>> is_host_ifname("oc0123456789abc"), is_host_ifname("tap0")
+    (True, False)
+    """
+    return len(ifname) == 15 and ifname[:2] == "oc"
+
+
+class SourceWay(Value):
+    """How a sandbox of several networks routes what it sends from one of its addresses.
+
+    Attributes:
+        ifname: the interface.
+        address: that it bears, with its prefix length.
+        gateway: by which everything but its subnet is reached.
+        table: number of the routing table that says so; one for each interface.
+    """
+
+    ifname: str
+    address: Interface
+    gateway: Address
+    table: int
+
+
 class Inside(Value):
     """What an interface in a sandbox is to have.
 
@@ -20,6 +51,7 @@ class Inside(Value):
         routes: all of them, the default route among them.
         ipv6: whether IPv6 is on; off, not even a link-local address is left.
         announce: whether neighbours may know another MAC by one of the addresses.
+        mtu: bytes; 0: as it was made.
     """
 
     ifname: str
@@ -27,6 +59,7 @@ class Inside(Value):
     routes: tuple[Route, ...] = ()
     ipv6: bool = False
     announce: bool = True
+    mtu: int = 0
 
     def ordered_routes(self) -> tuple[tuple[Route, bool], ...]:
         """Return the routes in the order to be set, each with whether it is `onlink`.
@@ -37,7 +70,7 @@ class Inside(Value):
         near += [route.destination for route in self.routes if route.gateway is None]
 
         def is_far(gateway: Address | None) -> bool:
-            if gateway is None or _is_link_local(gateway):
+            if gateway is None or is_link_local(gateway):
                 return False
             return not any(gateway in subnet for subnet in near)
 
@@ -53,12 +86,14 @@ class Pair(Value):
         ifindex: of the sandbox's end, there.
         bridge_ifindex: of the bridge that the host's end is a port of, or 0.
         mac: of the sandbox's end; "" if the kernel chose it.
+        unguarded: why the host's end is not guarded, where it was to be; or "".
     """
 
     host_ifindex: int
     ifindex: int
     bridge_ifindex: int
     mac: str
+    unguarded: str = ""
 
 
 class InsideLink(Value):
@@ -94,7 +129,8 @@ def _reach(route: Route) -> tuple[bool, int]:
     return route.gateway is not None, -route.destination.prefixlen
 
 
-def _is_link_local(address: Address) -> bool:
+def is_link_local(address: Address) -> bool:
+    """Tell whether an address of IPv6 is one that a link has by itself."""
     return address.family == 6 and address.value >> 118 == 0xFE80 >> 6
 
 
@@ -113,6 +149,11 @@ class Link(Value):
         alias: free text, or "".
         peer: of a veth, the index of the other end in its own namespace, or 0.
         running: whether it carries packets: up, with a carrier, and known to be so.
+        without_vlan: of a bridge, whether its new ports belong to no VLAN, and so carry
+            nothing: it filters VLANs and has none by default.
+        filters_vlans: of a bridge, whether a port takes and sends those of its VLANs alone.
+        hairpin: of a bridge's port, whether it sends frames back to where they came from.
+        isolated: of a bridge's port, whether it carries nothing to others that are.
     """
 
     ifindex: int
@@ -126,6 +167,10 @@ class Link(Value):
     alias: str = ""
     peer: int = 0
     running: bool = False
+    without_vlan: bool = False
+    filters_vlans: bool = False
+    hairpin: bool = False
+    isolated: bool = False
 
 
 class Veth(Value):
@@ -139,6 +184,9 @@ class Veth(Value):
         mtu: of both ends; 0 means the bridge's.
         bridge: its interface name.
         alias: of the host's end; 255 bytes at most.
+        guard: of the host's end: the program of a filter for what the sandbox's end sends
+            (`ruleset.port_guard`); b"" for none.
+        isolated: whether the host's end carries nothing to others that are.
     """
 
     host_ifname: str
@@ -148,3 +196,5 @@ class Veth(Value):
     host_mac: str = ""
     mtu: int = 0
     alias: str = ""
+    guard: bytes = b""
+    isolated: bool = False

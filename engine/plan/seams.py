@@ -66,8 +66,17 @@ class Links(Protocol):
     def addresses(self, ifindex: int) -> tuple[Interface, ...]:
         """Return the addresses of a link, or with 0 of all of them."""
 
+    def connected(self, family: int) -> tuple[tuple[int, Subnet], ...]:
+        """Return the subnets that links which are up have addresses in, with their indexes.
+
+        Link-local ones are left out, and those of a family, 4 or 6, that is not asked for.
+        """
+
     def add_veth(self, veth: Veth, sandbox: Sandbox) -> Pair:
         """Make a pair: an up port of its bridge here, a down interface in the sandbox.
+
+        Its guard is there before the port is up. Where the kernel has no such filters, the
+        pair tells why it is unguarded.
 
         Raises:
             KernelError: it could not be made, and nothing is left of it: EEXIST where
@@ -84,11 +93,28 @@ class Links(Protocol):
                 deleted; the others have been deleted.
         """
 
-    def set_hairpin(self, ifname: str) -> None:
-        """Let a bridge port send frames back to where they came from.
+    def set_port(
+        self,
+        ifname: str,
+        *,
+        bridge: str = "",
+        hairpin: bool = False,
+        mtu: int = 0,
+        isolated: bool = False,
+    ) -> None:
+        """Change a link as a bridge port.
+
+        Args:
+            ifname: the link's.
+            bridge: that it is set up as a port of, leaving another one; "": as it is.
+            hairpin: let it send frames back to where they came from; else that is as it is,
+                and not so where the port is a new one.
+            mtu: bytes that it gets with its bridge; 0: it keeps what it has.
+            isolated: let it carry nothing to others that are; else as with `hairpin`.
 
         Raises:
-            KernelError: there is no such link, or it is no bridge port.
+            KernelError: one of the two is not there (ENODEV), the other is no bridge, or it
+                is no port.
         """
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ocinet.base.address import Address
 from ocinet.base.errors import KernelError, SystemFailure
 from ocinet.engine.model.link import LINK_GROUP, Veth
+from ocinet.engine.ruleset.port_guard import guard_program
 
 if TYPE_CHECKING:
     from contract.place import Place
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ocinet.engine.plan.seams import Sandbox
 
 MAC, HOST_MAC = "02:42:0a:09:00:05", "fe:00:00:00:00:05"
+GUARD = guard_program(MAC, (Address.parse("10.9.0.5"), Address.parse("fd00:9::5")))
 VETH = Veth("oc1", "eth0", "br0", mac=MAC, host_mac=HOST_MAC, mtu=1400, alias="ocinet:c1/eth0")
 
 
@@ -62,6 +65,22 @@ def ports_are_those_of_the_one_bridge(place: Place) -> None:
     assert {port.ifname for port in links.ports(bridge)} == {"p0", "p1"}
     assert {port.kind for port in links.ports(bridge)} == {"veth"}
     assert links.ports(other) == ()
+
+
+def connected_subnets_are_of_links_that_are_up_but_link_local_ones(place: Place) -> None:
+    """Each with its link, of the family that is asked for; a default route is none."""
+    links = place.seams().links
+    assert links.connected(4) == links.connected(6) == ()
+    place.add_bridge("br0")
+    place.add_address("br0", "10.9.0.1/24")
+    place.add_address("br0", "fd00:9::1/64")
+    place.add_default_route("10.9.0.7", "br0")
+    bridge = links.link("br0")
+    assert bridge is not None
+    found = [[(at, str(subnet)) for at, subnet in links.connected(family)] for family in (4, 6)]
+    assert found == [[(bridge.ifindex, "10.9.0.0/24")], [(bridge.ifindex, "fd00:9::/64")]]
+    place.set_down("br0")
+    assert links.connected(4) == ()
 
 
 def addresses_are_of_one_link_or_of_all(place: Place) -> None:
@@ -196,6 +215,40 @@ def sandbox_that_ends_takes_its_links_along(place: Place) -> None:
     assert _names(host) == set()
 
 
+def set_port_of_a_bridge_makes_an_up_port_of_a_link(place: Place) -> None:
+    """Of one that is down and nobody's, and of another bridge's; it can be repeated."""
+    place.add_bridge("br0")
+    place.add_bridge("br1")
+    host = place.seams()
+    other = host.links.link("br1")
+    assert other is not None
+    with place.open_sandbox(place.start()) as sandbox:
+        host.links.add_veth(VETH, sandbox)
+        host.links.set_port("oc1", hairpin=True)
+        place.set_down("oc1")
+        for _time in range(2):
+            host.links.set_port("oc1", bridge="br1")
+            moved = host.links.link("oc1")
+            assert moved is not None
+            assert (moved.master, moved.up) == (other.ifindex, True)
+        assert not place.is_hairpin("oc1")  # the flag was the former port's
+        host.links.set_port("oc1", bridge="br1", mtu=1280)
+        smaller = host.links.link("oc1")
+        assert smaller is not None
+        assert (smaller.mtu, smaller.master) == (1280, other.ifindex)
+
+
+def set_port_of_a_bridge_without_either_is_refused(place: Place) -> None:
+    """As to a link that is no bridge."""
+    place.add_bridge("br0")
+    place.add_link("other", up=True)
+    links = place.seams().links
+    for ifname, bridge in (("none", "br0"), ("other", "none"), ("br0", "other")):
+        with pytest.raises(KernelError) as caught:
+            links.set_port(ifname, bridge=bridge)
+        assert caught.value.errno == ENODEV or bridge == "other"
+
+
 def set_hairpin_of_a_port_is_seen(place: Place) -> None:
     """And can be repeated."""
     place.add_bridge("br0")
@@ -203,9 +256,32 @@ def set_hairpin_of_a_port_is_seen(place: Place) -> None:
     with place.open_sandbox(place.start()) as sandbox:
         host.links.add_veth(VETH, sandbox)
         assert not place.is_hairpin("oc1")
-        host.links.set_hairpin("oc1")
-        host.links.set_hairpin("oc1")
+        before = host.links.link("oc1")
+        host.links.set_port("oc1", hairpin=True)
+        host.links.set_port("oc1", hairpin=True)
         assert place.is_hairpin("oc1")
+        after = host.links.link("oc1")
+        assert before is not None
+        assert after == before.replace(hairpin=True)
+
+
+def isolation_of_a_port_is_seen_and_goes_with_its_bridge(place: Place) -> None:
+    """From its making on, or set later."""
+    place.add_bridge("br0")
+    place.add_bridge("br1")
+    links = place.seams().links
+    with place.open_sandbox(place.start()) as sandbox:
+        links.add_veth(VETH.replace(isolated=True, guard=GUARD), sandbox)
+        made = links.link("oc1")
+        assert made is not None
+        assert (made.isolated, made.up) == (True, True)
+        assert place.seams().bridge_filters.present("oc1").ingress == GUARD
+        links.set_port("oc1", bridge="br1")
+        moved = links.link("oc1")
+        assert moved is not None
+        assert not moved.isolated
+        links.set_port("oc1", bridge="br1", isolated=True)
+        assert links.link("oc1") == moved.replace(isolated=True)
 
 
 def set_hairpin_of_what_is_no_port_is_refused(place: Place) -> None:
@@ -214,4 +290,6 @@ def set_hairpin_of_what_is_no_port_is_refused(place: Place) -> None:
     links = place.seams().links
     for ifname in ("br0", "none"):
         with pytest.raises(KernelError):
-            links.set_hairpin(ifname)
+            links.set_port(ifname, hairpin=True)
+        with pytest.raises(KernelError):
+            links.set_port(ifname, isolated=True)

@@ -328,16 +328,16 @@ def test_set_hairpin_sets_the_port_alone() -> None:
     make_bridge()
     with opened() as (links, sandbox, _pid):
         links.add_veth(VETH, sandbox)
-        links.set_hairpin("oc1")
+        links.set_port("oc1", hairpin=True)
         found = link_json("oc1")
         assert found is not None
         assert found["linkinfo"]["info_slave_data"]["hairpin"] is True
         assert found["master"] == "br0"
         assert "UP" in found["flags"]
         with pytest.raises(KernelError, match="cannot set hairpin mode on none"):
-            links.set_hairpin("none")
+            links.set_port("none", hairpin=True)
         with pytest.raises(KernelError, match="cannot set hairpin mode on br0"):
-            links.set_hairpin("br0")
+            links.set_port("br0", hairpin=True)
 
 
 @in_namespaces
