@@ -5,6 +5,7 @@ Read in this order; each module imports only what stands above it. What steps ar
     seams         what steps ask of the kernel and the firewall: Protocols
     machine       a host by those seams, in the course of one operation
     steps         what plans are made of: one container's own steps
+    port_steps    steps for its ports of bridges
     shared_steps  steps for what all containers share
     uplink_steps  steps for hosts where routes say more than which link
 

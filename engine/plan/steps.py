@@ -197,53 +197,6 @@ class ForgetFlows(Step):
         return None
 
 
-class AddVeth(Step):
-    """Make a veth pair: one end a port of the bridge, the other born in the sandbox."""
-
-    veth: Veth
-    netns: str
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the commands that do the same."""
-        veth = self.veth
-        return (
-            f"ip link add {veth.host_ifname} address {veth.host_mac} mtu {veth.mtu}"
-            f" group {LINK_GROUP} master {veth.bridge} up"
-            f" type veth peer name {veth.ifname} address {veth.mac} mtu {veth.mtu}"
-            f" netns {self.netns}",
-            f"ip link set {veth.host_ifname} alias {veth.alias}",
-        )
-
-    def apply(self, machine: Machine) -> bool:
-        """Make the pair in one request."""
-        made = machine.links.add_veth(self.veth, machine.sandbox)
-        machine.pairs[self.veth.host_ifname] = made
-        return True
-
-    def inverse(self) -> Step:
-        """Return the removal of the host's end, which takes the other with it."""
-        return DeleteLinks((self.veth.host_ifname,))
-
-
-class DeleteLinks(Step):
-    """Delete links of ours by the names of their host ends."""
-
-    host_ifnames: tuple[str, ...]
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the commands that do the same."""
-        return tuple(f"ip link del {name}" for name in self.host_ifnames)
-
-    def apply(self, machine: Machine) -> bool:
-        """Delete them; missing ones are fine."""
-        machine.links.delete_links(self.host_ifnames)
-        return True
-
-    def inverse(self) -> Step | None:
-        """Return None: an attach makes them anew."""
-        return None
-
-
 class ConfigureInside(Step):
     """Bring `lo` and one interface up in the sandbox, with addresses and routes."""
 
@@ -306,27 +259,4 @@ class RaiseLoopback(Step):
 
     def inverse(self) -> Step | None:
         """Return None: it goes with the sandbox."""
-        return None
-
-
-class SetHairpin(Step):
-    """Let a bridge port send a frame back to where it came from.
-
-    Without it, and with bridge-nf-call-iptables=1, a container can't reach
-    itself through a port that it publishes.
-    """
-
-    host_ifname: str
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the command that does the same."""
-        return (f"bridge link set dev {self.host_ifname} hairpin on",)
-
-    def apply(self, machine: Machine) -> bool:
-        """Set the flag of the port."""
-        machine.links.set_hairpin(self.host_ifname)
-        return True
-
-    def inverse(self) -> Step | None:
-        """Return None: it goes with the link."""
         return None

@@ -10,42 +10,46 @@ from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.engine.model.attachment import Attachment, Member
 from ocinet.engine.model.endpoint import Endpoint, PortRule
-from ocinet.engine.model.link import Link
+from ocinet.engine.model.forward_guard import ForwardGuard
+from ocinet.engine.model.forwarding import FORWARDED, LOOPBACK_ROUTED
+from ocinet.engine.model.link import Link, SourceWay
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.observed import DeviceState, FirewallState, Observed
+from ocinet.engine.model.passage import ForwardDrop, Passage, Zoned
 from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.attach import Wanted, plan_attach
-from ocinet.engine.plan.detach import plan_detach
+from ocinet.engine.plan.closing import CloseBridge
+from ocinet.engine.plan.detach import addresses_of, plan_detach
 from ocinet.engine.plan.endpoint import (
     Grant,
     assign_ifnames,
+    check_mtu,
     check_request,
     derive_mac,
     host_ifname,
     make_endpoint,
 )
+from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding
+from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
+from ocinet.engine.plan.port_steps import AddVeth, DeleteLinks, SetHairpin
 from ocinet.engine.plan.ports import make_ports
 from ocinet.engine.plan.shared_steps import (
-    LOOPBACK_ROUTED,
-    AcceptForward,
     EnterNetwork,
     MakeBridge,
     MakeTable,
     RouteLoopback,
     SetSysctl,
 )
+from ocinet.engine.plan.source_steps import RouteBySource
 from ocinet.engine.plan.steps import (
-    AddVeth,
     CloseFirewall,
     ConfigureInside,
-    DeleteLinks,
     Explain,
     ForgetFlows,
     NameSandbox,
     OpenFirewall,
     RaiseLoopback,
-    SetHairpin,
     UnnameSandbox,
 )
 
@@ -57,6 +61,9 @@ PORT = port(8080, 80, "10.9.0.2")
 
 
 DUAL = network("lan", "10.9.0.0/24", "fd00:9::/64")
+
+
+FORWARD_DROPS = ForwardDrop("ip filter FORWARD", "FORWARD", "ip filter DOCKER-USER")
 
 
 def observed(*devices: DeviceState, **changes: object) -> Observed:
@@ -133,6 +140,16 @@ def test_plan_attach_twice_gives_equal_plans() -> None:
     assert first == plan_attach(wanted(ports=(PORT,)), observed(ready()), Settings())
 
 
+def test_plan_attach_where_the_subnet_is_anothers_by_now_is_refused() -> None:
+    """Whoever has it is named."""
+    state = ready(in_the_way=(Subnet.parse("10.9.0.128/25"),))
+
+    with pytest.raises(
+        ConflictError, match=r"10\.9\.0\.0/24 of network lan overlaps 10\.9\.0\.128"
+    ):
+        plan_attach(wanted(), observed(state), Settings())
+
+
 def test_plan_attach_on_a_fresh_host_makes_the_shared_things_first() -> None:
     """Bridge, forwarding and table are there before the first packet can be."""
     state = DeviceState("br-lan", None, (), 1500)
@@ -141,12 +158,13 @@ def test_plan_attach_on_a_fresh_host_makes_the_shared_things_first() -> None:
     steps = plan_attach(wanted(), fresh, Settings())
 
     assert kinds(steps) == [
-        NameSandbox, MakeBridge, SetSysctl, MakeTable, EnterNetwork, AddVeth, ConfigureInside,
+        NameSandbox, MakeBridge, MakeTable, GuardForwarding, SetSysctl, EnterNetwork, CloseBridge,
+        AddVeth, ConfigureInside,
     ]  # fmt: skip
     (bridge,) = (step for step in steps if isinstance(step, MakeBridge))
     assert bridge.addresses == (Interface.parse("10.9.0.1/24"),)
     assert bridge.mtu == 1500
-    assert steps[2] == SetSysctl("net/ipv4/ip_forward", "1", "0")
+    assert steps[3:5] == (GuardForwarding(4), SetSysctl("net/ipv4/ip_forward", "10", "0"))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +254,36 @@ def test_plan_attach_for_ipv6_keeps_advertised_routes() -> None:
     steps = plan_attach(wanted(networks=(DUAL,)), host, Settings())
 
     writes = [(step.key, step.value) for step in steps if isinstance(step, SetSysctl)]
-    assert writes == [("net/ipv6/conf/wan/accept_ra", "2"), ("net/ipv6/conf/all/forwarding", "1")]
+    assert writes == [("net/ipv6/conf/wan/accept_ra", "2"), ("net/ipv6/conf/all/forwarding", "10")]
+
+
+@pytest.mark.parametrize("value", ["", "0", FORWARDED])
+def test_plan_attach_leaves_a_guard_that_stands_as_it_is(value: str) -> None:
+    """Each family by itself; one that was not looked at counts for nothing."""
+    host = observed(ready(), ip_forward=FORWARDED, ipv6_forward=value)
+    host = host.replace(guards=(ForwardGuard(4), ForwardGuard(6)))
+    steps = plan_attach(wanted(), host, Settings())
+    assert not {GuardForwarding, UnguardForwarding} & set(kinds(steps))
+
+
+def test_plan_attach_after_somebody_else_switched_forwarding_on_ends_the_guard() -> None:
+    """Of that family alone; and begins none where it was on before."""
+    host = observed(ready(), ip_forward="1", ipv6_forward=FORWARDED)
+    assert not {GuardForwarding, UnguardForwarding} & set(
+        kinds(plan_attach(wanted(), host, Settings()))
+    )
+    host = host.replace(guards=(ForwardGuard(4), ForwardGuard(6)))
+    steps = plan_attach(wanted(), host, Settings())
+    guards = [step for step in steps if isinstance(step, UnguardForwarding | GuardForwarding)]
+    assert guards == [UnguardForwarding(4)]
+
+
+@pytest.mark.parametrize("setting", ["guard_forwarding", "manage_sysctls"])
+def test_plan_attach_guards_nothing_by_these_settings(setting: str) -> None:
+    """Who wants the host to route, and who switches it on himself."""
+    settings = Settings().replace(**{setting: False})
+    steps = plan_attach(wanted(), observed(ready(), ip_forward="0"), settings)
+    assert GuardForwarding not in kinds(steps)
 
 
 def test_plan_attach_without_manage_sysctls_writes_none() -> None:
@@ -254,28 +301,80 @@ def test_plan_attach_without_manage_sysctls_writes_none() -> None:
 
 def test_plan_attach_behind_a_dropping_forward_chain_accepts_once() -> None:
     """The accept rule is added where it is missing and allowed, and nowhere else."""
-    firewall = FirewallState(table=True, forward_drop=("ip filter FORWARD",))
 
     def accepts(state: DeviceState, settings: Settings) -> list[AcceptForward | Explain]:
-        steps = plan_attach(wanted(), observed(state, firewall=firewall), settings)
+        steps = plan_attach(wanted(), observed(state), settings)
         return [step for step in steps if isinstance(step, AcceptForward | Explain)]
 
-    assert accepts(ready(), Settings()) == [AcceptForward("br-lan", managed=True)]
-    assert accepts(ready(forward_accepted=True), Settings()) == []
-    (told,) = accepts(ready(), Settings(forward_accept=False))
+    dropped = ready(drops=(FORWARD_DROPS,))
+    assert accepts(dropped, Settings()) == [
+        AcceptForward("br-lan", managed=True, chains=("ip filter DOCKER-USER",))
+    ]
+    assert accepts(ready(), Settings()) == []
+    (told,) = accepts(dropped, Settings(forward_accept=False))
     assert isinstance(told, Explain)
     assert "ip filter FORWARD drops" in told.text
 
 
+def test_plan_attach_tells_who_keeps_an_adopted_bridges_containers_apart() -> None:
+    """With the command; no rule is put there, whatever the settings say."""
+    drop = ForwardDrop("ip filter FORWARD", "FORWARD", "ip filter DOCKER-USER")
+    for may in (True, False):
+        steps = plan_attach(wanted(), observed(ready(apart=(drop,))), Settings(forward_accept=may))
+        (told,) = (step for step in steps if isinstance(step, Explain))
+        command = (
+            """nft insert rule ip filter FORWARD iifname '"br-lan"' oifname '"br-lan"' accept"""
+        )
+        assert command in told.text
+        assert not [step for step in steps if isinstance(step, AcceptForward)]
+
+
+@pytest.mark.parametrize(
+    ("zoned", "joins"),
+    [
+        (Zoned("public", joinable=True), True),
+        (Zoned("public"), False),
+        (Zoned("dmz", bound=True, joinable=True), False),
+        (Zoned("public", policy="closed", joinable=True), False),
+        (Zoned(published=True), False),
+    ],
+)
+def test_plan_attach_beside_firewalld_joins_our_zone_or_tells_why_not(
+    zoned: Zoned, joins: bool
+) -> None:
+    """A bridge that somebody has in a zone stays there; told not to, we join none."""
+    drop = ForwardDrop("inet firewalld filter_FORWARD", "filter_FORWARD", zoned=zoned)
+    passage = Passage("br-lan", 9, ())
+    for may in (True, False):
+        steps = plan_attach(
+            wanted(), observed(ready(drops=(drop,), passage=passage)), Settings(forward_accept=may)
+        )
+        told = [step for step in steps if isinstance(step, Explain)]
+        assert [step for step in steps if isinstance(step, JoinZone)] == (
+            [JoinZone("br-lan", passage)] if joins and may else []
+        )
+        assert len(told) == (not (joins and may))
+
+
 def test_plan_attach_on_a_new_network_tells_of_foreign_chains_that_drop() -> None:
     """A table that is not iptables' is never touched: what to add to it is told."""
-    state = DeviceState("br-lan", None, (), 1500)
-    host = observed(state, foreign_drop=("inet admin forward",))
+    state = DeviceState("br-lan", None, (), 1500, drops=(ForwardDrop("inet admin forward", "end"),))
+    host = observed(state)
 
     steps = plan_attach(wanted(), host, Settings())
 
     (told,) = [step.text for step in steps if isinstance(step, Explain)]
     assert "nft insert rule inet admin forward" in told
+
+
+@pytest.mark.parametrize("without", [True, False])
+def test_plan_attach_on_a_bridge_that_gives_its_ports_no_vlan_is_told(without: bool) -> None:
+    """The bridge is not ours to change: the command that gives them one is told."""
+    link = Link(9, "br-lan", "bridge", 1500, "02:00:00:00:00:01", up=True, without_vlan=without)
+    host = observed(DeviceState("br-lan", link, (), 1500))
+    steps = plan_attach(wanted(networks=(network(managed=False),)), host, Settings())
+    told = [step.text for step in steps if isinstance(step, Explain)]
+    assert ["vlan_default_pvid" in text for text in told] == [True] * without
 
 
 def test_plan_attach_without_networks_raises_loopback_only() -> None:
@@ -297,6 +396,7 @@ def test_plan_detach_takes_ports_before_links_before_the_name() -> None:
         CloseFirewall((PORT, udp)),
         ForgetFlows((udp,)),
         DeleteLinks((endpoint().host_ifname,)),
+        ForgetFlows(addresses=addresses_of((endpoint(),))),
         UnnameSandbox("web", (Process(42, 7), Process(43, 8))),
     )
 
@@ -305,7 +405,7 @@ def test_plan_detach_leaves_ports_that_another_holds() -> None:
     """A late detach never closes what somebody else opened since."""
     record = Attachment(WEB, "bridge", "attached", SANDBOX, "boot", "now", (endpoint(),), (PORT,))
 
-    assert kinds(plan_detach(record, ())) == [DeleteLinks]
+    assert kinds(plan_detach(record, ())) == [DeleteLinks, ForgetFlows]
 
 
 def test_assign_ifnames_fills_the_gaps() -> None:
@@ -401,12 +501,61 @@ def test_make_ports_that_lead_nowhere_is_refused(wish: Publish, internal: tuple[
         make_ports((wish,), (endpoint(),), internal)
 
 
+def _by(destination: str, gateway: str) -> EndpointRequest:
+    return EndpointRequest("lan", routes=(Route(Subnet.parse(destination), A(gateway)),))
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        EndpointRequest("lan", gateway=A("10.9.0.7")),
+        _by("10.0.0.0/8", "10.9.0.7"),
+        _by("2001:db8::/32", "fe80::1"),
+        # Far away, and told to be on the link all the same.
+        EndpointRequest(
+            "lan", gateway=A("192.0.2.1"), routes=(Route(Subnet.parse("192.0.2.1/32")),)
+        ),
+    ],
+)
+def test_check_request_with_gateways_on_the_link_is_fine(wish: EndpointRequest) -> None:
+    """Whoever is in the subnet, or is said to be there."""
+    check_request(Request("bridge", "", (wish,)), (DUAL,))
+
+
+@pytest.mark.parametrize(
+    ("wished", "adopted", "words"),
+    [
+        (1500, False, ""), (1400, False, ""), (1501, False, "larger than that of br-lan"),
+        (1500, True, ""), (0, True, ""), (1400, True, "would be that of all on br-lan"),
+        (9000, True, "larger"),
+    ],
+)  # fmt: skip
+def test_check_mtu_lets_no_container_shrink_an_adopted_bridge(
+    wished: int, adopted: bool, words: str
+) -> None:
+    """Nor send what its bridge does not carry."""
+    of, wish = network(managed=not adopted), EndpointRequest("lan", mtu=wished)
+    if not words:
+        check_mtu(wish, of, 1500)
+        return
+    with pytest.raises(RequestError, match=words):
+        check_mtu(wish, of, 1500)
+
+
 @pytest.mark.parametrize(
     ("wish", "publish", "of", "words"),
     [
         (EndpointRequest("lan", (A("10.8.0.1"),)), (), network(), "10.8.0.1 is not in"),
         (EndpointRequest("lan", gateway=A("fd00::1")), (), network(), "family"),
         (EndpointRequest("lan", mtu=600), (), DUAL, "too small for IPv6"),
+        (EndpointRequest("lan", gateway=A("10.8.0.1")), (), network(), "is not on network lan"),
+        (EndpointRequest("lan", gateway=A("10.9.0.0")), (), network(), "is no host's address"),
+        (EndpointRequest("lan", gateway=A("10.9.0.255")), (), network(), "is no host's address"),
+        (EndpointRequest("lan", (A("10.9.0.5"),), gateway=A("10.9.0.5")), (), network(), "own"),
+        (_by("10.0.0.0/8", "10.8.0.1"), (), network(), "is not on network lan"),
+        (_by("10.0.0.0/8", "10.9.0.255"), (), network(), "is no host's address"),
+        (_by("127.0.0.0/8", "10.9.0.7"), (), network(), "own, by lo"),
+        (_by("::1/128", "fd00:9::7"), (), DUAL, "own, by lo"),
         (EndpointRequest("lan"), (Publish("tcp", None, 1, 1),), network(internal=True), "internal"),
     ],
 )
@@ -421,12 +570,49 @@ def test_check_request_that_does_not_fit_is_refused(
 def test_inverse_of_every_attach_step_is_named_or_implied() -> None:
     """Undoing a whole plan leaves only what goes with a link or a sandbox."""
     host = observed(
-        DeviceState("br-lan", None, (), 1500),
-        firewall=FirewallState(table=False, forward_drop=("ip filter FORWARD",)),
+        DeviceState("br-lan", None, (), 1500, drops=(FORWARD_DROPS,)),
+        firewall=FirewallState(table=False),
         ip_forward="0",
     )
     steps = plan_attach(wanted(ports=(PORT,), reached=(endpoint(),)), host, Settings())
 
     without = {type(step) for step in steps if step.inverse() is None}
 
-    assert without == {ConfigureInside, SetHairpin}
+    assert without == {ConfigureInside, SetHairpin, CloseBridge}
+
+
+def test_plan_attach_to_several_networks_routes_by_source_each_way() -> None:
+    """By each network's gateway; an internal one has none, and one alone needs nothing."""
+    second = endpoint(
+        network="dmz", ifname="eth1", routes=(), addresses=(Interface.parse("10.8.0.2/24"),)
+    )
+    lan, dmz = network(), network("dmz", "10.8.0.0/24")
+    both = wanted(networks=(lan, dmz), endpoints=(endpoint(), second))
+    host = observed(ready(), ready("br-dmz", addresses=(Interface.parse("10.8.0.1/24"),)))
+
+    def by_source(plan: Wanted) -> list[RouteBySource]:
+        steps = plan_attach(plan, host, Settings())
+        return [step for step in steps if isinstance(step, RouteBySource)]
+
+    ways = (
+        SourceWay("eth0", Interface.parse("10.9.0.2/24"), A("10.9.0.1"), 28516),
+        SourceWay("eth1", Interface.parse("10.8.0.2/24"), A("10.8.0.1"), 28517),
+    )
+    (step,) = by_source(both)
+    assert step == RouteBySource(ways, "web")
+    assert step.describe()[:3] == (
+        "ip -n web -4 rule add priority 28515 from 10.9.0.2 lookup 28516",
+        "ip -n web -4 route add 10.9.0.0/24 dev eth0 table 28516",
+        "ip -n web -4 route add default via 10.9.0.1 dev eth0 table 28516",
+    )
+    # The first one's gateway is told by its route, when the second comes later.
+    later = wanted(networks=(dmz,), endpoints=(second,), beside=(endpoint(),))
+    assert by_source(later) == [step]
+    assert by_source(both.replace(networks=(lan, dmz.replace(internal=True)))) == []
+    assert by_source(wanted()) == []
+
+
+def test_forgetting_flows_is_no_failure_of_a_script() -> None:
+    """conntrack exits with 1 where there is nothing to forget; `plan` is run by `sh -e`."""
+    step = ForgetFlows((PORT.replace(protocol="udp"),), (A("10.9.0.2"),))
+    assert all(command.endswith(" || true") for command in step.describe())
