@@ -6,15 +6,17 @@ all else is asked through that socket, from the host.
 
 from __future__ import annotations
 
-from errno import EEXIST, ENODEV
+from errno import EAFNOSUPPORT, EEXIST, ENODEV, ENOENT
 from time import sleep
 
+from ocinet.base.address import Subnet
+from ocinet.base.clock import Deadline
 from ocinet.base.errors import KernelError, SystemFailure
 from ocinet.base.value import Value
 from ocinet.engine.kernel import ip_messages, link_messages, sysctl
 from ocinet.engine.kernel.links import AT_ONCE, find_link, list_addresses, list_links
 from ocinet.engine.kernel.sandbox import entered
-from ocinet.engine.model.link import Inside, InsideLink, Pair
+from ocinet.engine.model.link import SOURCE_PRIORITY, Inside, InsideLink, Pair
 from ocinet.engine.model.request import Route
 from ocinet.engine.netlink.framing import Refusal, with_last_ack
 from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
@@ -23,6 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.kernel.links import Links
     from ocinet.engine.kernel.sandbox import OpenNamespace
+    from ocinet.engine.model.link import SourceWay
+    from ocinet.engine.model.routing import RoutingRule
 
 _LOOPBACK = 1  # the index of `lo` in every namespace: LOOPBACK_IFINDEX
 _CARRIER_TRIES = 100
@@ -131,6 +135,88 @@ class Insides:
         if refusals:
             raise refusals[0].error("cannot set lo up")
 
+    def route_by_source(
+        self, sandbox: OpenNamespace, ways: tuple[SourceWay, ...]
+    ) -> tuple[str, ...]:
+        """Have what is sent from each of these addresses take its own way.
+
+        Returns:
+            What could not be set, one line each: nothing that a container would not start for.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+            KernelError: the kernel would not say which interfaces there are.
+        """
+        from ocinet.engine.kernel.routing_rules import new_rule
+
+        with _socket_in(sandbox) as socket:
+            indexes = {link.ifname: link.ifindex for link in list_links(socket)}
+            acts: list[_Act] = []
+            for way in ways:
+                own, family = way.address.address, way.address.address.family
+                what = f"route what is sent from {own} through {way.ifname}"
+                acts.append(_Act(what, new_rule(len(acts), _rule_of(way))))
+                onlink = way.gateway not in way.address.subnet
+                for route in (
+                    Route(way.address.subnet),
+                    Route(Subnet(family, 0, 0), way.gateway),
+                ):
+                    message = ip_messages.new_route(
+                        len(acts),
+                        indexes.get(way.ifname, 0),
+                        route,
+                        onlink=onlink and bool(route.gateway),
+                        table=way.table,
+                    )
+                    acts.append(_Act(what, message, route))
+            refusals: list[Refusal] = []
+            for start in range(0, len(acts), AT_ONCE):
+                some = acts[start : start + AT_ONCE]
+                refusals += socket.ask(with_last_ack([act.message for act in some]), 1)[1]
+        failed = {
+            f"cannot {acts[refused.sequence].what}: {refused.why}"
+            for refused in refusals
+            if refused.errno != EEXIST
+        }
+        return tuple(sorted(failed))
+
+    def unroute_by_source(self, sandbox: OpenNamespace, ways: tuple[SourceWay, ...]) -> None:
+        """Have none of these addresses take a way of its own; not there is fine.
+
+        Only the rules: what the tables have goes with the interfaces.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+            KernelError: a rule could not be deleted.
+        """
+        from ocinet.engine.kernel.routing_rules import delete_rule
+
+        with _socket_in(sandbox) as socket:
+            for way in ways:
+                message = delete_rule(1, _rule_of(way))
+                for refused in socket.ask(message, 1)[1]:
+                    if refused.errno not in (ENOENT, EAFNOSUPPORT):
+                        raise refused.error(f"cannot delete the rule of {way.address.address}")
+
+    def unplug(self, sandbox: OpenNamespace, ifname: str, mac: str) -> bool:
+        """Delete a veth of a sandbox if it has this MAC, and with it its other end, wherever it is.
+
+        Returns:
+            False if there is no such one.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+            KernelError: the kernel refused.
+        """
+        with _socket_in(sandbox) as socket:
+            link = find_link(socket, ifname)
+            if link is None or (link.kind, link.mac) != ("veth", mac):
+                return False
+            refusals = socket.ask(link_messages.delete_link(1, link.ifindex), 1)[1]
+        if refusals and refusals[0].errno != ENODEV:
+            raise refusals[0].error(f"cannot delete {ifname} in the sandbox")
+        return True
+
     def look_inside(self, sandbox: OpenNamespace) -> tuple[InsideLink, ...]:
         """Return all interfaces of a sandbox as they are, by their index.
 
@@ -153,6 +239,15 @@ class Insides:
             )
             for link in sorted(links, key=lambda link: link.ifindex)
         )
+
+
+def _rule_of(way: SourceWay) -> RoutingRule:
+    """Return the rule that has what is sent from an address take its way."""
+    from ocinet.engine.model.routing import RoutingRule  # for containers on several networks
+
+    own, family = way.address.address, way.address.address.family
+    source = Subnet(family, own.value, 8 * len(own.packed))
+    return RoutingRule(family, SOURCE_PRIORITY, way.table, source=source)
 
 
 def _socket_in(sandbox: OpenNamespace) -> NetlinkSocket:

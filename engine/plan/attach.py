@@ -6,26 +6,23 @@ arguments give the same plan, and plans are compared with `==`.
 
 from __future__ import annotations
 
+from _blake2 import blake2s
+
+from ocinet.base.address import Address, Interface
 from ocinet.base.value import Value
 from ocinet.engine.model.attachment import Container
 from ocinet.engine.model.endpoint import Endpoint, PortRule
-from ocinet.engine.model.link import ALIAS_MAX, Inside, Veth
+from ocinet.engine.model.forwarding import LOOPBACK_ROUTED
+from ocinet.engine.model.link import ALIAS_MAX, FIRST_SOURCE_TABLE, Inside, SourceWay, Veth
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.observed import Observed
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.endpoint import derive_mac, host_mac
 from ocinet.engine.plan.networks import or_explain, plan_networks
+from ocinet.engine.plan.port_steps import AddVeth, SetHairpin
 from ocinet.engine.plan.ports import targets_of
-from ocinet.engine.plan.shared_steps import LOOPBACK_ROUTED, RouteLoopback
-from ocinet.engine.plan.steps import (
-    AddVeth,
-    ConfigureInside,
-    ForgetFlows,
-    NameSandbox,
-    RaiseLoopback,
-    SetHairpin,
-    Step,
-)
+from ocinet.engine.plan.steps import ConfigureInside, ForgetFlows, NameSandbox, RaiseLoopback, Step
+from ocinet.engine.ruleset.port_guard import guard_program
 
 
 class Wanted(Value):
@@ -39,6 +36,7 @@ class Wanted(Value):
         endpoints: to make.
         ports: to open.
         reached: endpoints that the ports lead to, also those that are there already.
+        beside: endpoints that are there already.
     """
 
     container: Container
@@ -48,6 +46,7 @@ class Wanted(Value):
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PortRule, ...] = ()
     reached: tuple[Endpoint, ...] = ()
+    beside: tuple[Endpoint, ...] = ()
 
 
 def plan_attach(wanted: Wanted, observed: Observed, settings: Settings) -> tuple[Step, ...]:
@@ -64,9 +63,12 @@ def plan_attach(wanted: Wanted, observed: Observed, settings: Settings) -> tuple
     if wanted.networks or wanted.ports:
         # After the table, never before it: its raw prerouting chain is what keeps
         # others from the host's 127.0.0.1 services while this is on.
-        steps += or_explain(_plan_loopback(wanted, observed), settings)
+        loopback = plan_loopback(wanted.ports, wanted.reached, observed)
+        steps += or_explain(loopback, settings)
     for endpoint in wanted.endpoints:
-        steps += _plan_endpoint(endpoint, wanted)
+        steps += plan_endpoint(endpoint, wanted)
+    if wanted.endpoints:
+        steps += plan_by_source(wanted)
     if not wanted.endpoints and not wanted.ports:
         steps.append(RaiseLoopback(wanted.netns))
     steps += [SetHairpin(endpoint.host_ifname) for endpoint in wanted.reached]
@@ -96,26 +98,118 @@ def _plan_loopback(wanted: Wanted, observed: Observed) -> list[Step]:
 
 def _plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> list[Step]:
     alias = f"ocinet:{wanted.container.id}/{endpoint.ifname}"[:ALIAS_MAX]
+    network = network_of(endpoint, wanted.networks)
     veth = Veth(
         host_ifname=endpoint.host_ifname,
         ifname=endpoint.ifname,
         mac=endpoint.mac,
-        mtu=endpoint.mtu,
+        # An adopted bridge may have grown by when it is made anew, and is not to shrink by it.
+        mtu=endpoint.mtu if network.managed else 0,
         bridge=endpoint.device,
         alias=alias,
         host_mac=host_mac(endpoint.host_ifname),
+        guard=guard_of(endpoint, network),
+        isolated=not network.siblings,
     )
-    inside = Inside(
+    inside = inside_of(endpoint, announce=_may_be_known_otherwise(endpoint, wanted))
+    return (
+        AddVeth(veth, wanted.netns),
+        ConfigureInside(inside, wanted.netns, endpoint.host_ifname),
+    )
+
+
+def network_of(endpoint: Endpoint, networks: tuple[Network, ...]) -> Network:
+    """Return an endpoint's network, of some."""
+    return next(network for network in networks if network.name == endpoint.network)
+
+
+def guard_of(endpoint: Endpoint, network: Network) -> bytes:
+    """Return the program that guards an endpoint's host end; b"" on a network without."""
+    if not network.guard:
+        return b""
+    addresses = tuple(interface.address for interface in endpoint.addresses)
+    return guard_program(endpoint.mac, addresses)
+
+
+def plan_by_source(wanted: Wanted) -> tuple[Step, ...]:
+    """Return the step that has a container on several networks answer by each of them.
+
+    Of those that are there already, and were the only one, the default route tells the
+    gateway; others have got their ways.
+    """
+    ways = source_ways((*wanted.beside, *wanted.endpoints), wanted.networks)
+    if not ways:
+        return ()
+    from ocinet.engine.plan.source_steps import RouteBySource
+
+    return (RouteBySource(ways, wanted.netns),)
+
+
+def source_ways(
+    endpoints: tuple[Endpoint, ...], networks: tuple[Network, ...]
+) -> tuple[SourceWay, ...]:
+    """Return how what a sandbox sends from its addresses is routed; () where it has one way.
+
+    A network that has not got the default route of one of its families is a second way,
+    whoever that route is by.
+
+    Args:
+        endpoints: all of its endpoints.
+        networks: of those whose gateway no default route tells.
+    """
+    ways = [
+        (endpoint, SourceWay(endpoint.ifname, interface, gateway, _table_of(endpoint.ifname)))
+        for endpoint in endpoints
+        for interface in endpoint.addresses
+        if (gateway := gateway_of(endpoint, interface, networks))
+    ]
+    several = {
+        way.address.address.family
+        for endpoint, way in ways
+        if not _has_default(endpoint, way.address.address.family)
+    }
+    return tuple(way for _, way in ways if way.address.address.family in several)
+
+
+def _table_of(ifname: str) -> int:
+    """Return the table of an interface: by its name, for the others come and go."""
+    number = ifname.removeprefix("eth")
+    if number.isdigit() and len(number) < 3:
+        return FIRST_SOURCE_TABLE + int(number)
+    digest = blake2s(ifname.encode(), digest_size=2).digest()
+    return FIRST_SOURCE_TABLE + 100 + int.from_bytes(digest, "big")
+
+
+def _has_default(endpoint: Endpoint, family: int) -> bool:
+    return any(
+        not route.destination.prefixlen and route.destination.family == family
+        for route in endpoint.routes
+    )
+
+
+def gateway_of(
+    endpoint: Endpoint, interface: Interface, networks: tuple[Network, ...]
+) -> Address | None:
+    """Return by which gateway what is sent from an address gets out; None if it can't."""
+    for route in endpoint.routes:
+        if not route.destination.prefixlen and route.destination.family == interface.address.family:
+            return route.gateway
+    network = next((network for network in networks if network.name == endpoint.network), None)
+    if network is None or network.internal:
+        return None
+    pools = (pool for pool in network.pools if interface.address in pool.subnet)
+    return next((pool.gateway for pool in pools), None)
+
+
+def inside_of(endpoint: Endpoint, *, announce: bool) -> Inside:
+    """Return what an endpoint's interface is to have in the sandbox."""
+    return Inside(
         ifname=endpoint.ifname,
         addresses=endpoint.addresses,
         routes=endpoint.routes,
         ipv6=any(interface.address.family == 6 for interface in endpoint.addresses),
-        announce=_may_be_known_otherwise(endpoint, wanted),
+        announce=announce,
     )
-    return [
-        AddVeth(veth, wanted.netns),
-        ConfigureInside(inside, wanted.netns, endpoint.host_ifname),
-    ]
 
 
 def _may_be_known_otherwise(endpoint: Endpoint, wanted: Wanted) -> bool:
@@ -124,6 +218,6 @@ def _may_be_known_otherwise(endpoint: Endpoint, wanted: Wanted) -> bool:
     Not on our own bridge, if the MAC goes with the address. An announcement goes to
     every port of it: with a thousand of them, that takes longer than all else.
     """
-    network = next(network for network in wanted.networks if network.name == endpoint.network)
+    network = network_of(endpoint, wanted.networks)
     usual = [derive_mac(interface.address) for interface in endpoint.addresses]
     return not network.managed or usual != [endpoint.mac]

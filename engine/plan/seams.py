@@ -149,6 +149,37 @@ class Insides(Protocol):
             SystemFailure: the sandbox could not be entered.
         """
 
+    def route_by_source(self, sandbox: Sandbox, ways: tuple[SourceWay, ...]) -> tuple[str, ...]:
+        """Have what is sent from each of these addresses take its own way.
+
+        It can be repeated: what is so already is fine.
+
+        Returns:
+            What could not be set, one line each; an interface that is not there, too.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+        """
+
+    def unroute_by_source(self, sandbox: Sandbox, ways: tuple[SourceWay, ...]) -> None:
+        """Have none of these addresses take a way of its own; not there is fine.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+            KernelError: a rule could not be deleted.
+        """
+
+    def unplug(self, sandbox: Sandbox, ifname: str, mac: str) -> bool:
+        """Delete a veth of a sandbox if it has this MAC, and with it its other end, wherever it is.
+
+        Returns:
+            False if there is no such one.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+            KernelError: the kernel refused.
+        """
+
     def look_inside(self, sandbox: Sandbox) -> tuple[InsideLink, ...]:
         """Return all interfaces as they are, by their index.
 
