@@ -68,9 +68,13 @@ def _create(arguments: Namespace, console: Console) -> None:
     options = _read_options(arguments)
     try:
         with console.engine() as engine:
-            engine.networks.create(arguments.name, options, ignore=arguments.ignore)
+            networks = engine.networks
+            networks.create(arguments.name, options, ignore=arguments.ignore)
+            warnings = networks.warnings
     except OcinetError as error:
         raise error.within(f"cannot create network {arguments.name}") from error
+    for warning in warnings:
+        console.say(f"ocinet: {warning}")
     console.print(arguments.name)
 
 
@@ -97,6 +101,9 @@ def _read_options(arguments: Namespace) -> NetworkOptions:
         egress=_read_egress(arguments.egress_address) or options.egress,
         masquerade=False if arguments.no_masquerade else options.masquerade,
         labels=_read_labels(arguments.label),
+        guard=not arguments.no_guard,
+        host=not arguments.no_host,
+        siblings=options.siblings and not arguments.isolate_ports,
     )
 
 

@@ -22,6 +22,9 @@ class Network(Value):
         created: RFC 3339.
         egress: what packets that leave bear instead of an address that is chosen by the
             kernel; one per family at most.
+        guard: whether its containers can send as themselves alone.
+        host: whether its containers reach the host's own services.
+        siblings: whether they reach each other.
     """
 
     name: str
@@ -34,6 +37,9 @@ class Network(Value):
     labels: tuple[tuple[str, str], ...] = ()
     created: str = ""
     egress: tuple[Address, ...] = ()
+    guard: bool = True
+    host: bool = True
+    siblings: bool = True
 
     @property
     def families(self) -> tuple[int, ...]:
@@ -51,6 +57,8 @@ class NetworkRules(Value):
         internal: nobody gets out either.
         masquerade: packets that leave bear the host's address.
         egress: which one, of a family where that is said.
+        host: whether those on it reach the host's own services.
+        siblings: whether they reach each other through the host.
     """
 
     device: str
@@ -59,6 +67,8 @@ class NetworkRules(Value):
     internal: bool = False
     masquerade: bool = True
     egress: tuple[Address, ...] = ()
+    host: bool = True
+    siblings: bool = True
 
 
 def rules_of(network: Network) -> NetworkRules:
@@ -66,8 +76,11 @@ def rules_of(network: Network) -> NetworkRules:
     return NetworkRules(
         device=network.device,
         subnets=tuple(pool.subnet for pool in network.pools),
+        # On an adopted bridge its owner decides who gets in, and what is masqueraded.
         isolated=network.managed,
         internal=network.internal,
         masquerade=network.managed and network.masquerade and not network.internal,
         egress=network.egress,
+        host=network.host,
+        siblings=network.siblings,
     )

@@ -11,6 +11,7 @@ from ocinet.base.value import Value
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.plan.free_subnet import Taken, check_free, check_subnets, free_subnet
 from ocinet.ipam.pool import Pool, Range
 
 TYPE_CHECKING = False
@@ -45,6 +46,9 @@ class NetworkOptions(Value):
         masquerade: None means yes, but on an adopted bridge, where it is not for us.
         egress: what packets that leave bear; none: what masquerading chooses.
         labels: for people and filters.
+        guard: whether its containers can send as themselves alone.
+        host: whether they reach the host's own services.
+        siblings: whether they reach each other.
     """
 
     subnets: tuple[Subnet, ...] = ()
@@ -58,6 +62,9 @@ class NetworkOptions(Value):
     masquerade: bool | None = None
     egress: tuple[Address, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    guard: bool = True
+    host: bool = True
+    siblings: bool = True
 
 
 class Device(Value):
@@ -79,7 +86,8 @@ class Surroundings(Value):
 
     Attributes:
         networks: all others.
-        occupied: subnets of the host's routes and addresses.
+        occupied: subnets that the host has for itself.
+        routed: that its main table sends elsewhere, or nowhere.
         device: what has the bridge's name already, if anything.
         pools: where automatic subnets come from.
         ipv6: whether automatic means IPv6 too.
@@ -168,10 +176,7 @@ def _subnets(options: NetworkOptions, surroundings: Surroundings) -> tuple[Subne
     subnets = list(options.subnets)
     _check_subnets(subnets, surroundings.networks)
     for subnet in subnets:
-        for taken in _in_the_way(surroundings.occupied):
-            if subnet.overlaps(taken):
-                raise ConflictError("", f"{subnet} overlaps {taken}, which the host uses",
-                                    "see: ip route; or leave --subnet out")  # fmt: skip
+        check_free(subnet, taken)
     if not subnets:
         subnets.append(_free_subnet(4, surroundings))
         if surroundings.ipv6 or options.ipv6:
@@ -395,6 +400,9 @@ _DRIVER_OPTIONS = {
     "com.docker.network.driver.mtu": "mtu",
     "com.docker.network.bridge.name": "device",
     "com.docker.network.bridge.enable_ip_masquerade": "masquerade",
+    "com.docker.network.bridge.enable_icc": "siblings",
+    "com.docker.network.host_ipv4": "egress4",
+    "com.docker.network.host_ipv6": "egress6",
     "outbound_addr4": "egress4",
     "outbound_addr6": "egress6",
     "mtu": "mtu",

@@ -24,6 +24,7 @@ from ocinet.base.records import (
     OBJECT,
     SUBNET,
     TEXT,
+    Defaulted,
     Kind,
     Record,
     listed,
@@ -155,13 +156,15 @@ class NetworkStore:
 def encode(network: Network) -> dict[str, Any]:
     """Return a network as the JSON object that is stored and printed.
 
-    As in::
+    What is as it is by default is left out from `egress` on: versions that don't know it
+    refuse it. As in::
 
         {"name": "lan", "device": "ocbr-5e1c0a9b", "managed": true, "internal": false,
          "masquerade": true, "mtu": 0, "labels": {"team": "web"},
          "created": "2025-01-31T12:00:00.000Z",
          "pools": [{"subnet": "10.9.0.0/24", "gateway": "10.9.0.1",
-                    "ranges": [{"first": "10.9.0.128", "last": "10.9.0.255"}]}]}
+                    "ranges": [{"first": "10.9.0.128", "last": "10.9.0.255"}]}],
+         "egress": ["198.51.100.9"], "guard": false, "host": false, "siblings": false}
     """
     return _NETWORK.write(network)
 
@@ -217,4 +220,8 @@ _NETWORK = Record(
     labels=Kind(_read_labels, dict),
     created=TEXT,
     pools=listed(_POOL),
+    egress=Defaulted(listed(ADDRESS), ()),
+    guard=Defaulted(FLAG, default=True),
+    host=Defaulted(FLAG, default=True),
+    siblings=Defaulted(FLAG, default=True),
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.network import NetworkRules
 
-    Kind = Literal["ifname", "inet_proto", "inet_service", "ipv4_addr", "ipv6_addr"]
+    Kind = Literal["ifname", "inet_proto", "inet_service", "ipv4_addr", "ipv6_addr", "nf_proto"]
     Field = str | int | Address | Subnet
 
 
@@ -81,12 +81,17 @@ _ADDRESS: dict[int, Kind] = {4: "ipv4_addr", 6: "ipv6_addr"}
 BRIDGES = Set("bridges", ("ifname",))
 ISOLATED = Set("isolated", ("ifname",))
 INTERNAL = Set("internal", ("ifname",))
-# Each bridge paired with itself: nft can't compare two interfaces.
+# Those whose containers have no business with the host's own services.
+HOSTLESS = Set("hostless", ("ifname",))
+# Each bridge paired with itself, whose containers reach each other: nft can't compare two
+# interfaces.
 SAME = Set("same", ("ifname", "ifname"))
-# Which subnet is at home on which bridge; and which are hidden behind the
-# host's address when their packets leave our bridges.
+# Which subnet is at home on which bridge; which are nowhere else; and which are hidden
+# behind the host's address when their packets leave our bridges.
 HOME = {f: Set(f"home{f}", (_ADDRESS[f], "ifname"), interval=True) for f in (4, 6)}
+INSIDE = {f: Set(f"inside{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
 MASQUERADE = {f: Set(f"masquerade{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
+# What leaves bears this address of the host's, and not the one that masquerading chooses.
 EGRESS = {f: Set(f"egress{f}", (_ADDRESS[f],), (_ADDRESS[f],), interval=True) for f in (4, 6)}
 # Published ports: at one address of the host's, and at every one.
 PUBLISH_AT = {
@@ -98,6 +103,8 @@ PUBLISH = {
     f: Set(f"publish{f}", ("inet_proto", "inet_service"), (_ADDRESS[f], "inet_service"))
     for f in (4, 6)
 }
+# Families whose forwarding it was us who switched on; and the bridges of others that
+# nothing was forwarded from or to before, each with itself for what it bridges.
 GUARDED = Set("guarded", ("nf_proto",))
 APART = Set("apart", ("nf_proto", "ifname"))
 WITHIN = Set("within", ("nf_proto", "ifname", "ifname"))
@@ -106,8 +113,10 @@ SETS = (
     BRIDGES,
     ISOLATED,
     INTERNAL,
+    HOSTLESS,
     SAME,
     *HOME.values(),
+    *INSIDE.values(),
     *MASQUERADE.values(),
     *EGRESS.values(),
     *PUBLISH_AT.values(),
@@ -121,13 +130,19 @@ SETS = (
 def network_elements(rules: NetworkRules) -> tuple[Element, ...]:
     """Return the elements of a network."""
     device = rules.device
-    found = [Element(BRIDGES, (device,)), Element(SAME, (device, device))]
+    found = [Element(BRIDGES, (device,))]
+    if rules.siblings:
+        found.append(Element(SAME, (device, device)))
     if rules.isolated:
         found.append(Element(ISOLATED, (device,)))
     if rules.internal:
         found.append(Element(INTERNAL, (device,)))
+    if not rules.host:
+        found.append(Element(HOSTLESS, (device,)))
     for subnet in rules.subnets:
         found.append(Element(HOME[subnet.family], (subnet, device)))
+        if rules.isolated:
+            found.append(Element(INSIDE[subnet.family], (subnet,)))
         if rules.masquerade and not rules.internal:
             found.append(Element(MASQUERADE[subnet.family], (subnet,)))
             found += [

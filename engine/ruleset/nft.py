@@ -29,6 +29,12 @@ DOCKER_ISOLATION = "DOCKER-ISOLATION-STAGE-2"
 # it is free, what most packets meet stands first. A chain of type nat sees only the
 # first packet of a connection.
 _CHAINS = """\
+	chain elsewhere {
+		# Nobody but those on a bridge of ours has an address of its subnets: one from the
+		# LAN would be taken for a container by the host's services.
+		ip saddr @inside4 iif != "lo" drop
+		ip6 saddr @inside6 iif != "lo" drop
+	}
 	chain raw_prerouting {
 		type filter hook prerouting priority raw; policy accept;
 		# route_localnet opens the bridges to 127.0.0.0/8, and DNAT comes before the
@@ -37,6 +43,21 @@ _CHAINS = """\
 		# one of an address.
 		@nh,128,8 0x7f meta nfproto ipv4 iif != "lo" drop comment "ip daddr 127.0.0.0/8"
 		@nh,96,8 0x7f meta nfproto ipv4 iif != "lo" drop comment "ip saddr 127.0.0.0/8"
+		# A container must not be able to give the host a route, not even where the
+		# bridge's accept_ra could not be set.
+		icmpv6 type nd-router-advert iifname @isolated drop
+		iifname != @bridges jump elsewhere
+	}
+	chain services {
+		# Of networks that have no business with the host: what it asked for itself, ICMP,
+		# which finds neighbours, and who asks for an address. A published port is none of
+		# its services: by now it has another destination.
+		type filter hook input priority filter; policy accept;
+		iifname != @hostless accept
+		ct state established,related accept
+		meta l4proto { icmp, ipv6-icmp } accept
+		udp dport { 67, 547 } accept
+		drop
 	}
 	chain publish {
 		# No port is in both maps, and most are in the first.

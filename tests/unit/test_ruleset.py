@@ -10,15 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from builders import network_rules, port
+from builders import network_rules, port, subnets
+from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
-from ocinet.engine.ruleset import elements, nft
+from ocinet.engine.model.routing import ReplyMark, SourceNat, UplinkRules
+from ocinet.engine.ruleset import elements, nft, uplinks
 
 _GOLDEN = Path(__file__).with_name("golden")
 
 LAN = network_rules("ocinet0", "10.9.0.0/24")
 VAULT = network_rules("ocbr-0a1b2c3d", "10.8.0.0/16", "fd00:8::/64", internal=True)
 ADOPTED = network_rules("docker0", "172.17.0.0/16", isolated=False, masquerade=False)
+LEAVING = network_rules(
+    "ocinet0",
+    "10.9.0.0/24",
+    "fd00:9::/64",
+    egress=(Address.parse("198.51.100.9"), Address.parse("2001:db8::9")),
+)
 
 
 PORTS = (
@@ -31,15 +39,34 @@ PORTS = (
     port(9001, 9001, "10.9.0.2"),
 )
 
+MARKS = (
+    ReplyMark(0x0100_0000, (Address.parse("198.51.100.2"), Address.parse("198.51.100.3"))),
+    ReplyMark(0x0200_0000, (Address.parse("2001:db8::2"),)),
+)
+
+SOURCES = (
+    SourceNat(
+        "eth0",
+        Address.parse("198.51.100.9"),
+        LAN.subnets,
+        subnets("198.51.100.0/24", "198.51.100.128/25"),
+    ),
+    SourceNat("eth0", Address.parse("2001:db8::9"), LEAVING.subnets[1:]),
+)
+
 SCENARIOS = {
     "table": nft.table_text(),
     "one_network": nft.open_text((LAN,), ()),
     "dual_stack_internal": nft.open_text((VAULT,), ()),
     "adopted_bridge": nft.open_text((ADOPTED,), ()),
+    "egress": nft.open_text((LEAVING,), ()),
     "every_kind_of_port": nft.open_text((), PORTS),
     "attach_with_ports": nft.open_text((LAN, VAULT), PORTS[:2]),
     "close_ports": nft.close_text(PORTS),
     "remove_network": nft.remove_network_text(VAULT),
+    "uplinks": uplinks.table_text(UplinkRules(MARKS, SOURCES)),
+    "uplinks_sources": uplinks.table_text(UplinkRules((), SOURCES[:1])),
+    "uplinks_none": uplinks.table_text(UplinkRules()),
     "rebuild": nft.rebuild_text((LAN,), PORTS[:1]),
 }
 
@@ -93,16 +120,16 @@ def test_removal_of_a_network_names_all_that_any_of_its_options_entered() -> Non
 
 def test_forward_accept_of_a_managed_bridge_passes_both_directions() -> None:
     """The commands put the rules at the top of Docker's chain, in this order."""
-    assert nft.forward_accept_commands("ocinet0", managed=True, chain="DOCKER-USER") == (
+    assert nft.forward_accept_commands("ocinet0", managed=True, chain="ip filter DOCKER-USER") == (
         "iptables -I DOCKER-USER -i ocinet0 -m comment --comment ocinet:ocinet0 -j ACCEPT",
         "iptables -I DOCKER-USER -o ocinet0 -m comment --comment ocinet:ocinet0 -j ACCEPT",
     )
 
 
 def test_forward_accept_keeps_managed_bridges_out_of_dockers_networks() -> None:
-    """Where Docker has its isolation chain, new connections go through it first."""
-    rules = nft.forward_accept_rules("ocinet0", managed=True, isolation="STAGE-2")
-    assert [rule[-1] for rule in rules] == ["ACCEPT", "STAGE-2", "ACCEPT"]
+    """Where Docker has isolation chains, new connections go through them first."""
+    rules = nft.forward_accept_rules("ocinet0", managed=True, isolation=("ONE", "TWO"))
+    assert [rule[-1] for rule in rules] == ["ACCEPT", "ONE", "TWO", "ACCEPT"]
     assert " ".join(rules[1][:6]) == "-i ocinet0 -m conntrack ! --ctstate"
 
 
