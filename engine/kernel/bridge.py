@@ -7,7 +7,7 @@ it. One of anybody else's can be looked at, and is never changed.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EEXIST, ENODEV
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from ocinet.base.address import Address, Interface, Subnet
-from ocinet.base.errors import ConflictError, KernelError
+from ocinet.base.errors import ConflictError, KernelError, SystemFailure
 from ocinet.engine.kernel import sysctl
 from ocinet.engine.model.link import LINK_GROUP, is_our_group
 
@@ -30,6 +30,7 @@ _IFF_UP = 1
 _IFA_F_NODAD = 2
 _RT_TABLE_MAIN = 254
 _RTN_UNICAST = 1
+_RTPROT_KERNEL = 2
 _RTPROT_RA = 9
 _NOT_SUBNETS = frozenset({2, 3, 4, 5})  # RTN_LOCAL, _BROADCAST, _ANYCAST, _MULTICAST
 _RT_SCOPE_LINK = 253
@@ -37,9 +38,9 @@ _LARGEST_MTU = 65535
 
 
 def make_bridge(ifname: str, mac: str, mtu: int, addresses: tuple[Interface, ...]) -> bool:
-    """Make a bridge of ours, or finish one: set up, with these addresses at least.
+    """Make a bridge of ours, or finish one: set up, with this MTU and these addresses at least.
 
-    Of one that is set up already, MAC and MTU are left as they are. On failure,
+    Of one that is set up already, the MAC is left as it is. On failure,
     a bridge that was made by this call is gone again.
 
     Args:
@@ -103,16 +104,59 @@ def _finish(
         # A container must not be able to give the host a route (CVE-2020-13401).
         # And until duplicates of the link-local address are ruled out, a second
         # and more, the host could not ask for a container's MAC to forward to it.
-        for key in ("accept_ra", "accept_dad"):
-            if sysctl.read(f"net/ipv6/conf/{ifname}/{key}") is not None:
-                sysctl.write(f"net/ipv6/conf/{ifname}/{key}", "0")
+        # Where /proc/sys is read-only, the first is kept by a rule of our table, and
+        # the second waited for by who is in such a hurry.
+        values = {"accept_ra": "0", "accept_dad": "0"}
+        if not any(interface.address.family == 6 for interface in addresses):
+            # With its link-local address, a container that gives itself one as well would
+            # reach all that listens at [::].
+            values["disable_ipv6"] = "1"
+        for key, value in values.items():
+            with suppress(SystemFailure):
+                if sysctl.read(f"net/ipv6/conf/{ifname}/{key}") is not None:
+                    sysctl.write(f"net/ipv6/conf/{ifname}/{key}", value)
+    elif link.get_attr("IFLA_MTU") != mtu:
+        netlink.link("set", index=index, mtu=mtu)
     present = _addresses(netlink, index)
     missing = [address for address in addresses if address not in present]
     for interface in missing:
         _add_address(netlink, ifname, index, interface)
     if not up:
         netlink.link("set", index=index, state="up")
-    return bool(missing) or not up
+    # In a VRF its routes are that one's: none of them belongs into the main table.
+    routed = up and not link.get_attr("IFLA_MASTER") and _route(netlink, index, addresses)
+    return bool(missing) or routed or not up or link.get_attr("IFLA_MTU") != mtu
+
+
+def _route(netlink: Any, index: int, addresses: tuple[Interface, ...]) -> bool:
+    """Put back the routes to a bridge's subnets, as the kernel made them with its addresses.
+
+    It makes none for an address that is there, so who has deleted a route has to be answered
+    with one. False if there are all.
+    """
+    there = {
+        (route.get_attr("RTA_DST"), route["dst_len"])
+        for family in {interface.address.family for interface in addresses}
+        for route in netlink.get_routes(
+            family=_AF_INET if family == 4 else _AF_INET6, table=_RT_TABLE_MAIN, oif=index
+        )
+    }
+    lacking = [
+        interface
+        for interface in addresses
+        if (str(interface.subnet.first), interface.prefixlen) not in there
+    ]
+    for interface in lacking:
+        own = {"prefsrc": str(interface.address)} if interface.address.family == 4 else {}
+        netlink.route(
+            "replace",
+            dst=str(interface.subnet),
+            oif=index,
+            proto=_RTPROT_KERNEL,
+            scope=_RT_SCOPE_LINK if own else 0,
+            **own,
+        )
+    return bool(lacking)
 
 
 def _add_address(netlink: Any, ifname: str, index: int, interface: Interface) -> None:
@@ -121,7 +165,7 @@ def _add_address(netlink: Any, ifname: str, index: int, interface: Interface) ->
         # Detection of duplicates would not even begin before the first port is up.
         options = {"flags": _IFA_F_NODAD}
         if sysctl.read(f"net/ipv6/conf/{ifname}/disable_ipv6") == "1":
-            sysctl.write(f"net/ipv6/conf/{ifname}/disable_ipv6", "0")
+            _enable_ipv6(ifname)
     elif interface.prefixlen < 31:
         options = {"broadcast": str(interface.subnet.last)}
     netlink.addr(

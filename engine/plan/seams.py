@@ -194,9 +194,9 @@ class Bridges(Protocol):
     def make_bridge(
         self, ifname: str, mac: str, mtu: int, addresses: tuple[Interface, ...]
     ) -> bool:
-        """Make a bridge of ours, or finish one: set up, with these addresses at least.
+        """Make a bridge of ours, or finish one: set up, with this MTU and these addresses at least.
 
-        Of one that is set up already, MAC and MTU are left as they are.
+        Of one that is set up already, the MAC is left as it is.
 
         Returns:
             Whether anything was changed.

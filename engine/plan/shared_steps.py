@@ -38,8 +38,14 @@ class _DeviceStep(Step):
         return any(endpoint.device == self.device for endpoint in record.endpoints)
 
 
-class MakeBridge(_DeviceStep):
-    """Make a managed network's bridge, or mend what is missing of it."""
+class MakeBridge(DeviceStep):
+    """Make a managed network's bridge, or mend what is missing of it.
+
+    Attributes:
+        mac: that it is given; a bridge without one takes the lowest of its ports'.
+        mtu: bytes.
+        addresses: the gateways, with their prefix lengths.
+    """
 
     mac: str
     mtu: int
@@ -50,11 +56,13 @@ class MakeBridge(_DeviceStep):
         addresses = [
             f"ip addr add {ready_address(address)} dev {self.device}" for address in self.addresses
         ]
+        has_ipv6 = any(interface.address.family == 6 for interface in self.addresses)
         return (
             f"ip link add {self.device} address {self.mac} group {LINK_GROUP} type bridge",
             f"ip link set {self.device} mtu {self.mtu}",
             f"sysctl -w net.ipv6.conf.{self.device}.accept_ra=0",
             f"sysctl -w net.ipv6.conf.{self.device}.accept_dad=0",
+            *([] if has_ipv6 else [f"sysctl -w net.ipv6.conf.{self.device}.disable_ipv6=1"]),
             *addresses,
             f"ip link set {self.device} up",
         )
@@ -62,8 +70,19 @@ class MakeBridge(_DeviceStep):
     def apply(self, machine: Machine) -> bool:
         """Make it; False if all of it was there."""
         link = machine.links.link(self.device)
-        if link and link.up and set(self.addresses) <= set(machine.links.addresses(link.ifindex)):
-            return False
+        if link and link.up and link.mtu == self.mtu:
+            there = machine.links.addresses(link.ifindex)
+            routed = {
+                subnet
+                for family in {interface.address.family for interface in self.addresses}
+                for at, subnet in machine.links.connected(family)
+                if at == link.ifindex
+            }
+            # Of somebody else who has made it meanwhile, but not of one whose routes are gone.
+            if set(self.addresses) <= set(there) and routed.issuperset(
+                interface.subnet for interface in self.addresses
+            ):
+                return False
         return machine.bridges.make_bridge(self.device, self.mac, self.mtu, self.addresses)
 
     def inverse(self) -> Step:
@@ -71,7 +90,7 @@ class MakeBridge(_DeviceStep):
         return RemoveBridge(self.device)
 
 
-class RemoveBridge(_DeviceStep):
+class RemoveBridge(DeviceStep):
     """Remove a bridge of ours that has no ports."""
 
     def describe(self) -> tuple[str, ...]:

@@ -32,24 +32,28 @@ def make_bridge_makes_one_that_is_ready(place: Place) -> None:
 
 
 def make_bridge_again_changes_nothing(place: Place) -> None:
-    """MAC and MTU of one that is up stay; what it bears besides stays too."""
+    """The MAC of one that is up stays; what it bears besides stays too."""
     host = place.seams()
     host.bridges.make_bridge("oc0", MAC, 1450, ADDRESSES)
     before = host.links.link("oc0")
-    assert not host.bridges.make_bridge("oc0", "02:62:00:00:00:02", 1300, ADDRESSES[:1])
+    assert not host.bridges.make_bridge("oc0", "02:62:00:00:00:02", 1450, ADDRESSES[:1])
     assert host.links.link("oc0") == before
     assert before is not None
     assert set(ADDRESSES) <= set(host.links.addresses(before.ifindex))
 
 
 def make_bridge_mends_what_is_missing(place: Place) -> None:
-    """An address, or that it is up."""
+    """An address, its MTU, or that it is up."""
     host = place.seams()
     host.bridges.make_bridge("oc0", MAC, 1450, ADDRESSES[:1])
     assert host.bridges.make_bridge("oc0", MAC, 1450, ADDRESSES)
     made = host.links.link("oc0")
     assert made is not None
     assert set(ADDRESSES) <= set(host.links.addresses(made.ifindex))
+    assert host.bridges.make_bridge("oc0", MAC, 1300, ADDRESSES)
+    smaller = host.links.link("oc0")
+    assert smaller is not None
+    assert (smaller.mtu, smaller.ifindex) == (1300, made.ifindex)
     place.set_down("oc0")
     assert host.bridges.make_bridge("oc0", MAC, 1450, ADDRESSES[:1])
     again = host.links.link("oc0")
@@ -98,6 +102,17 @@ def remove_bridge_takes_ours_without_ports_alone(place: Place) -> None:
     assert host.links.link("none") is not None
 
 
+def others_are_the_bridges_that_are_not_ours(place: Place) -> None:
+    """By name, in order; other links are none."""
+    bridges = place.seams().bridges
+    assert bridges.others() == ()
+    bridges.make_bridge("oc0", MAC, 1450, ())
+    place.add_link("eth9")
+    for ifname in ("virbr0", "br0"):
+        place.add_bridge(ifname)
+    assert bridges.others() == ("br0", "virbr0")
+
+
 def bridge_that_goes_takes_its_sysctls_along(place: Place) -> None:
     """So there is nothing to put back."""
     host = place.seams()
@@ -109,7 +124,7 @@ def bridge_that_goes_takes_its_sysctls_along(place: Place) -> None:
     assert host.sysctls.read(key) is None
 
 
-def uplink_mtu_is_that_of_the_best_default_route(place: Place) -> None:
+def uplink_is_that_of_the_best_default_route(place: Place) -> None:
     """1500 if there is none; IPv4's before IPv6's, and of several the one with the least metric."""
     bridges = place.seams().bridges
     assert bridges.uplink_mtu() == 1500
@@ -122,6 +137,7 @@ def uplink_mtu_is_that_of_the_best_default_route(place: Place) -> None:
         place.add_address(ifname, address)
         place.add_default_route(gateway, ifname, metric=metric)
         assert bridges.uplink_mtu() == mtu
+        assert bridges.uplink() == (ifname if metric >= 100 else "")
 
 
 def advertised_uplinks_are_those_of_a_routers_word(place: Place) -> None:
@@ -147,3 +163,17 @@ def occupied_subnets_are_those_of_addresses(place: Place) -> None:
     expected = [Subnet.parse(text) for text in ("10.1.0.0/24", "127.0.0.0/8", "fd00:1::/64")]
     assert [subnet for subnet in found if subnet in expected] == expected
     assert all(subnet.prefixlen for subnet in found)
+
+
+def routed_subnets_are_those_that_lead_elsewhere(place: Place) -> None:
+    """In order; what is an address's is occupied, a default route is neither."""
+    bridges = place.seams().bridges
+    place.add_bridge("up1")
+    place.add_address("up1", "10.1.0.2/24")
+    place.add_default_route("10.1.0.1", "up1")
+    assert bridges.routed_subnets() == ()
+    place.add_blackhole("10.64.0.0/10")
+    place.add_blackhole("10.5.0.0/16")
+    routed = (Subnet.parse("10.5.0.0/16"), Subnet.parse("10.64.0.0/10"))
+    assert bridges.routed_subnets() == routed
+    assert not set(routed) & set(bridges.occupied_subnets())

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from builders import network, on
 from hosts.namespace.isolation import Sleeper, in_namespaces
 from hosts.namespace.looks import addresses_json, ip_json, link_json, run
+from hosts.namespace.wired_host import WiredHost
+from hosts.waiting import wait_until
 from ocinet.base.address import Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, KernelError
@@ -77,10 +80,10 @@ def test_make_bridge_mac_and_mtu_stay_when_ports_come(mtu: int) -> None:
 
 @in_namespaces
 def test_make_bridge_again_changes_nothing_and_says_so() -> None:
-    """Neither the MAC nor the MTU of one that is set up."""
+    """Not the MAC of one that is set up; another MTU is followed, see below."""
     bridge.make_bridge("oc0", MAC, 1450, ADDRESSES)
     before = ip_json("-d addr show dev oc0")
-    assert bridge.make_bridge("oc0", "02:00:00:00:00:77", 1300, ADDRESSES) is False
+    assert bridge.make_bridge("oc0", "02:00:00:00:00:77", 1450, ADDRESSES) is False
     after = ip_json("-d addr show dev oc0")
     for volatile in ("gc_timer", "hello_timer"):
         for shown in (before, after):
@@ -89,6 +92,17 @@ def test_make_bridge_again_changes_nothing_and_says_so() -> None:
         address["local"] for address in before[0].pop("addr_info")
     ]
     assert after == before
+
+
+@in_namespaces
+def test_make_bridge_again_follows_another_mtu() -> None:
+    """It stays then as the first one did, whatever ports come."""
+    bridge.make_bridge("oc0", MAC, 1450, ADDRESSES)
+    assert bridge.make_bridge("oc0", MAC, 1300, ADDRESSES) is True
+    run("ip link add port mtu 1200 type veth peer other")
+    run("ip link set port master oc0 up")
+    assert (bridge_json()["mtu"], bridge_json()["address"]) == (1300, MAC)
+    assert bridge.make_bridge("oc0", MAC, 1300, ADDRESSES) is False
 
 
 @in_namespaces
@@ -260,8 +274,8 @@ def test_advertised_uplinks_are_those_of_ra_routes_alone() -> None:
 
 
 @in_namespaces
-def test_occupied_subnets_are_all_but_default_routes() -> None:
-    """Any table, any kind of route that takes packets, and addresses without a route."""
+def test_occupied_subnets_are_of_addresses_and_other_tables() -> None:
+    """With a route or without; no default route, and what main sends elsewhere is apart."""
     make_uplink("up1", 1500)
     run("ip addr add 10.1.0.2/24 dev up1")
     run("ip addr add 10.2.0.2/24 dev up1 noprefixroute")
@@ -269,17 +283,36 @@ def test_occupied_subnets_are_all_but_default_routes() -> None:
     run("ip route add default via 10.1.0.1")
     run("ip -6 route add default via fd00:1::1")
     run("ip route add 10.3.0.0/16 via 10.1.0.7 table 99")
-    run("ip route add blackhole 10.4.0.0/16")
+    for kind, number in (("blackhole", 4), ("unreachable", 6), ("prohibit", 7), ("throw", 8)):
+        run(f"ip route add {kind} 10.{number}.0.0/16")
     run("ip route add 10.5.0.0/16 nexthop via 10.1.0.1 nexthop via 10.1.0.3")
+    run("ip route add 10.64.0.0/10 dev up1")  # as to a tunnel
     run("ip -6 route add unreachable fd00:4::/48")
     run("ip route add multicast 239.0.0.0/8 dev up1")
-    found = bridge.occupied_subnets()
-    expected = ["10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/16", "10.4.0.0/16", "10.5.0.0/16",
-                "127.0.0.0/8", "fd00:1::/64", "fd00:4::/48"]  # fmt: skip
+    run("ip -6 route add fd00:5::/64 dev up1 proto ra")
+    found, routed = bridge.occupied_subnets(), bridge.routed_subnets()
+    expected = ["10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/16", "127.0.0.0/8", "fd00:1::/64",
+                "fd00:5::/64"]  # fmt: skip
     assert set(found) >= {Subnet.parse(subnet) for subnet in expected}
+    elsewhere = ["10.4.0.0/16", "10.5.0.0/16", "10.6.0.0/16", "10.7.0.0/16", "10.8.0.0/16",
+                 "10.64.0.0/10", "fd00:4::/48"]  # fmt: skip
+    assert routed == tuple(Subnet.parse(subnet) for subnet in elsewhere)
+    assert not set(found) & set(routed)
     assert not [subnet for subnet in found if subnet.prefixlen == 0]
     assert Subnet.parse("239.0.0.0/8") not in found
     assert Subnet.parse("10.1.0.255/32") not in found
     assert list(found) == sorted(
         found, key=lambda subnet: (subnet.family, subnet.value, subnet.prefixlen)
     )
+
+
+@pytest.mark.parametrize("subnets", [("10.9.0.0/24",), ("10.9.0.0/24", "fd00:9::/64")])
+@in_namespaces
+def test_bridge_without_ipv6_has_none_of_its_own(subnets: tuple[str, ...]) -> None:
+    """No link-local address, by which all that listens at [::] would be reached."""
+    with WiredHost() as host:
+        with host.engine() as engine:
+            engine.records.networks.add(network("own", *subnets, device="br-own"))
+        host.up("web", on("own"))
+        wait_until(lambda: "UP" in run("ip link show br-own"), "it is up")
+        assert ("fe80::" in run("ip -6 addr show dev br-own")) is (len(subnets) == 2)
