@@ -16,6 +16,7 @@ from ocinet.base.clock import now
 from ocinet.base.names import check_ifname, check_network
 from ocinet.engine.model.link import is_our_group
 from ocinet.engine.model.request import DEFAULT_NETWORK
+from ocinet.engine.plan.free_subnet import route_around
 from ocinet.engine.plan.new_network import Device, NetworkOptions, Surroundings, define, device_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ class HostFacts(Protocol):
     """What has to be known of the host."""
 
     def occupied(self) -> tuple[Subnet, ...]:
-        """Return the subnets of all its routes and addresses."""
+        """Return the subnets that it has for itself."""
+
+    def routed(self) -> tuple[Subnet, ...]:
+        """Return the subnets that its main table sends elsewhere, or nowhere."""
 
     def device(self, ifname: str) -> Device | None:
         """Return one of its links, or None."""
@@ -48,8 +52,12 @@ class KernelFacts:
         self._machine = machine
 
     def occupied(self) -> tuple[Subnet, ...]:
-        """Return the subnets of all its routes and addresses."""
+        """Return the subnets that it has for itself."""
         return self._machine.bridges.occupied_subnets()
+
+    def routed(self) -> tuple[Subnet, ...]:
+        """Return the subnets that its main table sends elsewhere, or nowhere."""
+        return self._machine.bridges.routed_subnets()
 
     def device(self, ifname: str) -> Device | None:
         """Return one of its links, or None."""
@@ -112,13 +120,25 @@ class CreateNetwork:
             surroundings = Surroundings(
                 networks=self._networks.all(),
                 occupied=self._host.occupied(),
+                routed=self._host.routed(),
                 device=self._host.device(check_ifname(options.device or device_of(name))),
                 pools=_with_unique_local(self._settings.pools),
                 ipv6=self._settings.ipv6,
             )
             network = define(name, options, surroundings).replace(created=now())
             self._networks.add(network)
+        if network.managed:
+            self._warn_of_routes(network, surroundings)
         return network
+
+    def _warn_of_routes(self, network: Network, surroundings: Surroundings) -> None:
+        for pool in network.pools:
+            route = route_around(pool.subnet, surroundings.routed)
+            if route:
+                self._warn(
+                    f"{pool.subnet} of network {network.name} lies within {route}, which the "
+                    "host routes elsewhere: what that route leads to in there is not reached"
+                )
 
     def default(self) -> Network:
         """Define the network `bridge` by the settings, unless it is there by now."""
@@ -138,5 +158,6 @@ def _with_unique_local(pools: tuple[Subnet, ...]) -> tuple[Subnet, ...]:
             seed = file.read().strip()
     except OSError:
         seed = b""
+    # Where there is no id, a network is still kept as it was made: random is good enough.
     global_id = blake2s(seed or os.urandom(16), digest_size=5, person=b"ocinet").digest()
     return (*pools, Subnet(6, int.from_bytes(b"\xfd" + global_id, "big") << 80, 48))

@@ -177,6 +177,18 @@ def _add_address(netlink: Any, ifname: str, index: int, interface: Interface) ->
     )
 
 
+def _enable_ipv6(ifname: str) -> None:
+    try:
+        sysctl.write(f"net/ipv6/conf/{ifname}/disable_ipv6", "0")
+    except SystemFailure as error:
+        # The bridge is gone when this is read: the default is what its next life begins with.
+        raise SystemFailure(
+            error.what,
+            f"{error.why}, and a network with IPv6 needs it",
+            "sysctl -w net.ipv6.conf.default.disable_ipv6=0, where /proc/sys may be written",
+        ) from error
+
+
 def remove_bridge(ifname: str) -> bool:
     """Remove a bridge of ours that has no ports.
 
@@ -211,7 +223,7 @@ def uplink_mtu() -> int:
     with _netlink("cannot find the uplink") as netlink:
         defaults = [
             (route["family"], route.get_attr("RTA_PRIORITY") or 0, ifindex)
-            for route in netlink.get_routes()
+            for route in netlink.get_routes(table=_RT_TABLE_MAIN)
             if route["type"] == _RTN_UNICAST
             and route["dst_len"] == 0
             and route["table"] == _RT_TABLE_MAIN
@@ -239,7 +251,7 @@ def advertised_uplinks() -> tuple[str, ...]:
     with _netlink("cannot find the uplinks") as netlink:
         indexes = {
             _first_hop(route)
-            for route in netlink.get_routes(family=_AF_INET6)
+            for route in netlink.get_routes(family=_AF_INET6, table=_RT_TABLE_MAIN)
             if route["dst_len"] == 0 and route["proto"] == _RTPROT_RA
         }
         links = [link for index in indexes - {0} for link in netlink.get_links(index)]
@@ -247,22 +259,57 @@ def advertised_uplinks() -> tuple[str, ...]:
 
 
 def occupied_subnets() -> tuple[Subnet, ...]:
-    """Return the subnets that the host has a route to or an address in, sorted.
+    """Return the subnets that the host has for itself, sorted.
 
-    All tables and both families; default routes do not count.
+    Those of its addresses, and of the routes that the kernel or a router made for them;
+    and all of tables but main, for a rule sends packets there before main is looked up.
+    Default routes do not count.
 
     Raises:
         KernelError: the kernel would not say.
     """
     with _netlink("cannot read the host's routes") as netlink:
-        found = {
-            Subnet.parse(f"{route.get_attr('RTA_DST')}/{route['dst_len']}")
-            for route in netlink.get_routes()
-            if route["type"] not in _NOT_SUBNETS
+        found = {subnet for subnet, elsewhere in _routes(netlink) if not elsewhere}
+        found.update(_interface(address).subnet for address in netlink.get_addr())
+    return _in_order(found)
+
+
+def routed_subnets() -> tuple[Subnet, ...]:
+    """Return the subnets that the main table sends elsewhere, or nowhere, sorted.
+
+    As a VPN's client or a router does with `10.0.0.0/8`: by way of another host, into a
+    tunnel, or as blackhole, unreachable, prohibit or throw. Default routes do not count.
+
+    Raises:
+        KernelError: the kernel would not say.
+    """
+    with _netlink("cannot read the host's routes") as netlink:
+        found = _routes(netlink, table=_RT_TABLE_MAIN)
+        return _in_order({subnet for subnet, elsewhere in found if elsewhere})
+
+
+def _routes(netlink: Any, **wanted: int) -> Generator[tuple[Subnet, bool]]:
+    """Yield each route's subnet, and whether it leads elsewhere than the host's own links.
+
+    Args:
+        netlink: that is asked.
+        wanted: of which table; the local one has three routes of each link's.
+    """
+    for route in netlink.get_routes(**wanted):
+        if (
+            route["type"] not in _NOT_SUBNETS
             and route["dst_len"]
             and route["family"] in (_AF_INET, _AF_INET6)
-        }
-        found.update(_interface(address).subnet for address in netlink.get_addr())
+        ):
+            subnet = Subnet.parse(f"{route.get_attr('RTA_DST')}/{route['dst_len']}")
+            # Of an address, or of a prefix that a router says is on this link.
+            on_link = route["proto"] in (_RTPROT_KERNEL, _RTPROT_RA) and not (
+                route.get_attr("RTA_GATEWAY") or route.get_attr("RTA_MULTIPATH")
+            )
+            yield subnet, route["table"] == _RT_TABLE_MAIN and not on_link
+
+
+def _in_order(found: set[Subnet]) -> tuple[Subnet, ...]:
     return tuple(sorted(found, key=lambda subnet: (subnet.family, subnet.value, subnet.prefixlen)))
 
 

@@ -15,11 +15,10 @@ class Settings(Value):
 
     Attributes:
         pools: where automatic subnets are taken from, in order: a /24 of an
-            IPv4 pool, a /64 of an IPv6 pool. The default lies clear of what
-            Docker (172.17 to 172.31, 192.168), podman (from 10.88 on),
-            Kubernetes (10.96, 10.244), k3s (10.42, 10.43) and clouds' first
-            networks take. Without an IPv6 pool, IPv6 subnets come from a
-            unique local /48 that is derived from the machine's id.
+            IPv4 pool, a /64 of an IPv6 pool. The defaults are of each private
+            range what is in nobody's way: `docs/settings.md` says whose. Without
+            an IPv6 pool, IPv6 subnets come from a unique local /48 that is
+            derived from the machine's id.
         ipv6: whether networks with automatic subnets have IPv6 too.
         select: which `--net=none` containers the watcher wires: `all`, or only
             those `labelled` with an `ocinet.*` key.
@@ -43,7 +42,11 @@ class Settings(Value):
             an engine's containers with what is wired, whatever it was told.
     """
 
-    pools: tuple[Subnet, ...] = (Subnet(4, 10 << 24 | 72 << 16, 13),)
+    pools: tuple[Subnet, ...] = (
+        Subnet(4, 10 << 24 | 72 << 16, 13),
+        Subnet(4, 172 << 24 | 16 << 16, 16),
+        Subnet(4, 192 << 24 | 168 << 16 | 192 << 8, 18),
+    )
     ipv6: bool = False
     select: Literal["all", "labelled"] = "all"
     trust_annotations: bool = False

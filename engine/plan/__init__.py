@@ -22,5 +22,6 @@ How they come about:
     attach        the steps that wire a sandbox
     wiring        what of a request is not there yet; record and steps that it comes to
     detach        the steps that take it down
+    free_subnet   which subnet a network may have, or gets
     new_network   a person's wishes to a new network
 """

@@ -14,18 +14,10 @@ from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.free_subnet import Taken, check_free, check_subnets, free_subnet
 from ocinet.ipam.pool import Pool, Range
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-
 DEFAULT_DEVICE = "ocinet0"
-_AUTOMATIC_PREFIXLEN = {4: 24, 6: 64}
-_LONGEST_PREFIXLEN = {4: 31, 6: 127}
 _HALVED_SIZE = 8  # half of less could be the gateway alone
 _SMALLEST_MTU = {4: 68, 6: 1280}  # RFC 791, RFC 8200
 _LARGEST_MTU = 65535
-_UNUSABLE = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/96", "fe80::/10", "ff00::/8")
 _LINK_LOCAL = ("169.254.0.0/16", "fe80::/10")
 _NOBODYS = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8")
 
@@ -95,6 +87,7 @@ class Surroundings(Value):
 
     networks: tuple[Network, ...] = ()
     occupied: tuple[Subnet, ...] = ()
+    routed: tuple[Subnet, ...] = ()
     device: Device | None = None
     pools: tuple[Subnet, ...] = Settings.pools
     ipv6: bool = False
@@ -104,6 +97,7 @@ def device_of(name: str) -> str:
     """Return the bridge's name of a network that asks for none."""
     if name == DEFAULT_NETWORK:
         return DEFAULT_DEVICE
+    # A hash, for names have up to 63 characters, and links 15.
     return f"ocbr-{blake2s(name.encode(), digest_size=4).hexdigest()}"
 
 
@@ -123,13 +117,13 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
     if options.unmanaged:
         subnets, gateways = _adopt(device, options, surroundings)
     else:
-        subnets = _subnets(options, surroundings)
+        subnets = _subnets(name, options, surroundings)
         gateways = _gateways(subnets, options.gateways)
     ranges = _ranges(subnets, options.ranges)
     if options.unmanaged:
         ranges = {subnet: given or _upper_half(subnet) for subnet, given in ranges.items()}
     pools = tuple(Pool(subnet, gateways.get(subnet), ranges[subnet]) for subnet in subnets)
-    _check_mtu(options.mtu, pools)
+    _check_mtu(options, pools)
     if options.unmanaged and options.masquerade:
         raise RequestError("", f"what leaves {device} is its owner's to masquerade, not ocinet's",
                            "leave that option out")  # fmt: skip
@@ -171,65 +165,20 @@ def _device(name: str, options: NetworkOptions, surroundings: Surroundings) -> s
     return device
 
 
-def _subnets(options: NetworkOptions, surroundings: Surroundings) -> tuple[Subnet, ...]:
+def _subnets(name: str, options: NetworkOptions, surroundings: Surroundings) -> tuple[Subnet, ...]:
     """Return the subnets of a managed network: given, automatic, or both."""
-    subnets = list(options.subnets)
-    _check_subnets(subnets, surroundings.networks)
+    subnets, pools = list(options.subnets), surroundings.pools
+    taken = Taken(name, surroundings.networks, surroundings.occupied, surroundings.routed)
+    check_subnets(subnets, surroundings.networks)
     for subnet in subnets:
         check_free(subnet, taken)
     if not subnets:
-        subnets.append(_free_subnet(4, surroundings))
+        subnets.append(free_subnet(4, pools, taken))
         if surroundings.ipv6 or options.ipv6:
-            subnets.append(_free_subnet(6, surroundings))
+            subnets.append(free_subnet(6, pools, taken))
     elif options.ipv6 and not any(subnet.family == 6 for subnet in subnets):
-        subnets.append(_free_subnet(6, surroundings))
+        subnets.append(free_subnet(6, pools, taken))
     return tuple(subnets)
-
-
-def _check_subnets(subnets: Sequence[Subnet], networks: tuple[Network, ...]) -> None:
-    for index, subnet in enumerate(subnets):
-        if not 1 <= subnet.prefixlen <= _LONGEST_PREFIXLEN[subnet.family]:
-            longest = _LONGEST_PREFIXLEN[subnet.family]
-            raise RequestError("", f"{subnet} is no subnet for containers",
-                               f"use a prefix length of 1 to {longest}")  # fmt: skip
-        for unusable in map(Subnet.parse, _UNUSABLE):
-            if subnet.overlaps(unusable):
-                raise RequestError("", f"{subnet} overlaps {unusable}, which no container can use")
-        for other in subnets[:index]:
-            if subnet.overlaps(other):
-                raise RequestError("", f"{subnet} overlaps {other}, which is given too")
-        for network in networks:
-            for pool in network.pools:
-                if subnet.overlaps(pool.subnet):
-                    raise ConflictError("", f"{subnet} overlaps {pool.subnet} of {network.name}")
-
-
-def _in_the_way(occupied: Iterable[Subnet]) -> tuple[Subnet, ...]:
-    """Leave out default routes, whole or in two halves as VPNs set them."""
-    return tuple(subnet for subnet in occupied if subnet.prefixlen > 1)
-
-
-def _free_subnet(family: int, surroundings: Surroundings) -> Subnet:
-    """Return the first automatic subnet that overlaps nothing."""
-    taken = [pool.subnet for network in surroundings.networks for pool in network.pools]
-    taken += _in_the_way(surroundings.occupied)
-    prefixlen = _AUTOMATIC_PREFIXLEN[family]
-    pools = [pool for pool in surroundings.pools if pool.family == family]
-    for pool in pools:
-        start = pool.value
-        while start <= pool.last.value:
-            candidate = Subnet(family, start, prefixlen)
-            blocker = next((subnet for subnet in taken if candidate.overlaps(subnet)), None)
-            if blocker is None:
-                return candidate
-            # Past the whole of what is in the way, not one step: an IPv6 pool is large.
-            past = max(blocker.last.value, candidate.last.value) + 1
-            start = -(-past // candidate.size) * candidate.size
-    raise ExhaustedError(
-        "",
-        f"no free /{prefixlen} is left in {', '.join(map(str, pools))}",
-        "give --subnet, or set pools in ocinet.toml",
-    )
 
 
 def _gateways(
@@ -306,7 +255,7 @@ def _adopt(
     subnets = options.subnets or tuple(dict.fromkeys(address.subnet for address in own))
     if not subnets:
         raise RequestError("", f"{device} has no address to read a subnet from", "say --subnet")
-    _check_subnets(subnets, surroundings.networks)
+    check_subnets(subnets, surroundings.networks)
     gateways: dict[Subnet, Address | None] = {}
     for subnet in subnets:
         given = tuple(gateway for gateway in options.gateways if gateway in subnet)

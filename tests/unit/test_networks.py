@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import network, span, subnets
-from ocinet.base.address import Subnet
+from ocinet.base.address import Address, Subnet
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import BusyError, ConflictError, NotFoundError, RequestError, SystemFailure
 from ocinet.base.lock import Lock
@@ -34,13 +34,18 @@ LAN = network()
 class FakeHost:
     """A host with the routes and links that a test gives it."""
 
-    def __init__(self, *occupied: str, **devices: Device) -> None:
+    def __init__(self, *occupied: str, routed: tuple[str, ...] = (), **devices: Device) -> None:
         self._occupied = subnets(*occupied)
+        self._routed = subnets(*routed)
         self._devices = devices
 
     def occupied(self) -> tuple[Subnet, ...]:
-        """Return the routes."""
+        """Return what it has."""
         return self._occupied
+
+    def routed(self) -> tuple[Subnet, ...]:
+        """Return the routes."""
+        return self._routed
 
     def device(self, ifname: str) -> Device | None:
         """Return a link."""
@@ -62,9 +67,14 @@ def store(paths: Paths) -> NetworkStore:
 def creation(
     paths: Paths, *occupied: str, settings: Settings | None = None, timeout_s: float = 5
 ) -> CreateNetwork:
-    """Return what creates networks on a host with these routes."""
+    """Return what creates networks on a host that has these subnets."""
     lock = Locks(paths.run, Deadline(timeout_s)).shared("the networks")
-    return CreateNetwork(NetworkStore(paths), FakeHost(*occupied), settings or Settings(), lock)
+    host, settings = FakeHost(*occupied), settings or Settings()
+    return CreateNetwork(NetworkStore(paths), host, settings, lock, ignore, ignore)
+
+
+def ignore(_told: str) -> None:
+    """Mind neither warnings nor names."""
 
 
 def test_get_returns_what_was_added(store: NetworkStore) -> None:
@@ -218,6 +228,18 @@ def test_store_refuses_a_directory_that_others_may_write(store: NetworkStore, pa
         store.all()
 
 
+def test_store_refuses_a_definition_that_others_may_write(
+    store: NetworkStore, paths: Paths
+) -> None:
+    """The file counts as its directory does."""
+    store.add(LAN)
+    path = f"{paths.config}/networks/lan.json"
+    os.chmod(path, 0o666)  # noqa: S103  # that is the test
+    with pytest.raises(SystemFailure, match=f"cannot trust {path}: owner .*, mode 666") as raised:
+        store.get("lan")
+    assert f"chmod go-w {path}" in raised.value.hint
+
+
 GOOD = encode(LAN)
 
 
@@ -230,6 +252,8 @@ GOOD = encode(LAN)
         ({"internal": "no"}, "internal is neither true nor false"),
         ({"mtu": "1500"}, "mtu is no number"),
         ({"mtu": True}, "mtu is no number"),
+        ({"egress": "198.51.100.9"}, "egress is no list"),
+        ({"egress": ["x"]}, "egress: 'x' is no IP address"),
         ({"pools": [{**GOOD["pools"][0], "gateway": "10.8.0.1"}]}, "10.8.0.1 is not in"),
         ({"pools": [{**GOOD["pools"][0], "subnet": "10.9.0.1/24"}]}, "host bits"),
         ({"pools": [{"subnet": "10.9.0.0/24"}]}, "pools: it has no gateway"),
@@ -246,6 +270,25 @@ def test_decode_of_a_damaged_file_names_it(change: dict[str, Any], why: str) -> 
         decode("lan", data, "/etc/ocinet/networks/lan.json")
     assert "/etc/ocinet/networks/lan.json" in caught.value.why
     assert why in caught.value.why
+
+
+def test_decode_of_a_file_from_before_egress_addresses() -> None:
+    """It has none, and stays readable by the version that wrote it."""
+    earlier = (
+        '{"name": "lan", "device": "br-lan", "managed": true, "internal": false, '
+        '"masquerade": true, "mtu": 0, "labels": {}, "created": "2025-01-31T12:00:00.000Z", '
+        '"pools": [{"subnet": "10.9.0.0/24", "gateway": "10.9.0.1", "ranges": []}]}'
+    )
+    network = decode("lan", earlier.encode(), "lan.json")
+    assert network == LAN.replace(pools=network.pools, created=network.created, labels=())
+    assert network.egress == ()
+    assert encode(network) == json.loads(earlier)
+    # One with such an address is refused by that version, by the key: it would let packets
+    # leave with another one.
+    address = Address.parse("198.51.100.9")
+    later = encode(network.replace(egress=(address,)))
+    assert set(later) - set(json.loads(earlier)) == {"egress"}
+    assert decode("lan", json.dumps(later).encode(), "lan.json").egress == (address,)
 
 
 def test_all_with_a_damaged_file_fails(store: NetworkStore, paths: Paths) -> None:
@@ -315,3 +358,17 @@ def networks(draw: st.DrawFn) -> Network:
 def test_decode_gives_back_what_encode_took(network: Network) -> None:
     """Nothing is lost on the way through the file."""
     assert decode("lan", json.dumps(encode(network)).encode(), "x") == network
+
+
+def test_create_within_a_route_says_what_is_not_reached(paths: Paths) -> None:
+    """A VPN keeps its route, but for the /24: told by the network, the subnet and the route."""
+    lock = Locks(paths.run, Deadline(5)).shared("the networks")
+    told: list[str] = []
+    host = FakeHost(routed=("0.0.0.0/1", "10.0.0.0/8", "10.64.0.0/10"))
+    create = CreateNetwork(NetworkStore(paths), host, Settings(), lock, told.append, ignore)
+
+    create.create("clear", NetworkOptions())
+    assert told == []
+    create.create("lan", NetworkOptions(subnets=subnets("10.70.0.0/24")))
+    (warning,) = told
+    assert warning.startswith("10.70.0.0/24 of network lan lies within 10.64.0.0/10")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,24 +71,60 @@ def test_define_automatic_avoids_networks_and_the_host() -> None:
 
 def test_define_automatic_does_not_count_default_routes() -> None:
     """A default route covers everything and is in nobody's way; so are a VPN's two halves."""
-    around = Surroundings(occupied=subnets("0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "::/0"))
+    routed = subnets("0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "::/0")
+    around = Surroundings(occupied=routed, routed=routed)
     assert define("b", NetworkOptions(), around).pools[0].subnet == Subnet.parse("10.72.0.0/24")
 
 
-def test_define_automatic_goes_on_to_the_next_pool() -> None:
-    """A pool that the host routes as a whole is left for the next one."""
-    around = Surroundings(
-        occupied=subnets("10.0.0.0/8"), pools=subnets("10.72.0.0/13", "172.16.0.0/16")
-    )
-    assert define("b", NetworkOptions(), around).pools[0].subnet == Subnet.parse("172.16.0.0/24")
+@pytest.mark.parametrize(
+    ("occupied", "routed", "chosen"),
+    [
+        ("10.0.0.0/8", "", "172.16.0.0/24"),
+        ("", "10.0.0.0/8", "172.16.0.0/24"),
+        ("", "10.0.0.0/8 172.16.0.0/12", "192.168.192.0/24"),
+        ("", "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16", "10.72.0.0/24"),
+        ("", "0.0.0.0/2 64.0.0.0/2 128.0.0.0/2 192.0.0.0/2", "10.72.0.0/24"),
+        ("", "0.0.0.0/2 64.0.0.0/2 128.0.0.0/2 192.0.0.0/2 10.0.0.0/8", "172.16.0.0/24"),
+        ("172.16.0.0/12 192.168.0.0/16", "10.0.0.0/8 10.72.0.128/25", "10.72.1.0/24"),
+        ("172.16.0.0/12 192.168.0.0/16", "10.0.0.0/8 10.72.0.0/24", "10.72.1.0/24"),
+    ],
+)
+def test_define_automatic_goes_on_to_the_next_pool(occupied: str, routed: str, chosen: str) -> None:
+    """Clear of routes in any pool; else within the widest one, which a longer prefix beats."""
+    around = Surroundings(occupied=subnets(*occupied.split()), routed=subnets(*routed.split()))
+    assert define("b", NetworkOptions(), around).pools[0].subnet == Subnet.parse(chosen)
+
+
+@pytest.mark.parametrize("taken", ["occupied", "routed"])
+def test_define_given_subnet_that_would_not_be_reached_names_one_that_is(taken: str) -> None:
+    """As specific a route as its own, or a part of it: what the hint says is taken."""
+    way = subnets("10.9.0.0/24") if taken == "routed" else subnets("10.9.0.0/16")
+    around = Surroundings().replace(**{taken: (*way, *subnets("10.8.1.0/24"))})
+    for subnet in subnets("10.9.0.0/24", "10.8.0.0/16"):
+        with pytest.raises(ConflictError, match=f"{subnet} overlaps 10") as caught:
+            define("b", NetworkOptions(subnets=(subnet,)), around)
+        words = caught.value.hint.split()
+        free = Subnet.parse(words[words.index("--subnet") + 1])
+        assert define("b", NetworkOptions(subnets=(free,)), around).pools[0].subnet == free
+
+
+def test_define_given_subnet_within_a_route_is_taken() -> None:
+    """The bridge's is the longer prefix."""
+    around = Surroundings(routed=subnets("10.0.0.0/8", "0.0.0.0/1"))
+    subnet = subnets("10.9.0.0/24")
+    assert define("b", NetworkOptions(subnets=subnet), around).pools[0].subnet == subnet[0]
 
 
 def test_define_automatic_says_when_nothing_is_left() -> None:
-    """No free subnet is told with what to do."""
-    around = Surroundings(occupied=subnets("10.0.0.0/8"))
-    with pytest.raises(ExhaustedError, match=r"no free /24 is left in 10\.72\.0\.0/13") as caught:
+    """No free subnet is told with what to do, and that works."""
+    around = Surroundings(pools=subnets("10.72.0.0/24"), occupied=subnets("10.0.0.0/9"))
+    with pytest.raises(ExhaustedError, match=r"no free /24 is left in 10\.72\.0\.0/24") as caught:
         define("b", NetworkOptions(), around)
-    assert "--subnet" in caught.value.hint
+    assert caught.value.hint == (
+        "ocinet network create --subnet 10.128.0.0/24 b; or set pools in ocinet.toml"
+    )
+    subnet = subnets("10.128.0.0/24")
+    assert define("b", NetworkOptions(subnets=subnet), around).pools[0].subnet == subnet[0]
 
 
 def test_define_automatic_ipv6_skips_a_whole_route_at_once() -> None:
@@ -375,6 +413,8 @@ def test_define_unmanaged_on_an_ipv6_only_bridge_needs_no_flag() -> None:
          ConflictError, "10.9.0.0/16 overlaps 10.9.0.0/24 of lan"),
         (NetworkOptions(unmanaged=True, device="docker0", masquerade=True), DOCKER0,
          RequestError, "what leaves docker0 is its owner's to masquerade"),
+        (NetworkOptions(unmanaged=True, device="docker0", mtu=1400), DOCKER0,
+         RequestError, "docker0 has an MTU, which is its owner's to set"),
     ],
 )  # fmt: skip
 def test_define_unmanaged_refuses(
@@ -384,6 +424,42 @@ def test_define_unmanaged_refuses(
     with pytest.raises(OcinetError) as caught:
         define("site", options, AROUND.replace(device=device))
     assert type(caught.value) is kind
+    assert why in caught.value.why
+
+
+# --- with which address packets leave -------------------------------------------------------
+
+EGRESS = addresses("198.51.100.9", "2001:db8::9")
+
+
+def test_define_with_egress_addresses_keeps_them() -> None:
+    """One of each family, or of one alone."""
+    for egress in (EGRESS, EGRESS[:1], ()):
+        options = NetworkOptions(subnets=subnets("10.7.0.0/24", "fd00:7::/64"), egress=egress)
+        assert define("web", options, AROUND).egress == egress
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"internal": True}, "nothing leaves an internal network"),
+        ({"masquerade": False}, "packets leave with the container's address"),
+        ({"egress": addresses("198.51.100.9", "198.51.100.8")}, "one of each family"),
+        ({"egress": EGRESS[1:]}, "2001:db8::9 is of IPv6, and the network has no such subnet"),
+        ({"egress": addresses("10.7.0.9")}, "10.7.0.9 is in the network itself"),
+        ({"egress": addresses("127.0.0.1")}, "127.0.0.1 is no address that a packet can leave"),
+        ({"egress": addresses("0.0.0.0")}, "0.0.0.0 is no address"),
+        ({"egress": addresses("224.0.0.1")}, "224.0.0.1 is no address"),
+        ({"unmanaged": True, "device": "docker0", "subnets": ()}, "its owner's to masquerade"),
+    ],
+)
+def test_define_with_an_egress_address_that_cannot_be_is_refused(
+    change: dict[str, Any], why: str
+) -> None:
+    """Where nothing leaves, or with another one's address."""
+    options = NetworkOptions(subnets=subnets("10.7.0.0/24"), egress=EGRESS[:1]).replace(**change)
+    with pytest.raises(RequestError) as caught:
+        define("web", options, AROUND.replace(device=DOCKER0 if options.unmanaged else None))
     assert why in caught.value.why
 
 
@@ -399,6 +475,10 @@ def test_define_unmanaged_refuses(
         ("com.docker.network.bridge.enable_ip_masquerade=false", NetworkOptions(masquerade=False)),
         ("com.docker.network.bridge.enable_ip_masquerade=true", NetworkOptions(masquerade=True)),
         ("mode=unmanaged", NetworkOptions(unmanaged=True)),
+        ("com.docker.network.host_ipv4=198.51.100.9", NetworkOptions(egress=EGRESS[:1])),
+        ("com.docker.network.host_ipv6=2001:db8::9", NetworkOptions(egress=EGRESS[1:])),
+        ("outbound_addr4=198.51.100.9", NetworkOptions(egress=EGRESS[:1])),
+        ("outbound_addr6=2001:db8::9", NetworkOptions(egress=EGRESS[1:])),
         ("mode=managed", NetworkOptions()),
     ],
 )
@@ -416,6 +496,8 @@ def test_with_driver_option_maps_what_is_known(text: str, wished: NetworkOptions
         ("mtu", "mtu must be a number of bytes, not ''", ""),
         ("mtu=²", "mtu must be a number of bytes, not '²'", ""),
         ("com.docker.network.bridge.enable_ip_masquerade=no", "must be false or true", ""),
+        ("outbound_addr4=x", "'x' is no IP address", ""),
+        ("outbound_addr4=2001:db8::9", "outbound_addr4 must be an IPv4 address", ""),
         ("mode=macvlan", "mode must be managed or unmanaged", ""),
         ("com.docker.network.bridge.name=a b", "'a b' is no interface name", ""),
     ],
