@@ -81,6 +81,11 @@ class Address(Value):
         """Whether it is in 127.0.0.0/8 or is ::1."""
         return self.value >> 24 == 127 if self.family == 4 else self.value == 1
 
+    @property
+    def is_link_local(self) -> bool:
+        """Whether it is in 169.254.0.0/16 or fe80::/10."""
+        return self.value >> 16 == 0xA9FE if self.family == 4 else self.value >> 118 == 0xFE80 >> 6
+
     def __str__(self) -> str:
         """Render in the usual short form."""
         return spell(self.family, self.value)
@@ -153,8 +158,8 @@ class Subnet(Value):
         """Tell whether the two share an address."""
         if self.family != other.family:
             return False
-        wider, narrower = sorted((self, other), key=lambda subnet: subnet.prefixlen)
-        return narrower.first in wider
+        shift = _BITS[self.family] - min(self.prefixlen, other.prefixlen)
+        return self.value >> shift == other.value >> shift
 
     def __contains__(self, address: Address) -> bool:
         """Tell whether `address` lies in it."""
@@ -180,6 +185,7 @@ class Interface(Value):
             RequestError: it is no address with a prefix length.
         """
         head, slash, tail = text.partition("/")
+        # `int` takes more: a sign, blanks, digits of every script.
         if not slash or not (tail.isascii() and tail.isdigit() and len(tail) <= 3):
             raise RequestError("", f"{text!r} is no ADDRESS/PREFIXLEN")
         address = Address.parse(head)

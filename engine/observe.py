@@ -10,7 +10,7 @@ from ocinet.engine.storage import recorded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from ocinet.base.address import Address, Subnet
     from ocinet.engine.model.link import Link
@@ -133,17 +133,132 @@ def _route_localnet(device: str) -> str:
 def _device(machine: Machine, network: Network, *, dropped: bool) -> DeviceState:
     name = network.device
     link = machine.links.link(name)
-    mtu = network.mtu or (link.mtu if link else machine.bridges.uplink_mtu())
+    ifindex = link.ifindex if link else 0
+    # An earlier version took what an adopted bridge's definition says: never less than it has.
+    mtu = (network.managed and network.mtu) or _mtu_by_uplink(machine, network, link)
     # Read in any case, for `is_still_so`: it goes with the bridge.
     localnet = machine.sysctls.read(_route_localnet(name)) if link else None
+    passage = None if ports is None else _passage(machine, network, link, ports)
+    addresses = machine.links.addresses(ifindex) if link else ()
+    # One in a VRF has its routes in another table.
+    routed = network.managed and link is not None and link.up and not link.master
+    own = [pool.gateway for pool in network.pools] if routed else []
     return DeviceState(
         device=name,
         link=link,
-        addresses=machine.links.addresses(link.ifindex) if link else (),
+        addresses=addresses,
+        unrouted=tuple(
+            interface
+            for interface in addresses
+            if interface.address in own and (ifindex, interface.subnet) not in connected
+        ),
         mtu=mtu,
         route_localnet=localnet or "",
-        forward_accepted=dropped and machine.forward_accepts.is_accepted(name),
+        drops=machine.forward_accepts.judge(passage) if passage else (),
+        apart=_apart(machine, passage) if passage else (),
+        judged=passage is not None,
+        passage=passage,
+        in_the_way=_in_the_way(machine, network, connected, ifindex) if network.managed else (),
     )
+
+
+def _apart(machine: Machine, passage: Passage) -> tuple[ForwardDrop, ...]:
+    """Return who drops what an adopted bridge carries from port to port.
+
+    Nobody may have meant to: where Docker has loaded br_netfilter, its FORWARD with the
+    policy DROP meets every bridge of the host. But its owner may, as with `icc=false`.
+    """
+    if passage.managed or machine.sysctls.read(_BRIDGED_TOO) != "1":
+        return ()
+    bridged = passage.replace(published=False, out=False, siblings=True)
+    return tuple(drop for drop in machine.forward_accepts.judge(bridged) if not drop.outdated)
+
+
+def _mtu_by_uplink(machine: Machine, network: Network, link: Link | None) -> int:
+    """Return the MTU of a network that says none: the uplink's when its bridge was made.
+
+    Or the uplink's by now, as long as nobody is on the bridge: interfaces with different
+    MTUs on one bridge lose what the smaller ones can't take.
+    """
+    if link is None:
+        return machine.bridges.uplink_mtu()
+    if not network.managed or link.running or machine.links.ports(link):
+        return link.mtu
+    return uplink_mtu(machine) or link.mtu
+
+
+def uplink_mtu(machine: Machine) -> int:
+    """Return the MTU of the link of the IPv4 default route; 0 without one. Costs two questions."""
+    ifname = machine.bridges.uplink()
+    found = machine.links.link(ifname) if ifname else None
+    return found.mtu if found else 0
+
+
+def _in_the_way(
+    machine: Machine,
+    network: Network,
+    connected: tuple[tuple[int, Subnet], ...],
+    ifindex: int,
+) -> tuple[Subnet, ...]:
+    """Return what has come since the network was defined, and overlaps a subnet of it."""
+    pools = [pool.subnet for pool in network.pools]
+    found = _overlapping(pools, connected, ifindex)
+    if found:
+        # One was listed after the other: the bridge may have been made anew in between, and
+        # what it had before is nobody else's.
+        link = machine.links.link(network.device)
+        now = [each for family in (4, 6) for each in machine.links.connected(family)]
+        found = _overlapping(pools, now, link.ifindex if link else 0)
+    if not ifindex and not found:
+        # Routes are asked for only now: the kernel's own for a bridge comes after one
+        # that is there, and a list of them all can be long.
+        found = [
+            other
+            for other in machine.bridges.routed_subnets()
+            if any(other.overlaps(pool) and other.prefixlen >= pool.prefixlen for pool in pools)
+        ]
+    return tuple(found)
+
+
+def _overlapping(
+    pools: list[Subnet], connected: Iterable[tuple[int, Subnet]], ifindex: int
+) -> list[Subnet]:
+    """Return the subnets of other links than that one which overlap one of these."""
+    return [
+        other
+        for at, other in connected
+        if at != ifindex and any(other.overlaps(pool) for pool in pools)
+    ]
+
+
+def _passage(
+    machine: Machine, network: Network, link: Link | None, ports: tuple[int, ...]
+) -> Passage:
+    """Return what should pass the chains of others of a network's packets.
+
+    What its containers send out of an adopted bridge is its owner's to let pass, and nothing
+    leaves an internal network.
+    """
+    uplink = machine.bridges.uplink()
+    leads_out = machine.links.link(uplink) if uplink else None
+    borne = machine.links.addresses(leads_out.ifindex) if leads_out else ()
+    return Passage(
+        device=network.device,
+        ifindex=link.ifindex if link else 0,
+        addresses=tuple(map(_a_containers_address, network.pools)),
+        published=not network.internal,
+        out=network.managed and not network.internal,
+        siblings=network.managed and machine.sysctls.read(_BRIDGED_TOO) == "1",
+        uplink=uplink,
+        managed=network.managed,
+        hosts=tuple(interface.address for interface in borne),
+        ports=ports,
+    )
+
+
+def _a_containers_address(pool: Pool) -> Address:
+    """Return one from the middle of a pool, where nobody in particular has it."""
+    return pool.subnet.first + pool.subnet.size // 2
 
 
 def _ra_uplinks(machine: Machine) -> tuple[tuple[str, str], ...]:

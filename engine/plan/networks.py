@@ -25,6 +25,13 @@ def bridge_mac(network: Network) -> str:
     return f"02:62:{digest.hex(':')}"
 
 
+def gateways(network: Network) -> tuple[Interface, ...]:
+    """Return the addresses that a managed network's bridge bears."""
+    return tuple(
+        Interface(pool.gateway, pool.subnet.prefixlen) for pool in network.pools if pool.gateway
+    )
+
+
 def plan_networks(
     networks: tuple[Network, ...],
     ports: tuple[PortRule, ...],
@@ -41,9 +48,11 @@ def plan_networks(
 
     Raises:
         NotFoundError: an adopted bridge is not there.
-        ConflictError: a link that is no bridge has a bridge's name.
+        ConflictError: a link that is no bridge has a bridge's name; or a network's subnet
+            is in use on another link by now.
     """
-    steps = _plan_devices(networks, observed)
+    devices = _plan_devices(networks, observed)
+    steps = list(devices)
     if networks or ports:
         # The table comes first: with a guard in it, before anything is forwarded.
         steps += _plan_table(observed)
@@ -85,12 +94,27 @@ def _plan_devices(networks: tuple[Network, ...], observed: Observed) -> list[Ste
                     f"ip link set {network.device} up",
                 )
             continue
-        addresses = tuple(
-            Interface(pool.gateway, pool.subnet.prefixlen) for pool in network.pools if pool.gateway
-        )
-        if not state.link or not state.link.up or not set(addresses) <= set(state.addresses):
+        _check_in_nobodys_way(network, state)
+        addresses = gateways(network)
+        # Whatever is missing of it: with its address goes the gateway of all its containers.
+        whole = state.link and state.link.up and state.link.mtu == state.mtu
+        if not whole or state.unrouted or not set(addresses) <= set(state.addresses):
+            from ocinet.engine.plan.shared_steps import MakeBridge
+
             steps.append(MakeBridge(network.device, bridge_mac(network), state.mtu, addresses))
     return steps
+
+
+def _check_in_nobodys_way(network: Network, state: DeviceState) -> None:
+    """Refuse a network whose subnet the host uses otherwise by now, as an uplink's."""
+    for other in state.in_the_way:
+        mine = next(pool.subnet for pool in network.pools if pool.subnet.overlaps(other))
+        raise ConflictError(
+            "",
+            f"{mine} of network {network.name} overlaps {other}, which the host has at "
+            "another link, or routes there, since the network was defined",
+            f"ocinet network rm {network.name} && ocinet network create {network.name}",
+        )
 
 
 def or_explain(steps: list[Step], settings: Settings) -> list[Step]:

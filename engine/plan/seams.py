@@ -213,11 +213,20 @@ class Bridges(Protocol):
             False if it is not there, has ports or is not ours.
         """
 
+    def uplink(self) -> str:
+        """Return the link of the IPv4 default route, of several the one with the least metric.
+
+        "" without one.
+        """
+
     def uplink_mtu(self) -> int:
         """Return the MTU of the link that the default route goes through; 1500 without one."""
 
     def advertised_uplinks(self) -> tuple[str, ...]:
         """Return the links whose IPv6 default route a router advertised, by name, sorted."""
+
+    def others(self) -> tuple[str, ...]:
+        """Return the bridges of the host that are not ours, by name, sorted."""
 
     def occupied_subnets(self) -> tuple[Subnet, ...]:
         """Return the subnets that the host has for itself, sorted.

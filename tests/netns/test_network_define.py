@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from builders import on
 from hosts.namespace.isolation import in_namespaces
-from hosts.namespace.looks import run
-from ocinet.base.errors import ConflictError, NotFoundError, RequestError
+from hosts.namespace.looks import pings, run
+from hosts.namespace.wired_host import PATHS, WiredHost
+from ocinet.base.errors import ConflictError, NotFoundError, RequestError, SystemFailure
 from ocinet.base.paths import Paths
 from ocinet.engine.create_network import CreateNetwork
 from ocinet.engine.engine import Engine
@@ -33,7 +36,7 @@ def paths_in(directory: Path) -> Paths:
 @contextmanager
 def creation_in(directory: Path) -> Iterator[CreateNetwork]:
     with Engine.open(paths_in(directory), settings=Settings()) as engine:
-        yield CreateNetwork.on(engine.machine, engine.operation, engine.records.networks)
+        yield CreateNetwork.on(engine.machine, engine.operation, engine.records)
 
 
 def create(directory: Path, name: str, options: NetworkOptions) -> Network:
@@ -78,6 +81,21 @@ def test_create_of_a_subnet_that_the_host_routes_names_it(tmp_path: Path) -> Non
 
 
 @in_namespaces
+def test_subnet_within_a_route_of_the_hosts_is_reached(tmp_path: Path) -> None:
+    """The bridge's prefix is the longer one: a container and the host meet on it."""
+    run("ip route add blackhole 10.0.0.0/8")
+    options = NetworkOptions(subnets=(Subnet.parse("10.200.0.0/24"),))
+    with Engine.open(PATHS) as engine:
+        engine.networks.create("vpn", options)
+    with WiredHost() as host:
+        web = host.up("web", on("vpn"))
+        assert [str(address) for address in web.endpoints[0].addresses] == ["10.200.0.2/24"]
+        assert host.pings("web", "10.200.0.1")
+        assert pings("10.200.0.2", os.getpid())
+    assert str(default(tmp_path).pools[0].subnet) == "172.16.0.0/24"
+
+
+@in_namespaces
 def test_create_unmanaged_reads_the_bridge(tmp_path: Path) -> None:
     """Subnet and gateway are those that it bears, link-local ones left out."""
     make_bridge("docker0", "172.17.0.1/16")
@@ -102,3 +120,22 @@ def test_create_takes_over_no_link_of_anybody_else(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="there is no bridge br9"):
         create(tmp_path, "a", NetworkOptions(device="br9", unmanaged=True))
     assert NetworkStore(paths_in(tmp_path)).names() == ()
+
+
+@in_namespaces
+def test_default_network_where_etc_is_read_only_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    """Who only looks is not stopped; once it is defined, nothing has to be written."""
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    run(f"mount -t tmpfs none {etc}")
+    run(f"mount -o remount,ro {etc}")
+    with pytest.raises(
+        SystemFailure, match=r"cannot define the network bridge.*Read-only"
+    ) as caught:
+        default(tmp_path)
+    assert "ocinet network create bridge" in caught.value.hint
+    assert NetworkStore(paths_in(tmp_path)).all() == ()
+    run(f"mount -o remount,rw {etc}")
+    defined = default(tmp_path)
+    run(f"mount -o remount,ro {etc}")
+    assert default(tmp_path) == defined
