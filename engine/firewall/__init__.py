@@ -3,10 +3,16 @@
 Read in this order; each module imports only what stands above it:
 
     nfnetlink       nf_tables messages to values and back, pure
+    rules           rules and elements of others, read back, pure
+    sample          a packet that stands for many, pure
+    xt_matches      what iptables' own matches say of it, pure
+    walk            its way through the rules of a chain, pure
+    legacy          the same way through rules of iptables-legacy's, pure
     netfilter       the socket that they go through; everybody's chains
     programs        running nft and iptables
     conntrack       flows that have to be forgotten
     table           our table: made, observed, entered into, taken out of
     uplink_table    the second table, on hosts where routes say more than which link
+    accept_rules    our rules in iptables' chains, put there and taken out
     forward_accept  accept rules in tables that are not ours
 """
