@@ -5,6 +5,7 @@ Read in this order; each module imports only what stands above it:
     nfnetlink       nf_tables messages to values and back, pure
     rules           rules and elements of others, read back, pure
     sample          a packet that stands for many, pure
+    ipset           sets of ipset's, asked for, pure
     xt_matches      what iptables' own matches say of it, pure
     walk            its way through the rules of a chain, pure
     legacy          the same way through rules of iptables-legacy's, pure
