@@ -8,6 +8,7 @@ Read them in this order, in which each imports only what stands above it:
     attachment  the record of it, and whose it is
     listener    a socket of the host, which a published port must not meet
     forwarding  the sysctls of forwarding, and what we write there
+    passage     what should pass the chains of others, and who drops it
     forward_guard what is not forwarded, though we switched forwarding on
     link        links of the kernel, as they are and as they are to be
     routing     how the host routes by source
