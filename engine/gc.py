@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocinet.engine.model.link import Link
+    from ocinet.engine.model.passage import AcceptRule
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.storage import Records
@@ -218,6 +219,47 @@ class _Collector:
                 records.leases.sweep(name)
             except OcinetError as error:
                 self.find("lease", name, f"not looked at: {error}", lambda: False)
+
+    def accept_rules(self) -> None:
+        """Delete accept rules of ours that no network needs, from the tables of others.
+
+        Whoever saves a host's rules saves ours with them, as netfilter-persistent does, and
+        puts them back when the network is gone, or beside those that are there.
+        """
+        try:
+            rules = self._machine.forward_accepts.tagged()
+        except OcinetError as error:
+            self.find("rule", "iptables", f"it can't be looked at: {error}", lambda: False)
+            return
+        # One that can't be read may be whose rules they are.
+        if self._records.networks.unreadable():
+            return
+        seen: set[AcceptRule] = set()
+        for rule in rules:
+            why = self._needless(rule) or ("it is there twice" if rule in seen else "")
+            if why:
+                self.find("rule", str(rule), why, self._delete_rule(rule, twice=rule in seen))
+            seen.add(rule)
+
+    def _needless(self, rule: AcceptRule) -> str:
+        """Return why no network needs a rule, or ""."""
+        networks = self._records.networks.readable()
+        network = next((net for net in networks if net.device == rule.device), None)
+        if network is None:
+            return "no network has its bridge"
+        if network.managed != rule.managed:
+            return f"it is for {'an adopted bridge' if network.managed else 'a bridge of ours'}"
+        return ""
+
+    def _delete_rule(self, rule: AcceptRule, *, twice: bool) -> Callable[[], bool]:
+        def delete() -> bool:
+            with self._operation.locks.shared():
+                # Rules are added, and networks defined, under this lock: see `_remove_bridge`.
+                accepts = self._machine.forward_accepts
+                needless = accepts.tagged().count(rule) > 1 if twice else self._needless(rule)
+                return bool(needless) and accepts.delete(rule)
+
+        return delete
 
     def _remove_bridge(self, link: Link) -> Callable[[], bool]:
         def remove() -> bool:

@@ -1,87 +1,105 @@
-"""Accept rules in tables that are not ours.
+"""Accept rules in tables that are not ours, and who drops what should pass.
 
 A packet must pass the chains of all tables: an accept of ours can't undo
-another's drop. Where iptables' FORWARD drops what it does not know, as Docker
-sets it, rules that bear our tag go there; see `ruleset.nft` for the rules.
+another's drop. Where iptables' FORWARD drops what should pass, by its policy as Docker
+sets it or by a rule of its own, rules that bear our tag go there; see `ruleset.nft` for
+the rules.
 """
 
 from __future__ import annotations
 
 from ocinet.base.errors import SystemFailure
-from ocinet.engine.ruleset.nft import DOCKER_ISOLATION, DOCKER_USER, TABLE, forward_accept_rules
+from ocinet.engine.firewall import nfnetlink
+from ocinet.engine.firewall.netfilter import legacy_families
+from ocinet.engine.ruleset.tables import FAMILY, PASSED_CHAIN, TABLE, UPLINKS_TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocinet.base.clock import Deadline
+    from ocinet.engine.firewall.accept_rules import AcceptRules
     from ocinet.engine.firewall.netfilter import NetfilterSocket
-
-_TOOLS = {"ip": "iptables", "ip6": "ip6tables"}
-_FORWARDS = tuple((family, "filter", "FORWARD") for family in _TOOLS)
-_FEWEST_ACCEPTS = 2  # one per direction
+    from ocinet.engine.model.passage import AcceptRule, ForwardDrop, Passage
 
 
 class ForwardAccepts:
     """Our accept rules for bridges in the iptables chains that drop.
 
-    Whether they are there is read from those chains each time, so nothing has to be
-    remembered and a flushed chain is seen at once.
+    Whether they are needed is read from the chains of all, so a flushed chain is seen by
+    who asks.
 
     Args:
         firewall: reads chains and their rules.
+        deadline: of the operation; None: iptables may take as long as it takes.
     """
 
-    def __init__(self, firewall: NetfilterSocket) -> None:
+    def __init__(self, firewall: NetfilterSocket, deadline: Deadline | None = None) -> None:
         self._firewall = firewall
+        self._deadline = deadline
 
-    def is_accepted(self, device: str) -> bool:
-        """Tell whether our rules for a bridge are in each iptables chain that drops.
+    def judge(self, passage: Passage) -> tuple[ForwardDrop, ...]:
+        """Return the base chains of others, of all tables, that drop what should pass.
 
-        True where nothing drops.
+        Raises:
+            KernelError: the kernel refused to answer.
         """
-        return all(
-            self._place_and_count(chain.family, device)[1] >= _FEWEST_ACCEPTS
-            for chain in self._firewall.chains(_FORWARDS)
-            if chain.forward_drop
-        )
+        chains = nfnetlink.passing_filters(self._firewall.dump(nfnetlink.dump_chains()))
+        others = tuple(chain for chain in chains if chain.table not in (TABLE, UPLINKS_TABLE))
+        legacy = self._legacy(passage)
+        if not others:
+            return legacy
+        from ocinet.engine.firewall.judgement import judge  # much to load, and often for nothing
 
-    def add(self, device: str, *, managed: bool) -> bool:
-        """Put the rules for a bridge where FORWARD drops; False if all were there.
+        ours = self._rules()
+        drops = tuple(
+            drop.replace(isolation=ours.isolation(drop.accept_in.split(" ", 1)[0]))
+            if drop.accept_in
+            else drop
+            for drop in judge(self._firewall, others, passage)
+        )
+        return drops + legacy + ours.outdated(passage, {drop.accept_in for drop in drops})
+
+    def unnumbered(self) -> bool:
+        """Tell whether iptables-legacy has tables: the kernel does not number their changes."""
+        return bool(legacy_families())
+
+    def _legacy(self, passage: Passage) -> tuple[ForwardDrop, ...]:
+        families = legacy_families()
+        if not families:
+            return ()
+        from ocinet.engine.firewall.judgement import drops_of_legacy
+
+        return drops_of_legacy(families, passage, self._deadline)
+
+    def unmarked(self) -> tuple[str, ...]:
+        """Return what has packets reach a bridge without the mark of our table; see `seams`.
+
+        Raises:
+            KernelError: the kernel refused to answer.
+        """
+        found = nfnetlink.flowtables(self._firewall.dump(nfnetlink.dump_flowtables()))
+        wanted = tuple((FAMILY, TABLE, chain) for chain in ("postrouting", PASSED_CHAIN))
+        there = {chain.name for chain in self._firewall.chains(wanted)}
+        ours = (f"table {FAMILY} {TABLE}",) if there == {"postrouting"} else ()
+        return (*(f"flowtable {name}" for name in found), *ours)
+
+    def add(self, device: str, chains: tuple[str, ...], *, managed: bool) -> bool:
+        """Put the rules for a bridge at the top of chains of iptables'.
 
         Args:
             device: the bridge.
+            chains: as in `ForwardDrop.accept_in`.
             managed: whether it is ours.
 
-        Effects: runs `iptables-restore` for each family whose FORWARD drops.
+        Returns:
+            False if all were there.
+
+        Effects: runs `iptables-restore` for each family that they are of.
 
         Raises:
             NotFoundError: iptables is not installed.
             SystemFailure: it failed, or writes to tables that the kernel does not use.
         """
-        added = [self._add(family, device, managed=managed) for family in _TOOLS]
-        return any(added)
-
-    def _add(self, family: str, device: str, *, managed: bool) -> bool:
-        wanted = tuple((family, "filter", name) for name in ("FORWARD", DOCKER_ISOLATION))
-        found = {chain.name: chain for chain in self._firewall.chains(wanted)}
-        if "FORWARD" not in found or not found["FORWARD"].forward_drop:
-            return False
-        rules = forward_accept_rules(
-            device, managed=managed, isolation=DOCKER_ISOLATION if DOCKER_ISOLATION in found else ""
-        )
-        chain, count = self._place_and_count(family, device)
-        if count == len(rules):
-            return False
-        changes = _removals(family, device, self._chains_there(family)) if count else []
-        changes += [("-I", chain, str(place), *rule) for place, rule in enumerate(rules, 1)]
-        _restore(family, changes)
-        # Looked at in the kernel: iptables-legacy writes to tables of its own, and says it
-        # went well.
-        if self._place_and_count(family, device)[1] != len(rules):
-            raise SystemFailure(
-                f"cannot let {device} pass {family} filter FORWARD",
-                f"{_TOOLS[family]}-restore has changed other tables (iptables-legacy?)",
-                f"update-alternatives --set {_TOOLS[family]} /usr/sbin/{_TOOLS[family]}-nft",
-            )
-        return True
+        return self._rules().add(device, chains, managed=managed)
 
     def remove(self, device: str) -> None:
         """Remove the rules for a bridge wherever they are; not there is fine.
@@ -91,63 +109,64 @@ class ForwardAccepts:
         Raises:
             SystemFailure: iptables failed.
         """
-        for family in _TOOLS:
-            chains = self._chains_there(family)
-            if chains:
-                _restore(family, _removals(family, device, chains))
+        self._rules().remove(device)
 
-    def _chains_there(self, family: str) -> tuple[str, ...]:
-        wanted = tuple((family, "filter", name) for name in ("FORWARD", DOCKER_USER))
-        return tuple(chain.name for chain in self._firewall.chains(wanted))
+    def tagged(self) -> tuple[AcceptRule, ...]:
+        """Return all rules of ours that are in tables of others, in order.
 
-    def _place_and_count(self, family: str, device: str) -> tuple[str, int]:
-        """Return the iptables chain for our rules, and how many for this bridge work.
+        What bears our tag and is otherwise not as we make rules is somebody else's.
 
-        The chain is Docker's for the rules of others if FORWARD leads to it. A rule
-        works in either.
+        Effects: runs `iptables` for each family that has some.
+
+        Raises:
+            NotFoundError: iptables is not installed.
+            SystemFailure: it failed.
         """
-        tag = f"{TABLE}:{device}\0".encode()
-        forward = self._firewall.rules(family, "FORWARD")
-        count = sum(tag in rule for rule in forward)
-        if not any(f"{DOCKER_USER}\0".encode() in rule for rule in forward):
-            return "FORWARD", count
-        others = self._firewall.rules(family, DOCKER_USER)
-        return DOCKER_USER, count + sum(tag in rule for rule in others)
+        return self._rules().tagged()
 
+    def delete(self, rule: AcceptRule) -> bool:
+        """Delete the first that is like this one; False if there is none.
 
-def _removals(family: str, device: str, chains: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return the deletions of the rules that bear the bridge's tag."""
-    from shlex import split
+        Effects: runs `iptables` and `iptables-restore`.
 
-    from ocinet.engine.firewall import programs
+        Raises:
+            SystemFailure: iptables failed.
+        """
+        return self._rules().delete(rule)
 
-    tool = programs.find("iptables", f"{_TOOLS[family]}-nft", _TOOLS[family])
-    tag = f"{TABLE}:{device}"
-    found = []
-    for chain in chains:
-        for line in programs.run((tool, "-w", "-S", chain)).splitlines():
-            verb, *rule = split(line)
-            if verb == "-A" and tag in rule:
-                found.append(("-D", *rule))
-    return found
+    def join_zone(self, passage: Passage) -> tuple[ForwardDrop, ...]:
+        """Have firewalld take a bridge into our zone, until it is reloaded.
 
+        Returns:
+            What firewalld drops all the same: some policies are in force only for links that
+            are in a zone (firewalld 2).
 
-def _restore(family: str, changes: list[tuple[str, ...]]) -> None:
-    """Apply changes to the table `filter` in one transaction."""
-    if not changes:
-        return
-    from ocinet.engine.firewall import programs
+        Effects: runs `firewall-cmd`.
 
-    name = _TOOLS[family]
-    tool = programs.find("iptables", f"{name}-nft-restore", f"{name}-restore")
-    lines = [" ".join(map(_quoted, change)) for change in changes]
-    text = "\n".join(["*filter", *lines, "COMMIT", ""])
-    # Without --noflush, all that others have in the table would go first.
-    programs.run((tool, "--noflush", "--wait"), text)
+        Raises:
+            NotFoundError: there is no firewall-cmd.
+            SystemFailure: firewalld does not run, has no such zone, or has it in another one.
+        """
+        from ocinet.engine.firewall import firewalld
 
+        try:
+            firewalld.join(passage.device, self._deadline)
+        except SystemFailure as error:
+            raise error.within(f"cannot have {passage.device} in firewalld's zone") from error
+        return tuple(drop for drop in self.judge(passage) if drop.zoned)
 
-def _quoted(word: str) -> str:
-    if word.replace("-", "").isalnum():
-        return word
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    def leave_zone(self, device: str) -> None:
+        """Take a bridge out of our zone of firewalld's; not in is fine.
+
+        Effects: runs `firewall-cmd` if it is in.
+        """
+        from ocinet.engine.firewall import firewalld
+        from ocinet.engine.firewall.judgement import Table
+
+        ruleset = Table(self._firewall, *firewalld.TABLE)
+        firewalld.leave(self._firewall, ruleset, device, self._deadline)
+
+    def _rules(self) -> AcceptRules:
+        from ocinet.engine.firewall.accept_rules import AcceptRules  # not for an attach alone
+
+        return AcceptRules(self._firewall, self._deadline)

@@ -7,6 +7,7 @@ so that siblings meet the other table, too.
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -90,9 +91,14 @@ def _events(lab: Lab) -> list[dict[str, str]]:
     return [json.loads(line) for line in told.splitlines()]
 
 
-def test_attach_under_drop_policy_lets_our_bridge_pass(lab: Lab) -> None:
+@pytest.mark.parametrize("rule", ["", "-j REJECT", "-m conntrack --ctstate NEW -j DROP"])
+def test_attach_under_a_chain_that_drops_lets_our_bridge_pass(lab: Lab, rule: str) -> None:
     """Out, among siblings, in through a published port: by two tagged rules per family."""
-    _drop_forwarded(lab)
+    if rule:  # as RHEL's iptables-services has it, with the policy left at ACCEPT
+        for tool in ("iptables", "ip6tables"):
+            lab.run(tool, "--append", "FORWARD", *rule.split())
+    else:
+        _drop_forwarded(lab)
     world = _make_world(lab, ipv6=True)
     passing = {
         question._replace(family=family): answer
@@ -103,9 +109,11 @@ def test_attach_under_drop_policy_lets_our_bridge_pass(lab: Lab) -> None:
     _assert_answers(world, passing)
 
     for tool in ("iptables", "ip6tables"):
-        assert [rule.split()[2] for rule in _rules(lab, tool=tool)] == ["-o", "-i"]
-        lab.run(tool, "--flush", "FORWARD")
-    _assert_answers(world, dict.fromkeys(passing, SILENT))
+        ours = _rules(lab, tool=tool)
+        assert [rule.split()[2] for rule in ours] == ["-o", "-i"]
+        for added in ours:
+            lab.run(tool, "--delete", *shlex.split(added)[1:])
+    assert set(world.ask_all(dict.fromkeys(passing, SILENT)).values()) <= {SILENT, "refused"}
     _leave(lab)
     _drop_tables(lab)
 
@@ -149,7 +157,7 @@ def test_attach_told_not_to_accept_explains_and_touches_no_foreign_table(lab: La
 
     assert _foreign_rules(lab) == before
     assert "iptables -I" not in planned
-    _assert_explained(lab, world, planned, "ip filter FORWARD and ip6 filter FORWARD drop ")
+    _assert_explained(lab, world, planned, "ip filter FORWARD drops ")
     _leave(lab)
     _drop_tables(lab)
 
@@ -175,10 +183,11 @@ def _plan_and_attach(lab: Lab) -> tuple[Topology, str]:
 
 def _assert_explained(lab: Lab, world: Topology, planned: str, what: str) -> None:
     """Plan and event tell what drops; the command that they give lets packets pass."""
-    (comment,) = (line for line in planned.splitlines() if line.startswith("#"))
-    (warning,) = (event["warning"] for event in _events(lab) if "warning" in event)
+    (comment,) = (line for line in planned.splitlines() if line.startswith(f"# {what}"))
+    # Besides, the container's read-only root has no place for a resolv.conf.
+    warnings = [event["warning"] for event in _events(lab) if "warning" in event]
+    (warning,) = (text for text in warnings if text.startswith(what))
     assert comment == f"# {warning}"
-    assert warning.startswith(what)
     _assert_answers(world, {OUT: SILENT, PUBLISHED: SILENT})
     lab.run("sh", "-e", "-c", warning[warning.index("nft insert") :])
     _assert_answers(world, {OUT: PASSING[OUT], PUBLISHED: PASSING[PUBLISHED]})
@@ -210,7 +219,7 @@ def test_attach_beside_dockerd_passes_its_rules_and_survives_its_restart(lab: La
         world = _make_world(lab)
         _assert_answers(world, PASSING)
         _assert_apart(world, docker)
-        assert len(_rules(lab, "DOCKER-USER")) == 3
+        assert len(_rules(lab, "DOCKER-USER")) == 5
         assert _rules(lab) == []
     _assert_answers(world, PASSING)
     with lab.docker():
@@ -255,7 +264,7 @@ def test_start_dockerd_after_attach_stops_nothing_and_a_drop_policy_is_mended(la
         run_attached(lab, "late", "lan")
 
         _assert_answers(world, PASSING)
-        assert len(_rules(lab, "DOCKER-USER")) == 3
+        assert len(_rules(lab, "DOCKER-USER")) == 5
     _leave(lab)
     assert _rules(lab, "DOCKER-USER") == []
     _drop_tables(lab)
@@ -296,3 +305,32 @@ def test_adopt_docker0_containers_live_beside_dockers_own(lab: Lab, proxy: bool)
         lab.ocinet("network", "rm", "lan")
         assert _rules(lab, "DOCKER-USER") == []
         assert world.ask(Question("outside", "uplink", 9090)) == "theirs sees outside"
+
+
+def test_adopted_bridge_that_keeps_its_containers_apart_is_told(lab: Lab) -> None:
+    """Not opened, for its owner may mean it; whoever runs the command that is told opens it."""
+    bridge_netfilter(lab, on=True)
+    lab.run("ip", "link", "add", "br-own", "type", "bridge")
+    lab.run("ip", "address", "add", "10.98.0.1/24", "dev", "br-own")
+    lab.run("ip", "link", "set", "br-own", "up")
+    lab.ocinet("network", "create", "own", "--bridge=br-own", "--unmanaged")
+    lab.run("iptables", "--policy", "FORWARD", "DROP")
+    one, other = (lab.make_netns(name) for name in ("one", "other"))
+    told = lab.ocinet("attach", "netns:/run/netns/one", "--net=own", "--ip=10.98.0.5").stderr
+    lab.ocinet("attach", "netns:/run/netns/other", "--net=own", "--ip=10.98.0.6")
+
+    assert "ip filter FORWARD drops what containers on br-own send each other" in told
+    assert not other.pings("10.98.0.5")
+    assert one.pings("10.98.0.1")
+    lab.run(*shlex.split(told.partition("packets pass it too: ")[2].partition(", or for")[0]))
+    assert other.pings("10.98.0.5")
+    assert "send each other" not in lab.ocinet("attach", "one", "--net=own").stderr
+    lab.ocinet("detach", "one", "other")
+    for name in ("one", "other"):
+        lab.run("ip", "netns", "delete", name)
+    lab.ocinet("network", "rm", "own")
+    lab.run("ip", "link", "delete", "br-own")
+    for tool in ("iptables", "ip6tables"):
+        lab.run(
+            "nft", "delete", "table", "ip" if tool == "iptables" else "ip6", "filter", check=False
+        )
