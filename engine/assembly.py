@@ -25,6 +25,7 @@ from ocinet.engine.plan.machine import Host, Machine
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.left_files import LeftFiles
 from ocinet.engine.records.networks import NetworkStore
+from ocinet.engine.records.passages import Passages
 from ocinet.engine.records.port_claims import PortClaims
 from ocinet.engine.records.settings import load_or_defaults
 from ocinet.engine.storage import Records, recorded
@@ -152,6 +153,7 @@ def open_records(paths: Paths, operation: Operation, host: Host) -> Records:
             holder_lives=claim_stands,
             report=report,
         ),
+        passages=Passages(paths, operation.boot_id),
         left_files=LeftFiles(paths),
     )
     return records

@@ -171,6 +171,7 @@ class Records(Value):
         networks: that are defined.
         leases: of addresses.
         ports: claims of host ports.
+        passages: whose packets get through the chains of others.
         left_files: what killed writers left.
     """
 
@@ -178,6 +179,7 @@ class Records(Value):
     networks: Networks
     leases: Leases
     ports: PortClaims
+    passages: Passages
     left_files: LeftFiles
 
 

@@ -32,39 +32,52 @@ if TYPE_CHECKING:
     from ocinet.engine.ruleset.elements import Element, Field, Kind, Set
 
 NFPROTO = {"inet": 1, "ip": 2, "ip6": 10}
+_PROTOCOL_FAMILIES = {"ipv4": 2, "ipv6": 10}
 
 _SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
 _GETTABLE = _SUBSYSTEM << 8 | 1
 _DELTABLE = _SUBSYSTEM << 8 | 2
 _GETCHAIN = _SUBSYSTEM << 8 | 4
 _GETRULE = _SUBSYSTEM << 8 | 7
+_GETSET = _SUBSYSTEM << 8 | 10
 _NEWSETELEM = _SUBSYSTEM << 8 | 12
 _GETSETELEM = _SUBSYSTEM << 8 | 13
 _DELSETELEM = _SUBSYSTEM << 8 | 14
+_GETGEN = _SUBSYSTEM << 8 | 16
+_GETFLOWTABLE = _SUBSYSTEM << 8 | 23
 _BATCH_BEGIN = 16
 _BATCH_END = 17
 
+_TABLE_USERDATA = 6
+_UDATA_TABLE_COMMENT = 0  # NFTNL_UDATA_TABLE_COMMENT
 _NAME = 1  # NFTA_TABLE_NAME, and the table's name in every other message
 _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 3, 4, 5, 7
-_HOOK_NUM = 1
+_HOOK_NUM, _HOOK_PRIORITY = 1, 2
 _RULE_CHAIN = 2
+_FLOWTABLE_NAME = 2
+_SET_NAME = 2
+_GENERATION_ID = 1
 _LIST_SET, _LIST_ELEMENTS = 2, 3
 _ELEMENT = 1  # NFTA_LIST_ELEM
 _ELEMENT_KEY, _ELEMENT_DATA, _ELEMENT_FLAGS, _ELEMENT_KEY_END = 1, 2, 3, 10
 _DATA_VALUE = 1
 _INTERVAL_END = 1
 
-_FORWARD_HOOK = 2  # NF_INET_FORWARD
+PREROUTING, FORWARD, POSTROUTING = "prerouting", "forward", "postrouting"
+_HOOKS = {0: PREROUTING, 2: FORWARD, 4: POSTROUTING}  # NF_INET_*
 _DROP = 0
+_FILTER_TYPE = attribute(_CHAIN_TYPE, b"filter\0")[:11]
 
 _IFNAME_SIZE = 16
 _PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
+PROTOCOL_NAMES = {number: name for name, number in _PROTOCOL_NUMBERS.items()}
 _ELEMENTS_PER_MESSAGE = 400  # their list's length has 16 bits; the longest element has 92 bytes
 
 _FAMILY_HEADER = Struct(">BBH")  # struct nfgenmsg: family, version, resource
 _WORD = Struct(">I")
 _PORT = Struct(">H")
 _ATTRIBUTE_HEADER = 4
+FAMILY_HEADER_SIZE = _FAMILY_HEADER.size
 
 
 def family_header(family: int, version: int = 0, resource: int = 0) -> bytes:
@@ -96,6 +109,8 @@ def _bounds(kind: Kind, field: Field) -> tuple[bytes, bytes]:
         value = int(field).to_bytes(2, "big") + b"\0\0"
     elif kind == "inet_proto":
         value = bytes((_PROTOCOL_NUMBERS[str(field)], 0, 0, 0))
+    elif kind == "nf_proto":
+        value = bytes((_PROTOCOL_FAMILIES[str(field)], 0, 0, 0))
     else:
         value = str(field).encode().ljust(_IFNAME_SIZE, b"\0")
     return value, value
@@ -107,6 +122,8 @@ def _value(kind: int, value: bytes) -> bytes:
 
 def _key(element: Element) -> tuple[bytes, bytes]:
     bounds = [_bounds(*pair) for pair in _fields(element)]
+    if element.set.key == ("nf_proto",):  # padded where others follow, one byte alone
+        bounds = [(first[:1], last[:1]) for first, last in bounds]
     return b"".join(first for first, _ in bounds), b"".join(last for _, last in bounds)
 
 
@@ -120,7 +137,9 @@ def _encode_element(element: Element, *, with_data: bool) -> bytes:
         return nested(_ELEMENT, _value(_ELEMENT_KEY, first) + _value(_ELEMENT_KEY_END, last))
     # A set of plain intervals has an element where one starts and one just after
     # its end, which has no place where it ends with the last address of all.
-    start = nested(_ELEMENT, _value(_ELEMENT_KEY, first))
+    data = b"".join(map(_first, element.set.data, element.data)) if with_data else b""
+    starts = _value(_ELEMENT_KEY, first) + (_value(_ELEMENT_DATA, data) if data else b"")
+    start = nested(_ELEMENT, starts)
     after = int.from_bytes(last, "big") + 1
     if after >> 8 * len(last):
         return start
@@ -242,9 +261,62 @@ def get_element(sequence: int, table: str, element: Element) -> bytes:
     return message(_GETSETELEM, 0, sequence, body)
 
 
+def get_generation(sequence: int) -> bytes:
+    """Encode the question for the number of the last change of any table."""
+    return message(_GETGEN, 0, sequence, family_header(0))
+
+
+def decode_comment(answer: Answer) -> str:
+    """Read a table's comment from the answer to `get_table`.
+
+    Returns:
+        "?" where it has none, as one that somebody else made.
+    """
+    # libnftnl's own encoding of what the kernel keeps unread: type, length, value.
+    data = attributes(answer.body, FAMILY_HEADER_SIZE).get(_TABLE_USERDATA, b"")
+    if len(data) < 2 or data[0] != _UDATA_TABLE_COMMENT:
+        return "?"
+    return data[2 : 2 + data[1]].rstrip(b"\0").decode("utf-8", "replace")
+
+
+def decode_generation(answer: Answer) -> int:
+    """Read that number."""
+    found = attributes(answer.body, FAMILY_HEADER_SIZE)
+    return int.from_bytes(found.get(_GENERATION_ID, b""), "big")
+
+
+def get_set(sequence: int, family: str, table: str, name: str) -> bytes:
+    """Encode the question for one set, without what is in it."""
+    body = family_header(NFPROTO[family]) + _name(_NAME, table) + _name(_SET_NAME, name)
+    return message(_GETSET, 0, sequence, body)
+
+
+def get_set_element(sequence: int, family: str, table: str, name: str, key: bytes) -> bytes:
+    """Encode the question for the element of any set that a key is, or lies in."""
+    body = family_header(NFPROTO[family]) + _name(_NAME, table) + _name(_LIST_SET, name)
+    body += nested(_LIST_ELEMENTS, nested(_ELEMENT, _value(_ELEMENT_KEY, key)))
+    return message(_GETSETELEM, 0, sequence, body)
+
+
 def dump_chains() -> bytes:
     """Encode the question for all chains of all tables."""
     return message(_GETCHAIN, NLM_F_DUMP, 0, family_header(0))
+
+
+def dump_flowtables() -> bytes:
+    """Encode the question for all flowtables of all tables."""
+    return message(_GETFLOWTABLE, NLM_F_DUMP, 0, family_header(0))
+
+
+def flowtables(bodies: Iterable[bytes]) -> tuple[str, ...]:
+    """Return flowtables from an answer, as `inet home fast`."""
+    families = {number: name for name, number in NFPROTO.items()}
+    found = []
+    for body in bodies:
+        known = attributes(body, FAMILY_HEADER_SIZE)
+        names = (known[kind].rstrip(b"\0").decode() for kind in (_NAME, _FLOWTABLE_NAME))
+        found.append(" ".join((families.get(body[0], "?"), *names)))
+    return tuple(found)
 
 
 def dump_rules(family: str, table: str, chain: str) -> bytes:
@@ -260,13 +332,18 @@ class Chain(Value):
         family: ip, ip6, inet or another's number.
         table: its table's name.
         name: of the chain.
-        forward_drop: whether it hangs on the forward hook and drops what no rule accepts.
+        hook: where it decides on what passes through the host, as nft names it; "" if it is
+            nowhere there.
+        priority: among the chains of that hook; lower ones come first.
+        policy_drops: whether it drops what none of its rules decides on.
     """
 
     family: str
     table: str
     name: str
-    forward_drop: bool
+    hook: str = ""
+    priority: int = 0
+    policy_drops: bool = False
 
     def __str__(self) -> str:
         """Render as nft's commands name it."""
@@ -277,24 +354,34 @@ def decode_chain(body: bytes) -> Chain:
     """Read a chain from the body of an answer."""
     number = body[0]
     family = next((name for name, known in NFPROTO.items() if known == number), str(number))
-    found = attributes(body, _FAMILY_HEADER.size)
-    hook = attributes(found.get(_CHAIN_HOOK, b"")).get(_HOOK_NUM, b"")
+    found = attributes(body, FAMILY_HEADER_SIZE)
+    hooked = attributes(found.get(_CHAIN_HOOK, b""))
+    hook, priority = (hooked.get(kind, b"") for kind in (_HOOK_NUM, _HOOK_PRIORITY))
+    filters = found.get(_CHAIN_TYPE, b"").rstrip(b"\0") == b"filter" and family in NFPROTO
+    name = _HOOKS.get(int.from_bytes(hook, "big"), "") if hook and filters else ""
     return Chain(
         family=family,
         table=found.get(_NAME, b"").rstrip(b"\0").decode("utf-8", "replace"),
         name=found.get(_CHAIN_NAME, b"").rstrip(b"\0").decode("utf-8", "replace"),
-        forward_drop=(
-            hook == word(_FORWARD_HOOK)
-            and found.get(_CHAIN_POLICY) == word(_DROP)
-            and found.get(_CHAIN_TYPE, b"").rstrip(b"\0") == b"filter"
-            and family in NFPROTO
-        ),
+        hook=name,
+        priority=int.from_bytes(priority, "big", signed=True),
+        policy_drops=bool(name) and found.get(_CHAIN_POLICY) == word(_DROP),
     )
+
+
+def passing_filters(bodies: Iterable[bytes]) -> tuple[Chain, ...]:
+    """Return those that decide what passes through the host, of the answers to `dump_chains`.
+
+    Where there are thousands of chains, as beside kube-proxy, the rest is not worth being
+    decoded: what marks a base chain of type filter is looked for first.
+    """
+    chains = (decode_chain(body) for body in bodies if _FILTER_TYPE in body)
+    return tuple(chain for chain in chains if chain.hook)
 
 
 def decode_element_data(answer: Answer) -> tuple[Address, int]:
     """Read where a published port leads to from the answer to `get_element`."""
-    elements = attributes(answer.body, _FAMILY_HEADER.size).get(_LIST_ELEMENTS, b"")
+    elements = attributes(answer.body, FAMILY_HEADER_SIZE).get(_LIST_ELEMENTS, b"")
     element = attributes(attributes(elements).get(_ELEMENT, b""))
     value = attributes(element.get(_ELEMENT_DATA, b"")).get(_DATA_VALUE, b"")
     return Address.unpack(value[:-4]), int.from_bytes(value[-4:-2], "big")

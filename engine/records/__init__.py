@@ -4,6 +4,8 @@ settings       the operator's settings, and their compiled form
 networks       the networks that are defined
 attachments    the record of each sandbox
 forward_guards whose forwarding is ours, and from what it is kept
+hints          files that save time, and may be lost
+passages       whose packets get through the chains of others
 port_claim     one claim of host ports, and its file
 free_port      host ports that may be given where none is asked for
 claim_attempt  one try to claim host ports, under the lock

@@ -236,7 +236,7 @@ def test_chain_drops_what_is_forwarded_only_with_hook_policy_and_family(
 ) -> None:
     """Hook forward, policy drop, type filter, of an IP family: all of it is needed."""
     chain = nfnetlink.decode_chain(body)
-    assert chain.forward_drop is drops
+    assert chain.policy_drops is drops
     assert (chain.table, chain.name) == ("filter", "FORWARD")
 
 
@@ -244,7 +244,7 @@ def test_chain_without_a_hook_drops_nothing() -> None:
     """A chain that is only jumped to has no policy."""
     body = b"\x02\0\0\0" + attribute(1, b"filter\0") + attribute(3, b"DOCKER-USER\0")
     assert str(nfnetlink.decode_chain(body)) == "ip filter DOCKER-USER"
-    assert not nfnetlink.decode_chain(body).forward_drop
+    assert not nfnetlink.decode_chain(body).hook
 
 
 @given(port_rules())
