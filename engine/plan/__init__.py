@@ -7,6 +7,7 @@ Read in this order; each module imports only what stands above it. What steps ar
     steps         what plans are made of: one container's own steps
     port_steps    steps for its ports of bridges
     shared_steps  steps for what all containers share
+    passage_steps  steps that have packets pass the tables of others
     source_steps  a step for containers on several networks
     uplink_steps  steps for hosts where routes say more than which link
 

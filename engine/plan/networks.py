@@ -15,8 +15,8 @@ from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.ports import targets_of
 from ocinet.engine.plan.steps import Explain, OpenFirewall, Step
 
-FORWARD_IPV4 = "net/ipv4/ip_forward"
-FORWARD_IPV6 = "net/ipv6/conf/all/forwarding"
+# By what their chains are called.
+_OWNERS = (("inet firewalld ", "firewalld's"), ("ufw", "ufw's"), ("DOCKER", "Docker's"))
 
 
 def bridge_mac(network: Network) -> str:
@@ -93,6 +93,8 @@ def _plan_devices(networks: tuple[Network, ...], observed: Observed) -> list[Ste
                     f"the bridge {network.device} of network {network.name} is {down}",
                     f"ip link set {network.device} up",
                 )
+            if state.link.without_vlan:
+                steps.append(Explain(explain_vlan(network.device)))
             continue
         _check_in_nobodys_way(network, state)
         addresses = gateways(network)
@@ -201,25 +203,18 @@ def _plan_firewall(
     observed: Observed,
     settings: Settings,
 ) -> list[Step]:
-    firewall = observed.firewall
-    steps: list[Step] = [] if firewall.table else [MakeTable(*observed.recorded)]
+    steps: list[Step] = []
     known = []
     for network in networks:
         state = observed.device(network.device)
         if state.link:
             known.append(rules_of(network))  # enter it all the same: a flush is mended so
         else:
+            from ocinet.engine.plan.shared_steps import EnterNetwork
+
             steps.append(EnterNetwork(network.device, rules_of(network)))
-        known_to_drop = firewall.forward_drop
-        foreign = tuple(chain for chain in observed.foreign_drop if chain not in known_to_drop)
-        if firewall.forward_drop and not state.forward_accepted:
-            if settings.forward_accept:
-                accept = AcceptForward(network.device, network.managed, firewall.docker_user)
-                steps.append(accept)
-            else:
-                foreign += firewall.forward_drop
-        if foreign:
-            steps.append(Explain(explain_forward_drop(foreign, network.device)))
+        steps += _plan_passage(network, state, settings)
+    steps += [Explain(explain_absent(address)) for address in observed.absent]
     if known or ports:
         steps.append(OpenFirewall(tuple(known), ports))
     return steps
@@ -312,16 +307,22 @@ def explain_forward_drop(drops: tuple[ForwardDrop, ...], device: str) -> str:
     that are not made by iptables, which are never touched.
 
     Args:
-        chains: as in `FirewallState.forward_drop` or from `observe_foreign`.
+        drops: one at least.
         device: the bridge.
     """
-    if not chains:
-        return ""
     commands = " && ".join(
-        f"nft insert rule {chain} {direction} '\"{device}\"' accept"
-        for chain in chains
-        for direction in ("iifname", "oifname")
+        f"nft insert rule {drop.chain} {packets} accept"
+        for drop in drops
+        for packets in drop.lets or (f"{way} '\"{device}\"'" for way in ("iifname", "oifname"))
     )
-    names = " and ".join(chains)
-    drops = "drops" if len(chains) == 1 else "drop"
-    return f"{names} {drops} what no rule accepts, also packets of {device}: {commands}"
+    names = " and ".join(map(_named, drops))
+    verb = "drops" if len(drops) == 1 else "drop"
+    return f"{names} {verb} packets of {device} that no rule accepts: {commands}"
+
+
+def _named(drop: ForwardDrop) -> str:
+    """Return a chain with whose it is, and where in it the packets end."""
+    owner = next((owner for mark, owner in _OWNERS if mark in f"{drop.chain} {drop.at}"), "")
+    at = f"in {drop.at}" if drop.at != drop.chain.split(" ", 2)[2] else ""
+    known = ", ".join(part for part in (owner, at) if part)
+    return f"{drop.chain} ({known})" if known else drop.chain

@@ -211,62 +211,46 @@ class RemoveTable(Step):
         """Return its making."""
         return MakeTable()
 
-
-class AcceptForward(_DeviceStep):
-    """Accept a bridge's traffic where another table drops what it does not know."""
-
-    managed: bool
-    docker_user: bool = False
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the commands that do the same."""
-        chain = nft.DOCKER_USER if self.docker_user else "FORWARD"
-        isolation = nft.DOCKER_ISOLATION if self.docker_user else ""
-        return nft.forward_accept_commands(
-            self.device, managed=self.managed, chain=chain, isolation=isolation
-        )
+        return (as_nft(nft.rebuild_text(self.networks, self.ports, self.guards)),)
 
     def apply(self, machine: Machine) -> bool:
-        """Add the rules; False if they are all there."""
-        try:
-            return machine.forward_accepts.add(self.device, managed=self.managed)
-        except OcinetError:
-            machine.forward_accepts.remove(self.device)  # of the family that went well
-            raise
+        """Replace it by one that holds what is recorded by now."""
+        make_table(machine)
+        return True
 
-    def inverse(self) -> Step:
-        """Return their removal."""
-        return UnacceptForward(self.device, self.managed, self.docker_user)
+    def inverse(self) -> Step | None:
+        """Return None: what was wrong with it is nobody's."""
+        return None
 
 
-class UnacceptForward(_DeviceStep):
-    """Remove a bridge's accept rules from the other tables."""
+class RemoveTable(Step):
+    """Remove our nftables table."""
 
-    managed: bool
-    docker_user: bool = False
+    shared = True
 
     def describe(self) -> tuple[str, ...]:
-        """Return the commands that do the same."""
-        accept = self.inverse().describe()
-        return tuple(command.replace(" -I ", " -D ") for command in accept)
+        """Return the command that does the same."""
+        return ("nft delete table inet ocinet",)
 
     def apply(self, machine: Machine) -> bool:
-        """Remove the rules."""
-        machine.forward_accepts.remove(self.device)
+        """Remove it; one that is not there is fine."""
+        machine.firewall.remove_table()
         return True
 
     def inverse(self) -> Step:
-        """Return their adding."""
-        return AcceptForward(self.device, self.managed, self.docker_user)
+        """Return its making."""
+        return MakeTable()
 
 
-class EnterNetwork(_DeviceStep):
+class EnterNetwork(DeviceStep):
     """Enter a network's rules into the firewall, before its first container."""
 
     rules: NetworkRules
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
+        from ocinet.engine.ruleset import nft
+
         return (as_nft(nft.open_text((self.rules,), ())),)
 
     def apply(self, machine: Machine) -> bool:
@@ -278,13 +262,15 @@ class EnterNetwork(_DeviceStep):
         return LeaveNetwork(self.device, self.rules)
 
 
-class LeaveNetwork(_DeviceStep):
+class LeaveNetwork(DeviceStep):
     """Take a network's rules out of the firewall."""
 
     rules: NetworkRules
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
+        from ocinet.engine.ruleset import nft
+
         return (as_nft(nft.remove_network_text(self.rules)),)
 
     def apply(self, machine: Machine) -> bool:

@@ -3,10 +3,12 @@
 Planning shows it, the firewall room puts it into the kernel. Read in this order; each
 module imports only what stands above it:
 
+    tables    what our tables are called
     elements  the sets and maps, and what a network or a port is in them
     nft       the table, and what changes in it, in nft's language
     bpf       programs for filters of links, encoded
     filters   what keeps a bridge closed while the table is not there
     port_guard  what a container may send: as itself alone
     uplinks   the second table, on hosts where routes say more than which link
+    legacy    what opens iptables-legacy's tables
 """

@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.ruleset.elements import Element, Field, Kind, Set
 
-FAMILY = "inet"
-TABLE = "ocinet"
+IPTABLES = {"ip": "iptables", "ip6": "ip6tables"}
 DOCKER_USER = "DOCKER-USER"
-DOCKER_ISOLATION = "DOCKER-ISOLATION-STAGE-2"
+# Docker's chains that drop what would enter its networks, in the order in which it goes
+# through them. Up to 28 the first is for internal networks, the second for the others; 29
+# has the third for internal ones. From 28 on, the last one ends in a drop for each bridge.
+DOCKER_ISOLATION = (
+    "DOCKER-ISOLATION-STAGE-1",
+    "DOCKER-ISOLATION-STAGE-2",
+    "DOCKER-INTERNAL",
+    "DOCKER",
+)
 
 # One rule a line, each with its reason above it. The order inside a chain counts; where
 # it is free, what most packets meet stands first. A chain of type nat sees only the
@@ -141,7 +148,12 @@ _CHAINS = """\
 """
 
 
-def _field_text(kind: Kind, field: Field) -> str:
+def field_text(kind: Kind, field: Field) -> str:
+    """Write a field of an element as nft reads it.
+
+    Raises:
+        RequestError: it can't be written.
+    """
     if kind != "ifname":
         return str(field)
     name = str(field)
@@ -152,7 +164,7 @@ def _field_text(kind: Kind, field: Field) -> str:
 
 
 def _joined(kinds: tuple[Kind, ...], fields: tuple[Field, ...]) -> str:
-    return " . ".join(map(_field_text, kinds, fields))
+    return " . ".join(map(field_text, kinds, fields))
 
 
 def _element_text(element: Element, *, with_data: bool) -> str:
@@ -237,7 +249,7 @@ def remove_network_text(rules: NetworkRules) -> str:
 
 
 def forward_accept_rules(
-    device: str, *, managed: bool, isolation: str = ""
+    device: str, *, managed: bool, isolation: tuple[str, ...] = ()
 ) -> tuple[tuple[str, ...], ...]:
     """Return the iptables rules, in order, that let a bridge's packets pass a DROP policy.
 
@@ -248,8 +260,8 @@ def forward_accept_rules(
     Args:
         device: the bridge.
         managed: whether it is ours.
-        isolation: a chain of Docker's that drops what would enter its networks; our
-            containers are kept out of them as Docker's own other networks are.
+        isolation: those of `DOCKER_ISOLATION` that are there, where the rules go before
+            them: our containers are kept out as Docker's own other networks are.
     """
     tag = ("-m", "comment", "--comment", f"{TABLE}:{device}")
     dnat = ("-m", "conntrack", "--ctstate", "DNAT")
@@ -261,23 +273,48 @@ def forward_accept_rules(
     kept_out = ("-i", device, "-m", "conntrack", "!", "--ctstate", "DNAT,ESTABLISHED,RELATED")
     return (
         ("-o", device, *tag, "-j", "ACCEPT"),
-        *(((*kept_out, *tag, "-j", isolation),) if isolation else ()),
+        *((*kept_out, *tag, "-j", chain) for chain in isolation),
         ("-i", device, *tag, "-j", "ACCEPT"),
     )
 
 
+def is_forward_accept(rule: tuple[str, ...], device: str, *, managed: bool) -> bool:
+    """Tell whether an iptables rule is one that we make for a bridge, with any of Docker's chains.
+
+    Args:
+        rule: as `iptables -S` prints it, without `-A CHAIN`; the states that a match lists
+            come in an order of its own.
+        device: the bridge.
+        managed: whether it is ours.
+    """
+    ours = forward_accept_rules(device, managed=managed, isolation=DOCKER_ISOLATION)
+    return _in_order(rule) in map(_in_order, ours)
+
+
+def _in_order(rule: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        ",".join(sorted(word.split(","))) if before == "--ctstate" else word
+        for before, word in zip(("", *rule), rule, strict=False)
+    )
+
+
 def forward_accept_commands(
-    device: str, *, managed: bool, chain: str = "FORWARD", isolation: str = ""
+    device: str,
+    *,
+    managed: bool,
+    chain: str = "ip filter FORWARD",
+    isolation: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
     """Return the commands that put those rules at the top of a chain.
 
     Args:
         device: the bridge.
         managed: whether it is ours.
-        chain: where they go: `DOCKER-USER` if there is one.
+        chain: where they go, as nft's commands name it.
         isolation: see `forward_accept_rules`.
     """
     from shlex import join
 
     rules = forward_accept_rules(device, managed=managed, isolation=isolation)
-    return tuple(join(("iptables", "-I", chain, *rule)) for rule in reversed(rules))
+    family, _table, name = chain.split(" ", 2)
+    return tuple(join((IPTABLES[family], "-I", name, *rule)) for rule in reversed(rules))
