@@ -5,6 +5,7 @@ What is in a table of others is read here and nowhere else.
 
 from __future__ import annotations
 
+import posix
 from _socket import SOL_SOCKET
 from errno import ENOENT
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 _SO_SNDBUFFORCE = 32
 _USUAL_ROOM = 1 << 16
+# Of the network namespace that this thread is in.
+_LEGACY = {
+    "ip": "/proc/thread-self/net/ip_tables_names",
+    "ip6": "/proc/thread-self/net/ip6_tables_names",
+}
+_LONGEST = 512
 
 
 class NetfilterSocket:
@@ -109,3 +116,28 @@ def raise_unless_missing(refusals: list[Refusal]) -> None:
     for refusal in refusals:
         if refusal.errno != ENOENT:
             raise refusal.error("cannot change the firewall")
+
+
+def legacy_families() -> tuple[str, ...]:
+    """Return the families, ip and ip6, in which iptables-legacy has a table `filter`.
+
+    nf_tables neither shows such tables nor numbers their changes. A kernel that has none
+    such has no file that would list them.
+    """
+    return tuple(family for family in _LEGACY if "filter" in legacy_tables(family))
+
+
+def legacy_tables(family: str) -> tuple[str, ...]:
+    """Return the tables that iptables-legacy has made here, of ip or ip6."""
+    return tuple(word.decode() for word in _words(_LEGACY[family]))
+
+
+def _words(path: str) -> list[bytes]:
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return []
+    try:
+        return posix.read(fd, _LONGEST).split()
+    finally:
+        posix.close(fd)
