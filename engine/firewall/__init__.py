@@ -14,6 +14,7 @@ Read in this order; each module imports only what stands above it:
     conntrack       flows that have to be forgotten
     table           our table: made, observed, entered into, taken out of
     uplink_table    the second table, on hosts where routes say more than which link
+    firewalld       the zones and policies of one of them
     judgement       whether what should pass the chains of others does
     accept_rules    our rules in iptables' chains, put there and taken out
     forward_accept  accept rules in tables that are not ours

@@ -11,4 +11,5 @@ module imports only what stands above it:
     port_guard  what a container may send: as itself alone
     uplinks   the second table, on hosts where routes say more than which link
     legacy    what opens iptables-legacy's tables
+    firewalld what firewalld has to know of our bridges
 """
