@@ -20,37 +20,59 @@ if TYPE_CHECKING:
     from ocinet.engine.storage import Records
     from ocinet.ipam.pool import Pool
 
-    Recorded = tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]]
+# Bridged packets pass the firewall, too; there is none such without br_netfilter.
+_BRIDGED_TOO = "net/bridge/bridge-nf-call-iptables"
 
 
 def observe(
-    machine: Machine, networks: tuple[Network, ...], recorded: Callable[[], Recorded]
+    machine: Machine,
+    networks: tuple[Network, ...],
+    records: Records,
+    boot_id: str,
+    ports: tuple[int, ...] = (),
 ) -> Observed:
     """Return what a plan for these networks has to know.
 
     Args:
         machine: that is looked at.
         networks: each once.
-        recorded: returns the networks and ports of all records; asked only where
-            our table is missing.
+        records: all of them are read where our table is missing.
+        boot_id: of this boot; the records of another are none.
+        ports: as in `Passage`.
     """
     firewall = machine.firewall.observe()
-    dropped = bool(firewall.forward_drop)
-    devices = tuple(_device(machine, network, dropped=dropped) for network in networks)
-    fresh = any(not device.link for device in devices)
+    unnumbered = machine.forward_accepts.unnumbered()
+    unchanged = records.passages.open(firewall.generation)
+    passing = () if unnumbered else unchanged
+    if any(network.device not in unchanged for network in networks):
+        # Somebody has changed some table since the last attach: it may have been ours.
+        firewall = firewall.replace(changed=machine.firewall.observe(compare=True).changed)
+    managed = [network for network in networks if network.managed]
+    families = sorted({family for network in managed for family in network.families})
+    connected = tuple(found for family in families for found in machine.links.connected(family))
+    devices = tuple(
+        _device(machine, network, connected, None if network.device in passing else ports)
+        for network in networks
+    )
     ipv6_forward = ""
     ra_uplinks: tuple[tuple[str, str], ...] = ()
     if any(6 in network.families for network in networks):
         ipv6_forward = machine.sysctls.read(FORWARD_IPV6) or ""
+        # While it forwards, the kernel passes over router advertisements: the uplinks that live
+        # by them are looked for before forwarding is turned on, and only then.
         if ipv6_forward == "0":
             ra_uplinks = _ra_uplinks(machine)
+    ip_forward = machine.sysctls.read(FORWARD_IPV4) or ""
+    # Switched on by somebody else, after us perhaps: then nothing is to be guarded any more.
+    by_others = {ip_forward, ipv6_forward} - {"", "0", FORWARDED}
     return Observed(
         devices=devices,
         firewall=firewall,
-        recorded=((), ()) if firewall.table else recorded(),
-        ip_forward=machine.sysctls.read(FORWARD_IPV4) or "",
+        recorded=(
+            recorded(records, boot_id) if firewall.changed or not firewall.table else ((), (), ())
+        ),
+        ip_forward=ip_forward,
         ipv6_forward=ipv6_forward,
-        foreign_drop=machine.firewall.observe_foreign() if fresh else (),
         ra_uplinks=ra_uplinks,
         routing=_source_routing(machine, records),
         absent=_absent(machine, networks),
@@ -105,16 +127,27 @@ def _masqueraded(records: Records) -> tuple[Subnet, ...]:
     )
 
 
-def is_still_so(machine: Machine, observed: Observed) -> bool:
-    """Tell, from a few sysctls, whether nothing has been undone since it was observed.
+def _rp_filter(ifname: str) -> str:
+    return f"net/ipv4/conf/{ifname}/rp_filter"
 
-    A network's bridge, forwarding and the way from 127.0.0.1 are undone by a failed
-    attach that made them, if no record tells of anyone who uses them. So are accept
-    rules in the tables of others: where they may be needed, the answer is no. Our
+
+def is_still_so(machine: Machine, networks: tuple[Network, ...], observed: Observed) -> bool:
+    """Tell, from little, whether nothing has been undone since it was observed.
+
+    A network's bridge, forwarding, the way from 127.0.0.1 and that of answers are undone by a
+    failed attach that made them, if no record tells of anyone who uses them. So are accept
+    rules in the tables of others: where any table has changed, they are looked for. Our
     own table is made again by whoever finds it missing.
     """
-    if observed.firewall.forward_drop:
+    firewall = machine.firewall.observe()
+    if firewall.uplinks != observed.firewall.uplinks:
         return False
+    if firewall.generation != observed.firewall.generation:
+        links = (observed.device(network.device).link for network in networks)
+        pairs = zip(networks, links, strict=True)
+        passages = (_passage(machine, network, link, ()) for network, link in pairs)
+        if any(map(machine.forward_accepts.judge, passages)):
+            return False
     return all(
         machine.sysctls.read(key) == value
         for key, value in (
@@ -130,7 +163,13 @@ def _route_localnet(device: str) -> str:
     return f"net/ipv4/conf/{device}/route_localnet"
 
 
-def _device(machine: Machine, network: Network, *, dropped: bool) -> DeviceState:
+def _device(
+    machine: Machine,
+    network: Network,
+    connected: tuple[tuple[int, Subnet], ...],
+    ports: tuple[int, ...] | None,
+) -> DeviceState:
+    """Return what is seen of a network's bridge; without ports nothing is judged."""
     name = network.device
     link = machine.links.link(name)
     ifindex = link.ifindex if link else 0
@@ -267,4 +306,5 @@ def _ra_uplinks(machine: Machine) -> tuple[tuple[str, str], ...]:
         (ifname, machine.sysctls.read(f"net/ipv6/conf/{ifname}/accept_ra") or "")
         for ifname in machine.bridges.advertised_uplinks()
     )
+    # 1 is "unless it forwards"; whoever wrote 2 is not concerned (ip-sysctl, accept_ra).
     return tuple((ifname, value) for ifname, value in accept_ra if value == "1")

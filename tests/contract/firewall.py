@@ -14,7 +14,13 @@ from builders import network_rules
 from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError
 from ocinet.engine.model.endpoint import PortRule
-from ocinet.engine.model.observed import FirewallState
+from ocinet.engine.model.forward_guard import ForwardGuard
+from ocinet.engine.ruleset.elements import (
+    guard_elements,
+    network_elements,
+    port_element,
+    port_of,
+)
 
 if TYPE_CHECKING:
     from contract.place import Place
@@ -27,6 +33,7 @@ DNS = PortRule("udp", None, 5353, WEB4, 53)
 LOCAL = PortRule("tcp", Address.parse("127.0.0.1"), 8080, WEB4, 80)
 LAN = network_rules("br-lan", "10.9.0.0/24", "fd00:9::/64")
 DMZ = network_rules("br-dmz", "10.8.0.0/24")
+GUARDS = (ForwardGuard(4, ("br0", "br1")), ForwardGuard(6))
 
 
 def _is_in(firewall: Firewall, port: PortRule) -> bool:
@@ -42,9 +49,9 @@ def _is_in(firewall: Firewall, port: PortRule) -> bool:
 def open_where_there_is_no_table_makes_it(place: Place) -> None:
     """And says so, for what others had in it is gone."""
     firewall = place.seams().firewall
-    assert firewall.observe() == FirewallState()
+    assert not firewall.observe().table
     assert firewall.open((LAN,), (HTTP,)) is True
-    assert firewall.observe() == FirewallState(table=True)
+    assert firewall.observe().table
     assert firewall.open((LAN, DMZ), (DNS,)) is False
     place.drop_table()
     assert firewall.open((LAN,), (HTTP,)) is True
@@ -104,6 +111,38 @@ def open_of_a_subnet_that_overlaps_is_a_conflict(place: Place) -> None:
     firewall.open((DMZ,), ())
 
 
+def open_of_a_guard_enters_it_beside_what_is_in(place: Place) -> None:
+    """Once more is fine; where there is no table, it makes one."""
+    firewall = place.seams().firewall
+    assert firewall.open((), (), GUARDS[1:]) is True
+    assert firewall.flaws((), (), GUARDS[1:]) == ()
+    assert firewall.open((LAN,), (HTTP,), GUARDS) is False
+    assert firewall.open((), (), GUARDS) is False
+    assert firewall.flaws((LAN,), (HTTP,), GUARDS) == ()
+
+
+def close_takes_guards_out_and_leaves_the_others(place: Place) -> None:
+    """Also where some of it, or the table, is not there."""
+    firewall = place.seams().firewall
+    firewall.close((), GUARDS)
+    firewall.open((LAN,), (HTTP,), GUARDS)
+    firewall.close((), (GUARDS[0].replace(bridges=("br0", "br1", "br2")),))
+    assert firewall.flaws((LAN,), (HTTP,), GUARDS[1:]) == ()
+    assert firewall.flaws((), (), GUARDS[:1]) != ()
+    firewall.close((DNS,), GUARDS)
+    assert firewall.flaws((), (), GUARDS[1:]) != ()
+
+
+def rebuild_leaves_exactly_the_guards_that_are_given(place: Place) -> None:
+    """Families and bridges."""
+    firewall = place.seams().firewall
+    firewall.rebuild((LAN,), (), GUARDS[:1])
+    assert firewall.flaws((LAN,), (), GUARDS[:1]) == ()
+    assert firewall.flaws((LAN,), (), GUARDS) != ()
+    firewall.rebuild((LAN,), ())
+    assert firewall.flaws((LAN,), (), GUARDS[:1]) != ()
+
+
 def close_takes_ports_out_and_finds_missing_ones_fine(place: Place) -> None:
     """One that is missing keeps no other in."""
     firewall = place.seams().firewall
@@ -147,13 +186,31 @@ def rebuild_leaves_exactly_what_is_given(place: Place) -> None:
         place.drop_table()
 
 
+def flaws_are_what_is_missing_not_what_is_there_besides(place: Place) -> None:
+    """A network, a port, or the table."""
+    firewall = place.seams().firewall
+    assert len(firewall.flaws((), ())) == 1
+    firewall.open((LAN, DMZ), (HTTP, HTTP6, DNS, LOCAL))
+    assert firewall.flaws((DMZ, LAN), (LOCAL, DNS, HTTP6, HTTP)) == ()
+    assert firewall.flaws((LAN,), (HTTP,)) == ()
+    firewall.close((HTTP, LOCAL))
+    told = firewall.flaws((LAN, DMZ), (HTTP, HTTP6, DNS, LOCAL))
+    assert len(told) == 2
+    assert all("publish4" in line and "lacks" in line for line in told)
+    firewall.open((), (HTTP.replace(port=81),))
+    assert len(firewall.flaws((LAN,), (HTTP,))) == 1  # it leads elsewhere
+    firewall.remove_network(LAN)
+    assert firewall.flaws((DMZ,), ()) == ()
+    assert len(firewall.flaws((LAN,), ())) > 3
+
+
 def remove_table_takes_everything(place: Place) -> None:
     """Not there is fine."""
     firewall = place.seams().firewall
     firewall.remove_table()
     firewall.open((LAN,), (HTTP,))
     firewall.remove_table()
-    assert firewall.observe() == FirewallState()
+    assert not firewall.observe().table
     firewall.remove_table()
 
 
@@ -168,20 +225,65 @@ def remove_network_makes_room_for_another(place: Place) -> None:
     assert _is_in(firewall, HTTP)
 
 
+def elements_are_what_was_entered(place: Place) -> None:
+    """Of every set, by the same values; without a table there are none."""
+    firewall, elements = place.seams().firewall, place.seams().elements
+    assert elements.all() == ()
+    egress = (Address.parse("198.51.100.9"), Address.parse("2001:db8::9"))
+    lan = LAN.replace(isolated=True, egress=egress)
+    dmz = DMZ.replace(internal=True)
+    far = PortRule("sctp", Address.parse("fd00::1"), 9, WEB6, 65535)
+    ports = (HTTP, HTTP6, DNS, LOCAL, far)
+    firewall.open((lan, dmz), ports, GUARDS)
+    wanted = (
+        *network_elements(lan),
+        *network_elements(dmz),
+        *map(port_element, ports),
+        *(element for guard in GUARDS for element in guard_elements(guard)),
+    )
+    assert sorted(map(repr, elements.all())) == sorted(map(repr, wanted))
+    assert {port for port in map(port_of, elements.all()) if port} == set(ports)
+
+
+def elements_of_a_subnet_up_to_the_last_address_come_back(place: Place) -> None:
+    """Nothing comes after it that could end it; and two that touch are two."""
+    firewall, elements = place.seams().firewall, place.seams().elements
+    last = network_rules("br-last", "255.255.255.0/24", "255.255.254.0/24")
+    firewall.open((last,), ())
+    assert set(elements.all()) == set(network_elements(last))
+
+
+def deleted_elements_are_gone_and_the_others_stay(place: Place) -> None:
+    """One that is missing keeps no other in; so does no table."""
+    firewall, elements = place.seams().firewall, place.seams().elements
+    firewall.open((LAN, DMZ), (HTTP, DNS), GUARDS)
+    gone = (*network_elements(LAN), port_element(LOCAL), port_element(HTTP))
+    elements.delete(gone)
+    left = set(elements.all())
+    assert left.isdisjoint(gone)
+    assert left >= {*network_elements(DMZ), port_element(DNS)}
+    elements.delete(())
+    place.drop_table()
+    elements.delete(gone)
+
+
 def flush_of_flows_that_nobody_has_is_fine(place: Place) -> None:
     """TCP's end by themselves, and are passed over."""
-    place.seams().firewall.flush_udp((HTTP, DNS, DNS.replace(address=WEB6)))
+    place.seams().firewall.forget_flows(
+        (HTTP, DNS, DNS.replace(address=WEB6)), (HTTP.address, WEB6)
+    )
 
 
-def observe_tells_who_drops(place: Place) -> None:
-    """Iptables' chains at once, and of others all where it is asked for."""
+def observe_counts_what_anybody_changes(place: Place) -> None:
+    """And entering a network that is in already is no change."""
     firewall = place.seams().firewall
-    assert firewall.observe_foreign() == ()
-    place.drop_forward()
-    both = ("ip filter FORWARD", "ip6 filter FORWARD")
-    assert firewall.observe() == FirewallState(forward_drop=both)
-    place.drop_forward(docker=True)
-    assert firewall.observe() == FirewallState(forward_drop=both, docker_user=True)
+    firewall.open((LAN,), ())
+    before = firewall.observe().generation
+    firewall.open((LAN,), ())
+    assert firewall.observe().generation == before
+    firewall.open((LAN,), (HTTP,))
+    assert firewall.observe().generation == before + 1
+    firewall.close((HTTP,))
+    assert firewall.observe().generation == before + 2
     place.raise_wall()
-    assert firewall.observe().forward_drop == both
-    assert set(firewall.observe_foreign()) == {*both, "inet wall gate"}
+    assert firewall.observe().generation > before + 2
