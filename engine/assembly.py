@@ -12,11 +12,15 @@ from ocinet.engine.detach import Detach
 from ocinet.engine.firewall.forward_accept import ForwardAccepts
 from ocinet.engine.firewall.netfilter import NetfilterSocket
 from ocinet.engine.firewall.table import Firewall
+from ocinet.engine.firewall.table_elements import TableElements
+from ocinet.engine.firewall.uplink_table import Uplinks
 from ocinet.engine.kernel.bridges import Bridges
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.listeners import ListeningSockets
 from ocinet.engine.kernel.netns_names import NetnsNames
+from ocinet.engine.kernel.routing import RoutingRules
+from ocinet.engine.kernel.sandbox import has_own_mounts
 from ocinet.engine.kernel.sysctl import Sysctls
 from ocinet.engine.liveness import Liveness
 from ocinet.engine.locks import Locks
@@ -36,11 +40,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ocinet.base.clock import Process
     from ocinet.base.paths import Paths
+    from ocinet.engine.kernel.name_files import NameFiles
     from ocinet.engine.model.settings import Settings
     from ocinet.engine.operation import Neighbours
     from ocinet.engine.plan import seams
     from ocinet.engine.records.port_claim import PortClaim
+    from ocinet.engine.records.table_shapes import TableShapes
     from ocinet.ipam.lease import Lease
 
 
@@ -76,8 +83,26 @@ def begin_operation(
     )
 
 
-def open_host(paths: Paths) -> tuple[Host, tuple[Callable[[], None], ...]]:
-    """Return the real host, and what closes the sockets that its parts come to open."""
+def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[], None], ...]]:
+    """Return the real host, and what closes the sockets that its parts come to open.
+
+    Args:
+        paths: of the installation.
+        deadline: of the operation: no part of it waits by a time of its own.
+    """
+
+    def shapes() -> TableShapes:
+        from ocinet.engine.records.table_shapes import TableShapes  # for few attaches
+
+        return TableShapes(paths)
+
+    def name_files(process: Process) -> NameFiles | None:
+        if not has_own_mounts(process):
+            return None
+        from ocinet.engine.kernel.name_files import NameFiles
+
+        return NameFiles()
+
     links = Links()
     netfilter = NetfilterSocket()
     host = Host(
@@ -86,8 +111,12 @@ def open_host(paths: Paths) -> tuple[Host, tuple[Callable[[], None], ...]]:
         bridges=Bridges(),
         sysctls=Sysctls(),
         names=NetnsNames(paths),
-        firewall=Firewall(netfilter),
-        forward_accepts=ForwardAccepts(netfilter),
+        firewall=Firewall(netfilter, deadline, shapes),
+        elements=TableElements(netfilter),
+        forward_accepts=forward_accepts,
+        routing_rules=RoutingRules(links),
+        uplinks=Uplinks(netfilter, deadline),
+        name_files=name_files,
     )
     return host, (links.close, netfilter.close)
 

@@ -11,6 +11,8 @@ Read in this order; each module imports only what stands above it:
     legacy          the same way through rules of iptables-legacy's, pure
     netfilter       the socket that they go through; everybody's chains
     programs        running nft and iptables
+    table_shape     how our table is made, but for its elements: a digest
+    comparison      what our table lacks, by nft's own list of it
     conntrack       flows that have to be forgotten
     table           our table: made, observed, entered into, taken out of
     uplink_table    the second table, on hosts where routes say more than which link

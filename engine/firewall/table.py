@@ -17,7 +17,7 @@ from errno import EEXIST, ENOENT
 
 from ocinet.base.errors import ConflictError, SystemFailure
 from ocinet.engine.firewall import nfnetlink
-from ocinet.engine.firewall.netfilter import NetfilterSocket, chain_questions, raise_unless_missing
+from ocinet.engine.firewall.netfilter import NetfilterSocket, raise_unless_missing
 from ocinet.engine.model.observed import FirewallState
 from ocinet.engine.ruleset.elements import (
     every_network_element,
@@ -26,10 +26,15 @@ from ocinet.engine.ruleset.elements import (
     port_element,
     port_elements,
 )
-from ocinet.engine.ruleset.nft import DOCKER_USER, FAMILY, TABLE, table_text
+from ocinet.engine.ruleset.tables import FAMILY, TABLE, UPLINKS_TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from ocinet.base.address import Address
+    from ocinet.base.clock import Deadline
     from ocinet.engine.firewall.nfnetlink import Batch
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.forward_guard import ForwardGuard
@@ -37,8 +42,14 @@ if TYPE_CHECKING:
     from ocinet.engine.netlink.framing import Refusal
     from ocinet.engine.ruleset.elements import Element
 
-_FORWARDS = (("ip", "filter", "FORWARD"), ("ip6", "filter", "FORWARD"))
-_DOCKER_USERS = (("ip", "filter", DOCKER_USER), ("ip6", "filter", DOCKER_USER))
+    class Shapes(Protocol):
+        """What tables of ours look like to the kernel; see `table_shape`."""
+
+        def get(self, text: str) -> str:
+            """Return the shape of a table that was made of a text; "" where nobody knows."""
+
+        def put(self, text: str, shape: str) -> None:
+            """Note it."""
 
 
 class Firewall:
@@ -48,10 +59,20 @@ class Firewall:
 
     Args:
         socket: to ask through, where others ask through it as well; else one of its own.
+        deadline: of the operation; None: nft may take as long as it takes.
+        shapes: returns where it is noted what our table looks like; None: nowhere, so nft is
+            asked.
     """
 
-    def __init__(self, socket: NetfilterSocket | None = None) -> None:
+    def __init__(
+        self,
+        socket: NetfilterSocket | None = None,
+        deadline: Deadline | None = None,
+        shapes: Callable[[], Shapes] | None = None,
+    ) -> None:
         self._socket = socket or NetfilterSocket()
+        self._shapes = shapes
+        self.deadline = deadline
 
     def disconnect(self) -> None:
         """Close the socket; see `NetfilterSocket.close`."""
@@ -65,33 +86,73 @@ class Firewall:
         """Disconnect."""
         self.disconnect()
 
-    def observe(self) -> FirewallState:
-        """Look at our table and at the chains that iptables makes.
+    def observe(self, *, compare: bool = False) -> FirewallState:
+        """Look at our tables, and at the number of the last change of any.
 
-        A few questions in one request, so that it can be asked at each attach.
-        Rules that were made by iptables-legacy can't be seen this way.
+        Three questions in one request, so that it can be asked at each attach.
+
+        Args:
+            compare: whether our table's chains, rules and sets are looked at as well.
 
         Raises:
             KernelError: the kernel refused to answer.
         """
-        questions = [nfnetlink.get_table(1, FAMILY, TABLE)]
-        questions += chain_questions((*_FORWARDS, *_DOCKER_USERS), 2)
-        answers, refusals = self._socket.look_up(b"".join(questions), len(questions))
+        questions = nfnetlink.get_table(1, FAMILY, TABLE) + nfnetlink.get_generation(2)
+        questions += nfnetlink.get_table(3, FAMILY, UPLINKS_TABLE)
+        answers, refusals = self._socket.look_up(questions, 3)
         raise_unless_missing(refusals)
-        chains = [nfnetlink.decode_chain(answer.body) for answer in answers if answer.sequence > 1]
+        told = {answer.sequence: answer for answer in answers}
         return FirewallState(
-            table=any(answer.sequence == 1 for answer in answers),
-            forward_drop=tuple(str(chain) for chain in chains if chain.forward_drop),
-            docker_user=any(chain.name == DOCKER_USER for chain in chains),
+            table=1 in told,
+            changed=compare and 1 in told and self._shape_is_known() is False,
+            generation=nfnetlink.decode_generation(told[2]) if 2 in told else 0,
+            uplinks=nfnetlink.decode_comment(told[3]) if 3 in told else "",
         )
 
-    def observe_foreign(self) -> tuple[str, ...]:
-        """Return all chains of others on the forward hook whose policy is drop.
+    def flaws(
+        self,
+        networks: tuple[NetworkRules, ...],
+        ports: tuple[PortRule, ...],
+        guards: tuple[ForwardGuard, ...] = (),
+    ) -> tuple[str, ...]:
+        """Return what our table lacks of these, and what of it is otherwise; see `comparison`.
 
-        Reads all chains of all tables: for `check` and `plan`, not for attach.
+        nft is asked only where the kernel's own lists do not tell that all of it is there.
+
+        Raises:
+            NotFoundError: nft or unshare is not installed.
+            SystemFailure: one of them failed.
         """
-        chains = map(nfnetlink.decode_chain, self._socket.dump(nfnetlink.dump_chains()))
-        return tuple(str(chain) for chain in chains if chain.forward_drop)  # ours never does
+        from ocinet.engine.firewall import comparison
+        from ocinet.engine.firewall.table_elements import TableElements
+
+        before = self.observe()
+        if not before.table:
+            return (f"the table {FAMILY} {TABLE} is gone",)
+        wanted = [element for rules in networks for element in network_elements(rules)]
+        wanted += [element for guard in guards for element in guard_elements(guard)]
+        wanted += [port_element(port) for port in ports]
+        if self._shape_is_known() and TableElements(self._socket).has(wanted):
+            return ()
+        found = comparison.flaws(networks, ports, guards, self.deadline)
+        if not found:
+            self._note_shape(before.generation)
+        return found
+
+    def _shape_is_known(self) -> bool | None:
+        """Tell whether our table is as it was made; None where nobody knows how that was."""
+        from ocinet.engine.firewall.table_shape import shape_of, text_digest
+
+        known = self._shapes().get(text_digest()) if self._shapes else ""
+        return shape_of(self._socket) == known if known else None
+
+    def _note_shape(self, generation: int) -> None:
+        """Note how our table looks, if it is as it was at that number of changes."""
+        from ocinet.engine.firewall.table_shape import shape_of, text_digest
+
+        shape = shape_of(self._socket)
+        if self._shapes and self.observe().generation == generation:
+            self._shapes().put(text_digest(), shape)
 
     def remove_table(self) -> None:
         """Remove our table and all that is in it; not there is fine.

@@ -6,6 +6,7 @@ attachments    the record of each sandbox
 forward_guards whose forwarding is ours, and from what it is kept
 hints          files that save time, and may be lost
 passages       whose packets get through the chains of others
+table_shapes   how our table looks as it is made
 port_claim     one claim of host ports, and its file
 free_port      host ports that may be given where none is asked for
 claim_attempt  one try to claim host ports, under the lock
