@@ -14,6 +14,8 @@ Read in this order; each module imports only what stands above it:
     table_shape     how our table is made, but for its elements: a digest
     comparison      what our table lacks, by nft's own list of it
     conntrack       flows that have to be forgotten
+    element_messages  elements of our table's sets, listed and read back, pure
+    table_elements  all that is in it, whoever entered it
     table           our table: made, observed, entered into, taken out of
     uplink_table    the second table, on hosts where routes say more than which link
     firewalld       the zones and policies of one of them

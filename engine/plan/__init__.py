@@ -2,7 +2,8 @@
 
 Read in this order; each module imports only what stands above it. What steps are:
 
-    seams         what steps ask of the kernel and the firewall: Protocols
+    firewall_seams  what steps ask of the firewall: Protocols
+    seams         the same of the kernel, and all of them by name
     machine       a host by those seams, in the course of one operation
     steps         what plans are made of: one container's own steps
     port_steps    steps for its ports of bridges

@@ -4,10 +4,13 @@ Each is owned here, by its user, and has at most eight methods. The rooms `kerne
 `firewall` have the real ones, `tests/fakes` those that are in memory; both pass the
 same tests (`tests/contract`). For type checkers: nobody imports this at run time.
 
-What each raises, and what counts as success, is said here, once for both.
+What each raises, and what counts as success, is said here, once for both; of what has to
+do with tables of nftables', in `firewall_seams`, and named here with the others.
 """
 
 from __future__ import annotations
+
+from ocinet.engine.plan.firewall_seams import Elements, Firewall, ForwardAccepts, Uplinks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +24,11 @@ if TYPE_CHECKING:
     from ocinet.engine.model.routing import RoutingRule, WayOut
 else:
     Protocol = object  # `typing` brings `os` along, and costs more than all the wiring
+
+__all__ = (
+    "Bridges", "Elements", "Filters", "Firewall", "ForwardAccepts", "Insides", "Links",
+    "NameFiles", "Names", "RoutingRules", "Sandbox", "Sysctls", "Uplinks",
+)  # fmt: skip
 
 
 class Sandbox(Protocol):
@@ -338,6 +346,9 @@ class Names(Protocol):
             SystemFailure: something else has the name.
         """
 
+    def shows(self, name: str, processes: tuple[Process, ...]) -> bool:
+        """Tell whether a name shows the sandbox of one of these."""
+
     def move(self, name: str, before: Process, after: Process) -> None:
         """Let a name show another process's view; one that is not ours is left alone."""
 
@@ -345,61 +356,20 @@ class Names(Protocol):
         """Take a name away if it shows one of `processes`; else leave it and return False."""
 
 
-class Firewall(Protocol):
-    """Our nftables table, and what others' tables have to be asked for."""
+class NameFiles(Protocol):
+    """`/etc/hosts` and `/etc/resolv.conf` of containers that have files of their own."""
 
-    def observe(self) -> FirewallState:
-        """Look at our table and at the chains that iptables makes."""
-
-    def observe_foreign(self) -> tuple[str, ...]:
-        """Return all chains on the forward hook whose policy is drop."""
-
-    def open(self, networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> bool:
-        """Enter networks and published ports, all or nothing; networks that are in stay.
-
-        Returns:
-            Whether the table was missing and has been made, with these alone in it.
+    def look(self, place: Place) -> FoundFiles | None:
+        """Return what there is, or None if that can't be known yet, or the container is gone.
 
         Raises:
-            ConflictError: a port is in already, or a subnet overlaps another network's;
-                nothing has changed.
+            SystemFailure: it can't be looked for, as by a kernel before 5.6.
         """
 
-    def close(self, ports: tuple[PortRule, ...]) -> None:
-        """Take published ports out, whoever entered them; those that are not in are fine."""
-
-    def rebuild(self, networks: tuple[NetworkRules, ...], ports: tuple[PortRule, ...]) -> None:
-        """Replace our table, whatever became of it, by one that holds exactly this."""
-
-    def remove_table(self) -> None:
-        """Remove our table and all that is in it; not there is fine."""
-
-    def remove_network(self, rules: NetworkRules) -> None:
-        """Take a network out, whatever its options were; not in is fine."""
-
-    def flush_udp(self, ports: tuple[PortRule, ...]) -> None:
-        """Forget the flows to the UDP ports among these."""
-
-
-class ForwardAccepts(Protocol):
-    """Our accept rules for bridges, in others' chains that drop what they don't know."""
-
-    def is_accepted(self, device: str) -> bool:
-        """Tell whether they are in each chain that drops; true where nothing drops."""
-
-    def add(self, device: str, *, managed: bool) -> bool:
-        """Put them into the chains that drop.
-
-        Args:
-            device: the bridge.
-            managed: whether it is ours; of an adopted one, published ports alone pass.
-
-        Returns:
-            False if they were all there.
+    def write(self, place: Place, files: tuple[NameFile, ...]) -> None:
+        """Have files say what they shall; a container that is gone is fine.
 
         Raises:
-            SystemFailure: it failed; rules of one family may be there.
+            SystemFailure: one of them is not what it was when it was looked for, or it
+                can't be written.
         """
-
-    def remove(self, device: str) -> None:
-        """Remove them; not there is fine."""

@@ -43,9 +43,21 @@ class Place(Protocol):
         """Give one of the host's links an address."""
 
     def add_default_route(
-        self, gateway: str, ifname: str, *, metric: int = 0, advertised: bool = False
+        self,
+        gateway: str,
+        ifname: str,
+        *,
+        metric: int = 0,
+        advertised: bool = False,
+        source: str = "",
     ) -> None:
         """Add a default route of the host's."""
+
+    def add_blackhole(self, subnet: str) -> None:
+        """Let the host drop what is for a subnet."""
+
+    def add_source_rule(self, source: str, *, table: int, priority: int) -> None:
+        """Let what the host sends from a subnet look up a routing table."""
 
     def set_down(self, ifname: str) -> None:
         """Set one of the host's links down."""
@@ -76,3 +88,6 @@ class Place(Protocol):
 
     def raise_wall(self) -> None:
         """Let the chain `inet wall gate` drop what is forwarded."""
+
+    def start_firewalld(self) -> None:
+        """Let firewalld run, with our zone; a second time it is reloaded."""

@@ -1,0 +1,74 @@
+"""All that is in our table, whoever entered it: listed, and taken out.
+
+How it is listed is imported by the act that needs it: no attach does.
+"""
+
+from __future__ import annotations
+
+from errno import ENOENT
+
+from ocinet.base.errors import KernelError
+from ocinet.engine.firewall import nfnetlink
+from ocinet.engine.firewall.netfilter import raise_unless_missing
+from ocinet.engine.ruleset.elements import SETS
+from ocinet.engine.ruleset.tables import TABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ocinet.engine.firewall.netfilter import NetfilterSocket
+    from ocinet.engine.ruleset.elements import Element
+
+
+class TableElements:
+    """The elements of our table's sets; see `seams.Elements`.
+
+    Args:
+        socket: to ask through.
+    """
+
+    def __init__(self, socket: NetfilterSocket) -> None:
+        self._socket = socket
+
+    def all(self) -> tuple[Element, ...]:
+        """Return them, set by set; without our table, and of a set that it has not, none.
+
+        Raises:
+            KernelError: the kernel refused to answer.
+        """
+        from ocinet.engine.firewall.element_messages import decode_elements, dump_elements
+
+        found: list[Element] = []
+        for kind in SETS:
+            try:
+                bodies = self._socket.dump(dump_elements(TABLE, kind.name))
+            except KernelError as error:
+                if error.errno != ENOENT:
+                    raise
+                continue
+            found += decode_elements(kind, bodies)
+        return tuple(found)
+
+    def has(self, elements: Iterable[Element]) -> bool:
+        """Tell whether all of these are in, each by itself.
+
+        Raises:
+            KernelError: the kernel refused to answer.
+        """
+        return set(elements) <= set(self.all())
+
+    def delete(self, elements: tuple[Element, ...]) -> None:
+        """Take them out, in one transaction; none of them has to be there still.
+
+        Raises:
+            KernelError: the kernel refused; the others are out.
+        """
+        for part in (elements, *((element,) for element in elements)):
+            batch = nfnetlink.Batch(TABLE)
+            batch.delete(part)
+            refusals = self._socket.ask(batch.encode(), 1)[1] if batch else []
+            # A batch is all or nothing: where one is missing, they go one by one.
+            raise_unless_missing(refusals)
+            if not refusals and part == elements:
+                return
