@@ -248,17 +248,24 @@ class Firewall:
         """
         self._delete(every_network_element(rules))
 
-    def flush_udp(self, ports: tuple[PortRule, ...]) -> None:
-        """Forget the flows to the UDP ports among these; see `conntrack`.
+    def forget_flows(
+        self, ports: tuple[PortRule, ...] = (), addresses: tuple[Address, ...] = ()
+    ) -> None:
+        """Forget the flows to the UDP ports among these, and all that these addresses are in.
+
+        See `conntrack`.
 
         Raises:
             KernelError: the kernel refused.
         """
-        from ocinet.engine.firewall.conntrack import flush_udp
+        from ocinet.engine.firewall import conntrack
 
         for port in ports:
             if port.protocol == "udp":
-                flush_udp(self._socket, port.address.family, port.host_address, port.host_port)
+                conntrack.flush_udp(
+                    self._socket, port.address.family, port.host_address, port.host_port
+                )
+        conntrack.flush_addresses(self._socket, addresses)
 
     def _apply(self, batch: Batch) -> list[Refusal]:
         if not batch:

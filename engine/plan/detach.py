@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ocinet.base.address import Address
 from ocinet.engine.model.attachment import Attachment
-from ocinet.engine.model.endpoint import PortRule
-from ocinet.engine.plan.steps import CloseFirewall, DeleteLinks, ForgetFlows, Step, UnnameSandbox
+from ocinet.engine.model.endpoint import Endpoint, PortRule
+from ocinet.engine.plan.port_steps import DeleteLinks
+from ocinet.engine.plan.steps import CloseFirewall, ForgetFlows, Step, UnnameSandbox
 
 
 def close_ports(ports: tuple[PortRule, ...]) -> tuple[Step, ...]:
@@ -15,19 +17,31 @@ def close_ports(ports: tuple[PortRule, ...]) -> tuple[Step, ...]:
     return (CloseFirewall(ports), ForgetFlows(udp)) if udp else (CloseFirewall(ports),)
 
 
-def plan_detach(attachment: Attachment, ports: tuple[PortRule, ...]) -> tuple[Step, ...]:
+def addresses_of(endpoints: tuple[Endpoint, ...]) -> tuple[Address, ...]:
+    """Return all addresses of endpoints."""
+    return tuple(interface.address for end in endpoints for interface in end.addresses)
+
+
+def plan_detach(
+    attachment: Attachment, ports: tuple[PortRule, ...], *, is_of_this_boot: bool = True
+) -> tuple[Step, ...]:
     """Return the steps that take down what a record tells of.
 
     Args:
         attachment: the record; nothing else is needed, no sandbox and no bundle.
         ports: those of the record that the container still holds.
+        is_of_this_boot: else its links are gone, and what bears their names, or its addresses,
+            is another's: as on a machine that keeps its /run.
     """
     # Ports first, so that nothing leads to an address whose link is gone; all links in one
     # step, for the kernel waits for each deletion, but once for many together.
     steps = list(close_ports(ports))
-    if attachment.endpoints:
+    if attachment.endpoints and is_of_this_boot:
         ifnames = tuple(endpoint.host_ifname for endpoint in attachment.endpoints)
         steps.append(DeleteLinks(ifnames))
+        # When nothing of it can begin one any more, and before its addresses are free.
+        steps.append(ForgetFlows(addresses=addresses_of(attachment.endpoints)))
+    # Whichever of them the name shows by now: it is passed on when one of them goes.
     of_members = (member.process for member in attachment.members)
     processes = tuple(filter(None, (attachment.container.process, *of_members)))
     if attachment.netns_name and processes:

@@ -10,12 +10,11 @@ These are one container's own; what all share is made by `shared_steps`.
 from __future__ import annotations
 
 from ocinet.base.value import Value
-from ocinet.engine.model.link import LINK_GROUP, Inside, Veth
-from ocinet.engine.ruleset import nft
+from ocinet.engine.model.link import Inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocinet.base.address import Interface
+    from ocinet.base.address import Address, Interface
     from ocinet.base.clock import Process
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.endpoint import PortRule
@@ -138,6 +137,8 @@ class OpenFirewall(Step):
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
+        from ocinet.engine.ruleset import nft
+
         text = nft.open_text(self.networks, self.ports)
         return (as_nft(text),) if text else ()
 
@@ -163,6 +164,8 @@ class CloseFirewall(Step):
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
+        from ocinet.engine.ruleset import nft
+
         return (as_nft(nft.close_text(self.ports)),)
 
     def apply(self, machine: Machine) -> bool:
@@ -176,20 +179,34 @@ class CloseFirewall(Step):
 
 
 class ForgetFlows(Step):
-    """Drop the connection tracking of published UDP ports, so that no flow keeps its old end."""
+    """Drop connection tracking, so that no flow keeps its old end.
 
-    ports: tuple[PortRule, ...]
+    Attributes:
+        ports: published ones: whoever talks to their UDP ports meets who has them now.
+        addresses: of a container that is gone: whose answers would come to the next one that
+            bears them.
+    """
+
+    ports: tuple[PortRule, ...] = ()
+    addresses: tuple[Address, ...] = ()
 
     def describe(self) -> tuple[str, ...]:
-        """Return the commands that do the same."""
-        return tuple(
+        """Return the commands that do the same; conntrack fails where there is nothing to do."""
+        of_ports = (
             f"conntrack -D -f ipv{port.address.family} -p udp --orig-port-dst {port.host_port}"
+            " || true"
             for port in self.ports
         )
+        of_addresses = (
+            f"conntrack -D -f ipv{address.family} {side} {address} || true"
+            for address in self.addresses
+            for side in ("--orig-src", "--reply-src")
+        )
+        return (*of_ports, *of_addresses)
 
     def apply(self, machine: Machine) -> bool:
         """Delete the entries."""
-        machine.firewall.flush_udp(self.ports)
+        machine.firewall.forget_flows(self.ports, self.addresses)
         return True
 
     def inverse(self) -> Step | None:
