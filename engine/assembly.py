@@ -105,9 +105,10 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
 
     links = Links()
     netfilter = NetfilterSocket()
+    forward_accepts = ForwardAccepts(netfilter, deadline)
     host = Host(
         links=links,
-        insides=Insides(links),
+        insides=Insides(links, deadline),
         bridges=Bridges(),
         sysctls=Sysctls(),
         names=NetnsNames(paths),

@@ -342,13 +342,13 @@ def make_table(firewall: Firewall) -> None:
     from ocinet.engine.ruleset.nft import table_text  # for the first of a boot
 
     try:
-        _run_nft(table_text())
+        _run_nft(table_text(), firewall.deadline)
     except SystemFailure as error:
         if not firewall.observe().table:  # else another process has just made it
             raise error.within("cannot make the firewall's table") from error
 
 
-def _run_nft(text: str) -> None:
+def _run_nft(text: str, deadline: Deadline | None) -> None:
     from ocinet.engine.firewall import programs
 
-    programs.run((programs.find("nftables", "nft"), "-f", "-"), text)
+    programs.run((programs.find("nftables", "nft"), "-f", "-"), text, deadline)

@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from ocinet.engine.model.link import SourceWay
     from ocinet.engine.model.routing import RoutingRule
 
+_KEEP_ROUTE = "leave it as it is: attach --no-default-route, or gateway=none"
 _LOOPBACK = 1  # the index of `lo` in every namespace: LOOPBACK_IFINDEX
-_CARRIER_TRIES = 100
-_CARRIER_WAIT_S = 0.0002
+# The kernel tells of a carrier within a few of the first waits; on a slow machine, later.
+_FIRST_WAIT_S, _LATER, _LONGEST_WAIT_S = 0.0002, 1.05, 0.02
+_RESERVE_S = 2.0  # left of an operation's time for what follows
+_ALONE_S = 20.0  # for who has no operation
 
 
 class Insides:
@@ -38,10 +41,12 @@ class Insides:
 
     Args:
         host: the host's links, where the other ends of the sandboxes' are.
+        deadline: of the operation; a link's carrier is waited for until shortly before.
     """
 
-    def __init__(self, host: Links) -> None:
+    def __init__(self, host: Links, deadline: Deadline | None = None) -> None:
         self._host = host
+        self._deadline = deadline
 
     def configure(
         self, sandbox: OpenNamespace, inside: Inside, pair: Pair | None = None
@@ -102,26 +107,59 @@ class Insides:
         the addresses are announced once more when it has.
         """
         what = f"cannot announce the addresses of {inside.ifname}"
-        for _try in range(_CARRIER_TRIES):
-            if self._is_settled(pair):
-                break
-            sleep(_CARRIER_WAIT_S)
-        else:
+        deadline = self._deadline or Deadline(_ALONE_S)
+        if not self._await_carrier(pair.host_ifindex, deadline):
+            return (f"{what}: no carrier",)
+        if inside.announce:  # which it is wherever the bridge is not ours, and may have STP on
+            held = self._await_stp(pair, inside.ifname, deadline)
+            if held:
+                return (held,)
+        if not self._await_carrier(pair.bridge_ifindex, deadline):
             return (f"{what}: no carrier",)
         if not inside.announce:
             return ()
         refusals = socket.ask(link_messages.set_mac(1, pair.ifindex, pair.mac), 1)[1]
         return tuple(str(refused.error(what)) for refused in refusals)
 
-    def _is_settled(self, pair: Pair) -> bool:
-        """Tell whether a host's end, and its bridge, carry packets, or never will."""
+    def _await_carrier(self, ifindex: int, deadline: Deadline) -> bool:
+        """Wait until a link of the host's carries packets, or is known never to; False if late."""
+        wait_s = _FIRST_WAIT_S
         # The bridge by a request of its own, after its port: asked for with it, it may
         # still tell of the time before.
-        for ifindex in (pair.host_ifindex, pair.bridge_ifindex):
-            link = self._host.link_at(ifindex) if ifindex else None
-            if link and not (link.up and link.running):
-                return not link.up
+        while ifindex:
+            link = self._host.link_at(ifindex)
+            if not link or link.running or not link.up:
+                break
+            if deadline.left_s < _RESERVE_S:
+                return False
+            sleep(wait_s)
+            wait_s = min(_LATER * wait_s, _LONGEST_WAIT_S)
         return True
+
+    def _await_stp(self, pair: Pair, ifname: str, deadline: Deadline) -> str:
+        """Wait until the bridge's spanning tree lets a port pass frames on, if there is time.
+
+        Returns:
+            "" or, at once if it takes longer than there is time, what is so and what helps.
+        """
+        if self._host.forwards(pair.host_ifindex):
+            return ""
+        bridge = self._host.link_at(pair.bridge_ifindex)
+        if not bridge or not bridge.up:
+            return ""
+        # Listening and learning take the forward delay each (IEEE 802.1D), 15 s by default.
+        needed_s = 2 * self._host.forward_delay_s(pair.bridge_ifindex)
+        end_s = deadline.left_s - needed_s - _RESERVE_S
+        while end_s >= 0 and deadline.left_s >= _RESERVE_S:
+            if self._host.forwards(pair.host_ifindex):
+                return ""
+            sleep(_LONGEST_WAIT_S)
+        name = bridge.ifname
+        return (
+            f"{name} has STP on and passes nothing to or from {ifname} for {needed_s:.0f} s from "
+            f"now, longer than an attach may wait; for the next ones: ip link set {name} type "
+            "bridge stp_state 0, or forward_delay 200, which makes it 4 s"
+        )
 
     def loopback_up(self, sandbox: OpenNamespace) -> None:
         """Set `lo` up in a sandbox.
@@ -281,8 +319,8 @@ def _write_sysctls(inside: Inside) -> tuple[str, ...]:
         try:
             sysctl.write(key, value)
         except SystemFailure as error:
-            # Without IPv6 in the kernel, there is none to turn off: so much the better.
-            if inside.ipv6 or sysctl.read(key) is not None:
+            # One that is not turned off is in nobody's way, or is not there at all.
+            if inside.ipv6:
                 warnings.append(str(error))
     return tuple(warnings)
 
@@ -307,6 +345,9 @@ def _batch(ifindex: int, inside: Inside) -> list[_Act]:
     for address in inside.addresses:
         message = ip_messages.new_address(len(acts), ifindex, address)
         acts.append(_Act(f"give {ifname} the address {address}", message))
+    if inside.mtu:
+        message = link_messages.set_mtu(len(acts), ifindex, inside.mtu)
+        acts.append(_Act(f"set the MTU of {ifname} to {inside.mtu}", message))
     acts.append(_Act(f"set {ifname} up", link_messages.set_up(len(acts), ifindex)))
     for route, onlink in inside.ordered_routes():
         message = ip_messages.new_route(len(acts), ifindex, route, onlink=onlink)
@@ -333,5 +374,6 @@ def _send_batch(socket: NetlinkSocket, acts: list[_Act], ifindex: int) -> None:
         if act.route is None or refused.errno != EEXIST:
             raise refused.error(f"cannot {act.what}")
         if (ifindex, act.route) not in there:
+            hint = "" if act.route.destination.prefixlen else _KEEP_ROUTE
             raise KernelError(f"cannot {act.what}", "the sandbox has another such route already",
-                              errno=EEXIST)  # fmt: skip
+                              hint, errno=EEXIST)  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from hosts.waiting import wait_until
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import KernelError, NotFoundError, SystemFailure
-from ocinet.engine.model.link import Inside, Veth
+from ocinet.engine.model.link import Inside, SourceWay, Veth
 from ocinet.engine.model.request import Route
 
 if TYPE_CHECKING:
@@ -202,3 +202,41 @@ def closed_sandbox_is_not_entered(place: Place) -> None:
         insides.loopback_up(sandbox)
     with pytest.raises(SystemFailure, match="cannot enter the sandbox"):
         insides.look_inside(sandbox)
+
+
+def route_by_source_can_be_repeated(place: Place) -> None:
+    """An interface that is not there is told, and the others get their ways."""
+    ways = tuple(
+        SourceWay("eth0", Interface.parse(address), Address.parse(gateway), 28516)
+        for address, gateway in (("10.9.0.5/24", "10.9.0.1"), ("fd00:9::5/64", "fd00:9::1"))
+    )
+    with _wired(place) as (host, sandbox):
+        host.insides.configure(sandbox, DUAL)
+        for _time in range(2):
+            assert host.insides.route_by_source(sandbox, ways) == ()
+        gone = ways[0].replace(ifname="eth7", table=28517)
+        (told,) = host.insides.route_by_source(sandbox, (*ways, gone))
+        assert "eth7" in told
+        assert set(_eth0(host, sandbox).routes) >= {DEFAULT4, DEFAULT6}
+
+
+def unplug_takes_the_other_end_along(place: Place) -> None:
+    """But not of another MAC, which is the container's own; nothing there is fine."""
+    with _wired(place) as (host, sandbox):
+        assert not host.insides.unplug(sandbox, "eth0", "02:42:0a:09:00:77")
+        assert host.links.link("oc1")
+        assert host.insides.unplug(sandbox, "eth0", VETH.mac)
+        assert host.links.link("oc1") is None
+        assert not host.insides.unplug(sandbox, "eth0", VETH.mac)
+
+
+def unroute_by_source_can_be_repeated(place: Place) -> None:
+    """Ways that are not there are as good as gone, also where there is no interface any more."""
+    ways = (SourceWay("eth0", Interface.parse("10.9.0.5/24"), Address.parse("10.9.0.1"), 28516),)
+    with _wired(place) as (host, sandbox):
+        host.insides.configure(sandbox, DUAL)
+        host.insides.unroute_by_source(sandbox, ways)
+        assert host.insides.route_by_source(sandbox, ways) == ()
+        for _time in range(2):
+            host.insides.unroute_by_source(sandbox, ways)
+        assert set(_eth0(host, sandbox).routes) >= {DEFAULT4, DEFAULT6}
