@@ -8,6 +8,7 @@ it in this order, in which each imports only what stands above:
     locks, storage      the locks; what is needed of the records
     operation           what one act goes by: its time, settings, locks and log
     liveness, journal   who lives; doing steps, and taking them back
+    port_owners         whose the ports in the firewall are
     detach              taking down, from the record alone
     observe             looking at the host before a plan
     settle, containers  a record and its sandbox made to agree; who is known

@@ -26,6 +26,7 @@ from ocinet.engine.liveness import Liveness
 from ocinet.engine.locks import Locks
 from ocinet.engine.operation import Operation, no_neighbours
 from ocinet.engine.plan.machine import Host, Machine
+from ocinet.engine.port_owners import PortOwners
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.left_files import LeftFiles
 from ocinet.engine.records.networks import NetworkStore
@@ -133,7 +134,9 @@ def machine_on(
         operation: that they are part of.
         sandbox: that they work in, if any.
     """
-    return Machine(host, lambda: recorded(records, operation.boot_id), sandbox)
+    boot_id = operation.boot_id
+    owners = PortOwners(records, host.firewall, boot_id)
+    return Machine(host, lambda: recorded(records, boot_id), records.guards, owners, sandbox)
 
 
 def open_records(paths: Paths, operation: Operation, host: Host) -> Records:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ocinet.base.errors import NotFoundError
 from ocinet.engine.journal import go_through
 from ocinet.engine.plan.detach import close_ports
+from ocinet.engine.port_owners import close_again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,10 +41,14 @@ def unpublish(
         record = records.attachments.get(container_id)
         if record is None:
             raise NotFoundError(f"cannot unpublish ports of {container_id}", "it was just detached")
+        # All are found before the first goes. Then firewall, record, claim: a kill leaves a closed
+        # port claimed, and never an open one that somebody else may claim.
         going = dict.fromkeys(port for wish in publishes for port in _matches(record, wish))
+        before = machine.firewall.observe()
         go_through(operation, machine, close_ports(tuple(going)))
         record = record.replace(ports=tuple(port for port in record.ports if port not in going))
         records.attachments.put(record)
+        close_again(machine.firewall, tuple(going), before)
         records.ports.release(container_id, tuple(going))
     operation.log.append("unpublished", container=container_id, ports=len(going))
     return record

@@ -7,11 +7,25 @@ from ocinet.base.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from ocinet.engine.model.endpoint import PortRule
-    from ocinet.engine.model.link import Pair
-    from ocinet.engine.model.network import NetworkRules
+    from ocinet.engine.model.forward_guard import ForwardGuard
+    from ocinet.engine.model.link import Link, Pair
+    from ocinet.engine.model.observed import Recorded
     from ocinet.engine.plan import seams
+
+    class Owners(Protocol):
+        """Whose the ports in the firewall are; see `engine.port_owners`."""
+
+        def has_other(self, ports: tuple[PortRule, ...]) -> bool:
+            """Tell whether another record than that of these very ports has one of them."""
+
+        def unowned(self, ports: tuple[PortRule, ...]) -> tuple[PortRule, ...]:
+            """Return those of the ports that no record has, wherever they lead there."""
+
+        def close_unowned(self, ports: tuple[PortRule, ...]) -> tuple[PortRule, ...]:
+            """Take those out of the firewall that nobody has, and return them."""
 
 
 class Host(Value):
@@ -31,7 +45,9 @@ class Machine:
 
     Args:
         host: that the steps change.
-        recorded: returns the networks and ports of all records.
+        recorded: returns the networks and ports of all records, and the guards.
+        guards: where it is noted what is guarded.
+        owners: whose the ports in the firewall are.
         sandbox: None where a plan needs none, as in detach.
 
     Attributes:
@@ -42,7 +58,9 @@ class Machine:
     def __init__(
         self,
         host: Host,
-        recorded: Callable[[], tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]]],
+        recorded: Callable[[], Recorded],
+        guards: Guards,
+        owners: Owners,
         sandbox: seams.Sandbox | None = None,
     ) -> None:
         self.links = host.links
@@ -53,6 +71,7 @@ class Machine:
         self.firewall = host.firewall
         self.forward_accepts = host.forward_accepts
         self.recorded = recorded
+        self.owners = owners
         self.pairs: dict[str, Pair] = {}
         self.warnings: list[str] = []
         self._sandbox = sandbox

@@ -4,11 +4,13 @@ A step is a frozen value. It describes itself as the `ip`, `nft` or `sysctl`
 commands that do the same, applies itself to a `Machine`, and names its
 inverse. What to do is decided by this room's other modules; a step decides nothing.
 
-These are one container's own; what all share is made by `shared_steps`.
+These are one container's own, but for its ports of bridges, which are made by `port_steps`;
+what all share is made by `shared_steps`.
 """
 
 from __future__ import annotations
 
+from ocinet.base.errors import ConflictError
 from ocinet.base.value import Value
 from ocinet.engine.model.link import Inside
 
@@ -89,7 +91,12 @@ class Explain(Step):
 
 
 class NameSandbox(Step):
-    """Show the sandbox to `ip netns` under a name."""
+    """Show the sandbox to `ip netns` under a name.
+
+    Attributes:
+        name: a file's, in /run/netns.
+        process: that lives in the sandbox; the name is a link to its /proc/PID/ns/net.
+    """
 
     name: str
     process: Process
@@ -129,8 +136,42 @@ class UnnameSandbox(Step):
         return NameSandbox(self.name, self.processes[0])
 
 
+def make_table(
+    machine: Machine,
+    networks: tuple[NetworkRules, ...] = (),
+    ports: tuple[PortRule, ...] = (),
+) -> tuple[PortRule, ...]:
+    """Make our table anew, of all that is recorded by now.
+
+    Args:
+        machine: whose table it is.
+        networks: that are entered besides.
+        ports: likewise: those of a record that is being attached are not among the
+            recorded ones, or two first attaches would find each other's taken.
+
+    Returns:
+        The ports that were recorded.
+    """
+    of_networks, of_ports, guards = machine.recorded()
+    machine.firewall.rebuild(
+        tuple(dict.fromkeys((*of_networks, *networks))),
+        tuple(dict.fromkeys((*of_ports, *ports))),
+        guards,
+    )
+    # A container that was detached meanwhile had no table to close its ports in.
+    ended = set(of_ports).difference(machine.recorded()[1])
+    if ended:
+        machine.owners.close_unowned(tuple(port for port in of_ports if port in ended))
+    return of_ports
+
+
 class OpenFirewall(Step):
-    """Enter networks and published ports into the firewall, in one transaction."""
+    """Enter networks and published ports into the firewall, in one transaction.
+
+    Attributes:
+        networks: entered before are no error.
+        ports: one that is in the firewall already is an error (NLM_F_EXCL).
+    """
 
     networks: tuple[NetworkRules, ...]
     ports: tuple[PortRule, ...]
@@ -144,12 +185,17 @@ class OpenFirewall(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Add the elements; all others' as well, if the table vanished just now."""
-        if machine.firewall.open(self.networks, self.ports):
-            networks, ports = machine.recorded()
-            machine.firewall.rebuild(
-                tuple(dict.fromkeys((*networks, *self.networks))),
-                tuple(dict.fromkeys((*ports, *self.ports))),
-            )
+        try:
+            made = machine.firewall.open(self.networks, self.ports)
+        except ConflictError:
+            # We have claimed them, so what is in is a dead one's, or of whom a table that was
+            # just made anew still knows.
+            if not self.ports or machine.owners.has_other(self.ports):
+                raise
+            machine.firewall.close(self.ports)
+            made = machine.firewall.open(self.networks, self.ports)
+        if made:
+            make_table(machine, self.networks, self.ports)
         return True
 
     def inverse(self) -> Step | None:
@@ -215,7 +261,13 @@ class ForgetFlows(Step):
 
 
 class ConfigureInside(Step):
-    """Bring `lo` and one interface up in the sandbox, with addresses and routes."""
+    """Bring `lo` and one interface up in the sandbox, with addresses and routes.
+
+    Attributes:
+        inside: what the interface is to have.
+        netns: as in `AddVeth`.
+        host_ifname: the other end's, by which `Machine.pairs` knows what was made.
+    """
 
     inside: Inside
     netns: str
@@ -245,6 +297,7 @@ class ConfigureInside(Step):
             *((f"{conf}ndisc_notify=1",) if inside.ipv6 and inside.announce else ()),
             f"{ip} link set lo up",
             *addresses,
+            *((f"{ip} link set {inside.ifname} mtu {inside.mtu}",) if inside.mtu else ()),
             f"{ip} link set {inside.ifname} up",
             *routes,
         )
@@ -261,7 +314,11 @@ class ConfigureInside(Step):
 
 
 class RaiseLoopback(Step):
-    """Bring `lo` up in the sandbox."""
+    """Bring `lo` up in the sandbox.
+
+    Attributes:
+        netns: as in `AddVeth`.
+    """
 
     netns: str
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.listener import Listener
     from ocinet.engine.model.request import Protocol as Transport
     from ocinet.engine.model.request import Publish
+    from ocinet.engine.records.kept_ports import KeptPort
 
     class Sockets(Protocol):
         """The host's listening sockets; see `kernel.listeners`."""
@@ -183,17 +184,33 @@ class PortClaims:
         if directory is None:
             return ports
         with directory:
-            rivals = {file: _rivals(directory, file, container) for file in split_by_file(ports)}
-        if not any(rivals.values()):
-            return ports
-        return tuple(
-            port
-            for port in ports
-            if not any(
-                rival is None or rival.is_element_of(_claim_of(port))
-                for rival in rivals[file_of(port.protocol, port.host_port)]
-            )
-        )
+            return _without_rivals(directory, ports, container)
+
+    def while_unclaimed(
+        self, ports: tuple[PortRule, ...], act: Callable[[tuple[PortRule, ...]], object]
+    ) -> tuple[PortRule, ...]:
+        """Do something with those of the ports that nobody claims, under the ports' lock.
+
+        So that nobody can claim them meanwhile. One whose claims can't be read is claimed.
+
+        Args:
+            ports: as in the firewall.
+            act: called once with those that are free; not at all if none is. Must not
+                take long: who publishes waits.
+
+        Returns:
+            Those that it was called with.
+
+        Raises:
+            BusyError: the lock was not had in time.
+        """
+        if not ports:
+            return ()
+        with Directory(self._root) as directory, self._lock():
+            free = _without_rivals(directory, ports, "")
+            if free:
+                act(free)
+        return free
 
     def all(self) -> tuple[PortClaim, ...]:
         """Return every claim that can be read, by protocol and port."""
@@ -252,6 +269,23 @@ class PortClaims:
 
     def _lock(self) -> Lock:
         return Lock(f"{self._root}/lock", "the ports", self._deadline)
+
+
+def _without_rivals(
+    directory: Directory, ports: tuple[PortRule, ...], container: str
+) -> tuple[PortRule, ...]:
+    """Return those of the ports that no other container claims."""
+    rivals = {file: _rivals(directory, file, container) for file in split_by_file(ports)}
+    if not any(rivals.values()):
+        return ports
+    return tuple(
+        port
+        for port in ports
+        if not any(
+            rival is None or rival.is_element_of(_claim_of(port))
+            for rival in rivals[file_of(port.protocol, port.host_port)]
+        )
+    )
 
 
 def _rivals(directory: Directory, file: str, container: str) -> list[PortClaim | None]:
