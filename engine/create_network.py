@@ -18,14 +18,17 @@ from ocinet.engine.model.link import is_our_group
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.plan.free_subnet import route_around
 from ocinet.engine.plan.new_network import Device, NetworkOptions, Surroundings, define, device_of
+from ocinet.engine.strays import Strays
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ocinet.base.lock import Lock
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.settings import Settings
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
-    from ocinet.engine.storage import Networks
+    from ocinet.engine.storage import Networks, Records
 
 
 class HostFacts(Protocol):
@@ -76,16 +79,28 @@ class CreateNetwork:
         host: what they must get along with.
         settings: what is chosen by, where a wish says nothing.
         lock: the global one; taken around each choice.
+        warn: told what a choice costs.
+        clear: removes what is left of a former network, by the name of the new one.
     """
 
-    def __init__(self, networks: Networks, host: HostFacts, settings: Settings, lock: Lock) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        host: HostFacts,
+        settings: Settings,
+        lock: Lock,
+        warn: Callable[[str], None],
+        clear: Callable[[str], None],
+    ) -> None:
         self._networks = networks
         self._host = host
         self._settings = settings
         self._lock = lock
+        self._warn = warn
+        self._clear = clear
 
     @classmethod
-    def on(cls, machine: Machine, operation: Operation, networks: Networks) -> CreateNetwork:
+    def on(cls, machine: Machine, operation: Operation, records: Records) -> CreateNetwork:
         """Return what creates networks on a machine.
 
         Raises:
@@ -93,7 +108,9 @@ class CreateNetwork:
         """
         operation.check_settings()
         lock = operation.locks.shared("the networks")
-        return cls(networks, KernelFacts(machine), operation.settings, lock)
+        facts, warn = KernelFacts(machine), machine.warnings.append
+        clear = Strays(operation, machine, records).clear
+        return cls(records.networks, facts, operation.settings, lock, warn, clear)
 
     def create(self, name: str, options: NetworkOptions, *, ignore: bool = False) -> Network:
         """Define a network and keep it.
@@ -114,10 +131,12 @@ class CreateNetwork:
         """
         check_network(name)
         with self._lock:
+            # Under the lock: of the first two containers of all, one defines the default network.
             known = self._networks.find(name) if ignore else None
             if known is not None:
                 return known
             surroundings = Surroundings(
+                # All, or an error: one that can't be read may have any subnet.
                 networks=self._networks.all(),
                 occupied=self._host.occupied(),
                 routed=self._host.routed(),
@@ -126,6 +145,9 @@ class CreateNetwork:
                 ipv6=self._settings.ipv6,
             )
             network = define(name, options, surroundings).replace(created=now())
+            # A removal that was killed leaves addresses that are kept for names, and subnets in
+            # the firewall: none of it is meant for this one.
+            self._clear(name)
             self._networks.add(network)
         if network.managed:
             self._warn_of_routes(network, surroundings)

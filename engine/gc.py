@@ -15,6 +15,9 @@ from ocinet.engine.detach import Detach
 from ocinet.engine.forwarding import give_back_forwarding
 from ocinet.engine.liveness import Liveness
 from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.plan.closing import ForgetBridge
+from ocinet.engine.records.port_claim import PortClaim
+from ocinet.engine.strays import Strays
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +35,10 @@ class Leftover(Value):
     """One thing that nobody holds.
 
     Attributes:
-        kind: attachment, record, lease, port, link or bridge; network, where its
-            file can't be read: that is for a person to mend.
+        kind: attachment, record, lease, port, link or bridge; rule, for an accept rule in
+            a table of others; what `strays` finds; network, where its file can't be read:
+            that is for a person to mend; forwarding and file, where they could not be looked
+            at; damage, of what is held.
         name: which.
         why: how it was judged.
         removed: False in a dry run, or if it could not be had.
@@ -64,8 +69,9 @@ class _Collector:
         removed = False
         if not self._dry_run:
             try:
+                # Its errors are noted: one thing that can't be had keeps no other from going.
                 removed = remove() is not False
-            except OcinetError as error:
+            except (OcinetError, OSError) as error:
                 why = f"{why}; not removed: {error}"
             self._operation.log.append("collected", kind=kind, name=name, why=why, removed=removed)
         self.leftovers.append(Leftover(kind, name, why, removed))
@@ -74,6 +80,7 @@ class _Collector:
         """Do something under a container's lock if it is free and there is no record."""
         try:
             with self._operation.locks.container(container_id, wait=False):
+                # Anew, under the lock: an attach may have begun since the list was made.
                 if container_id in self._records.attachments.ids():
                     return False
                 act()
@@ -91,6 +98,7 @@ class _Collector:
                 why = "it is of an earlier boot" if old else "no process of it is alive"
                 container_id = record.container.id
                 self.find("attachment", container_id, why, self._take_down(container_id))
+            # An owner that died untold leaves its sandbox to the members that live.
             elif not self._dry_run:
                 self._detach.leave_to_members(record)
 
@@ -106,6 +114,7 @@ class _Collector:
         for network in self._records.leases.networks():
             for lease in self._records.leases.leases(network):
                 holder = lease.holder.container
+                # Both may be old by now: `alone` looks again before anything is released.
                 if holder in ids or self._is_held(lease):
                     continue
 
@@ -117,6 +126,32 @@ class _Collector:
                     )
 
                 self.find("lease", f"{network}/{lease.address}", f"{holder} is gone", release)
+
+    def claim_files(self) -> None:
+        """Make files of claims that make no sense anew, of what is on record."""
+        for file, why in self._records.ports.unreadable():
+
+            def restore(file: str = file) -> bool:
+                return self._records.ports.restore(file, self._recorded_claims())
+
+            self.find("port", file, f"its claims can't be read: {why}", restore)
+
+    def _recorded_claims(self) -> list[PortClaim]:
+        """Return what the containers of this boot have claimed, as their records tell."""
+        claims = {
+            PortClaim(
+                port.protocol,
+                port.host_address,
+                port.host_port,
+                record.container.id,
+                record.container.name,
+                record.time,
+            )
+            for record in self._records.attachments.all()
+            if record.boot_id == self._operation.boot_id
+            for port in record.ports
+        }
+        return sorted(claims, key=lambda claim: (claim.host_port, str(claim), claim.container))
 
     def ports(self) -> None:
         """Release claims of host ports whose container has no record."""
@@ -139,8 +174,9 @@ class _Collector:
                 families = (address.family,) if address else (4, 6)
                 named = address if address and address.value else None
                 rules += [
-                    PortRule(claim.protocol, named, claim.host_port, anywhere[family], 0)
+                    PortRule(claim.protocol, named, port, anywhere[family], 0)
                     for family in families
+                    for port in claim.ports
                 ]  # a port is known by its host's side: where it leads does not matter
         self._machine.firewall.close(tuple(rules))
         self._records.ports.release_all(holder)
@@ -182,10 +218,20 @@ class _Collector:
         return self._liveness.holder_lives(lease)
 
     def _remove_link(self, link: Link) -> Callable[[], bool]:
+        # Where a kill came between making the link and giving it its alias, nothing tells the
+        # id: the link's name stands in for it.
         container_id = link.alias.removeprefix("ocinet:").partition("/")[0] or link.ifname
         return lambda: self.alone(
             container_id, lambda: self._machine.links.delete_links((link.ifname,))
         )
+
+    def strays(self) -> None:
+        """Remove what nobody claims of our table, of the kernel, and of what is kept."""
+        try:
+            for stray in Strays(self._operation, self._machine, self._records).all():
+                self.find(stray.kind, stray.name, stray.why, stray.remove)
+        except OcinetError as error:
+            self.find("element", "-", f"it can't be looked at: {error}", lambda: False)
 
     def left_files(self) -> None:
         """Remove what killed writers left half-written; it is in nobody's way, so nothing is told.
@@ -265,9 +311,17 @@ class _Collector:
         def remove() -> bool:
             with self._operation.locks.shared():
                 networks = self._records.networks
+                # Networks are defined under this lock: one may be new since bridges were listed.
                 used = any(network.device == link.ifname for network in networks.readable())
                 may_be_used = used or bool(networks.unreadable())
-                return not may_be_used and self._machine.bridges.remove_bridge(link.ifname)
+                if may_be_used:
+                    return False
+                # As long as the bridge is there: nothing else tells that the zone has its name.
+                self._machine.forward_accepts.leave_zone(link.ifname)
+                removed = self._machine.bridges.remove_bridge(link.ifname)
+                if removed:
+                    ForgetBridge(link.ifname).apply(self._machine)
+                return removed
 
         return remove
 
@@ -287,12 +341,17 @@ def collect(
         What was found, in the order in which it was looked for.
     """
     collector = _Collector(operation, machine, records, dry_run=dry_run)
+    # In this order: what has a record goes by the record, and while a link is there, its
+    # address is not free.
     collector.attachments()
     if not dry_run:
         collector.regain()
     collector.links()
     collector.leases()
+    collector.claim_files()
     collector.ports()
+    collector.strays()
+    collector.accept_rules()
     if not dry_run:
         collector.forwarding()
         collector.left_files()
