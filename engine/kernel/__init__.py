@@ -17,7 +17,10 @@ Read in this order; each module imports only what stands above it:
     bridge         bridges and routes: the one module that talks pyroute2
     bridges        the same for who may need it: imports `bridge` when it is needed
     listeners      who listens on a port of the host
+    port_sockets   sockets that hold published ports, and answer nothing
+    inotify        what happens in directories, told as it happens
     probe          who uses an address on a segment
 
-An attach that finds everything ready imports neither `bridge` nor `probe`.
+An attach that finds everything ready imports neither `bridge` nor `probe`; what holds ports,
+and `inotify`, are the watcher's.
 """

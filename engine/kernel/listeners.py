@@ -1,7 +1,8 @@
 """Who listens on which port: sockets that a published port would cut off.
 
 DNAT comes before the socket, so publishing 22 would lock the admin out. The
-sockets are those of the network namespace that the thread is in.
+sockets are those of the network namespace that the thread is in. Those that hold
+published ports (`port_sockets`) are passed over: they are in nobody's way.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sys import byteorder
 from ocinet.base.address import Address
 from ocinet.base.clock import describe_process
 from ocinet.base.errors import KernelError
-from ocinet.engine.model.listener import Listener
+from ocinet.engine.model.listener import HOLDER_MARK, Listener
 from ocinet.engine.netlink.framing import NLM_F_DUMP, attributes, message
 from ocinet.engine.netlink.socket import NETLINK_SOCK_DIAG, NetlinkSocket
 
@@ -36,6 +37,8 @@ _MAPPED = 0xFFFF << 32  # ::ffff:0:0/96, an IPv4 address on an IPv6 socket
 _ID = "2s2s16s16sI2I"  # inet_diag_sockid: ports, addresses, device, cookie
 _REQUEST = Struct(f"=BBBxI{_ID}")  # inet_diag_req_v2
 _MESSAGE = Struct(f"=BBBB{_ID}5I")  # inet_diag_msg
+# The mark as an attribute, which the kernel shows to root alone, and from 4.7 on.
+_HOLDERS = Struct("=HHI").pack(8, 15, HOLDER_MARK)
 
 
 def listed_by_kernel(protocol: Protocol, port: int) -> list[Listener]:
@@ -52,7 +55,7 @@ def listed_by_kernel(protocol: Protocol, port: int) -> list[Listener]:
                 port.to_bytes(2, "big"), b"", b"", b"", 0, 0, 0,
             )  # fmt: skip
             parts = socket.dump(message(_SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, 1, body))
-            found += [_decode(protocol, part) for part in parts]
+            found += [_decode(protocol, part) for part in parts if not _is_holder(part)]
     return found
 
 
@@ -62,26 +65,33 @@ def listeners(
     *,
     listed: Callable[[Protocol, int], list[Listener]] = listed_by_kernel,
 ) -> tuple[Listener, ...]:
-    """Return the listening TCP, or the bound and unconnected UDP sockets.
+    """Return the listening TCP or SCTP, or the bound and unconnected UDP sockets.
 
     Args:
-        protocol: of sctp there are none: few kernels can list them.
+        protocol: tcp, udp or sctp.
         port: that port alone; 0 means all.
         listed: asks the kernel.
 
     Raises:
         KernelError: the kernel would not list them.
     """
-    if protocol not in _PROTOCOLS:
-        return ()
-    try:
-        found = listed(protocol, port)
-    except KernelError as error:
-        if error.errno not in (ENOENT, EPROTONOSUPPORT):
-            raise
-        # No such module, as after a kernel's update before the reboot.
-        found = listed_in_proc(protocol)
+    if protocol == "sctp":
+        # Netlink lists them where a module of its own is loaded, which asking would do.
+        found = _endpoints_in_proc()
+    else:
+        try:
+            found = listed(protocol, port)
+        except KernelError as error:
+            if error.errno not in (ENOENT, EPROTONOSUPPORT):
+                raise
+            # No such module, as after a kernel's update before the reboot.
+            found = listed_in_proc(protocol)
     return tuple(listener for listener in found if listener.port and port in (0, listener.port))
+
+
+def _is_holder(part: bytes) -> bool:
+    # Looked for, not parsed: a range of ports that is held may be thousands of sockets.
+    return part.find(_HOLDERS, _MESSAGE.size) >= 0
 
 
 def _decode(protocol: Protocol, part: bytes) -> Listener:
@@ -124,6 +134,32 @@ def listed_in_proc(protocol: Protocol) -> list[Listener]:
                     _listener(protocol, address, int(port, 16), int(fields[9]), only_v6=False)
                 )
     return found
+
+
+def _endpoints_in_proc() -> list[Listener]:
+    try:
+        with open("/proc/thread-self/net/sctp/eps", encoding="ascii") as table:
+            return sctp_endpoints(table.read())
+    except FileNotFoundError:  # no module, so nobody has a socket of it
+        return []
+
+
+def sctp_endpoints(table: str) -> list[Listener]:
+    """Return the SCTP sockets of /proc/net/sctp/eps, which has those alone that listen.
+
+    One that is bound to several addresses is several. As above, :: may be IPv6 alone.
+
+    Args:
+        table: its text, with a line of headings.
+    """
+    return [
+        _listener("sctp", Address.parse(address), int(port), int(inode), only_v6=False)
+        for line in table.splitlines()[1:]
+        for _endpoint, _socket, _style, _state, _bucket, port, _uid, inode, *addresses in [
+            line.split()
+        ]
+        for address in addresses
+    ]
 
 
 def name_process(inode: int) -> str:

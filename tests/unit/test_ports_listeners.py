@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
 from ocinet.base.address import Address
 from ocinet.base.errors import KernelError
-from ocinet.engine.kernel.listeners import listed_in_proc, listeners, name_process
+from ocinet.engine.kernel.listeners import (
+    listed_in_proc,
+    listeners,
+    name_process,
+    sctp_endpoints,
+)
 from ocinet.engine.model.listener import Listener
 
 
@@ -75,9 +81,30 @@ def test_listeners_that_the_kernel_refuses_is_an_error() -> None:
         listeners("tcp", listed=refuse)
 
 
-def test_listeners_of_sctp_are_none() -> None:
-    """Few kernels can list them: the claims alone count."""
-    assert listeners("sctp", 80) == ()
+# As Linux 6.12 wrote it.
+_EPS = """\
+ ENDPT     SOCK   STY SST HBKT LPORT   UID INODE LADDRS
+8ef47ba7 54f85414 2   10  42   9000      0 19866 0.0.0.0
+69229f52 375fff04 0   10  43   9001      0 19867 0000:0000:0000:0000:0000:0000:0000:0000
+3b9a3055 f71fe59d 2   10  44   9002      0 19868 192.0.2.1 fd00:0000:0000:0000:0000:0000:0000:0001
+"""
+
+
+def test_sctp_endpoints_are_listeners_by_address() -> None:
+    """One that is bound to two addresses is two."""
+    assert sctp_endpoints(_EPS) == [
+        Listener("sctp", Address.parse("0.0.0.0"), 9000, dual=False, inode=19866),
+        Listener("sctp", Address.parse("::"), 9001, dual=True, inode=19867),
+        Listener("sctp", Address.parse("192.0.2.1"), 9002, dual=False, inode=19868),
+        Listener("sctp", Address.parse("fd00::1"), 9002, dual=False, inode=19868),
+    ]
+
+
+def test_listeners_of_sctp_are_none_where_nobody_listens() -> None:
+    """Also where the kernel has no SCTP, which nothing loads for that."""
+    had = Path("/proc/net/sctp").exists()
+    assert listeners("sctp", 9) == ()
+    assert Path("/proc/net/sctp").exists() == had
 
 
 def test_owner_of_names_the_process(server: socket.socket) -> None:
