@@ -20,5 +20,13 @@ it in this order, in which each imports only what stands above:
     kept                host ports that were chosen, kept for a name
     regained            leases of who lives, where what was on record is gone
     assembly            where real objects are made
-    engine              what the doors call
+    check, changes      mending for everybody; what others may have touched
+    sight               all that is there and recorded, for who shows it
+    held_ports          published ports, held against whoever binds them later
+    shadowed            services of the host that published ports hide
+    black_holes         long packets that are lost without a word
+    explain             a packet's way, station by station
+    lifecycle           attach and detach, as hooks call them
+    engine              what people and the watcher call besides
+    doctor              what stops traffic, by asking all of them
 """

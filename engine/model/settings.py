@@ -32,6 +32,8 @@ class Settings(Value):
             still dropped where forwarding was switched on so.
         close_bridges: whether nothing new reaches those on a bridge of ours while our
             table is not there.
+        hold_ports: whether the watcher holds what is published, so that a service of the
+            host that binds it later gets EADDRINUSE.
         lock_timeout_s: seconds that a command waits for other processes' locks;
             the hook has a deadline of its own.
         engines: paths of the sockets that the watcher listens on, as
@@ -54,6 +56,7 @@ class Settings(Value):
     manage_sysctls: bool = True
     guard_forwarding: bool = True
     close_bridges: bool = True
+    hold_ports: bool = True
     lock_timeout_s: float = 10.0
     engines: tuple[str, ...] = ("/run/docker.sock", "/run/podman/podman.sock")
     early_attach: bool = True
