@@ -9,12 +9,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
+    from ocinet.engine.model.resolution import Resolution
+
     Mode = Literal["bridge", "host", "container", "none"]
     Protocol = Literal["tcp", "udp", "sctp"]
 
 
 DEFAULT_NETWORK = "bridge"
-PROTOCOLS = ("tcp", "udp", "sctp")
+PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "sctp")
 
 
 class Route(Value):
@@ -37,12 +39,25 @@ class Publish(Value):
         host_address: None means every address of the host.
         host_port: 0 means any free one.
         container_port: 1 to 65535.
+        among: with a host port of 0, the first and the last of those to choose from; None
+            means the host's own range.
     """
 
     protocol: Protocol
     host_address: Address | None
     host_port: int
     container_port: int
+    among: tuple[int, int] | None = None
+
+    def chosen(self, host_port: int) -> Publish:
+        """Return it with the host port that was chosen."""
+        return self.replace(host_port=host_port, among=None)
+
+    def may_have(self, host_port: int) -> bool:
+        """Tell whether a host port is one that it asks for."""
+        if self.host_port or self.among is None:
+            return self.host_port in (0, host_port)
+        return self.among[0] <= host_port <= self.among[1]
 
 
 class EndpointRequest(Value):
@@ -56,6 +71,7 @@ class EndpointRequest(Value):
         ifname: "" means the first free of eth0, eth1, … in the request's order.
         mtu: bytes; 0 means the bridge's.
         gateway: replaces the network's, of the same family.
+        default_route: False leaves the sandbox the default route that it has, or none.
         routes: besides the default route.
     """
 
@@ -66,6 +82,7 @@ class EndpointRequest(Value):
     mtu: int = 0
     gateway: Address | None = None
     routes: tuple[Route, ...] = ()
+    default_route: bool = True
 
 
 class Request(Value):
@@ -77,6 +94,8 @@ class Request(Value):
         endpoints: with mode bridge, at least one; the first has the default route.
         publish: only with mode bridge.
         name: the container's name, if the request gives one.
+        keep_ports: whether the host ports that were chosen stay its name's.
+        resolution: what it is to find by name, if the request says so; with mode bridge.
     """
 
     mode: Mode
@@ -84,3 +103,5 @@ class Request(Value):
     endpoints: tuple[EndpointRequest, ...] = ()
     publish: tuple[Publish, ...] = ()
     name: str = ""
+    keep_ports: bool = False
+    resolution: Resolution | None = None

@@ -8,6 +8,7 @@ hints          files that save time, and may be lost
 passages       whose packets get through the chains of others
 table_shapes   how our table looks as it is made
 port_claim     one claim of host ports, and its file
+kept_ports     host ports that are kept for names
 free_port      host ports that may be given where none is asked for
 claim_attempt  one try to claim host ports, under the lock
 port_claims    who holds which host port

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ocinet.base.files import Directory
     from ocinet.engine.model.listener import Listener
     from ocinet.engine.model.request import Publish
+    from ocinet.engine.records.kept_ports import KeptPort
 
 
 class Unjudged(Exception):
@@ -54,7 +55,11 @@ class Occupied(Exception):
 
 
 class ClaimAttempt:
-    """One try to claim, under the lock: decide on every port, then write."""
+    """One try to claim, under the lock: decide on every port, then write.
+
+    Attributes:
+        passed_over: ports that are kept for the container's name, and what has them.
+    """
 
     def __init__(
         self,
@@ -63,12 +68,15 @@ class ClaimAttempt:
         name: str,
         sockets: tuple[Listener, ...],
         families: tuple[int, ...],
+        kept: tuple[KeptPort, ...],
     ) -> None:
         self._directory = directory
         self._container = container
         self._name = name
         self._sockets = sockets
         self._families = families
+        self._kept = kept
+        self.passed_over: list[tuple[KeptPort, str]] = []
         self._time = now()
         self._before: dict[str, list[PortClaim]] = {}
         self._mine: dict[str, list[PortClaim]] = {}
@@ -81,11 +89,19 @@ class ClaimAttempt:
         Raises:
             Unjudged, Occupied, OcinetError: it can't; nothing has changed.
         """
+        # Those with a number first, wherever they stand: a free one must not be one of them.
         fixed = tuple(publish for publish in publishes if publish.host_port)
         self._add(fixed)
         former = [rival for claim in self._all_mine() for rival in self._check(claim, living, dead)]
+        if self._kept:
+            self._check_kept()
+            # Before any is chosen, for the same reason.
+            publishes = tuple(
+                publish if publish.host_port else self._as_kept(publish, former, living, dead)
+                for publish in publishes
+            )
         chosen = tuple(
-            publish if publish.host_port else publish.replace(host_port=self._free_port(publish))
+            publish if publish.host_port else self._any(publish, former, living, dead)
             for publish in publishes
         )
         self._write()
@@ -96,13 +112,46 @@ class ClaimAttempt:
         for file, rows in split_by_file(publishes).items():
             mine = self._mine.setdefault(file, [])
             for publish, row in rows:
-                claim = PortClaim(publish.protocol, publish.host_address, row.start,
-                                  self._container, self._name, self._time, len(row))  # fmt: skip
+                claim = self._claim(publish, row)
                 for other in mine:
                     if other.overlaps(claim):
                         twice = claim.within(other.ports)
                         raise RequestError("", f"the host's port {twice} is published twice")
                 mine.append(claim)
+
+    def _claim(self, publish: Publish, ports: range) -> PortClaim:
+        return PortClaim(publish.protocol, publish.host_address, ports.start, self._container,
+                         self._name, self._time, len(ports))  # fmt: skip
+
+    def _check_kept(self) -> None:
+        """Refuse what is kept for another name."""
+        for claim in self._all_mine():
+            for kept in self._kept:
+                if kept.name != self._name and kept.meets(claim):
+                    raise ConflictError("", f"the host's port {kept.claim} is kept for {kept.name}",
+                                        "publish another port, or give that up:"
+                                        f" ocinet reservation rm-port {kept.name}")  # fmt: skip
+
+    def _as_kept(
+        self, wish: Publish, former: list[PortClaim], living: set[PortClaim], dead: set[PortClaim]
+    ) -> Publish:
+        """Return a wish with the port that is kept for it, claimed, where that can be had."""
+        for kept in self._kept:
+            if kept.name == self._name and kept.is_for(wish):
+                port = kept.publish.host_port
+                claim = self._claim(wish, range(port, port + 1))
+                try:
+                    if any(other.overlaps(claim) for other in self._mine.get(claim.file, ())):
+                        return wish  # it is asked for by its number besides
+                    former += self._check(claim, living, dead)
+                except ConflictError as error:
+                    self.passed_over.append((kept, error.why))
+                except Occupied as occupied:
+                    self.passed_over.append((kept, f"something listens on {occupied.listener}"))
+                else:
+                    self._add((kept.publish,))
+                    return kept.publish
+        return wish
 
     def _all_mine(self) -> list[PortClaim]:
         return [claim for claims in self._mine.values() for claim in claims]
@@ -114,9 +163,10 @@ class ClaimAttempt:
             except TransientFailure:
                 raise
             except (RequestError, SystemFailure) as error:
+                # Whose ports these are can't be told, so they stay taken until a person has looked.
                 path = f"{self._directory.path}/{file}"
                 raise ConflictError("", f"the claims in {path} can't be read: {error.why}",
-                                    f"if no container has one of these ports: rm {path}"
+                                    "ocinet gc makes them anew, of what is on record"
                                     ) from error  # fmt: skip
         return self._before[file]
 
@@ -142,7 +192,9 @@ class ClaimAttempt:
                 raise ConflictError("", f"the host's port {rival.within(claim.ports)} is taken:"
                                     f" container {rival.name} ({rival.container[:12]}) has it",
                                     "publish another port, or detach that container")  # fmt: skip
+        # Only of what is new: a process that listens by now takes nothing from who has the port.
         self._check_sockets(parts)
+        # No more than is needed: a dead one's detach may be under way, with the rest of its ports.
         return [rival.within(claim.ports) for rival in rivals]
 
     def _check_sockets(self, claims: list[PortClaim]) -> None:
@@ -162,19 +214,57 @@ class ClaimAttempt:
         families = self._families if address is None else (address.family,)
         return any(listener.takes(family, address) for family in families)
 
-    def _free_port(self, publish: Publish) -> int:
-        """Choose a port of the host's ephemeral range that nobody has, and claim it."""
-        protocol = publish.protocol
+    def _any(
+        self, wish: Publish, former: list[PortClaim], living: set[PortClaim], dead: set[PortClaim]
+    ) -> Publish:
+        """Return a wish with the first port of its range that could be had by its number; claim it.
+
+        What it has itself is passed over: it may be for another port of its own.
+        """
+        if wish.among is None:
+            return self._any_ephemeral(wish)
+        low, high = wish.among
+        kept = self._kept_of(wish)
+        for port in range(low, high + 1):  # begun with its first, as Docker does
+            claim = self._claim(wish, range(port, port + 1))
+            known = self._claims(claim.file)
+            own = [other for other in known if other.container == self._container]
+            own += self._mine.get(claim.file, ())
+            if port in kept or any(port in other.ports for other in own):
+                continue
+            try:
+                former += self._check(claim, living, dead)
+            except Unjudged:
+                # All of this file at once: each time that somebody is judged, all begins anew.
+                whole = self._claim(wish, range(low, high + 1))
+                raise Unjudged(other for other in known if other.overlaps(whole)
+                               and other not in living and other not in dead) from None  # fmt: skip
+            except (ConflictError, Occupied):
+                continue
+            self._add((wish.chosen(port),))
+            return wish.chosen(port)
+        raise ExhaustedError("", f"no {wish.protocol} port of {low} to {high} is free",
+                             "give another range")  # fmt: skip
+
+    def _any_ephemeral(self, wish: Publish) -> Publish:
+        """Return a wish with a port of the host's ephemeral ones that nobody has; claim it."""
+        protocol = wish.protocol
         low, high = ephemeral_range()
-        listened = {socket.port for socket in self._sockets if socket.protocol == protocol}
+        taken = self._kept_of(wish)
+        taken |= {socket.port for socket in self._sockets if socket.protocol == protocol}
         for port in candidates(low, high, reserved_ports()):
             file = file_of(protocol, port)
             claims = (*self._mine.get(file, ()), *self._claims(file))
-            if port not in listened and not any(port in claim.ports for claim in claims):
-                self._add((publish.replace(host_port=port),))
-                return port
+            if port not in taken and not any(port in claim.ports for claim in claims):
+                self._add((wish.chosen(port),))
+                return wish.chosen(port)
         raise ExhaustedError("", f"no {protocol} port of {low} to {high} is free",
                              "give a host port, or widen net.ipv4.ip_local_port_range")  # fmt: skip
+
+    def _kept_of(self, wish: Publish) -> set[int]:
+        """Return the ports of a wish's protocol that are kept for names."""
+        return {kept.publish.host_port for kept in self._kept
+                if kept.publish.protocol == wish.protocol}  # fmt: skip
 
     def _write(self) -> None:
         done = []

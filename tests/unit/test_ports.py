@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 
 from ocinet.base.address import Address
 from ocinet.base.clock import Deadline
-from ocinet.base.errors import BusyError, ConflictError, RequestError, SystemFailure
+from ocinet.base.errors import (
+    BusyError,
+    ConflictError,
+    ExhaustedError,
+    RequestError,
+    SystemFailure,
+)
 from ocinet.base.lock import Lock
 from ocinet.base.paths import Paths
 from ocinet.engine.kernel.listeners import ListeningSockets
@@ -56,7 +62,7 @@ class World:
         self.dead: set[str] = set()
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.judged: list[PortClaim] = []
-        self.paths = Paths(run=f"{root}/run")
+        self.paths = Paths(run=f"{root}/run", state=f"{root}/state")
         self.claims = PortClaims(
             self.paths,
             ListeningSockets(),
@@ -192,7 +198,6 @@ def test_claim_of_nothing_touches_nothing(world: World) -> None:
     """A container without published ports makes no directory."""
     assert world.get(WEB) == []
     assert world.claims.all() == ()
-    assert world.claims.sweep() == 0
     world.claims.release(WEB, (publish("80"),))
     world.claims.release_all(WEB)
     assert not os.path.exists(world.path(""))
@@ -335,7 +340,7 @@ def test_claims_of_an_older_layout_are_passed_over(world: World, port: int) -> N
 PORTS = st.integers(20120, 20136)  # around the end of a file
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(
@@ -391,6 +396,59 @@ def test_claim_of_port_0_chooses_a_free_one(world: World) -> None:
     assert all(low <= port <= high for port in ports)
     assert sorted(world.held) == sorted([f"{ports[0]}/tcp web", f"127.0.0.1:{ports[1]}/tcp web",
                                          f"{ports[2]}/tcp web"])  # fmt: skip
+
+
+def free_of(low: int, high: int, *, container_port: int = 80) -> Publish:
+    """Return a wish for a free port out of a range."""
+    return Publish("tcp", None, 0, container_port, (low, high))
+
+
+def test_port_of_a_range_is_taken_over_of_the_dead(world: World) -> None:
+    """As one that is asked for by its number: those of whom nobody told that they ended."""
+    for who in ("c1", "c2"):
+        world.claims.claim(who, who, (free_of(20000, 20001),))
+    assert world.held == ["20000/tcp c1", "20001/tcp c2"]
+    with pytest.raises(ExhaustedError, match="no tcp port of 20000 to 20001 is free"):
+        world.claims.claim(WEB, "web", (free_of(20000, 20001),))
+
+    world.dead.add("c2")
+    assert world.claims.claim(WEB, "web", (free_of(20000, 20001),))[0].host_port == 20001
+
+    assert world.held == ["20000/tcp c1", "20001/tcp web"]
+    assert world.events == [
+        ("port taken over", {"port": "20001/tcp", "container": WEB, "former": "c2"})
+    ]
+
+
+def test_ports_of_one_range_are_never_one_port(world: World) -> None:
+    """Within a request, and beside what its container has for another port of its own."""
+    wishes = (free_of(20000, 20002), free_of(20000, 20002, container_port=81))
+    assert [got.host_port for got in world.claims.claim(WEB, "web", wishes)] == [20000, 20001]
+    more = world.claims.claim(WEB, "web", (free_of(20000, 20002, container_port=82),))
+    assert more[0].host_port == 20002
+
+
+def test_holders_of_a_range_are_judged_once_each(world: World) -> None:
+    """In a few turns, however many they are; who has none of its ports, or can't, is not."""
+    world.get(DB, "127.0.0.1/20050", "19999")
+    for number in range(50):
+        world.claims.claim(f"c{number}", "c", (free_of(20000, 20049),))
+    world.judged.clear()
+    locked: list[str] = []
+    kept_ports = world.claims._kept_ports
+
+    def count() -> Any:
+        locked.append("turn")
+        return kept_ports()
+
+    world.claims._kept_ports = count  # type: ignore[method-assign]
+    world.claims.claim(WEB, "web", (free_of(20000, 20051),))
+
+    assert sorted(claim.container for claim in world.judged) == sorted(
+        [f"c{number}" for number in range(50)] + [DB]
+    )
+    assert len(locked) == 2
+    assert "20051/tcp web" in world.held
 
 
 def test_candidates_begin_anywhere_and_come_once() -> None:
