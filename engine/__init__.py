@@ -9,6 +9,7 @@ it in this order, in which each imports only what stands above:
     operation           what one act goes by: its time, settings, locks and log
     liveness, journal   who lives; doing steps, and taking them back
     port_owners         whose the ports in the firewall are
+    former              what an earlier life had
     detach              taking down, from the record alone
     strays              what of ours nobody claims
     observe             looking at the host before a plan

@@ -8,12 +8,12 @@ the container that is settled.
 from __future__ import annotations
 
 from ocinet.base.errors import ConflictError
-from ocinet.engine.detach import Detach
 from ocinet.engine.liveness import Liveness
 from ocinet.engine.model.attachment import ATTACHED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocinet.engine.detach import Detach
     from ocinet.engine.model.attachment import Attachment, Container
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
@@ -27,13 +27,19 @@ class Settle:
         operation: by whose time, locks and log it goes.
         machine: where the wiring is.
         records: of all containers.
+
+    Attributes:
+        returned_from: the record of an earlier life that members go on with: whoever comes
+            back is looked for where it was.
     """
 
     def __init__(self, operation: Operation, machine: Machine, records: Records) -> None:
         self._operation = operation
         self._names = machine.names
         self._attachments = records.attachments
-        self._detach = Detach(operation, machine, records)
+        self._machine = machine
+        self._records = records
+        self.returned_from: Attachment | None = None
         self._liveness = Liveness(machine.links, records.attachments, operation)
 
     def settle(self, container: Container, identity: str) -> Attachment | None:
@@ -57,9 +63,10 @@ class Settle:
                 raise refuse_other_life(known)
         elif known.state == ATTACHED:
             return self._follow(known, container)
+        # A publish, or a second network, that was killed: the container runs, and keeps the rest.
         elif known.done_endpoints or known.done_ports:
-            return self._detach.roll_back(known)
-        self._end(known)
+            return self._detach().roll_back(known)
+        self.end(known)
         return None
 
     def _follow(self, known: Attachment, container: Container) -> Attachment:
@@ -69,18 +76,24 @@ class Settle:
         if known.container == container and known.left == gone:
             return known
         before = known.container.process
+        # Who was first may have been a passing process: early attach meets runc's own in a
+        # container's cgroup. The name must not show that one, nor end with it.
         if known.netns_name and before and process and not gone:
             self._names.move(known.netns_name, before, process)
         known = known.replace(container=container, left=gone)
         self._attachments.put(known)
         return known
 
-    def _end(self, known: Attachment) -> None:
+    def end(self, known: Attachment) -> None:
         """Take an earlier life down; its members lose their network, and that is told."""
-        stranded = self._liveness.living_members(known)
-        self._detach.take_down(known)
+        # Asked first: with the record goes who its members are.
+        stranded = [member.name for member in self._liveness.living_members(known)]
+        if known.state == ATTACHED and self._liveness.lives(known):  # in a sandbox that is no pod's
+            stranded.insert(0, known.container.name)
+        self._detach().take_down(known)
         if stranded:
-            names = ", ".join(member.name for member in stranded)
+            self.returned_from = known
+            names = ", ".join(stranded)
             self._operation.log.append(
                 "members lost their network",
                 container=known.container.id,
@@ -100,15 +113,22 @@ class Settle:
         if not self._liveness.is_of(known, identity):
             if self._liveness.lives(known):
                 raise refuse_other_life(known)
-            self._detach.detach(known.container.id, bundle=None, force=False)
+            # As a person would, whatever bundle it was of: that life is known to be over.
+            self._detach().detach(known.container.id, bundle=None, force=False)
 
     def owner(self, container: Container, known: Attachment | None, identity: str) -> Container:
         """Return who has the record of a sandbox that the container may be a member of."""
         if known and known.member_of and self._liveness.is_of(known, identity):
+            # One sandbox, one record: what a member asks for is wired under its owner's.
             owner = self._attachments.get(known.member_of)
             if owner:
                 return owner.container
         return container
+
+    def _detach(self) -> Detach:
+        from ocinet.engine.detach import Detach  # for those alone who had another life
+
+        return Detach(self._operation, self._machine, self._records)
 
 
 def refuse_other_life(known: Attachment) -> ConflictError:

@@ -66,6 +66,8 @@ class PortClaim(Value):
 
     def is_element_of(self, other: PortClaim) -> bool:
         """Tell whether both are one element of the firewall's, for a family of `other`'s."""
+        # By the exact key, where `overlaps` asks for packets: 127.0.0.1:8080 is another element
+        # than 8080, and a claim of the one must not keep the other in.
         if other.host_port not in self.ports:
             return False
         if self.host_address is None:
@@ -88,6 +90,7 @@ class PortClaim(Value):
             return True
         if port.host_address is not None or not isinstance(port, PortRule):
             return False
+        # Asked for as 0.0.0.0 or ::, it is a rule without an address (`plan.ports.make_ports`).
         return self.host_address == Address(port.address.family, 0)
 
     def within(self, ports: range) -> PortClaim:
@@ -162,8 +165,8 @@ def read_claims(directory: Directory, file: str) -> list[PortClaim]:
         if last < first or {file_of(protocol, first), file_of(protocol, last)} != {file}:
             raise RequestError("", f"a claim of {first} to {last} does not belong there")
         claims.append(PortClaim(
-            protocol,  # type: ignore[arg-type]  # PROTOCOLS lists that literal's values
-            row["address"], first, row["container"], row["name"], row["time"], last - first + 1,
+            protocol, row["address"], first, row["container"], row["name"], row["time"],
+            last - first + 1,
         ))  # fmt: skip
     return claims
 

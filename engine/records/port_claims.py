@@ -11,7 +11,6 @@ from ocinet.base.errors import RequestError, SystemFailure, TransientFailure
 from ocinet.base.files import Directory
 from ocinet.base.lock import Lock
 from ocinet.base.names import check_container
-from ocinet.engine.records.claim_attempt import ClaimAttempt, Occupied, Unjudged
 from ocinet.engine.records.port_claim import (
     PortClaim,
     file_of,
@@ -73,6 +72,7 @@ class PortClaims:
         report: Callable[..., None] = _tell_nobody,
     ) -> None:
         self._root = f"{paths.run}/ports"
+        self._kept = f"{paths.state}/ports"
         self._sockets = sockets
         self._deadline = deadline
         self._holder_lives = holder_lives
@@ -114,6 +114,9 @@ class PortClaims:
         check_container(container)
         if not publishes:
             return ()
+        from ocinet.engine.records.claim_attempt import ClaimAttempt, Occupied, Unjudged
+
+        # Once, and before the lock: others need not wait while the kernel lists them.
         sockets = self._listening(publishes)
         living: set[PortClaim] = set()
         dead: set[PortClaim] = set()
@@ -121,7 +124,8 @@ class PortClaims:
             self._deadline.check("cannot claim ports")
             try:
                 with Directory(self._root) as directory, self._lock():
-                    attempt = ClaimAttempt(directory, container, name, sockets, families)
+                    kept = self._kept_ports()
+                    attempt = ClaimAttempt(directory, container, name, sockets, families, kept)
                     claimed, former = attempt.run(publishes, living, dead)
             except Unjudged as doubt:
                 for claim in doubt.claims:
@@ -133,7 +137,21 @@ class PortClaims:
             for claim in former:
                 self._report("port taken over", port=str(claim), container=container,
                              former=claim.container)  # fmt: skip
+            for port, why in attempt.passed_over:
+                self._report("kept port passed over", port=str(port.claim), container=container,
+                             name=name, why=why)  # fmt: skip
             return claimed
+
+    def _kept_ports(self) -> tuple[KeptPort, ...]:
+        """Return what is kept for names, which on most hosts is nothing."""
+        try:
+            directory = Directory(self._kept, make=False)
+        except FileNotFoundError:
+            return ()
+        from ocinet.engine.records.kept_ports import kept_in
+
+        with directory:
+            return kept_in(directory.names())
 
     def _listening(self, publishes: tuple[Publish, ...]) -> tuple[Listener, ...]:
         """List the sockets that may be in the way: of one port if there is but one."""
@@ -225,20 +243,54 @@ class PortClaims:
                 except TransientFailure:
                     raise
                 except (RequestError, SystemFailure):
-                    continue
+                    continue  # `unreadable` tells of it
         return tuple(sorted(found, key=lambda claim: (claim.protocol, claim.host_port, str(claim))))
 
     def holders(self) -> tuple[str, ...]:
         """Return the containers that have claims."""
         return tuple(sorted({claim.container for claim in self.all()}))
 
-    def sweep(self) -> int:
-        """Remove what killed writers left behind; returns how many files."""
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """List the files of claims that make no sense, each with the reason."""
         directory = self._open()
         if directory is None:
-            return 0
-        with directory, self._lock():
-            return directory.sweep()
+            return ()
+        found = []
+        with directory:
+            for file in directory.names():
+                try:
+                    read_claims(directory, file)
+                except TransientFailure:
+                    raise
+                except (RequestError, SystemFailure) as error:
+                    found.append((file, error.why))
+        return tuple(found)
+
+    def restore(self, file: str, claims: Iterable[PortClaim]) -> bool:
+        """Set a file that makes no sense aside, as `.corrupt-FILE`, for one of these claims.
+
+        Args:
+            file: its name.
+            claims: of all containers, as their records tell; those of other files are
+                passed over.
+
+        Returns:
+            False if it can be read by now; nothing has changed then.
+
+        Raises:
+            BusyError: the lock was not had in time.
+            SystemFailure: it can't be set aside.
+        """
+        with Directory(self._root) as directory, self._lock():
+            try:
+                read_claims(directory, file)
+            except TransientFailure:
+                raise
+            except (RequestError, SystemFailure):
+                directory.rename(file, f".corrupt-{file}")
+                write_claims(directory, file, [claim for claim in claims if claim.file == file])
+                return True
+        return False
 
     def _drop(
         self, files: Collection[str], left_of: Callable[[PortClaim], list[PortClaim]]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from builders import network, on, tcp
+from faults import FAULTS
 from hosts.namespace.isolation import Sleeper, in_namespaces
 from hosts.namespace.looks import ip_json, run
 from hosts.namespace.wired_host import PATHS, WiredHost, records, snapshot
@@ -127,14 +128,17 @@ def test_join_of_a_member_counts_for_the_owner() -> None:
 @in_namespaces
 def test_owner_back_in_a_new_sandbox_takes_address_and_port() -> None:
     """As with Docker the member is unwired; one warning says to restart it."""
-    request = on("lan", publish=(PORT,))
+    request = on("lan", publish=(PORT, tcp(0, 81)))
     with WiredHost() as host:
         host.up("web", request)
+        before = host.addresses("web", "eth0"), run("nft list map inet ocinet publish4")
         host.join("side", "web")
         host.stop("web")
 
         host.up("web", request)
 
+        after = host.addresses("web", "eth0"), run("nft list map inet ocinet publish4")
+        assert after == before
         assert host.pings("web", "10.9.0.1")
         assert not host.pings("side", "10.9.0.1")
         assert events().count("members lost their network") == 1
@@ -208,7 +212,7 @@ def test_detach_by_hand_unwires_a_live_sandbox() -> None:
             assert engine.detach("web-id")
 
         assert [link["ifname"] for link in ip_json("link", host.sleepers["web"].pid)] == ["lo"]
-        assert records() == []
+        assert records() == ["attachments/web-id.json"]  # it runs, and has nothing
 
 
 @in_namespaces
@@ -282,10 +286,11 @@ def test_gc_sets_an_unreadable_record_aside() -> None:
 def test_gc_after_a_reboot_forgets_the_old_boot() -> None:
     """Records of an earlier boot hold nothing, even if a pid came back."""
     with WiredHost() as host:
-        host.up("web", on("lan", publish=(PORT,)))
+        [endpoint] = host.up("web", on("lan", publish=(PORT,))).endpoints
         record = Path(f"{PATHS.run}/attachments/web-id.json")
         data = json.loads(record.read_text())
         record.write_text(json.dumps({**data, "boot_id": "another"}))
+        run(f"ip link del {endpoint.host_ifname}")  # no link outlives its boot
 
         assert host.gc() == [("attachment", "web-id")]
         assert records() == []
@@ -311,6 +316,29 @@ def test_publish_and_unpublish_on_a_running_container() -> None:
         assert "8080" not in published
         assert str(free) in published
         host.up("other", on("lan", publish=(PORT,)))
+
+
+@pytest.mark.parametrize("fault", ["host end deleted", "host end off the bridge", "bridge deleted"])
+@in_namespaces
+def test_publish_beside_a_lost_host_end_says_what_helps_and_changes_nothing(fault: str) -> None:
+    """It names the command; once that was run, the port is published."""
+    with WiredHost() as host:
+        record = host.up("web")
+        host.up("other")
+        run("sh", "-c", FAULTS[fault].command_on(record))
+        before, routed = snapshot(), "/proc/sys/net/ipv4/conf/br-lan/route_localnet"
+        there = Path(routed).read_text() if fault != "bridge deleted" else ""
+        with host.engine() as engine:
+            with pytest.raises(ConflictError, match="no port can lead there") as refused:
+                engine.publish("web", (PORT,))
+            assert "the host end of eth0, is " in str(refused.value)
+            assert refused.value.hint == "ocinet check --repair"
+        assert snapshot() == before
+        assert (Path(routed).read_text() if there else "") == there
+        with host.engine() as engine:
+            engine.check(repair=True)
+            engine.publish("web", (PORT,))
+        assert "8080" in run("nft list map inet ocinet publish4")
 
 
 @in_namespaces
