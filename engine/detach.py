@@ -6,10 +6,14 @@ stops first. What can't be removed keeps its record, for a second try.
 
 from __future__ import annotations
 
+from ocinet.base.clock import took_ms, uptime_s
 from ocinet.base.errors import BusyError, OcinetError, failures
 from ocinet.engine.journal import go_through
 from ocinet.engine.liveness import Liveness
+from ocinet.engine.model.attachment import POD
+from ocinet.engine.passing import Passing
 from ocinet.engine.plan.detach import plan_detach
+from ocinet.engine.port_owners import close_again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +42,8 @@ class Detach:
 
     def detach(self, container_id: str, *, bundle: str | None, force: bool) -> bool:
         """Detach a container under the lock of its sandbox's owner; see `Engine.detach`."""
+        # Read without a lock, to learn whose lock it is; then anew under that one.
+        began_s = uptime_s()
         record = self._attachments.get(container_id)
         if record is None:
             return False
@@ -46,13 +52,21 @@ class Detach:
             record = self._attachments.get(container_id)
             if record is None or (record.member_of or container_id) != owner_id:
                 return False  # another one was faster
+            # It may not be this one that stopped: an id is unique within one runtime and root
+            # alone, and a poststop may be late, or the second one.
             if bundle is not None and not self._is_poststop_of(record, bundle):
                 return False
             if record.member_of:
                 self._count_out(record)
             else:
                 self._end_owner(record, asked=bundle is None, force=force)
-        self._operation.log.append("detached", container=container_id, name=record.container.name)
+        self._operation.log.append(
+            "detached",
+            container=container_id,
+            name=record.container.name,
+            door=record.container.door,
+            took_ms=took_ms(began_s),
+        )
         return True
 
     def take_down_dead(self, container_id: str) -> bool:
@@ -65,6 +79,8 @@ class Detach:
         try:
             record = self._attachments.get(container_id)
             owner_id = (record and record.member_of) or container_id
+            # Never waited for: an allocation that judges a holder has its own container's lock, and
+            # two that judge each other would wait until their time is over.
             with self._operation.locks.container(owner_id, wait=False):
                 record = self._attachments.get(container_id)
                 if record is None:
@@ -107,18 +123,33 @@ class Detach:
                 forced.
         """
         container_id = record.container.id
+        # nftables deletes by key, whoever's element it is: only what no other container claims.
         held = self._records.ports.held(container_id, record.ports)
+        firewall = self._machine.firewall
+        before = firewall.observe() if held else None
         errors: list[OcinetError] = []
+        is_of_this_boot = record.boot_id == self._operation.boot_id
+        steps = plan_detach(record, held, is_of_this_boot=is_of_this_boot)
         try:
-            go_through(self._operation, self._machine, plan_detach(record, held))
+            go_through(self._operation, self._machine, steps)
+            if before:
+                Passing(self._machine, self._records.passages, before.generation).closed()
         except OcinetError as error:
             if not force:
                 raise
             errors.append(error)
+        # A member's record says whose sandbox it is in, and nothing that would be left to remove.
         for member in record.members:
             self._attachments.remove(member.id)
         self._attachments.remove(container_id)
-        self._release(record)
+        if before:
+            try:
+                close_again(firewall, held, before)
+            except OcinetError as error:
+                errors.append(error)
+        # Last: a kill before this leaves leases without a record, which `gc.leases` judges by
+        # their holders. Free any sooner, an address could be borne by two links.
+        self.release(record)
         failures("", errors)
 
     def roll_back(self, record: Attachment) -> Attachment:
@@ -133,12 +164,13 @@ class Detach:
         undone, done = record.undone, record.done
         held = self._records.ports.held(record.container.id, undone.ports)
         go_through(self._operation, self._machine, plan_detach(undone, held))
+        # Before what was begun is released: from then on it may be another one's.
         self._attachments.put(done)
-        self._release(undone)
+        self.release(undone)
         return done
 
-    def _release(self, record: Attachment) -> None:
-        """Give ports and addresses back."""
+    def release(self, record: Attachment) -> None:
+        """Give ports and addresses back, of which no record and no link tells any more."""
         self._records.ports.release(record.container.id, record.ports)
         for endpoint in record.endpoints:
             for interface in endpoint.addresses:
@@ -147,6 +179,7 @@ class Detach:
                 )
 
     def _is_poststop_of(self, record: Attachment, bundle: str) -> bool:
+        # "" on either side tells nothing: wrapper and watcher know of no bundle.
         other = record.container.bundle and bundle and record.container.bundle != bundle
         alive = self._liveness.lives(record)
         if other or alive:
@@ -173,27 +206,63 @@ class Detach:
             ):  # whether or not anybody told of its end
                 self.take_down(owner)  # the one that goes among its members: it may have the name
             else:
-                owner = owner.replace(members=remaining)
-                self._attachments.put(owner)
+                # Who keeps a pod's sandbox stays among its members: by it a pod is known again
+                # that is started anew, while others are in the sandbox of before.
+                if record.container.door != POD:
+                    owner = owner.replace(members=remaining)
+                    self._attachments.put(owner)
                 self._pass_name_on(owner, record.container.process, living)
+        # After the owner's: a kill in between leaves a member that can be counted out again.
         self._attachments.remove(record.container.id)
 
     def _end_owner(self, record: Attachment, *, asked: bool, force: bool) -> None:
         """Take an owner's wiring down, or leave it to the members that live on."""
         living = self._liveness.living_members(record)
+        # A person who asks means the network, whoever is still on it.
         if living and not asked:
             left = record.replace(left=True, members=living)
             self._attachments.put(left)
             self._pass_name_on(left, record.container.process, living)
         else:
+            runs = bool(record.container.process) and self._liveness.lives(record)
             self.take_down(record, force=force)
+            if asked and runs and record.endpoints and not force:
+                bare = _without_network(record)
+                self._attachments.put(bare)
+                self._take_names_back(bare)
+
+    def _take_names_back(self, bare: Attachment) -> None:
+        """Have a container that runs on without a network find no address and no resolver."""
+        from ocinet.engine.naming import plan_names  # for people alone
+
+        networks, machine = self._records.networks, self._machine
+        for step in plan_names(machine, networks, bare.container, bare):
+            step.apply(machine)
 
     def _pass_name_on(
         self, owner: Attachment, gone: Process | None, living: tuple[Member, ...]
     ) -> None:
         """Let the sandbox's name show a process that lives, where `gone` was shown."""
+        # The name is a link to /proc/PID/ns/net. Left as it is, it would lead into the namespace of
+        # whatever process is given the pid next.
         candidates = [] if owner.left else [owner.container.process]
         candidates += [member.process for member in living]
         heir = next((process for process in candidates if process and process != gone), None)
         if owner.netns_name and gone and heir:
             self._machine.names.move(owner.netns_name, gone, heir)
+
+
+def _without_network(record: Attachment) -> Attachment:
+    """Return what is known of a container that runs on with nothing of ours, as in mode none.
+
+    So that it can be attached again by its name, and that no watcher does it unasked.
+    """
+    return record.replace(
+        mode="none",
+        endpoints=(),
+        ports=(),
+        netns_name="",
+        members=(),
+        resolution=None,
+        unnamed=False,
+    )

@@ -34,13 +34,16 @@ class Share:
         self._settle = Settle(operation, machine, records)
         self._liveness = Liveness(machine.links, records.attachments, operation)
 
-    def join(self, container: Container, target: str, identity: str) -> tuple[Attachment, bool]:
+    def join(
+        self, container: Container, target: str, identity: str, *, stopped: bool = False
+    ) -> tuple[Attachment, bool]:
         """Count a container as a member of the sandbox that it shares.
 
         Args:
             container: the member.
             target: the owner, or another member: an id, a name, or an id's start.
             identity: of the open sandbox that the container is in.
+            stopped: whether the target may have, as in a pod, whose sandbox is nobody's.
 
         Returns:
             The member's record, and whether it is new.
@@ -49,30 +52,38 @@ class Share:
             NotFoundError: the target is not known, has stopped or is not attached.
             RequestError: the container is in another sandbox than the target.
         """
+        # Under a lock of its own, which is free again before the owner's is taken: never two.
         self._leave_own(container, identity)
         owner = find_record(self._attachments, target)
+        # container:MEMBER means the member's owner: one record has the sandbox.
         owner_id = owner.member_of or owner.container.id
         with self._operation.locks.container(owner_id):
-            current = self._owner(owner_id, target, identity)
+            # Found without its lock, so looked at again.
+            current = self._owner(owner_id, target, identity, stopped=stopped)
             if owner_id == container.id:
                 raise RequestError("", "it can't share its own sandbox")
             known = self._attachments.get(container.id)
+            # Its other hook and each reconciling come here again, and change nothing.
             if known and known.member_of == owner_id and known.container == container:
                 return known, False
-            member = Attachment(
-                container=container,
-                mode="container",
-                state=ATTACHED,
-                sandbox=identity,
-                boot_id=self._operation.boot_id,
-                time=now(),
-                member_of=owner_id,
-            )
-            # The member's own record goes first: without it nothing would
-            # ever count the member out.
-            self._attachments.put(member)
-            self._attachments.put(with_member(current, container))
+            member = self.count_in(current, container)
         return member, True
+
+    def count_in(self, owner: Attachment, container: Container) -> Attachment:
+        """Put a member on record, and return its record; needs the owner's lock."""
+        member = Attachment(
+            container=container,
+            mode="container",
+            state=ATTACHED,
+            sandbox=owner.sandbox,
+            boot_id=self._operation.boot_id,
+            time=now(),
+            member_of=owner.container.id,
+        )
+        # The member's own record goes first: without it nothing would ever count the member out.
+        self._attachments.put(member)
+        self._attachments.put(with_member(owner, container))
+        return member
 
     def _leave_own(self, container: Container, identity: str) -> None:
         """End what the container owns of an earlier life, in another sandbox."""
@@ -81,10 +92,12 @@ class Share:
             if known and not known.member_of and not self._liveness.is_of(known, identity):
                 self._settle.settle(container, identity)
 
-    def _owner(self, owner_id: str, target: str, identity: str) -> Attachment:
+    def _owner(self, owner_id: str, target: str, identity: str, *, stopped: bool) -> Attachment:
         """Return the owner's record, if it can have a member in this sandbox."""
         current = self._attachments.get(owner_id)
-        if current is None or current.left or current.boot_id != self._operation.boot_id:
+        # As Docker, which joins no container that does not run.
+        left = current is not None and current.left and not stopped
+        if current is None or left or current.boot_id != self._operation.boot_id:
             raise NotFoundError("", f"the container {target} has stopped", f"start {target} first")
         if current.state != ATTACHED:
             raise NotFoundError(
@@ -103,6 +116,8 @@ class Share:
         """Say whose sandbox it is, where an interface is there because somebody else is."""
         if not isinstance(error, KernelError) or error.errno != EEXIST:
             return error
+        # The kernel says no more than EEXIST. Of a pod's second container whoever started it has to
+        # hear that the first one has the sandbox, and what to ask for.
         for record in self._attachments.all():
             other = record.container
             if other.id == container.id or record.member_of:

@@ -9,8 +9,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.clock import Process
     from ocinet.engine.model.request import Mode
+    from ocinet.engine.model.resolution import Resolution
 
 ATTACHING, ATTACHED = "attaching", "attached"
+POD = "pod"  # the door of who keeps a pod's sandbox, and asks for nothing
 
 
 class Container(Value):
@@ -22,7 +24,7 @@ class Container(Value):
         bundle: the bundle's absolute path, or "".
         process: its first process; None where there is none to follow (a
             target given as a namespace path).
-        door: hook, wrapper, watcher or cli.
+        door: hook, wrapper, watcher, cli or pod.
     """
 
     id: str
@@ -60,6 +62,9 @@ class Attachment(Value):
         done_endpoints: while it is attaching, how many of the endpoints, from the
             first, were there before; likewise `done_ports`.
         path: of a sandbox that was given by its path, or "".
+        unnamed: its files do not name it yet: there were none, or its engine is to write them.
+        resolution: what the container's user wished of resolvers and names; of a member,
+            in place of the owner's.
     """
 
     container: Container
@@ -77,6 +82,8 @@ class Attachment(Value):
     done_endpoints: int = 0
     done_ports: int = 0
     path: str = ""
+    resolution: Resolution | None = None
+    unnamed: bool = False
 
     @property
     def done(self) -> Attachment:
@@ -95,6 +102,7 @@ class Attachment(Value):
         return self.replace(
             endpoints=self.endpoints[self.done_endpoints :],
             ports=self.ports[self.done_ports :],
+            # Name and members belong to what is complete, and stay with it.
             netns_name="",
             members=(),
         )
