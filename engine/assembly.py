@@ -157,8 +157,16 @@ def open_records(paths: Paths, operation: Operation, host: Host) -> Records:
 
     def lives(lease: Lease) -> bool:
         # With its address go its ports, which would lead to the next holder.
-        return liveness.holder_lives(lease) or stands(lease.holder.container)
+        if not liveness.holder_lives(lease):
+            return stands(lease.holder.container)
+        process = lease.holder.process
+        if process is None or operation.is_alive(process):
+            return True
+        # Its link alone is left, which the kernel deletes in its own time: by the record it
+        # goes now.
+        return stands(lease.holder.container) or liveness.holder_lives(lease)
 
+    # A claim has no holder's signs of life of its own: it stands on its container's record.
     def claim_stands(claim: PortClaim) -> bool:
         return stands(claim.container)
 

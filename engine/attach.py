@@ -20,10 +20,17 @@ from ocinet.engine.journal import Journal
 from ocinet.engine.model.attachment import ATTACHED, ATTACHING, Attachment
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.observe import is_still_so, observe
-from ocinet.engine.plan.endpoint import Grant, check_request, host_ifname
-from ocinet.engine.plan.wiring import Granted, check_publish, missing, plan_wiring
-from ocinet.engine.storage import recorded
-from ocinet.ipam.lease import Holder
+from ocinet.engine.passing import Passing
+from ocinet.engine.plan.endpoint import check_mtu, check_request, derive_mac
+from ocinet.engine.plan.wiring import (
+    Granted,
+    check_host_ends,
+    check_publish,
+    check_quotas,
+    missing,
+    plan_wiring,
+    resolution_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +39,8 @@ if TYPE_CHECKING:
     from ocinet.base.address import Address
     from ocinet.engine.adopted import Adopted
     from ocinet.engine.model.attachment import Container
+    from ocinet.engine.model.endpoint import Endpoint
+    from ocinet.engine.model.naming import Rootfs
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import DeviceState, Observed
     from ocinet.engine.model.request import EndpointRequest, Publish, Request
@@ -188,51 +197,9 @@ class Attach:
         else:
             self._journal.push(attachments.remove, self._container.id)
 
-    def _allocate(self, wish: EndpointRequest, network: Network, state: DeviceState) -> Grant:
-        """Allocate a wish's addresses."""
-        container, identity = self._container, self._sandbox.identity
-        holder = Holder(
-            container=container.id,
-            ifname=wish.ifname,
-            sandbox=identity,
-            host_ifname=host_ifname(container.id, wish.ifname, identity),
-            process=container.process,
-            boot_id=self._operation.boot_id,
-            name=container.name,
-        )
-        leases = self._lease(wish, network, holder, state)
-        return Grant(
-            container_id=container.id,
-            sandbox=identity,
-            addresses=tuple(lease.address for lease in leases),
-            mtu=state.mtu,
-            mac=self._records.leases.reserved_mac(network.name, container.name),
-        )
-
-    def _lease(
-        self, wish: EndpointRequest, network: Network, holder: Holder, state: DeviceState
-    ) -> tuple[Lease, ...]:
-        """Allocate a wish's addresses; on an adopted bridge, none that others use."""
-        store, pools = self._records.leases, network.pools
-
-        def allocate(taken: Mapping[Address, str]) -> tuple[Lease, ...]:
-            name = self._container.name
-            leases = store.allocate(network.name, pools, wish.addresses, holder, name, taken)
-            self._journal.push(store.give_back, network.name, pools, leases)
-            return leases
-
-        own = {interface.address: "the host's own address" for interface in state.addresses}
-        if network.managed:
-            return allocate(own)
-        from ocinet.engine.adopted import Adopted
-
-        adopted = Adopted(self._operation, self._machine, store, network, state)
-        self._adopted.append(adopted)
-        return adopted.allocate(own, allocate)
-
     def _close(self) -> None:
-        for adopted in self._adopted:
-            adopted.close()
+        if self._addresses:
+            self._addresses.close()
 
     def _claim(self, granted: Granted) -> tuple[Publish, ...]:
         """Claim host ports for the container, and return them as they were chosen."""
@@ -240,7 +207,10 @@ class Attach:
         if not publishes:
             return ()
         check_publish(granted)
-        self._check_host_addresses(publishes)
+        if any(publish.host_address for publish in publishes):
+            from ocinet.engine.attach_checks import check_host_addresses
+
+            check_host_addresses(publishes, self._machine)
         container, ports = self._container, self._records.ports
         addresses = (
             interface.address for endpoint in granted.endpoints for interface in endpoint.addresses
@@ -250,18 +220,14 @@ class Attach:
         self._journal.push(ports.release, container.id, claimed)
         return claimed
 
-    def _check_host_addresses(self, publishes: tuple[Publish, ...]) -> None:
-        named = {publish.host_address for publish in publishes if publish.host_address}
-        named = {address for address in named if address.value and not address.is_loopback}
-        if not named:
-            return
-        foreign = named - {interface.address for interface in self._machine.links.addresses(0)}
-        for address in foreign:
-            raise RequestError(
-                "",
-                f"{address} is no address of this host, so no port can be published there",
-                "see: ip addr",
-            )
+    def _chosen_macs(self, record: Attachment) -> tuple[Endpoint, ...]:
+        """Return the new endpoints whose MACs do not go with an address, so may be another's."""
+        new = record.endpoints[len(self._before.endpoints) :]
+        return tuple(
+            endpoint
+            for endpoint in new
+            if endpoint.mac not in [derive_mac(held.address) for held in endpoint.addresses]
+        )
 
     def _check_networks(self) -> None:
         """Refuse to go on if a network was removed while it was allocated from.
@@ -307,8 +273,9 @@ def network_of(name: str, operation: Operation, machine: Machine, networks: Netw
     Effects:
         Defines the default network when it is wanted for the first time.
     """
+    networks = records.networks
     if name == DEFAULT_NETWORK and networks.find(name) is None:
         from ocinet.engine.create_network import CreateNetwork  # once in a machine's life
 
-        return CreateNetwork.on(machine, operation, networks).default()
+        return CreateNetwork.on(machine, operation, records).default()
     return networks.get(name)

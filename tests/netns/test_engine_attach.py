@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from hosts.namespace.wired_host import (
     records,
     snapshot,
 )
+from hosts.waiting import wait_until
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import (
     ConflictError,
@@ -31,8 +33,10 @@ from ocinet.base.errors import (
 )
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import Publish, Request
+from ocinet.engine.plan.new_network import NetworkOptions
+from ocinet.engine.plan.port_steps import AddVeth
 from ocinet.engine.plan.shared_steps import MakeTable
-from ocinet.engine.plan.steps import AddVeth, OpenFirewall, Step
+from ocinet.engine.plan.steps import OpenFirewall, Step
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.ipam.pool import Pool
 
@@ -62,6 +66,25 @@ def test_attach_gives_address_route_and_name() -> None:
         assert host_end["ifalias"] == "ocinet:web-id/eth0"
         assert host_end["ifindex"] == record.endpoints[0].host_ifindex
         assert host.pings("web", "10.9.0.1")
+
+
+@in_namespaces
+def test_attach_beyond_a_quota_is_refused_and_changes_nothing() -> None:
+    """Also when it comes bit by bit: what the container has already counts."""
+    with WiredHost() as host:
+        settings = Path(PATHS.config, "ocinet.toml")
+        settings.write_text("max_networks = 1\nmax_ports = 2\n")
+        web = host.start("web")
+        host.attach(web, on("lan", publish=(tcp(8080),)))
+        before = snapshot()
+
+        with pytest.raises(ExhaustedError, match="2 networks, and a container may have 1"):
+            host.attach(web, on("dmz"))
+        with pytest.raises(ExhaustedError, match="3 published ports"):
+            host.attach(web, on("lan", publish=(tcp(8080), tcp(1), tcp(2))))
+
+        assert snapshot() == before
+        host.attach(web, on("lan", publish=(tcp(8080), tcp(1))))
 
 
 @in_namespaces
@@ -121,6 +144,191 @@ def test_attach_to_another_network_adds_an_interface() -> None:
 
 
 @in_namespaces
+def test_attach_with_a_mac_that_another_has_is_refused_and_names_it() -> None:
+    """Two of them on one bridge would get each other's packets; on another network it is fine."""
+    with WiredHost() as host:
+        first = host.up("first", on("lan", mac="02:00:00:00:00:07"))
+        derived = host.up("derived").endpoints[0].mac
+        before = snapshot()
+        for mac, owner in (("02:00:00:00:00:07", "first"), (derived, "derived")):
+            web = host.start("web")
+            with pytest.raises(ConflictError, match=f"{owner} has the MAC {mac} on network lan"):
+                host.attach(web, on("lan", mac=mac))
+            host.sleepers.pop("web").end()
+        assert snapshot() == before
+        host.up("dmz", on("dmz", mac="02:00:00:00:00:07"))
+        host.attach(first.container, on("lan", mac="02:00:00:00:00:07"))
+        assert host.pings("first", "10.9.0.1")
+
+
+@in_namespaces
+def test_attach_with_the_mac_of_a_dead_container_takes_it_over() -> None:
+    """Who ended without a word is taken down first."""
+    with WiredHost() as host:
+        host.up("dead", on("lan", mac="02:00:00:00:00:07"))
+        host.sleepers.pop("dead").end()
+        host.up("web", on("lan", mac="02:00:00:00:00:07"))
+        assert host.pings("web", "10.9.0.1")
+        assert [name for name in records() if "attach" in name] == ["attachments/web-id.json"]
+
+
+@in_namespaces
+def test_attach_with_the_mac_of_the_bridge_is_refused() -> None:
+    """The host would answer for itself."""
+    with WiredHost() as host:
+        host.up("old")
+        bridge = link_json("br-lan")
+        assert bridge is not None
+        with pytest.raises(ConflictError, match=f"br-lan has the MAC {bridge['address']}"):
+            host.up("web", on("lan", mac=bridge["address"]))
+
+
+def _has_become(how: str) -> None:
+    run("ip link add uplink type veth peer name outside")
+    run("ip addr add 198.51.100.1/24 dev uplink")
+    run("ip link set uplink up")
+    run("ip link set outside up")
+    run(how)
+
+
+@pytest.mark.parametrize("made", [True, False])
+@pytest.mark.parametrize(
+    ("how", "other"),
+    [
+        ("ip addr add 10.9.0.77/24 dev uplink", "10.9.0.0/24"),
+        ("ip addr add 10.0.0.5/8 dev uplink", "10.0.0.0/8"),
+        ("ip addr add 10.9.0.129/25 dev uplink", "10.9.0.128/25"),
+    ],
+)
+@in_namespaces
+def test_attach_where_a_subnet_has_become_an_uplinks_is_refused(
+    how: str, other: str, *, made: bool
+) -> None:
+    """Before the bridge was made and after: the other one is named, and the hint works."""
+    with WiredHost() as host:
+        if made:
+            host.up("old")
+            host.stop("old")
+        _has_become(how)
+
+        with pytest.raises(
+            ConflictError, match=rf"10\.9\.0\.0/24 .* lan overlaps {other}"
+        ) as caught:
+            host.up("web")
+        assert caught.value.hint == "ocinet network rm lan && ocinet network create lan"
+        with host.engine() as engine:
+            engine.networks.remove("lan")
+            engine.networks.create("lan", NetworkOptions())
+        host.up("again")
+        (address,) = host.addresses("again")
+        assert not address.startswith("10.9.")
+        assert host.pings("again", "198.51.100.1")
+
+
+@pytest.mark.parametrize(
+    ("how", "refused"),
+    [
+        ("ip route add 10.9.0.0/24 dev uplink", True),
+        ("ip route add 10.9.0.128/25 via 198.51.100.9", True),
+        ("ip route add 10.0.0.0/8 via 198.51.100.9", False),
+    ],
+)
+@in_namespaces
+def test_attach_of_a_new_bridge_where_a_route_would_win_is_refused(
+    how: str, *, refused: bool
+) -> None:
+    """As specific as the network's own, and there first: a VPN's that came with a boot."""
+    with WiredHost() as host:
+        _has_become(how)
+        if refused:
+            with pytest.raises(ConflictError, match=r"10\.9\.0\.0/24 .* lan overlaps 10\.9"):
+                host.up("web")
+        else:
+            host.up("web")
+            assert host.pings("web", "10.9.0.1")
+
+
+def _freeze_sysctls() -> None:
+    run("mount --bind /proc/sys /proc/sys")
+    run("mount -o remount,bind,ro /proc/sys")
+
+
+@in_namespaces
+def test_attach_with_read_only_sysctls_that_are_right_works() -> None:
+    """Also a port at 127.0.0.1; nobody is told of what need not be set."""
+    run("sysctl -qw net.ipv4.ip_forward=1")
+    with WiredHost() as host:
+        _freeze_sysctls()
+        web = host.start("web")
+        with host.engine() as engine, open_sandbox(web) as sandbox:
+            engine.attach(web, on("lan", publish=(PORT,)), sandbox)
+            assert engine.warnings == []
+        assert host.pings("web", "10.9.0.1")
+        assert run("sysctl -n net.ipv4.conf.br-lan.route_localnet") == "2\n"
+
+
+@in_namespaces
+def test_attach_with_read_only_sysctls_that_are_wrong_says_which_and_why() -> None:
+    """The command is one that still makes sense when all is undone; then it works."""
+    run("sysctl -qw net.ipv4.ip_forward=0")
+    with WiredHost() as host:
+        _freeze_sysctls()
+        before = snapshot()
+        with pytest.raises(
+            SystemFailure, match=r"published ports need: .*ip_forward.*Read-only"
+        ) as caught:
+            host.up("web")
+        assert snapshot() == before
+        run("umount /proc/sys")
+        assert caught.value.hint == "sysctl -w net/ipv4/ip_forward=1"
+        run(caught.value.hint)
+        _freeze_sysctls()
+        host.up("again")
+        assert host.pings("again", "10.9.0.1")
+
+
+@in_namespaces
+def test_container_gives_the_host_no_route_where_sysctls_are_read_only() -> None:
+    """A router's advertisement from a container is dropped, though the bridge would take it."""
+    run("sysctl -qw net.ipv4.ip_forward=1")
+    with WiredHost() as host:
+        with host.engine() as engine:  # the guard of a port drops it first
+            engine.records.networks.add(network("open", "10.7.0.0/24", guard=False))
+        _freeze_sysctls()
+        host.up("web", on("open"))
+        assert run("sysctl -n net.ipv6.conf.br-open.accept_ra") == "1\n"
+
+        def advertise() -> str:
+            pid = host.sleepers["web"].pid
+            run("nsenter", "-t", str(pid), "-n", sys.executable, "-c", _ADVERTISE)
+            return run("ip -6 route show proto ra")
+
+        _wait_for_link_local(host.sleepers["web"].pid)
+        assert advertise() == ""
+        run("nft flush ruleset")
+        assert "default" in advertise()
+
+
+_ADVERTISE = """
+import socket, struct, time
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex("eth0"))
+s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0), ("ff02::1", 0))
+time.sleep(0.2)
+"""
+
+
+def _wait_for_link_local(pid: int) -> None:
+    def settled(where: str) -> bool:
+        shown = run(f"{where} ip -6 addr show scope link")
+        return "fe80" in shown and "tentative" not in shown
+
+    wait_until(lambda: settled(f"nsenter -t {pid} -n"), "the container's link-local address")
+    wait_until(lambda: settled(""), "the bridge's link-local address")
+
+
+@in_namespaces
 def test_attach_of_mode_none_raises_lo_only() -> None:
     """Mode none is recorded, named, and left alone until somebody attaches it."""
     with WiredHost() as host:
@@ -145,7 +353,8 @@ def test_detach_leaves_nothing_of_the_container() -> None:
             engine.detach("web-id")
 
         after = snapshot()
-        assert {**after, "links": []} == {
+        assert after["records"] == sorted((*before["records"], "attachments/web-id.json"))
+        assert {**after, "links": [], "records": before["records"]} == {
             **before, "links": [], "rules": after["rules"], "addresses": after["addresses"],
         }  # fmt: skip
         assert [link for link in after["links"] if link not in before["links"]] == [
@@ -530,6 +739,7 @@ def test_plan_done_by_hand_makes_the_same_host() -> None:
         run(f"ip link del {steps_host_ifname(steps)}")
         run("ip link del br-lan")
         Path("/run/netns/web").unlink()
+        run("sysctl -qw net.ipv4.ip_forward=0")
 
         host.attach(web, request)
 

@@ -11,12 +11,17 @@ from builders import network, on, tcp
 from fakes.world import World, check, check_nothing_left
 from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, KernelError, NotFoundError, OcinetError, RequestError
-from ocinet.engine.model.request import Request
+from ocinet.engine.model.attachment import Member
+from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.model.naming import UNSTARTED, FoundFile, FoundFiles
+from ocinet.engine.model.request import EndpointRequest, Request
+from ocinet.engine.model.resolution import AddedHost, Resolution
 from ocinet.engine.model.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_OWN = {"links.add_veth", "insides.configure", "firewall.open"}  # by netlink, for it alone
 PORT = tcp(8080)
 LOOPBACK = PORT.replace(host_address=Address.parse("127.0.0.1"))
 
@@ -56,6 +61,15 @@ def dual_stack(world: World) -> None:
     world.host.add_default_route("fe80::1", "eth9", advertised=True)
 
 
+def by_source(world: World) -> None:
+    """Come to a host that routes by source, for two of its addresses."""
+    world.host.add_link("eth8", up=True)
+    for text, table in (("198.51.100.2/32", 102), ("2001:db8::2/128", 106)):
+        world.host.add_address("eth8", text)
+        world.host.add_source_rule(text, table=table, priority=100)
+    world.host.add_default_route("198.51.100.1", "eth8", source="203.0.113.5")
+
+
 REQUESTS = {
     "none": Request("none"),
     "lan": on("lan"),
@@ -67,7 +81,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize(
-    "arrange", [alone, beside_another, after_a_flush, where_others_drop, dual_stack]
+    "arrange", [alone, beside_another, after_a_flush, where_others_drop, dual_stack, by_source]
 )
 def test_attach_that_fails_at_any_act_leaves_all_as_it_was(
     arrange: Callable[[World], None], request_: Request
@@ -99,6 +113,31 @@ def test_attach_that_fails_at_any_act_leaves_all_as_it_was(
         assert {"links.add_veth", "insides.configure", "leases.allocate"} <= set(failed)
 
 
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+def test_attach_whose_answer_is_lost_takes_back_what_may_be_done(request_: Request) -> None:
+    """The kernel has done it, and its answer could not be read: ENOBUFS, or no room for it."""
+    lost: list[str] = []
+    for number in itertools.count():
+        with World() as world:
+            beside_another(world)
+            web = world.start("web")
+            before = world.state()
+            done = len(world.trace.acts)
+            error = KernelError("cannot read netlink", "No buffer space", is_lost=True)
+            world.trace.fail_at(number, error, done=True)
+            try:
+                world.attach(web, request_)
+            except KernelError:
+                lost.append(world.trace.acts[done + number])
+                if lost[-1] in _OWN:  # networks stay in the table until they are removed
+                    after = world.state()
+                    assert {**after, "table": before["table"]} == before, lost[-1]
+                    assert after["table"].get("publish4") == before["table"].get("publish4")
+            if len(lost) == number:
+                break
+    assert {name for name in _OWN if name in lost} == (_OWN if request_.endpoints else set())
+
+
 def test_attach_wires_and_records_it(world: World) -> None:
     """Address, name, port, and what the record says of them."""
     web = world.start("web")
@@ -111,6 +150,21 @@ def test_attach_wires_and_records_it(world: World) -> None:
     assert world.host.shown("web") == (web.process and web.process.pid)
     assert len(world.told("attached")) == 1
     check(world)
+
+
+def test_attach_and_its_end_tell_how_long_they_took_and_by_which_door(world: World) -> None:
+    """Figures are made of these: hooks do their work in processes of their own."""
+    web = world.start("web")
+    world.attach(web, on("lan", publish=(PORT,)))
+    with pytest.raises(OcinetError):
+        world.attach(world.start("db"), on("lan", publish=(PORT,)))
+    world.engine().detach("web-id")
+
+    (attached,), (failed,), (detached,) = map(world.told, ("attached", "attach failed", "detached"))
+    assert failed["cause"] == "conflict"
+    for told in attached, failed, detached:
+        assert told["door"] == "hook"
+        assert 0 <= float(str(told["took_ms"])) < 60_000
 
 
 def test_record_is_written_before_the_kernel_is_touched(world: World) -> None:
@@ -137,6 +191,29 @@ def test_attach_twice_changes_nothing(world: World) -> None:
     world.attach(web, on("lan", publish=(PORT,)))
     assert world.state() == before
     assert world.trace.acts[acts:] == []
+
+
+def test_attach_that_publishes_where_the_host_routes_by_source_follows_it(world: World) -> None:
+    """A rule beside each of theirs, told once; with the last network it is gone."""
+    by_source(world)
+    web = world.up("web", on("lan"))
+    assert not world.host.uplinks.rules.marks
+    world.end(web)
+    world.gc()
+    web = world.up("web", on("lan", publish=(PORT,)))
+    ours = [rule for rule in world.host.routing_rules.rules() if rule.is_ours]
+    assert [(rule.family, rule.table) for rule in ours] == [(4, 102), (6, 106)]
+    assert [reply.mark for reply in world.host.uplinks.rules.marks] == [rule.mark for rule in ours]
+    told = [str(event["command"]) for event in world.told("host changed")]
+    assert len([command for command in told if "fwmark" in command]) == 1
+    world.end(web)
+    world.gc()
+    with world.engine() as engine:
+        engine.networks.remove("lan")
+        assert world.host.uplinks.rules.marks
+        engine.networks.remove("dmz")
+    assert not world.host.uplinks.rules.marks
+    assert not any(rule.is_ours for rule in world.host.routing_rules.rules())
 
 
 def test_attach_of_more_adds_to_what_is_there(world: World) -> None:
@@ -296,7 +373,7 @@ def test_settings_may_explain_instead_of_doing(world: World) -> None:
         assert any("ip_forward" in warning for warning in engine.warnings)
         assert told.host.namespace.sysctls["net/ipv4/ip_forward"] == "0"
     world.up("web", on("lan"))
-    assert world.host.namespace.sysctls["net/ipv4/ip_forward"] == "1"
+    assert world.host.namespace.sysctls["net/ipv4/ip_forward"] == "10"
 
 
 def test_plan_shows_the_steps_and_keeps_nothing(world: World) -> None:
@@ -318,3 +395,163 @@ def test_default_network_is_defined_by_the_first_attach() -> None:
         world.up("web", on("bridge"))
         assert world.networks.names() == ("bridge", "lan")
         check(world)
+
+
+def test_port_that_nobody_has_is_taken_over(world: World) -> None:
+    """It is claimed by who publishes it, so what the firewall holds of it is a dead one's."""
+    world.up("other", on("lan"))
+    dead = PortRule("tcp", None, 8080, Address.parse("10.9.0.200"), 80)
+    world.host.firewall.open((), (dead,))
+
+    web = world.up("web", on("lan", publish=(PORT,)))
+
+    record = world.attachments.get(web.id)
+    assert record
+    assert world.published() == {(4, "tcp", 8080): (record.ports[0].address, 80)}
+    check(world)
+
+
+def test_port_of_another_record_is_not_taken_over(world: World) -> None:
+    """Even where its claim is lost."""
+    other = world.up("other", on("lan", publish=(PORT,)))
+    world.ports.release_all(other.id)
+
+    with pytest.raises(ConflictError, match="8080/tcp"):
+        world.up("web", on("lan", publish=(PORT,)))
+    check(world)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_return_to_a_shared_sandbox_has_both_again_if_they_are_free(
+    world: World, *, taken: bool
+) -> None:
+    """Address and chosen port; where another one was faster, it is given others."""
+    request = on("lan", publish=(tcp(0),))
+    web = world.up("web", request)
+    (former,) = world.attachments.all()
+    (rule,) = former.ports
+    world.end(web)
+    side = Member("side-id", "side", process=world.host.start())
+    world.attachments.put(former.replace(left=True, members=(side,)))
+
+    def be_faster() -> None:
+        world.between("", lambda: None)
+        thief = EndpointRequest("lan", (rule.address,))
+        asked = Request("bridge", endpoints=(thief,), publish=(tcp(rule.host_port),))
+        world.up("thief", asked)
+
+    if taken:
+        world.between("leases.allocate", be_faster)
+    world.attach(world.start("web"), request)
+
+    (again,) = [each for each in world.attachments.all() if each.container.name == "web"]
+    same = [interface.address for interface in again.endpoints[0].addresses] == [rule.address]
+    assert (same, again.ports == former.ports) == (not taken, not taken)
+    assert len(world.told("members lost their network")) == 1
+    check(world)
+
+
+def test_attach_with_wishes_writes_what_they_say_until_detach(world: World) -> None:
+    """On record with the rest; other wishes in the same sandbox change the files in place."""
+    web = world.start("web")
+    free, names = FoundFile("free"), world.host.name_files
+    assert web.process
+    names.found[web.process] = FoundFiles(free, free, "nameserver 192.0.2.53\n")
+    wishes = Resolution(servers=(Address.parse("192.0.2.1"),), hosts=(AddedHost("up", None),))
+    request = on("lan").replace(resolution=wishes)
+    record = world.attach(web, request)
+    assert record.resolution == wishes
+    found = names.found[web.process]
+    assert found.hosts.text.endswith("10.9.0.2\tweb-id web\n10.9.0.1\tup\n")
+    assert "nameserver 192.0.2.1\n" in found.resolv_conf.text
+
+    acts = len(world.trace.acts)
+    world.attach(web, request)
+    assert world.trace.acts[acts:] == []
+
+    options = on("lan").replace(resolution=Resolution(options=("ndots:2",)))
+    record = world.attach(web, options)
+    assert record.resolution == wishes.replace(options=("ndots:2",))
+    assert record.endpoints == world.attach(web, on("lan")).endpoints
+    text = names.found[web.process].resolv_conf.text
+    assert text.endswith("options ndots:2\nnameserver 192.0.2.1\n")
+    check(world)
+
+    with world.engine() as engine:
+        engine.detach("web-id")
+    found = names.found[web.process]
+    assert "up" not in found.hosts.text
+    assert "nameserver" not in found.resolv_conf.text
+    assert world.attach(web, on("lan")).resolution is None
+
+
+def test_attach_with_wishes_that_fails_leaves_files_and_record_as_they_were() -> None:
+    """Wherever it fails."""
+    wishes = on("lan", "dmz").replace(resolution=Resolution(search=("a.example",)))
+    for number in itertools.count():
+        with World() as world:
+            web = world.start("web")
+            free, names = FoundFile("free"), world.host.name_files
+            assert web.process
+            names.found[web.process] = FoundFiles(free, free, "nameserver 192.0.2.53\n")
+            world.attach(web, on("lan"))
+            before, files = world.state(), names.found[web.process]
+            world.trace.fail_at(number)
+            try:
+                world.attach(web, wishes)
+            except KernelError:
+                assert world.state() == before
+                assert names.found[web.process] == files
+                check(world)
+            else:
+                assert "search a.example\n" in names.found[web.process].resolv_conf.text
+                break
+    assert number > 6, "it hardly ever failed"
+
+
+def test_attach_with_wishes_of_who_has_no_files_says_so(world: World) -> None:
+    """They are on record, as everything that was asked for."""
+    web = world.start("web")
+    record = world.attach(web, on("lan").replace(resolution=Resolution(search=("a.example",))))
+    assert record.resolution
+    (told,) = world.told("attached with a warning")
+    assert "no files of its own" in str(told["warning"])
+
+
+def test_attach_before_the_start_is_named_at_the_start_again(world: World) -> None:
+    """A busy host's early attach found Docker's file, which Docker wrote once more after it."""
+    web = world.start("web")
+    names = world.host.name_files
+    assert web.process
+    filled = FoundFile("engine", "192.0.2.8\tcache\n")
+    engines = FoundFile("engine", "nameserver 192.0.2.53\n")
+    names.found[web.process] = FoundFiles(filled, engines, "", hostname="till")
+    with world.engine() as engine, world.host.open_sandbox(web.process) as sandbox:
+        assert engine.attach(web, on("lan"), sandbox, UNSTARTED).unnamed
+        names.found[web.process] = FoundFiles(filled, engines, "", hostname="till")
+        engine.tell_names("web-id")
+    assert names.found[web.process].hosts.text.endswith("10.9.0.2\ttill web\n")
+    assert not world.attach(web, on("lan")).unnamed
+    check(world)
+
+
+def test_attach_before_a_hosts_file_is_filled_is_named_later(world: World) -> None:
+    """By who comes after the engine: once, and its own lines stay."""
+    web = world.start("web")
+    names = world.host.name_files
+    assert web.process
+    engines = FoundFile("engine", "nameserver 192.0.2.53\n")
+    names.found[web.process] = FoundFiles(FoundFile("engine"), engines, "")
+    assert world.attach(web, on("lan")).unnamed
+    assert world.attach(web, on("lan", publish=(PORT,))).unnamed
+    with world.engine() as engine:
+        engine.tell_names("web-id")  # nobody has filled it
+        assert world.attach(web, on("lan")).unnamed
+        filled = FoundFile("engine", "192.0.2.8\tcache\n")
+        names.found[web.process] = FoundFiles(filled, engines, "", hostname="till")
+        engine.tell_names("web-id")
+    text = names.found[web.process].hosts.text
+    assert text.startswith("192.0.2.8\tcache\n# From here on by ocinet")
+    assert text.endswith("10.9.0.2\ttill web\n")
+    assert not world.attach(web, on("lan")).unnamed
+    check(world)
