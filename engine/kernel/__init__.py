@@ -19,6 +19,7 @@ Read in this order; each module imports only what stands above it:
     listeners      who listens on a port of the host
     port_sockets   sockets that hold published ports, and answer nothing
     inotify        what happens in directories, told as it happens
+    checksum       of IP's packets
     probe          who uses an address on a segment
 
 An attach that finds everything ready imports neither `bridge` nor `probe`; what holds ports,

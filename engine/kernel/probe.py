@@ -6,21 +6,28 @@ IPv4 by ARP probe (RFC 5227 section 2.1), IPv6 by neighbour solicitation
 (RFC 4862 section 5.4). Neither leaves anything in anybody's caches.
 
 A packet socket sees the answers before any firewall does, and also where the
-host itself does without the address family. For adopted bridges alone, and
+host itself does without the address family. For bridges that others are on, and
 imported only for them.
 """
 
 from __future__ import annotations
 
-from _socket import AF_PACKET, SOCK_RAW, SOL_SOCKET, socket
-from _struct import Struct, unpack
-from array import array
+from _socket import AF_PACKET, SOCK_RAW, socket
+from _struct import Struct, pack
 from errno import ENETDOWN, ENOBUFS, ENODEV, ENXIO
 from os import strerror
 from time import monotonic
 
 from ocinet.base.address import Address
 from ocinet.base.errors import KernelError
+from ocinet.engine.kernel.checksum import internet_checksum
+from ocinet.engine.netlink.socket_filter import (
+    IF_EQUAL,
+    LOAD_BYTE,
+    LOAD_HALF,
+    RETURN,
+    attach_filter,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +45,6 @@ FAR = (0.02, 0.04, 0.04)
 _ETH_P_ALL = 3
 _ETH_P_ARP = 0x0806
 _ETH_P_IPV6 = 0x86DD
-_SO_ATTACH_FILTER = 26
 _LONGEST = 128  # bytes of a frame that are looked at
 _MOST_FRAMES = 10_000  # looked at for one question: a flood must not keep us for ever
 _ETHERNET = Struct("!6s6sH")
@@ -57,29 +63,25 @@ _SOLICITED_NODE = b"\xff\x02" + bytes(9) + b"\x01\xff"  # RFC 4291 section 2.7.1
 _MULTICAST_MAC = b"\x33\x33"  # RFC 2464 section 7
 
 # Lets ARP and neighbour discovery in: what else a busy bridge carries would fill
-# the socket's buffer. Classic BPF: code, jumps if true and if false, constant.
-_LOAD_2, _LOAD_1, _IF_EQUAL, _RETURN = 0x28, 0x30, 0x15, 0x06
+# the socket's buffer.
 _FILTER = (
-    (_LOAD_2, 0, 0, 12),
-    (_IF_EQUAL, 6, 0, _ETH_P_ARP),
-    (_IF_EQUAL, 0, 6, _ETH_P_IPV6),
-    (_LOAD_1, 0, 0, _ETHERNET.size + 6),
-    (_IF_EQUAL, 0, 4, _ICMPV6),
-    (_LOAD_1, 0, 0, _ETHERNET.size + _IPV6.size),
-    (_IF_EQUAL, 1, 0, _SOLICITATION),
-    (_IF_EQUAL, 0, 1, _ADVERTISEMENT),
-    (_RETURN, 0, 0, _LONGEST),
-    (_RETURN, 0, 0, 0),
+    (LOAD_HALF, 0, 0, 12),
+    (IF_EQUAL, 6, 0, _ETH_P_ARP),
+    (IF_EQUAL, 0, 6, _ETH_P_IPV6),
+    (LOAD_BYTE, 0, 0, _ETHERNET.size + 6),
+    (IF_EQUAL, 0, 4, _ICMPV6),
+    (LOAD_BYTE, 0, 0, _ETHERNET.size + _IPV6.size),
+    (IF_EQUAL, 1, 0, _SOLICITATION),
+    (IF_EQUAL, 0, 1, _ADVERTISEMENT),
+    (RETURN, 0, 0, _LONGEST),
+    (RETURN, 0, 0, 0),
 )
-_INSTRUCTION = Struct("@HBBI")
-_PROGRAM = Struct("@HP")  # sock_fprog: the number of instructions, and where they are
 
 _GONE = (ENETDOWN, ENODEV, ENXIO)
 
 
-def patience(ports: tuple[Link, ...]) -> tuple[float, ...]:
-    """Return how to listen on a bridge with these ports; empty if nobody is there."""
-    kinds = {port.kind for port in ports if port.up}
+def patience(kinds: set[str]) -> tuple[float, ...]:
+    """Return how to listen where there are ports of these kinds; empty if nobody is there."""
     if not kinds:
         return ()
     return NEAR if kinds == {"veth"} else FAR
@@ -93,21 +95,29 @@ class Segment:
 
     Args:
         bridge: of the host's namespace, which the thread is in.
+        asked: the links that a question goes out by: the bridge, to all that are on it, as
+            where none is told; or ports of it, each to who is behind it.
     """
 
-    def __init__(self, bridge: Link) -> None:
+    def __init__(self, bridge: Link, asked: tuple[str, ...] = ()) -> None:
         self._ifname = bridge.ifname
+        self.asked = asked or (bridge.ifname,)
         self._mac = bytes.fromhex(bridge.mac.replace(":", ""))
         self._opened: socket | None = None
 
     def users(
-        self, addresses: tuple[Address, ...], waits_s: tuple[float, ...]
+        self,
+        addresses: tuple[Address, ...],
+        waits_s: tuple[float, ...],
+        *,
+        deaf_to: frozenset[str] = frozenset(),
     ) -> dict[Address, str]:
         """Ask for the users of addresses.
 
         Args:
             addresses: asked for together, and at each turn again.
             waits_s: how long to listen after each turn; the first answer ends it.
+            deaf_to: MACs whose answers are none.
 
         Returns:
             Of whom one was heard, each with the MAC that uses it. Empty if nobody
@@ -121,8 +131,9 @@ class Segment:
             if self._opened is None:
                 self._opened = open_filtered(self._ifname)
             for wait_s in waits_s:
-                _send(self._opened, questions)
-                users = _listen(self._opened, addresses, monotonic() + wait_s)
+                self._send(self._opened, questions)
+                end = monotonic() + wait_s
+                users = _listen(self._opened, addresses, end, deaf_to)
                 if users:
                     return users
         except OSError as error:
@@ -135,6 +146,19 @@ class Segment:
                 errno=error.errno or 0,
             ) from error
         return {}
+
+    def _send(self, packets: socket, questions: list[bytes]) -> None:
+        packets.settimeout(None)
+        for frame in questions:
+            protocol = int.from_bytes(frame[12:14], "big")
+            for ifname in self.asked:
+                try:
+                    packets.sendto(frame, (ifname, protocol))
+                except OSError as error:
+                    # Lost, as a frame may be; or a port that is gone, or down: nobody is there.
+                    of_port = error.errno in _GONE and ifname != self._ifname
+                    if error.errno != ENOBUFS and not of_port:
+                        raise
 
     def close(self) -> None:
         """Close the socket, if it was ever opened."""
@@ -149,11 +173,9 @@ def open_filtered(ifname: str) -> socket:
     Raises:
         OSError: it can't be made, or there is no such link.
     """
-    code = array("B", b"".join(_INSTRUCTION.pack(*instruction) for instruction in _FILTER))
-    program = _PROGRAM.pack(len(_FILTER), code.buffer_info()[0])
     packets = socket(AF_PACKET, SOCK_RAW, 0)  # of no protocol: nothing comes in unfiltered
     try:
-        packets.setsockopt(SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        attach_filter(packets, _FILTER)
         packets.bind((ifname, _ETH_P_ALL))
     except OSError:
         packets.close()
@@ -161,17 +183,9 @@ def open_filtered(ifname: str) -> socket:
     return packets
 
 
-def _send(packets: socket, questions: list[bytes]) -> None:
-    packets.settimeout(None)
-    for frame in questions:
-        try:
-            packets.send(frame)
-        except OSError as error:
-            if error.errno != ENOBUFS:  # lost, as a frame may be
-                raise
-
-
-def _listen(packets: socket, addresses: tuple[Address, ...], end: float) -> dict[Address, str]:
+def _listen(
+    packets: socket, addresses: tuple[Address, ...], end: float, deaf_to: frozenset[str]
+) -> dict[Address, str]:
     """Read until somebody is heard to use one of the addresses, or all by the end.
 
     What came before the end is read also if we did not get to run in time.
@@ -182,7 +196,7 @@ def _listen(packets: socket, addresses: tuple[Address, ...], end: float) -> dict
             claim = claimed(packets.recv(_LONGEST))
         except (TimeoutError, BlockingIOError):
             break
-        if claim and claim[0] in addresses:
+        if claim and claim[0] in addresses and claim[1].hex(":") not in deaf_to:
             return {claim[0]: claim[1].hex(":")}
     return {}
 
@@ -195,18 +209,11 @@ def question(address: Address, mac: bytes) -> bytes:
         return frame + _ARP.pack(*_ARP_IPV4, _ARP_REQUEST, mac, _NO_IPV4, _NO_MAC, target)
     group = _SOLICITED_NODE + target[-3:]
     ask = _NEIGHBOUR.pack(_SOLICITATION, 0, 0, 0, target)
-    ask = _NEIGHBOUR.pack(_SOLICITATION, 0, _checksum(_NO_IPV6 + group, ask), 0, target)
+    # RFC 8200 section 8.1: the ends, the length, and what kind of message it is.
+    ends = _NO_IPV6 + group + pack("!II", len(ask), _ICMPV6)
+    ask = _NEIGHBOUR.pack(_SOLICITATION, 0, internet_checksum(ends + ask), 0, target)
     header = _IPV6.pack(_VERSION_6, len(ask), _ICMPV6, _HOP_LIMIT, _NO_IPV6, group)
     return _ETHERNET.pack(_MULTICAST_MAC + group[-4:], mac, _ETH_P_IPV6) + header + ask
-
-
-def _checksum(ends: bytes, message: bytes) -> int:
-    """Return the checksum of an ICMPv6 message between two addresses (RFC 8200 section 8.1)."""
-    data = ends + message
-    total: int = sum(unpack(f"!{len(data) // 2}H", data)) + len(message) + _ICMPV6
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def claimed(frame: bytes) -> tuple[Address, bytes] | None:

@@ -22,10 +22,13 @@ ENDLESS = (50.0,)  # whoever gets back before the test's own limit was answered
 
 
 def find_users(
-    known: Link, addresses: tuple[Address, ...], waits_s: tuple[float, ...]
+    known: Link,
+    addresses: tuple[Address, ...],
+    waits_s: tuple[float, ...],
+    asked: tuple[str, ...] = (),
 ) -> dict[Address, str]:
     """Ask once, and close."""
-    segment = Segment(known)
+    segment = Segment(known, asked)
     try:
         return segment.users(addresses, waits_s)
     finally:
@@ -57,6 +60,18 @@ def test_users_of_free_addresses_finds_none() -> None:
         started = time.monotonic()
         assert find_users(bridge(), (FREE_V4, FREE_V6), NEAR) == {}
         assert time.monotonic() - started >= sum(NEAR)
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+@in_namespaces
+def test_users_asks_who_is_behind_the_ports_that_are_told(address: Address) -> None:
+    """And nobody else. A port that is down, or gone, keeps nobody from the others."""
+    make_bridge()
+    with neighbour("10.1.0.2/24", "fd00:1::2/64"), neighbour("10.1.0.9/24", ifname="v1"):
+        run("ip link add v2 master br0 type veth peer name p2")
+        known, several = bridge(), ("v2", "gone", "v1", "v0")
+        assert find_users(known, (address,), NEAR, ("v1",)) == {}
+        assert find_users(known, (address,), ENDLESS, several) == {address: MAC}
 
 
 @in_namespaces
@@ -134,7 +149,8 @@ import socket, sys
 heard = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(int(sys.argv[1], 16)))
 heard.bind(("eth0", 0))
 print("ready", flush=True)
-heard.recv(200)
+while bytes.fromhex(sys.argv[3]) not in heard.recv(200):
+    pass  # the bridge reports its multicast groups too
 heard.send(bytes.fromhex(sys.argv[2]))
 """
 
@@ -144,7 +160,8 @@ def users_beside_a_claim(address: Address, claim: str, waits_s: tuple[float, ...
     make_bridge()
     with neighbour() as pid:
         protocol = claim.split()[2]
-        words = ("nsenter", "-n", "-t", str(pid), sys.executable, "-c", _CLAIM, protocol, claim)
+        words = ["nsenter", "-n", "-t", str(pid), sys.executable, "-c", _CLAIM]
+        words += [protocol, claim, address.packed.hex()]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as other:
             assert other.stdout is not None
             assert other.stdout.readline() == "ready\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +27,8 @@ from ocinet.base.clock import Deadline
 from ocinet.base.errors import ConflictError, ExhaustedError, SystemFailure
 from ocinet.engine.engine import Engine
 from ocinet.engine.model.network import Network
-from ocinet.engine.plan.steps import AddVeth, Step
+from ocinet.engine.plan.port_steps import AddVeth
+from ocinet.engine.plan.steps import Step
 from ocinet.ipam.pool import Pool
 from ocinet.ipam.reservation import Reservation, ReservationStore
 
@@ -108,6 +111,62 @@ def test_attach_passes_over_what_somebody_answers_for() -> None:
         with host.engine() as engine:
             held = [str(lease.address) for lease in engine.records.leases.leases("dock")]
         assert held == addresses(record) == ["10.1.0.10"]
+
+
+_ANSWER_ALL = """
+import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+s.bind(("eth0", 0))
+me = s.getsockname()[4]
+print("ready", flush=True)
+while True:
+    frame, told = s.recvfrom(100)
+    if frame[20:22] == b"\\0\\1" and told[2] != socket.PACKET_OUTGOING:
+        asker, wanted = frame[22:32], frame[38:42]
+        s.send(asker[:6] + me + frame[12:20] + b"\\0\\2" + me + wanted + asker)
+"""
+
+
+@contextmanager
+def _answers_all(host: Shared, name: str) -> Iterator[None]:
+    """Have a container answer whoever asks for any address."""
+    entering = ("nsenter", "-n", "-t", str(host.sleepers[name].pid))
+    words = (*entering, sys.executable, "-c", _ANSWER_ALL)
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as liar:
+        try:
+            assert liar.stdout
+            assert liar.stdout.readline() == b"ready\n"
+            yield
+        finally:
+            liar.kill()
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+@in_namespaces
+def test_container_that_answers_for_all_addresses_stops_nobody(guarded: bool) -> None:
+    """The guard drops its lies; without one they are known by its MAC, told, and passed over."""
+    with shared(SMALL) as host, neighbour("10.1.0.9/24"):
+        (end,) = host.up("evil", on("dock")).endpoints
+        if not guarded:
+            run(f"tc filter del dev {end.host_ifname} ingress")
+        with _answers_all(host, "evil"):
+            host.up("web", on("dock"))
+        assert host.addresses("web") == ["10.1.0.10/24"]  # .9 is the neighbour's, who is heard
+        told = host.events("answers for others' addresses")
+        assert {line["container"] for line in told} == (set() if guarded else {"evil"})
+
+
+@in_namespaces
+def test_container_of_a_network_without_guards_may_have_any_address() -> None:
+    """So what it answers for is in use: the attack, where nothing guards."""
+    with shared(SMALL) as host, neighbour("10.1.0.9/24"):
+        with host.engine() as engine:
+            (dock,) = [net for net in engine.records.networks.all() if net.name == "dock"]
+            engine.records.networks.remove("dock")
+            engine.records.networks.add(dock.replace(guard=False))
+        host.up("evil", on("dock"))
+        with _answers_all(host, "evil"), pytest.raises(ExhaustedError, match="others answered"):
+            host.up("web", on("dock"))
 
 
 @in_namespaces
@@ -221,14 +280,14 @@ def fail_at_veth(step: Step) -> None:
 
 
 @in_namespaces
-def test_attach_to_a_managed_network_asks_nobody() -> None:
-    """Our own bridge is nobody else's: no question, no wait."""
+def test_attach_to_a_managed_network_asks_no_other_allocator() -> None:
+    """There is none on our own bridge; the segment is asked, for somebody is plugged in."""
     with shared(SMALL) as host:
         host.up("web")
         with neighbour("10.9.0.3/24", bridge="br-lan"):
             host.up("next")
 
-        assert host.addresses("next") == ["10.9.0.3/24"]
+        assert host.addresses("next") == ["10.9.0.4/24"]
         assert host.asked == []
 
 

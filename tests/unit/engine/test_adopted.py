@@ -10,8 +10,9 @@ from builders import make_holder, network
 from fakes.world import World
 from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, ExhaustedError
-from ocinet.engine.adopted import Adopted
+from ocinet.engine.adopted import Adopted, segment_of
 from ocinet.engine.assembly import machine_on
+from ocinet.engine.kernel.probe import FAR, NEAR
 from ocinet.engine.model.observed import DeviceState
 
 if TYPE_CHECKING:
@@ -32,11 +33,19 @@ class Neighbourhood:
         self.closed = 0
 
     def users(
-        self, addresses: tuple[Address, ...], _waits_s: tuple[float, ...]
+        self,
+        addresses: tuple[Address, ...],
+        _waits_s: tuple[float, ...],
+        *,
+        deaf_to: frozenset[str] = frozenset(),
     ) -> dict[Address, str]:
         """Return who answers."""
         self.asked += map(str, addresses)
-        return {address: mac for address, mac in self._used.items() if address in addresses}
+        return {
+            address: mac
+            for address, mac in self._used.items()
+            if address in addresses and mac not in deaf_to
+        }
 
     def close(self) -> None:
         """Count it."""
@@ -59,9 +68,7 @@ def allocate(
     """Allocate for `web`, as an attach does; returns the addresses."""
     theirs = {Address.parse(text): who for text, who in (known or {}).items()}
     operation = world.operation(neighbours=lambda _network: theirs)
-    machine = machine_on(world.host.seams(), world.records, operation)
-    state = DeviceState("br0", world.host.links.link("br0"), (), 1500)
-    adopted = Adopted(operation, machine, world.leases, DOCK, state, lambda _link: segment)
+    adopted = Adopted(operation, world.records, DOCK, segment, NEAR)
     wanted = tuple(Address.parse(text) for text in static)
 
     def give(taken: Mapping[Address, str]) -> tuple[Lease, ...]:
@@ -124,7 +131,41 @@ def test_bridge_that_is_down_is_not_asked(world: World) -> None:
     operation = world.operation()
     machine = machine_on(world.host.seams(), world.records, operation)
     state = DeviceState("br0", world.host.links.link("br0"), (), 1500)
-    adopted = Adopted(operation, machine, world.leases, DOCK, state, lambda _link: 1 / 0)  # type: ignore[arg-type,return-value]  # nobody listens
+    adopted = Adopted(operation, world.records, DOCK, *segment_of(machine, state, ()))
     give = world.leases.allocate("dock", DOCK.pools, (), make_holder("web"), "web")
     assert adopted.allocate({}, lambda _taken: give) == give
     adopted.close()
+
+
+def test_ports_of_ours_that_others_may_be_behind_are_asked_one_by_one(world: World) -> None:
+    """As long as the bridge sends no tags that it alone knows of."""
+    machine = machine_on(world.host.seams(), world.records, world.operation())
+    world.host.namespace.add("tap0", "tun").set_up()
+    bridge = world.host.links.link("br0")
+    assert bridge
+    state = DeviceState("br0", bridge, (), 1500)
+    segment, waits_s = segment_of(machine, state, ("oc0123456789abc", "tap0"))
+    assert segment
+    assert (segment.asked, waits_s) == (("oc0123456789abc", "tap0"), FAR)
+    for veths in (("oc0123456789abc",), ("p0",), (*["oc0123456789abc"] * 20, "p0")):
+        assert segment_of(machine, state, veths)[1] == NEAR
+    assert segment_of(machine, state, ("gone",))[1] == ()
+    filtering = state.replace(link=bridge.replace(filters_vlans=True))
+    segment, waits_s = segment_of(machine, filtering, ("oc0123456789abc", "tap0"))
+    assert segment
+    assert (segment.asked, waits_s) == (("br0",), NEAR)  # of those that are its ports
+
+
+def test_bridge_with_many_ports_has_each_veth_asked_besides(world: World) -> None:
+    """A frame to all of them may not come to the last."""
+    bridge = world.host.namespace.links["br0"]
+    for number in range(300):
+        port = world.host.namespace.add(f"v{number}", "veth")
+        port.master = bridge
+        port.set_up()
+    machine = machine_on(world.host.seams(), world.records, world.operation())
+    state = DeviceState("br0", world.host.links.link("br0"), (), 1500)
+    segment, _waits_s = segment_of(machine, state, ())
+    assert segment
+    assert segment.asked[0] == "br0"
+    assert sorted(segment.asked[1:]) == sorted(["p0", *(f"v{number}" for number in range(300))])
