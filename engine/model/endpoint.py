@@ -47,6 +47,7 @@ class Endpoint(Value):
             and wish.ifname in ("", self.ifname)
             and wish.mtu in (0, self.mtu)
             and (wish.gateway is None or not gateways or wish.gateway in gateways)
+            and (wish.default_route or not gateways)
             and set(self.routes).issuperset(wish.routes)
         )
 
@@ -85,7 +86,7 @@ class PortRule(Value):
             same = self.host_address is None and self.address.family == address.family
         else:
             same = self.host_address == address
-        ports = wish.host_port in (0, self.host_port) and wish.container_port == self.port
+        ports = wish.may_have(self.host_port) and wish.container_port == self.port
         return same and ports and wish.protocol == self.protocol
 
 

@@ -42,6 +42,9 @@ class Settings(Value):
             entrypoint runs, and not only when Docker says that they run.
         reconcile_interval_s: seconds after which the watcher compares all of
             an engine's containers with what is wired, whatever it was told.
+        max_networks: that one container may be on.
+        max_addresses: that one container may have, on all of its networks.
+        max_ports: that one container may publish.
     """
 
     pools: tuple[Subnet, ...] = (
@@ -61,3 +64,6 @@ class Settings(Value):
     engines: tuple[str, ...] = ("/run/docker.sock", "/run/podman/podman.sock")
     early_attach: bool = True
     reconcile_interval_s: float = 300.0
+    max_networks: int = 16
+    max_addresses: int = 32
+    max_ports: int = 1024

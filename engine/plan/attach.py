@@ -78,25 +78,41 @@ def plan_attach(wanted: Wanted, observed: Observed, settings: Settings) -> tuple
     return (*steps, ForgetFlows(udp)) if udp else tuple(steps)
 
 
-def _plan_loopback(wanted: Wanted, observed: Observed) -> list[Step]:
+def plan_loopback(
+    ports: tuple[PortRule, ...], reached: tuple[Endpoint, ...], observed: Observed
+) -> list[Step]:
+    """Return the steps that let ports be reached at 127.0.0.1, on bridges where they can't be.
+
+    Args:
+        ports: of one container, or of many.
+        reached: endpoints that they lead to.
+        observed: of their devices.
+    """
     by_loopback = targets_of(
         port
-        for port in wanted.ports
+        for port in ports
         if port.address.family == 4 and (port.host_address is None or port.host_address.is_loopback)
     )
     devices = {
         endpoint.device
-        for endpoint in wanted.reached
+        for endpoint in reached
         if any(interface.address in by_loopback for interface in endpoint.addresses)
     }
-    return [
-        RouteLoopback(state.device, LOOPBACK_ROUTED)
+    # Any other value is a yes already, and somebody else's to take back.
+    unrouted = [
+        state.device
         for state in observed.devices
         if state.device in devices and state.route_localnet in ("", "0")
     ]
+    if not unrouted:
+        return []
+    from ocinet.engine.plan.shared_steps import RouteLoopback  # for the first on a bridge
+
+    return [RouteLoopback(device, LOOPBACK_ROUTED) for device in unrouted]
 
 
-def _plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> list[Step]:
+def plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, Step]:
+    """Return the steps that make an endpoint: its pair, then what is inside."""
     alias = f"ocinet:{wanted.container.id}/{endpoint.ifname}"[:ALIAS_MAX]
     network = network_of(endpoint, wanted.networks)
     veth = Veth(

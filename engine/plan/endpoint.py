@@ -8,10 +8,12 @@ from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import ConflictError, RequestError
 from ocinet.base.value import Value
 from ocinet.engine.model.endpoint import Endpoint
+from ocinet.engine.model.link import is_link_local
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import EndpointRequest, Request, Route
 
 _LEAST_MTU_IPV6 = 1280  # RFC 8200 section 5
+_LOOPBACK = (Subnet(4, 127 << 24, 8), Subnet(6, 1, 128))
 _ANYWHERE = {4: Subnet(4, 0, 0), 6: Subnet(6, 0, 0)}
 
 
@@ -82,7 +84,7 @@ def check_request(request: Request, networks: tuple[Network, ...]) -> None:
     """Refuse what these networks can't give, before anything is changed.
 
     Raises:
-        RequestError: a static address, gateway or publish does not fit.
+        RequestError: a static address, gateway, route or publish does not fit.
     """
     for wish, network in zip(request.endpoints, networks, strict=True):
         where = f"network {network.name}"
@@ -100,11 +102,68 @@ def check_request(request: Request, networks: tuple[Network, ...]) -> None:
                 f"an MTU of {wish.mtu} is too small for IPv6 on {where}",
                 f"use {_LEAST_MTU_IPV6} or more",
             )
+        _check_ways(wish, network)
     if request.publish and networks and all(network.internal for network in networks):
         raise RequestError(
             "",
             f"the network {networks[0].name} is internal: no port can be published",
             "use a network that is not --internal",
+        )
+
+
+def _check_ways(wish: EndpointRequest, network: Network) -> None:
+    """Refuse routes that lead to nobody: through what is not on the link, or is no host there."""
+    subnets = [pool.subnet for pool in network.pools]
+    near = subnets + [route.destination for route in wish.routes if route.gateway is None]
+    for route in wish.routes:
+        if any(route.destination.overlaps(own) for own in _LOOPBACK):
+            raise RequestError("", f"{route.destination} is the container's own, by lo")
+    for gateway in filter(None, (wish.gateway, *(route.gateway for route in wish.routes))):
+        why = ""
+        if gateway in wish.addresses:
+            why = "is the container's own address"
+        elif not any(gateway in subnet for subnet in near) and not is_link_local(gateway):
+            known = ", ".join(map(str, subnets))
+            why = f"is not on network {network.name} ({known})"
+        elif any(_is_no_host(gateway, subnet) for subnet in subnets):
+            why = f"is no host's address on network {network.name}"
+        if why:
+            alone = Subnet(gateway.family, gateway.value, 32 if gateway.family == 4 else 128)
+            hint = f"if it is on the link all the same: routes={alone}" if "not on" in why else ""
+            raise RequestError("", f"the gateway {gateway} {why}", hint)
+
+
+def _is_no_host(address: Address, subnet: Subnet) -> bool:
+    ends = (subnet.first, subnet.last) if subnet.family == 4 else (subnet.first,)
+    return subnet.size > 2 and address in ends
+
+
+def check_mtu(wish: EndpointRequest, network: Network, mtu: int) -> None:
+    """Refuse an MTU that does not fit its bridge.
+
+    A bridge whose owner set none has the least of its ports' (net/bridge/br_if.c,
+    br_mtu_auto_adjust): one container would lower it for all, and with less than 1280 bytes
+    take the bridge's own addresses of IPv6.
+
+    Args:
+        wish: for an endpoint.
+        network: that it is on.
+        mtu: of the network's bridge.
+
+    Raises:
+        RequestError: it is larger than the bridge's, or smaller and the bridge is adopted.
+    """
+    if wish.mtu > mtu:
+        raise RequestError(
+            "",
+            f"an MTU of {wish.mtu} is larger than that of {network.device}, which is {mtu}",
+            f"use {mtu} or less" if network.managed else "leave it out",
+        )
+    if 0 < wish.mtu < mtu and not network.managed:
+        raise RequestError(
+            "",
+            f"an MTU of {wish.mtu} would be that of all on {network.device}, which has {mtu}",
+            "leave it out: what is on somebody else's bridge has the bridge's",
         )
 
 

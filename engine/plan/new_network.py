@@ -279,7 +279,11 @@ def _own_addresses(options: NetworkOptions, surroundings: Surroundings) -> tuple
     return tuple(usable)
 
 
-def _check_mtu(mtu: int, pools: tuple[Pool, ...]) -> None:
+def _check_mtu(options: NetworkOptions, pools: tuple[Pool, ...]) -> None:
+    mtu = options.mtu
+    if mtu and options.unmanaged:
+        raise RequestError("", f"{options.device} has an MTU, which is its owner's to set",
+                           "leave that option out")  # fmt: skip
     smallest = max(_SMALLEST_MTU[pool.subnet.family] for pool in pools)
     if mtu and not smallest <= mtu <= _LARGEST_MTU:
         raise RequestError("", f"{mtu} is no MTU", f"use {smallest} to {_LARGEST_MTU} bytes")

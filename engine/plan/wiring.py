@@ -7,7 +7,7 @@ what its networks can't give; then the attach allocates and claims, and
 
 from __future__ import annotations
 
-from ocinet.base.errors import ConflictError
+from ocinet.base.errors import ConflictError, ExhaustedError
 from ocinet.base.value import Value
 from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.model.endpoint import Endpoint, PortRule
@@ -19,6 +19,13 @@ from ocinet.engine.plan.attach import Wanted, plan_attach
 from ocinet.engine.plan.endpoint import Grant, assign_ifnames, make_endpoint
 from ocinet.engine.plan.ports import check_ports, make_ports, targets_of
 from ocinet.engine.plan.steps import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ocinet.engine.model.link import Link
+    from ocinet.engine.model.resolution import Resolution
 
 
 class Missing(Value):
@@ -58,6 +65,7 @@ class Granted(Value):
         grants: what each of them was given, in the same order.
         publish: the missing ports, with their host ports chosen.
         internal: names of internal networks among the container's.
+        resolution: what is wished of resolvers and names, by now.
     """
 
     container: Container
@@ -69,6 +77,7 @@ class Granted(Value):
     grants: tuple[Grant, ...] = ()
     publish: tuple[Publish, ...] = ()
     internal: tuple[str, ...] = ()
+    resolution: Resolution | None = None
 
     @property
     def made(self) -> tuple[Endpoint, ...]:
@@ -76,13 +85,16 @@ class Granted(Value):
         made: tuple[Endpoint, ...] = ()
         wishes = zip(self.missing.endpoints, self.networks, self.grants, strict=True)
         for wish, network, grant in wishes:
+            # One default route for each family: whoever has it since an earlier attach keeps it.
             routed = {
                 route.destination.family
                 for endpoint in (*self.before.endpoints, *made)
                 for route in endpoint.routes
                 if not route.destination.prefixlen
             }
-            default_for = tuple(family for family in (4, 6) if family not in routed)
+            default_for = tuple(
+                family for family in (4, 6) if wish.default_route and family not in routed
+            )
             made += (make_endpoint(wish, network, grant.replace(default_for=default_for)),)
         return made
 
@@ -92,13 +104,53 @@ class Granted(Value):
         return self.before.endpoints + self.made
 
 
+def check_quotas(lacking: Missing, before: Attachment, settings: Settings) -> None:
+    """Refuse what would give one container more than its share of what all live on.
+
+    Args:
+        lacking: what it is to get.
+        before: the record of what it has.
+        settings: the operator's.
+
+    Raises:
+        ExhaustedError: it is more than the settings allow; they are named.
+    """
+    wished = sum(max(1, len(wish.addresses)) for wish in lacking.endpoints)
+    asked = (
+        ("max_networks", "networks", len(lacking.endpoints), len(before.endpoints)),
+        ("max_addresses", "addresses", wished, sum(len(end.addresses) for end in before.endpoints)),
+        # A port has a rule for each family.
+        (
+            "max_ports",
+            "published ports",
+            len(lacking.publish),
+            len({(rule.protocol, rule.host_port, rule.port) for rule in before.ports}),
+        ),
+    )
+    for setting, what, more, has in asked:
+        most = getattr(settings, setting)
+        if more and has + more > most:
+            why = f"it would have {has + more} {what}, and a container may have {most}"
+            raise ExhaustedError("", why, f"raise {setting} in ocinet.toml")
+
+
 def is_satisfied(request: Request, record: Attachment) -> bool:
     """Tell whether a record has all that a request asks for.
 
     Raises:
         ConflictError: it has some of it, but not as it is asked for.
     """
-    return not _missing_endpoints(request, record) and not _missing_ports(request, record)
+    return (
+        not _missing_endpoints(request, record)
+        and not _missing_ports(request, record)
+        and resolution_of(request, record) == record.resolution
+    )
+
+
+def resolution_of(request: Request, before: Attachment) -> Resolution | None:
+    """Return what a container wishes of resolvers and names, by a request and what it had."""
+    wished = request.resolution
+    return wished.over(before.resolution) if wished else before.resolution
 
 
 def missing(request: Request, before: Attachment) -> Missing:
@@ -110,6 +162,7 @@ def missing(request: Request, before: Attachment) -> Missing:
     used = tuple(endpoint.ifname for endpoint in before.endpoints)
     endpoints = assign_ifnames(_missing_endpoints(request, before), used)
     publish = _missing_ports(request, before)
+    # Before any claim: undoing that one would give up what the running port stands on.
     for wish in publish:
         for port in before.ports:
             if port.overlaps(wish):
@@ -126,6 +179,7 @@ def _missing_endpoints(request: Request, before: Attachment) -> tuple[EndpointRe
     on_network = {endpoint.network: endpoint for endpoint in before.endpoints}
     for wish in request.endpoints:
         endpoint = on_network.get(wish.network)
+        # Passed over, it would look as if the container had got what it asks for.
         if endpoint and not endpoint.serves(wish):
             addresses = ", ".join(str(interface.address) for interface in endpoint.addresses)
             raise ConflictError(
@@ -143,6 +197,30 @@ def _missing_ports(request: Request, before: Attachment) -> tuple[Publish, ...]:
     return tuple(
         wish for wish in request.publish if not any(port.serves(wish) for port in before.ports)
     )
+
+
+def check_host_ends(record: Attachment, host_ends: Iterable[Link]) -> None:
+    """Refuse ports of a container whose interface is gone, or leads nowhere.
+
+    Whoever asks for them does not ask for what else others have changed to be put right.
+
+    Args:
+        record: of what it has.
+        host_ends: those of its host's ends that are there.
+
+    Raises:
+        ConflictError: one is not there, or no port of a bridge.
+    """
+    masters = {end.ifname: end.master for end in host_ends}
+    for endpoint in record.endpoints:
+        if not masters.get(endpoint.host_ifname):
+            how = f"off {endpoint.device}" if endpoint.host_ifname in masters else "gone"
+            raise ConflictError(
+                "",
+                f"{endpoint.host_ifname}, the host end of {endpoint.ifname}, is {how},"
+                " so no port can lead there",
+                "ocinet check --repair",
+            )
 
 
 def check_publish(granted: Granted) -> None:
@@ -173,7 +251,8 @@ def plan_wiring(granted: Granted, observed: Observed, settings: Settings) -> Wir
         networks=tuple(dict.fromkeys(granted.networks)),
         endpoints=made,
         ports=ports,
-        reached=_reached(ports, endpoints),
+        reached=reached_by(ports, endpoints),
+        beside=granted.before.endpoints,
     )
     before = granted.before
     record = before.replace(
@@ -182,11 +261,14 @@ def plan_wiring(granted: Granted, observed: Observed, settings: Settings) -> Wir
         endpoints=endpoints,
         ports=(*before.ports, *ports),
         netns_name=granted.netns if granted.name_sandbox else before.netns_name,
+        resolution=granted.resolution,
     )
     return Wiring(record, plan_attach(wanted, observed, settings))
 
 
-def _reached(ports: tuple[PortRule, ...], endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+def reached_by(
+    ports: tuple[PortRule, ...], endpoints: tuple[Endpoint, ...]
+) -> tuple[Endpoint, ...]:
     """Return the endpoints that ports lead to."""
     targets = targets_of(ports)
     return tuple(

@@ -36,6 +36,7 @@ _MAIN = "ocinet.toml"
 _DROP_INS = "ocinet.toml.d"
 _LONGEST_LOCK_TIMEOUT_S = 600
 _LONGEST_INTERVAL_S = 86_400
+_MOST = 65_535  # of what one container may have
 _UNIX = "unix://"
 _TICK_NS = 20_000_000  # longer than the coarsest kernel clock's, 10 ms at HZ=100
 
@@ -249,6 +250,17 @@ def _pools(value: Any) -> tuple[Subnet, ...]:
     return pools
 
 
+def _count(most: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError
+        if not 0 < value <= most:
+            raise ValueError
+        return value
+
+    return convert
+
+
 _KINDS = {
     "pools": (_pools, "a list of subnets as text"),
     "ipv6": (_boolean, "true or false"),
@@ -269,4 +281,7 @@ _KINDS = {
         _seconds(_LONGEST_INTERVAL_S),
         f"seconds, above 0 and at most {_LONGEST_INTERVAL_S}",
     ),
+    "max_networks": (_count(_MOST), f"a number from 1 to {_MOST}"),
+    "max_addresses": (_count(_MOST), f"a number from 1 to {_MOST}"),
+    "max_ports": (_count(_MOST), f"a number from 1 to {_MOST}"),
 }
