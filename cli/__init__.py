@@ -13,8 +13,10 @@ registration      what hooks and runtime register, and how they tell of it
 unstarted_bundle  a bundle that `plan` looks at before it is started
 
 The commands, each with what it declares and what it does: attach (and detach, plan,
-publish, unpublish), containers (ps, inspect), execute, network_create, network,
-addresses (ipam, reservation), hooks, runtime, watch, wait, gc, events, version.
+publish, unpublish), listing (ps, port), containers (inspect), execute, network_create,
+network, connection, addresses (ipam, reservation), kept_ports,
+hooks, runtime, watch, wait, status,
+doctor, explain, check, gc, events, version.
 
 A command's start is what its user waits for, so what one command needs is imported
 there, and `typing` nowhere: on top of argparse it takes a quarter more time

@@ -24,6 +24,7 @@ How they come about:
     attach        the steps that wire a sandbox
     wiring        what of a request is not there yet; record and steps that it comes to
     detach        the steps that take it down
+    disconnect    those that take it off one of its networks
     holding       which ports of the host are held while they are published
     free_subnet   which subnet a network may have, or gets
     new_network   a person's wishes to a new network

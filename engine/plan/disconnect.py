@@ -1,0 +1,95 @@
+"""From a record, and a network that its container is to leave, to what goes and what stays."""
+
+from __future__ import annotations
+
+from ocinet.base.address import Subnet
+from ocinet.base.value import Value
+from ocinet.engine.model.attachment import Attachment
+from ocinet.engine.model.endpoint import Endpoint
+from ocinet.engine.model.network import Network
+from ocinet.engine.model.request import Route
+from ocinet.engine.plan.attach import gateway_of, inside_of, source_ways
+from ocinet.engine.plan.detach import addresses_of
+from ocinet.engine.plan.source_steps import UnrouteBySource
+from ocinet.engine.plan.steps import ConfigureInside, Step
+
+_ANYWHERE = {4: Subnet(4, 0, 0), 6: Subnet(6, 0, 0)}
+
+
+class Parting(Value):
+    """What leaving one network of several comes to.
+
+    Attributes:
+        gone: the record of what goes: its endpoints, and the ports that lead to them.
+        kept: the record of what stays.
+        before: steps while the interface is still there.
+        after: steps once it is gone, and its default route with it.
+    """
+
+    gone: Attachment
+    kept: Attachment
+    before: tuple[Step, ...]
+    after: tuple[Step, ...]
+
+
+def plan_disconnect(
+    record: Attachment, network: str, networks: tuple[Network, ...], netns: str
+) -> Parting:
+    """Return what goes and what stays.
+
+    The default route of a family goes to the first network that is left and has a way
+    out, as with Docker. Ports that lead to an address that goes, go.
+
+    Args:
+        record: attached, and on that network.
+        network: its name.
+        networks: of all its endpoints.
+        netns: how `ip -n` reaches the sandbox: a name or a path.
+    """
+    going = tuple(endpoint for endpoint in record.endpoints if endpoint.network == network)
+    addresses = addresses_of(going)
+    left = tuple(endpoint for endpoint in record.endpoints if endpoint.network != network)
+    staying = _with_default(left, going, networks)
+    gone = record.replace(
+        endpoints=going,
+        ports=tuple(port for port in record.ports if port.address in addresses),
+        # Both belong to the sandbox, and stay with it.
+        netns_name="",
+        members=(),
+    )
+    kept = record.replace(
+        mode="bridge" if staying else "none",
+        endpoints=staying,
+        ports=tuple(port for port in record.ports if port.address not in addresses),
+    )
+    ways = source_ways(staying, networks)
+    former = tuple(way for way in source_ways(record.endpoints, networks) if way not in ways)
+    return Parting(
+        gone,
+        kept,
+        (UnrouteBySource(former, netns),) if former else (),
+        tuple(
+            ConfigureInside(inside_of(endpoint, announce=False), netns, endpoint.host_ifname)
+            for endpoint in staying
+            if endpoint not in left
+        ),
+    )
+
+
+def _with_default(
+    left: tuple[Endpoint, ...], going: tuple[Endpoint, ...], networks: tuple[Network, ...]
+) -> tuple[Endpoint, ...]:
+    """Return the endpoints that stay, one of each family with the default route that goes."""
+    staying = list(left)
+    for route in [route for endpoint in going for route in endpoint.routes]:
+        family = route.destination.family
+        if route.destination.prefixlen:
+            continue
+        for place, endpoint in enumerate(staying):
+            own = [wish for wish in endpoint.addresses if wish.address.family == family]
+            gateway = gateway_of(endpoint, own[0], networks) if own else None
+            if gateway:
+                routes = (Route(_ANYWHERE[family], gateway), *endpoint.routes)
+                staying[place] = endpoint.replace(routes=routes)
+                break
+    return tuple(staying)
