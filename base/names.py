@@ -35,6 +35,11 @@ def check_container(name: str, what: str = "container id") -> str:
     return name
 
 
+def is_hostname(name: str) -> bool:
+    """Tell whether a name may stand in a hosts file: a hostname, or what engines take for one."""
+    return _legal(name, _ALNUM, _ALNUM | frozenset("_.-"), 253)
+
+
 def check_network(name: str) -> str:
     """Return a network's name that is legal and not reserved.
 
@@ -63,6 +68,7 @@ def check_ifname(name: str) -> str:
     """
     bad = (
         not 0 < len(name) <= _IFNAME_MAX
+        # The last two stand beside links in /proc/sys/net/ipv4/conf, and are none.
         or name in (".", "..", "lo", "all", "default")
         or not name.isascii()
         or any(letter in '/:%"*\\' or letter <= " " or letter == "\x7f" for letter in name)

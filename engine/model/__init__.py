@@ -2,6 +2,7 @@
 
 Read them in this order, in which each imports only what stands above it:
 
+    resolution  which resolvers and names of hosts it asks for, where it does
     request     what a container asks for
     network     a network as it is defined
     endpoint    what an attach came to: interfaces and published ports
@@ -12,6 +13,7 @@ Read them in this order, in which each imports only what stands above it:
     forward_guard what is not forwarded, though we switched forwarding on
     link        links of the kernel, as they are and as they are to be
     routing     how the host routes by source
+    naming      by which names a container finds others, and the files that tell it
     bridge_filters what a bridge lets pass by filters of its own
     observed    the host as it was seen before a plan
     settings    what the operator decided

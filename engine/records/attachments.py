@@ -18,6 +18,7 @@ from ocinet.base.records import (
     NUMBER,
     SUBNET,
     TEXT,
+    Defaulted,
     Kind,
     Record,
     listed,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ocinet.base.address import Address
     from ocinet.base.paths import Paths
     from ocinet.engine.model.request import Protocol
+    from ocinet.engine.model.resolution import Resolution
 
 VERSION = 1
 _SUFFIX = ".json"
@@ -46,7 +48,8 @@ class AttachmentStore:
     """Reads and writes attachments.
 
     Needs no lock of its own: a record is only written by the holder of its
-    container's lock, and readers see whole files.
+    container's lock, and readers see whole files. One that is kept reads anew what has
+    changed; it is not for several threads at once.
 
     Args:
         paths: where the run directory is.
@@ -54,6 +57,14 @@ class AttachmentStore:
 
     def __init__(self, paths: Paths) -> None:
         self._path = f"{paths.run}/attachments"
+        # Of a thousand records, all are read several times in one operation, and decoding
+        # takes the most of it.
+        self._decoded: dict[str, tuple[bytes, Attachment]] = {}
+
+    @property
+    def path(self) -> str:
+        """The directory that the records are in."""
+        return self._path
 
     def get(self, container_id: str) -> Attachment | None:
         """Return a container's record, or None.
@@ -67,11 +78,16 @@ class AttachmentStore:
             data = directory.read(container_id + _SUFFIX)
         if data is None:
             return None
-        return _decode(container_id, data, f"{self._path}/{container_id}{_SUFFIX}")
+        known = self._decoded.get(container_id)
+        if known is None or known[0] != data:
+            path = f"{self._path}/{container_id}{_SUFFIX}"
+            known = self._decoded[container_id] = data, _decode(container_id, data, path)
+        return known[1]
 
     def put(self, attachment: Attachment) -> None:
         """Write a record, replacing the container's former one."""
         with Directory(self._path) as directory:
+            # Not synced: no record of a boot means anything after it.
             directory.replace(attachment.container.id + _SUFFIX, dumps(_encode_stored(attachment)))
 
     def remove(self, container_id: str) -> None:
@@ -83,12 +99,16 @@ class AttachmentStore:
         """List the containers that have a record, sorted."""
         with Directory(self._path) as directory:
             names = directory.names()
-        return tuple(sorted(name[: -len(_SUFFIX)] for name in names if name.endswith(_SUFFIX)))
+        return tuple(sorted(filter(None, map(id_of, names))))
 
     def all(self) -> tuple[Attachment, ...]:
         """Return every record that can be read, by time."""
         found = []
-        for container_id in self.ids():
+        ids = self.ids()
+        if len(self._decoded) > len(ids):  # who keeps a store must not keep the dead
+            known = self._decoded
+            self._decoded = {each: known[each] for each in ids if each in known}
+        for container_id in ids:
             try:
                 attachment = self.get(container_id)
             except TransientFailure:
@@ -114,6 +134,7 @@ class AttachmentStore:
     def set_aside(self, container_id: str) -> None:
         """Keep an unreadable record as `RUN/attachments/.corrupt-ID`, out of the way."""
         with Directory(self._path) as directory:
+            # A name with a dot in front is in no listing (`Directory.names`).
             directory.rename(container_id + _SUFFIX, f".corrupt-{container_id}")
 
 
@@ -167,6 +188,7 @@ def _make_row(
     port: int,
     count: int,
 ) -> list[PortRule]:
+    # Before a damaged count becomes a million rules.
     if max(host_port, port) + count > _PORTS:
         raise RequestError("", f"there is no port {max(host_port, port) + count - 1}")
     return [
@@ -176,11 +198,27 @@ def _make_row(
 
 
 def _write_rows(ports: tuple[PortRule, ...]) -> list[dict[str, Any]]:
+    # By rows: a thousand ports in a row are written, and read at each detach, as one.
     return [_ROW.write_fields({**vars(port), "count": count}) for port, count in rows_of(ports)]
 
 
 def _read_rows(rows: Any) -> tuple[PortRule, ...]:
     return tuple([port for row in _ROWS.read(rows) for port in row])
+
+
+def _read_resolution(value: Any) -> Resolution:
+    from ocinet.engine.records.resolutions import RESOLUTION  # for the few that have one
+
+    resolution: Resolution = RESOLUTION.read(value)
+    return resolution
+
+
+def _write_resolution(resolution: Resolution | None) -> dict[str, Any] | None:
+    if resolution is None:
+        return None
+    from ocinet.engine.records.resolutions import RESOLUTION
+
+    return RESOLUTION.write(resolution)
 
 
 _PROCESS = Record(Process, pid=NUMBER, start_time=NUMBER)
@@ -230,4 +268,6 @@ _RECORD = Record(
     left=FLAG,
     done_endpoints=NUMBER,
     done_ports=NUMBER,
+    resolution=Defaulted(Kind(_read_resolution, _write_resolution), None),
+    unnamed=Defaulted(FLAG, default=False),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from ocinet.base.errors import SystemFailure
 from ocinet.base.paths import Paths
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.model.resolution import AddedHost, Resolution
 from ocinet.engine.records.attachments import AttachmentStore, encode
 
 if TYPE_CHECKING:
@@ -42,6 +44,22 @@ def test_record_of_a_thousand_ports_is_read_as_it_was_written(tmp_path: Path) ->
     assert [row["count"] for row in stored["ports"]] == [1000, 1, 1, 1, 2]
 
 
+def test_kept_store_forgets_who_is_gone(tmp_path: Path) -> None:
+    """The watcher has one for all its life, and others remove records."""
+    kept, other = (AttachmentStore(Paths(run=str(tmp_path))) for _ in range(2))
+    for name in ("web", "db"):
+        other.put(Attachment(Container(name, name), "bridge", ATTACHED, "1:2", "boot", "now"))
+    first = weakref.ref(kept.all()[0])
+    assert {record.container.id for record in kept.all()} == {"web", "db"}
+    assert kept.get("db") is first() or kept.get("web") is first()
+
+    for name in ("web", "db"):
+        other.remove(name)
+
+    assert kept.all() == ()
+    assert first() is None
+
+
 def test_shown_record_has_each_port() -> None:
     """What is printed does not depend on how it is stored."""
     record = Attachment(Container("web", "web"), "bridge", ATTACHED, "1:2", "boot", "now",
@@ -53,9 +71,30 @@ def test_shown_record_has_each_port() -> None:
     assert "count" not in shown[0]
 
 
+def test_record_of_resolvers_and_names_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """And says nothing of them where nothing is wished, as an earlier version wrote it."""
+    wishes = Resolution(
+        (AT,), ("corp.example",), ("ndots:2",), (AddedHost("db", OTHER), AddedHost("up", None))
+    )
+    record = Attachment(Container("web", "web"), "bridge", ATTACHED, "1:2", "boot", "now",
+                        resolution=wishes)  # fmt: skip
+    store = AttachmentStore(Paths(run=str(tmp_path)))
+
+    store.put(record)
+
+    assert store.get("web") == record
+    assert encode(record)["resolution"]["hosts"][1] == {"name": "up", "address": None}
+    store.put(record.replace(resolution=None))
+    assert "resolution" not in json.loads((tmp_path / "attachments/web.json").read_text())
+    assert store.get("web") == record.replace(resolution=None)
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
+        ({"resolution": {"servers": ["x"], "search": [], "options": [], "hosts": []}},
+         "resolution: servers: 'x' is no IP address"),
+        ({"resolution": {"servers": []}}, "resolution: it has no search"),
         ({"version": 2}, "version is not 1"),
         ({"id": "db"}, "it is of db"),
         ({"name": None}, "name is no text"),
