@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ocinet.base.clock import Process
-    from ocinet.base.paths import Paths
     from ocinet.engine.model.attachment import Attachment
 
     class OpenNamespace(Protocol):
@@ -36,7 +35,8 @@ _STATUS = "/proc/thread-self/status"
 _NS_GET_USERNS = 0xB701  # ioctl_ns(2)
 _NS_GET_NSTYPE = 0xB703
 _CLONE_NEWNET = 0x40000000
-_CAPABILITIES = (("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21))
+_CAP_NET_ADMIN = 12
+_CAPABILITIES = (("CAP_NET_ADMIN", _CAP_NET_ADMIN), ("CAP_SYS_ADMIN", 21))
 _ROOTLESS_HINT = "run the container engine as root: rootless ones bring pasta or slirp4netns"
 
 
@@ -162,7 +162,7 @@ class Sandbox:
         self.close()
 
 
-def open_recorded(record: Attachment, paths: Paths) -> Sandbox:
+def open_recorded(record: Attachment) -> Sandbox:
     """Open the sandbox of a container that is known.
 
     Raises:
@@ -174,7 +174,8 @@ def open_recorded(record: Attachment, paths: Paths) -> Sandbox:
             sandbox = Sandbox.open_process(process)
             break
     else:
-        path = record.path or (record.netns_name and f"{paths.netns}/{record.netns_name}")
+        # Its name shows a process, and leads to whoever has that one's id by now.
+        path = record.path
         if not path:
             raise NotFoundError("", f"no process of {record.container.name} is alive", "ocinet gc")
         sandbox = Sandbox.open_path(path)
@@ -186,6 +187,29 @@ def open_recorded(record: Attachment, paths: Paths) -> Sandbox:
             f"ocinet detach {record.container.name}",
         )
     return sandbox
+
+
+def may_change_network(process: Process) -> bool:
+    """Tell whether what runs in a container may change its network by itself.
+
+    Its first process's bounding set says so (CapBnd, proc(5)): no process that it starts
+    has more. False if it is gone.
+    """
+    try:
+        with open(f"/proc/{process.pid}/status", "rb", buffering=0) as status:
+            bounding = int(status.readall().partition(b"CapBnd:")[2].split(None, 1)[0], 16)
+    except OSError:
+        return False
+    return bool(bounding >> _CAP_NET_ADMIN & 1)
+
+
+def has_own_mounts(process: Process) -> bool:
+    """Tell whether a process sees other mounts than this one; False if it is gone."""
+    try:
+        theirs = posix.stat(f"/proc/{process.pid}/ns/mnt")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return _identity(theirs) != _identity(posix.stat("/proc/thread-self/ns/mnt"))
 
 
 def check_privilege() -> None:
@@ -231,45 +255,58 @@ class _Stay:
         self._back = -1
 
     def __enter__(self) -> None:
-        setns = _setns()
+        self._setns = _setns()  # once: by `_ctypes` it takes a class that is made for it
         self._back = posix.open(_OWN, _OPEN)
         try:
-            setns(self._sandbox.fd, _CLONE_NEWNET)
-        except OSError as error:
+            self._setns(self._sandbox.fd, _CLONE_NEWNET)
+        except (OSError, ValueError) as error:  # posix.setns does not ask the kernel of -1
             posix.close(self._back)
             raise _not_opened("cannot enter the sandbox", error) from error
 
     def __exit__(self, *_exception: object) -> None:
         try:
-            _setns()(self._back, _CLONE_NEWNET)
+            self._setns(self._back, _CLONE_NEWNET)
         except OSError as error:
             raise StrandedError(f"cannot leave the sandbox: {error.strerror}") from error
         finally:
             posix.close(self._back)
 
 
-def _setns() -> Callable[[int, int], None]:
+def _setns() -> Callable[[int, int], object]:
     """Return setns(2): Python has had it since 3.12, `_ctypes` costs 0.5 ms."""
     try:
         return posix.setns  # type: ignore[attr-defined,no-any-return,unused-ignore]  # by version
     except AttributeError:
-        return _setns_by_ctypes()
+        return libc_functions("setns")[0]
 
 
-def _setns_by_ctypes() -> Callable[[int, int], None]:
+def libc_functions(*names: str) -> tuple[Callable[..., int], ...]:
+    """Return functions of the C library that raise OSError where they return less than 0.
+
+    By `_ctypes`, which alone costs a tenth of `ctypes`.
+
+    Args:
+        names: of functions whose result is an int.
+    """
     import _ctypes
 
     class Function(_ctypes.CFuncPtr):
         _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
 
-    function = Function(_ctypes.dlsym(_ctypes.dlopen("libc.so.6", 0), "setns"))
+    def checked(name: str) -> Callable[..., int]:
+        function = Function(_ctypes.dlsym(library, name))
 
-    def setns(fd: int, kind: int) -> None:
-        if function(fd, kind) != 0:
-            code = _ctypes.get_errno()
-            raise OSError(code, posix.strerror(code))
+        def call(*arguments: int | bytes) -> int:
+            result: int = function(*arguments)
+            if result < 0:
+                code = _ctypes.get_errno()
+                raise OSError(code, posix.strerror(code))
+            return result
 
-    return setns
+        return call
+
+    library = _ctypes.dlopen("libc.so.6", 0)
+    return tuple(map(checked, names))
 
 
 def _identity(status: posix.stat_result) -> str:

@@ -228,7 +228,7 @@ def test_entered_what_is_no_namespace_fails_and_stays() -> None:
 @in_namespaces
 def test_setns_by_ctypes_works_and_reports_the_errno() -> None:
     """The way of Python 3.11, whatever version runs the tests."""
-    setns = module._setns_by_ctypes()
+    (setns,) = module.libc_functions("setns")
     with pytest.raises(OSError, match="Bad file descriptor"):
         setns(-1, 0x40000000)
     with Sleeper() as sleeper, Sandbox.open_process(process_of(sleeper.pid)) as sandbox:
