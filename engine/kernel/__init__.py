@@ -15,6 +15,7 @@ Read in this order; each module imports only what stands above it:
     inside         interfaces in sandboxes: their addresses and routes
     netns_names    names under /run/netns
     container_root opens and mounts beneath a container's root, whatever its image has there
+    name_files     hosts and resolv.conf in a container, whatever its image has there
     bridge         bridges and routes: the one module that talks pyroute2
     bridges        the same for who may need it: imports `bridge` when it is needed
     listeners      who listens on a port of the host
