@@ -10,6 +10,7 @@ Read in this order; each module imports only what stands above it. What steps ar
     shared_steps  steps for what all containers share
     passage_steps  steps that have packets pass the tables of others
     source_steps  a step for containers on several networks
+    name_steps    the step that tells a container names
     uplink_steps  steps for hosts where routes say more than which link
 
 How they come about:
@@ -23,6 +24,8 @@ How they come about:
     networks      the steps that make networks ready
     attach        the steps that wire a sandbox
     wiring        what of a request is not there yet; record and steps that it comes to
+    wished_names  what a container's user wishes of resolvers and names, as lines
+    name_files    what a container's hosts and resolv.conf are to hold
     detach        the steps that take it down
     disconnect    those that take it off one of its networks
     holding       which ports of the host are held while they are published

@@ -1,0 +1,223 @@
+"""What a container's `/etc/hosts` and `/etc/resolv.conf` are to hold.
+
+As podman has it on networks of its own: both are made anew and cover the image's; the
+resolvers are the host's, but for those that only the host itself can reach. A file that
+the engine has mounted for the container is the engine's: there its own lines stay, and
+`/etc/resolv.conf` as a whole, unless the user wishes other resolvers. One that the
+container's user has mounted is the user's.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.address import Address
+from ocinet.base.errors import RequestError
+from ocinet.base.value import Value
+from ocinet.engine.model.naming import HOSTS, RESOLV_CONF, FoundFile, FoundFiles, NameFile, Place
+from ocinet.engine.plan.name_steps import WriteNames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ocinet.engine.model.endpoint import Endpoint
+    from ocinet.engine.model.resolution import Resolution
+
+_LOCALHOST = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+_HEAD = "# From here on by ocinet, which makes it anew.\n"
+_LOCAL = frozenset({"localhost", "ip6-localhost", "ip6-loopback"})
+
+
+class Named(Value):
+    """What names are made of.
+
+    Attributes:
+        place: whose files they are.
+        endpoints: of the container, or of the one whose sandbox it shares.
+        internal: whether nothing outside can be reached by them.
+        wishes: of the container's user.
+        host: the host's own addresses, as the container reaches it.
+    """
+
+    place: Place
+    endpoints: tuple[Endpoint, ...]
+    internal: bool = False
+    wishes: Resolution | None = None
+    host: tuple[Address, ...] = ()
+
+
+def plan_name_files(
+    named: Named, found: FoundFiles
+) -> tuple[tuple[WriteNames, ...], tuple[str, ...]]:
+    """Return the step that writes what is not so already, and what is to be told."""
+    told = [flaw.why for flaw in (found.hosts, found.resolv_conf) if flaw.why]
+    is_theirs = found.hosts.state == "left" or is_filled_later(found)
+    files = () if is_theirs else _hosts(named, found.hosts)
+    if found.resolv_conf.state in ("free", "ours"):
+        files += _resolv_conf(named, found, told)
+    elif found.resolv_conf.state == "engine":
+        files += _engines_resolv_conf(named.wishes, found.resolv_conf)
+    if named.wishes:
+        from ocinet.engine.plan.wished_names import flaws
+
+        told += flaws(
+            named.wishes,
+            found,
+            host=named.host,
+            families=families_of(named.endpoints),
+        )
+    steps = (WriteNames(named.place, files),) if files else ()
+    return steps, tuple(told)
+
+
+def is_filled_later(found: FoundFiles, *, refilled: bool = False) -> bool:
+    """Tell a hosts file that its engine has yet to write, so that what were in it would be gone.
+
+    podman 5.4 does so after its hooks, with the container's own name at 127.0.0.1. Docker 26
+    writes it anew between create and start.
+
+    Args:
+        found: what there is.
+        refilled: whether it is known that an engine's file is written once more.
+    """
+    return found.hosts.state == "engine" and (refilled or not found.hosts.text)
+
+
+def _hosts(named: Named, found: FoundFile) -> tuple[NameFile, ...]:
+    addresses = tuple(
+        str(held.address) for endpoint in named.endpoints for held in endpoint.addresses
+    )
+    names = tuple(name for name in named.place.names if name not in _LOCAL)
+    added: Iterable[str] = ()
+    if named.wishes:
+        from ocinet.engine.plan.wished_names import added_lines
+
+        added = added_lines(named.wishes, named.host)
+    text = hosts_text(found.text, names, addresses, added)
+    return _changed(HOSTS, text, _LOCALHOST, found)
+
+
+def _resolv_conf(named: Named, found: FoundFiles, told: list[str]) -> tuple[NameFile, ...]:
+    wishes = named.wishes
+    directives = _directives(found.behind_stub or found.resolvers)
+    servers = _reachable(directives["nameserver"], families_of(named.endpoints))
+    asked = wishes.servers if wishes else ()
+    if not servers and not asked and not named.internal:
+        told.append(
+            "the host's /etc/resolv.conf has no resolver that the container could reach, so it"
+            " resolves no names: name one by ocinet.dns"
+        )
+    directives["nameserver"] = [] if named.internal else list(servers)
+    if wishes:
+        from ocinet.engine.plan.wished_names import changed
+
+        directives = changed(directives, wishes)
+    return _changed(RESOLV_CONF, resolv_text(directives), _HEAD, found.resolv_conf)
+
+
+def _engines_resolv_conf(wishes: Resolution | None, found: FoundFile) -> tuple[NameFile, ...]:
+    """Have an engine's file say what is wished, or what it said before it was."""
+    said = wishes and (wishes.servers or wishes.search or wishes.options)
+    if not said and _HEAD not in found.text:
+        return ()
+    from ocinet.engine.plan.wished_names import changed, keep, kept
+
+    text = before = kept(found.text)
+    if wishes and said:
+        text = resolv_text(changed(_directives(before), wishes)) + keep(before)
+    return _changed(RESOLV_CONF, text, _HEAD, found)
+
+
+def _changed(path: str, text: str, bare: str, found: FoundFile) -> tuple[NameFile, ...]:
+    """Return a file as it is to be, if it is not so; bare: what it goes back to if it is new."""
+    if text == found.text:
+        return ()
+    return (NameFile(path, text, found.text or bare, found.state == "free" or found.fixed),)
+
+
+def hosts_text(
+    others: str, names: tuple[str, ...], addresses: tuple[str, ...], added: Iterable[str] = ()
+) -> str:
+    r"""Return a hosts file in which a container has its own addresses.
+
+    >>> hosts_text("127.0.0.1 localhost\n127.0.0.1 4f0c web\n", ("4f0c", "web"), ("10.9.0.2",))
+    '127.0.0.1 localhost\n# From here on by ocinet, which makes it anew.\n10.9.0.2\t4f0c web\n'
+
+    Args:
+        others: the lines of an engine, which stay but for those that name the container,
+            as podman's of a container without a network do, at 127.0.0.1.
+        names: the container's; none are wanted if it has no address.
+        addresses: the container's.
+        added: lines of other names.
+    """
+    own = frozenset(names)
+    above, _, below = others.partition(_HEAD)
+    head = [line for line in above.splitlines() if not _is_of(line, own)]
+    text = "".join(f"{line}\n" for line in head) or _LOCALHOST
+    lines = [f"{address}\t{' '.join(names)}\n" for address in addresses if names]
+    # Whoever shares a sandbox has the same file from Docker and podman: each adds its own names.
+    lines += [
+        f"{line}\n"
+        for line in below.splitlines()
+        if line.partition("\t")[0] in addresses and not _is_of(line, own)
+    ]
+    lines += added
+    return f"{text}{_HEAD}{''.join(dict.fromkeys(lines))}" if lines else text
+
+
+def _is_of(line: str, own: frozenset[str]) -> bool:
+    """Tell whether a line of a hosts file names a container, and nobody else."""
+    words = line.partition("#")[0].split()
+    return len(words) > 1 and own.issuperset(words[1:]) and not _LOCAL.intersection(words)
+
+
+def resolv_text(directives: Mapping[str, list[str]]) -> str:
+    """Return a resolv.conf: a search list, options, and the servers that are asked."""
+    lines = [_HEAD.rstrip()]
+    for keyword in ("search", "options"):
+        if directives.get(keyword):
+            lines.append(f"{keyword} {' '.join(directives[keyword])}")
+    lines += [f"nameserver {server}" for server in directives.get("nameserver", ())]
+    return "\n".join(lines) + "\n"
+
+
+def _directives(text: str) -> dict[str, list[str]]:
+    """Return what a resolv.conf says, by keyword: servers, search list and options."""
+    directives: dict[str, list[str]] = {"nameserver": []}
+    for words in _lines(text):
+        if words[0] == "nameserver":
+            directives["nameserver"] += words[1:2]
+        elif len(words) > 1:
+            # The last line of each kind counts: resolv.conf(5). `domain` is a search list of one.
+            keyword = "search" if words[0] == "domain" else words[0]
+            directives[keyword] = words[1:]
+    return directives
+
+
+def _reachable(resolvers: Iterable[str], families: frozenset[int]) -> tuple[str, ...]:
+    """Return those of the host's resolvers that a container can ask, each once, in their order.
+
+    Not those at a loopback address, which would be the container's own, nor those on one
+    of the host's links (`fe80::1%eth0`), nor those of a family that it has no address of.
+    """
+    servers: dict[str, None] = {}
+    for text in resolvers:
+        try:
+            address = Address.parse(text)
+        except RequestError:
+            continue
+        near = address.is_loopback or address.is_link_local
+        if not near and address.family in families:
+            servers[str(address)] = None
+    return tuple(servers)
+
+
+def families_of(endpoints: tuple[Endpoint, ...]) -> frozenset[int]:
+    """Return the families that a container has addresses of."""
+    return frozenset(
+        interface.address.family for endpoint in endpoints for interface in endpoint.addresses
+    )
+
+
+def _lines(text: str) -> list[list[str]]:
+    lines = (line.split() for line in text.splitlines() if line[:1] not in "#;")
+    return [words for words in lines if words]
