@@ -10,6 +10,7 @@ it in this order, in which each imports only what stands above:
     liveness, journal   who lives; doing steps, and taking them back
     port_owners         whose the ports in the firewall are
     former              what an earlier life had
+    naming              what a container is told by names
     detach              taking down, from the record alone
     strays              what of ours nobody claims
     observe             looking at the host before a plan

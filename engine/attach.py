@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from ocinet.base.clock import now
 from ocinet.base.errors import NotFoundError, RequestError
+from ocinet.engine.attach_addresses import AttachAddresses
 from ocinet.engine.journal import Journal
 from ocinet.engine.model.attachment import ATTACHED, ATTACHING, Attachment
 from ocinet.engine.model.request import DEFAULT_NETWORK
+from ocinet.engine.naming import plan_names
 from ocinet.engine.observe import is_still_so, observe
 from ocinet.engine.passing import Passing
 from ocinet.engine.plan.endpoint import check_mtu, check_request, derive_mac
@@ -34,23 +36,20 @@ from ocinet.engine.plan.wiring import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ocinet.base.address import Address
-    from ocinet.engine.adopted import Adopted
     from ocinet.engine.model.attachment import Container
     from ocinet.engine.model.endpoint import Endpoint
     from ocinet.engine.model.naming import Rootfs
     from ocinet.engine.model.network import Network
-    from ocinet.engine.model.observed import DeviceState, Observed
+    from ocinet.engine.model.observed import Observed
     from ocinet.engine.model.request import EndpointRequest, Publish, Request
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan import seams
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.plan.steps import Step
     from ocinet.engine.plan.wiring import Missing, Wiring
-    from ocinet.engine.storage import Networks, Records
-    from ocinet.ipam.lease import Lease
+    from ocinet.engine.storage import Records
+
+_CHANGED = "a chain, rule or set of the table inet ocinet has been changed"
 
 
 class Attach:
@@ -62,6 +61,7 @@ class Attach:
         records: what there is, and where it is noted.
         container: whose sandbox it is.
         known: the record of what is wired already, or None.
+        rootfs: where the container's files are, if it has not entered them yet.
     """
 
     def __init__(
@@ -71,12 +71,14 @@ class Attach:
         records: Records,
         container: Container,
         known: Attachment | None,
+        rootfs: Rootfs | None = None,
     ) -> None:
         self._operation = operation
         self._machine = machine
         self._records = records
         self._container = container
         self._known = known
+        self._rootfs = rootfs
         self._before = known or Attachment(
             container=container,
             mode="none",
@@ -84,41 +86,75 @@ class Attach:
             sandbox=self._sandbox.identity,
             boot_id=operation.boot_id,
             time=now(),
+            # Where a process is followed, /proc/PID/ns/net leads to the sandbox again.
             path="" if container.process else self._sandbox.path,
         )
         self._journal = Journal(operation, machine, records.attachments, container.id)
         self._networks: tuple[Network, ...] = ()  # the missing endpoints', and the ports'
-        self._adopted: list[Adopted] = []
+        self._ports: tuple[int, ...] = ()  # of the host, that others' firewalls may ask for
+        self._addresses: AttachAddresses | None = None
+        self._former: Attachment | None = None
 
     @property
     def _sandbox(self) -> seams.Sandbox:
         return self._machine.sandbox
 
-    def run(self, request: Request) -> Attachment:
+    def run(self, request: Request, former: Attachment | None = None) -> Attachment:
         """Wire what the request has that is not there yet, and return the new record.
+
+        Args:
+            request: what is asked for.
+            former: the record of an earlier life, taken down by now, whose addresses and
+                ports are had again where they are free still.
 
         Raises:
             OcinetError: it can't be done; everything is as it was.
         """
+        self._former = former
         try:
             granted, observed = self._grant(request)
             wiring = self._plan(granted, observed)  # what can't be, is told before any record
             self._record(wiring.record)
             self._check_networks()
+            if chosen := self._chosen_macs(wiring.record):
+                from ocinet.engine.attach_checks import check_macs
+
+                check_macs(chosen, self._container, observed, self._operation, self._machine,
+                           self._records)  # fmt: skip
             # From here on the record keeps others from undoing what it needs. Before, they
             # may have.
-            if not is_still_so(self._machine, observed):
-                wiring = self._plan(granted, self._observe())
+            if not is_still_so(self._machine, self._networks, observed):
+                observed = self._observe()
+                wiring = self._plan(granted, observed)
+            # A kill from here on leaves `attaching`: whoever comes next undoes what is on record.
             self._journal.apply(wiring.steps)
-            record = self._with_ifindexes(wiring.record)
+            self._journal.apply(self._names(wiring.record))
+            self._mend_followers(observed)
+            if observed.firewall.changed:
+                self._operation.log.append("repaired", what=_CHANGED, kinds=["table"])
+            # The kernel has chosen the indexes by now. A host end's name may come again with a
+            # sandbox's inode number; its index tells that it is another link (`Liveness.is_of`).
+            record = self._machine.with_indexes(wiring.record)
+            record = record.replace(unnamed=self._machine.unnamed)
             self._records.attachments.put(record)
+            passing = Passing(self._machine, self._records.passages, observed.firewall.generation)
+            passing.attached(observed.devices, opened=len(granted.publish) > 0)
         except (Exception, KeyboardInterrupt):  # not a StrandedError: see `sandbox`
             self._journal.undo()
             raise
         finally:
+            # Only now: closing a packet socket waits 16 ms in the kernel (`probe.Segment`).
             self._close()
-        self._log_warnings()
+        self._operation.tell_warnings(self._container, self.warnings)
         return record
+
+    def _mend_followers(self, observed: Observed) -> None:
+        """Have others' host ends follow, if a bridge that they were on had to be made anew."""
+        if all(state.link for state in observed.devices):
+            return
+        from ocinet.engine.mend import mend_followers  # the first of a boot, or a mishap
+
+        mend_followers(self._operation, self._machine, self._records, self._networks, observed)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -132,7 +168,9 @@ class Attach:
             OcinetError: as `run` would before its first step.
         """
         try:
-            return self._plan(*self._grant(request)).steps
+            # Leases and claims are really taken: what an attach would get, the stores alone decide.
+            wiring = self._plan(*self._grant(request))
+            return (*wiring.steps, *self._names(wiring.record))
         finally:
             self._journal.undo()
             self._close()
@@ -140,34 +178,70 @@ class Attach:
     def _grant(self, request: Request) -> tuple[Granted, Observed]:
         """Read, validate, observe, allocate and claim."""
         lacking = missing(request, self._before)
+        check_quotas(lacking, self._before, self._operation.settings)
         networks = tuple(self._network(wish.network) for wish in lacking.endpoints)
         check_request(
             request.replace(endpoints=lacking.endpoints, publish=lacking.publish), networks
         )
+        # New ports may lead to endpoints of before: whether their bridges route 127.0.0.1, and
+        # whether their networks are internal, has to be known, too.
         of_before = self._before.endpoints if lacking.publish else ()
+        if of_before:
+            check_host_ends(self._before, self._machine.host_ends(self._before))
         others = tuple(self._network(endpoint.network) for endpoint in of_before)
         self._networks = tuple(dict.fromkeys((*networks, *others)))
+        self._ports = tuple(
+            publish.host_port
+            for publish in lacking.publish
+            if publish.protocol == "tcp"
+            and not (publish.host_address and publish.host_address.is_loopback)
+        )
         observed = self._observe()
         internal = tuple(network.name for network in self._networks if network.internal)
-        granted = self._named(lacking).replace(networks=networks, internal=internal)
+        granted = self._named(lacking).replace(
+            networks=networks, internal=internal, resolution=resolution_of(request, self._before)
+        )
+        for wish, network in zip(lacking.endpoints, networks, strict=True):
+            check_mtu(wish, network, observed.device(network.device).mtu)
+            self._tell_led(wish)
+        self._addresses = AttachAddresses(
+            self._operation, self._machine, self._records, self._container, self._journal,
+            self._former,
+        )  # fmt: skip
         granted = granted.replace(
             grants=tuple(
-                self._allocate(wish, network, observed.device(network.device))
+                self._addresses.allocate(wish, network, observed.device(network.device))
                 for wish, network in zip(lacking.endpoints, networks, strict=True)
             )
         )
         return granted.replace(publish=self._claim(granted)), observed
 
+    def _tell_led(self, wish: EndpointRequest) -> None:
+        """Say whose address a gateway is, if it is another container's."""
+        gateways = {wish.gateway, *(route.gateway for route in wish.routes)} - {None}
+        if not gateways:
+            return
+        for lease in self._records.leases.leases(wish.network):
+            if lease.address in gateways:
+                name = lease.holder.name or lease.holder.container
+                self._machine.warnings.append(
+                    f"the gateway {lease.address} is {name}'s, a container of {wish.network}: what"
+                    " that one does not pass on goes nowhere"
+                )
+
     def _network(self, name: str) -> Network:
-        return network_of(name, self._operation, self._machine, self._records.networks)
+        return network_of(name, self._operation, self._machine, self._records)
 
     def _observe(self) -> Observed:
-        boot_id, records = self._operation.boot_id, self._records
-        return observe(self._machine, self._networks, lambda: recorded(records, boot_id))
+        return observe(
+            self._machine, self._networks, self._records, self._operation.boot_id, self._ports
+        )
 
     def _named(self, lacking: Missing) -> Granted:
         """Return where the sandbox is reached: by a name, if it has a process to show."""
         container, before = self._container, self._before
+        # One that is there stays for the record's life: `ip netns exec` knows it, whatever name the
+        # container has by now.
         name = before.netns_name
         if not name and container.process:
             name = self._machine.names.choose(container.name, container.id, container.process)
@@ -182,6 +256,17 @@ class Attach:
     def _plan(self, granted: Granted, observed: Observed) -> Wiring:
         return plan_wiring(granted, observed, self._operation.settings)
 
+    def _names(self, record: Attachment) -> tuple[Step, ...]:
+        """Return the steps that tell the container names, if it is to find others by now."""
+        before = self._before
+        same = len(record.endpoints) == len(before.endpoints)
+        if same and record.resolution == before.resolution:
+            self._machine.unnamed = before.unnamed
+            return ()
+        return plan_names(
+            self._machine, self._records.networks, self._container, record, self._rootfs
+        )
+
     def _record(self, record: Attachment) -> None:
         """Write the record as attaching, with how much of it was there before."""
         attachments = self._records.attachments
@@ -190,8 +275,12 @@ class Attach:
                 state=ATTACHING,
                 done_endpoints=len(self._before.endpoints),
                 done_ports=len(self._before.ports),
+                # Until its files say so, it is no more than a wish.
+                resolution=self._before.resolution,
             )
         )
+        # Undone after the steps and before addresses and ports: as in `Detach.take_down`, no
+        # address is free while a link bears it, and no link is there without a record.
         if self._known:
             self._journal.push(attachments.put, self._known)
         else:
@@ -215,8 +304,20 @@ class Attach:
         addresses = (
             interface.address for endpoint in granted.endpoints for interface in endpoint.addresses
         )
+        # Of another family nothing is redirected: a socket that listens there stays as it is, and
+        # is in nobody's way.
         families = tuple(sorted({address.family for address in addresses}))
-        claimed = ports.claim(container.id, container.name, publishes, families=families)
+        again = publishes
+        if self._former:
+            from ocinet.engine.former import ports_again
+
+            again = ports_again(self._former, publishes)
+        try:
+            claimed = ports.claim(container.id, container.name, again, families=families)
+        except RequestError:
+            if again == publishes:
+                raise
+            claimed = ports.claim(container.id, container.name, publishes, families=families)
         self._journal.push(ports.release, container.id, claimed)
         return claimed
 
@@ -236,6 +337,7 @@ class Attach:
         so one of the two sees the other.
         """
         for network in self._networks:
+            # Not only whether there is one: it may have been made anew, with other subnets.
             if self._records.networks.find(network.name) != network:
                 raise NotFoundError(
                     "",
@@ -243,28 +345,8 @@ class Attach:
                     f"ocinet network create {network.name}",
                 )
 
-    def _log_warnings(self) -> None:
-        for warning in self.warnings:
-            self._operation.log.append(
-                "attached with a warning",
-                container=self._container.id,
-                name=self._container.name,
-                warning=warning,
-            )
 
-    def _with_ifindexes(self, record: Attachment) -> Attachment:
-        made = self._machine.pairs
-        return record.replace(
-            endpoints=tuple(
-                endpoint.replace(host_ifindex=made[endpoint.host_ifname].host_ifindex)
-                if endpoint.host_ifname in made
-                else endpoint
-                for endpoint in record.endpoints
-            )
-        )
-
-
-def network_of(name: str, operation: Operation, machine: Machine, networks: Networks) -> Network:
+def network_of(name: str, operation: Operation, machine: Machine, records: Records) -> Network:
     """Return a network that something is to be wired to.
 
     Raises:

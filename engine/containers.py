@@ -76,8 +76,7 @@ class Containers:
 
     def host_links(self, record: Attachment) -> tuple[Link, ...]:
         """Return those of the host's ends of a container that are there."""
-        links = (self._machine.links.link(endpoint.host_ifname) for endpoint in record.endpoints)
-        return tuple(link for link in links if link)
+        return self._machine.host_ends(record)
 
     def inside(self, sandbox: seams.Sandbox) -> tuple[InsideLink, ...]:
         """Return all interfaces of a sandbox as they are, by their index.
@@ -103,6 +102,7 @@ class Containers:
                 return False
             renamed = known.container.replace(name=name)
             self._attachments.put(known.replace(container=renamed))
+            # An owner's record has its members' names, by which people are told of them.
             owner = self._attachments.get(known.member_of) if known.member_of else None
             if owner:
                 self._attachments.put(with_member(owner, renamed))
@@ -117,7 +117,9 @@ def find_record(attachments: Attachments, target: str) -> Attachment:
         NotFoundError: there is none; tells the nearest names.
         RequestError: several ids begin so, or several have that name.
     """
+    # Ids and names become parts of paths, so nothing else is looked for.
     check_container(target, "container")
+    # First, as it reads one file, where a name has to be looked for in all.
     exact = attachments.get(target)
     if exact is not None:
         return exact

@@ -44,6 +44,7 @@ class Liveness:
             return False
         if record.container.process:
             return self._is_alive(record.container.process)
+        # With a namespace the kernel deletes the pair's end in it, and that end's peer.
         return any(self._links.link(endpoint.host_ifname) for endpoint in record.endpoints)
 
     def living_members(self, record: Attachment) -> tuple[Member, ...]:
@@ -76,6 +77,8 @@ class Liveness:
         if record.member_of:
             owner = self._owners.get(record.member_of)
             return owner is not None and self.is_of(owner, identity)
+        # By index: name and DEV:INODE of the same id come again together, for the one is a hash
+        # with the other in it. Without links (mode none) nothing tells, and it counts as gone.
         links = [self._links.link(endpoint.host_ifname) for endpoint in record.endpoints]
         return bool(links) and all(
             link and link.ifindex == endpoint.host_ifindex
@@ -93,4 +96,5 @@ class Liveness:
             return False
         if holder.process and self._is_alive(holder.process):
             return True
+        # By name alone: the lease was written before the kernel had given the link its index.
         return self._links.link(holder.host_ifname) is not None
