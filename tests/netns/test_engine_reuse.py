@@ -5,14 +5,16 @@ The tests don't wait for it to do so: they write the new number into the old rec
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
 from builders import on, tcp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import link_json
-from hosts.namespace.wired_host import WiredHost, open_sandbox
+from hosts.namespace.wired_host import WiredHost, open_sandbox, records
 from hosts.waiting import wait_until
+from ocinet.base.address import Address
 from ocinet.cli.targets import open_target
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def test_open_target_in_sandbox_with_dead_ones_number_is_a_new_container() -> No
         assert other.process
 
         with host.engine() as engine:
-            target = open_target(engine, f"pid:{other.process.pid}", name="other")
+            target = open_target(engine, f"pid:{other.process.pid}", lambda *_: (), name="other")
             target.sandbox.close()
 
         assert target.container.id == "other"
@@ -102,3 +104,19 @@ def test_attach_in_sandbox_that_outlived_its_first_process_leaves_it_as_it_is() 
         assert link is not None
         assert link["ifindex"] == before.host_ifindex
         heir.communicate()
+
+
+@in_namespaces
+def test_address_of_who_died_is_free_though_its_link_is_there_still() -> None:
+    """The kernel takes a dead sandbox down in its own time, later on a busy machine."""
+    wanted = on("lan", addresses=(Address.parse("10.9.0.9"),))
+    with WiredHost() as host:
+        host.up("dead", wanted)
+        sleeper = host.sleepers.pop("dead")
+        held = os.open(f"/proc/{sleeper.pid}/ns/net", os.O_RDONLY)
+        sleeper.end()
+        heir = host.up("heir", wanted)
+        os.close(held)
+        assert str(heir.endpoints[0].addresses[0]) == "10.9.0.9/24"
+        assert host.pings("heir", "10.9.0.1")
+        assert not [name for name in records() if "dead" in name]

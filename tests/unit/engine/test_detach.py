@@ -35,13 +35,41 @@ def detach(world: World, name: str, *, force: bool = False) -> bool:
 
 def test_detach_takes_everything_down_and_can_be_repeated(world: World) -> None:
     """Links, names, ports, addresses and the record; not there is success."""
-    world.up("web", REQUEST)
+    web = world.up("web", REQUEST)
+    world.end(web)
     assert detach(world, "web")
     assert not detach(world, "web")
     state = world.state()
     assert (state["records"], state["leases"], state["ports"], state["names"]) == ((), {}, [], {})
     assert world.published() == {}
     assert world.host.firewall.flushed, "the flows of its UDP port were not forgotten"
+
+
+def test_container_that_runs_on_is_known_without_a_network(world: World) -> None:
+    """It can be attached by its name again, and its poststop, or a second detach, forgets it."""
+    web = world.up("web", REQUEST)
+    assert detach(world, "web")
+    state = world.state()
+    assert (state["leases"], state["ports"], state["names"]) == ({}, [], {})
+    [record] = state["records"]
+    assert (record.mode, record.endpoints, record.container) == ("none", (), web)
+    with world.engine() as engine:
+        assert engine.containers.find("web") == record
+    world.attach(web, REQUEST)
+    check(world)
+    assert detach(world, "web")
+    assert detach(world, "web")
+    assert not detach(world, "web")
+    assert world.state()["records"] == ()
+
+
+def test_container_that_runs_on_ends_by_poststop_all_the_same(world: World) -> None:
+    """What is left of it goes with the container."""
+    web = world.up("web", REQUEST)
+    detach(world, "web")
+    world.end(web)
+    assert world.poststop(web)
+    assert world.state()["records"] == ()
 
 
 def test_ports_and_links_go_before_the_record_and_leases_last(world: World) -> None:
@@ -140,6 +168,23 @@ def test_links_live_until_the_last_member_has_gone(world: World) -> None:
     world.poststop(side)
     check_nothing_left(world)
     assert world.attachments.all() == ()
+
+
+def test_pod_whose_sandbox_has_gone_is_known_by_who_kept_it(world: World) -> None:
+    """While a member lives: by that the pod is found again that is started anew."""
+    web = world.up("web", on("lan", publish=(tcp(8080),)))
+    infra = shared(world, "infra", web).replace(door="pod")
+    world.attach(infra, Request("container", target="web"))
+    forget(world, infra)
+    world.poststop(infra)
+    kept, gone = world.attachments.get(web.id), world.attachments.get(infra.id)
+    assert kept
+    assert [member.id for member in kept.members] == [infra.id]
+    assert gone is None
+    assert world.published()
+    world.end(web)
+    world.poststop(web)
+    check_nothing_left(world)
 
 
 def shared(world: World, name: str, owner: Container) -> Container:
@@ -272,4 +317,4 @@ def test_undo_leaves_what_others_use_by_now(world: World) -> None:
     check(world)
     assert world.host.links.link("br-lan"), "the bridge that the other one is on"
     assert world.table is not None
-    assert world.host.namespace.sysctls["net/ipv4/ip_forward"] == "1"
+    assert world.host.namespace.sysctls["net/ipv4/ip_forward"] == "10"

@@ -69,6 +69,16 @@ def return_gone(scene: Scene) -> Act:
     return lambda: scene.world.attach(again, on("lan", publish=(tcp(7070),)))
 
 
+def unpublish_there(scene: Scene) -> Act:
+    """Take the port of the one that lives back."""
+
+    def act() -> None:
+        with scene.world.engine() as engine:
+            engine.unpublish("there", (tcp(9090),))
+
+    return act
+
+
 def remove_dmz(scene: Scene) -> Act:
     """Remove a network, which nobody is on yet."""
 
@@ -88,9 +98,19 @@ ACTS = [attach_new, attach_to_dmz, detach_there, poststop_gone, collect, return_
 
 
 def interleaved(
-    first: Callable[[Scene], Act], second: Callable[[Scene], Act], number: int
+    first: Callable[[Scene], Act],
+    second: Callable[[Scene], Act],
+    number: int,
+    *,
+    flushed: bool = False,
 ) -> tuple[World, bool]:
     """Do one act, with another one before its NUMBERth call.
+
+    Args:
+        first: the one that is come between.
+        second: the one that comes between.
+        number: of calls of the first that come before the second.
+        flushed: whether somebody has flushed our table away before both.
 
     Returns:
         The world after both, and whether the first act made that many calls.
@@ -98,6 +118,8 @@ def interleaved(
     world = World()
     scene = Scene(world)
     act, other = first(scene), second(scene)
+    if flushed:
+        world.host.drop_table()
     calls = itertools.count()
     state = {"reached": False, "late": False}
 
@@ -138,19 +160,40 @@ def with_answer(act: Act) -> None:
         return
 
 
+@pytest.mark.parametrize("flushed", [False, True], ids=["", "flushed"])
 @pytest.mark.parametrize(("first", "second"), list(itertools.permutations(ACTS, 2)))
 def test_two_at_once_leave_what_each_alone_would(
-    first: Callable[[Scene], Act], second: Callable[[Scene], Act]
+    first: Callable[[Scene], Act],
+    second: Callable[[Scene], Act],
+    flushed: bool,
 ) -> None:
     """Nobody loses what he has, nobody gets what is another's, and nothing stays for ever."""
     for number in itertools.count():
-        world, reached = interleaved(first, second, number)
+        world, reached = interleaved(first, second, number, flushed=flushed)
         with world:
             assert not world.told("undo failed"), world.told("undo failed")
             check(world)
             check_nothing_left(world)
         if not reached:
             break
+    assert number > 5
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(attach_new, unpublish_there), (unpublish_there, attach_new)]
+)
+def test_unpublish_beside_a_flush_and_an_attach_closes_the_port(
+    first: Callable[[Scene], Act], second: Callable[[Scene], Act]
+) -> None:
+    """Whoever makes the table anew has read a record that has the port still."""
+    for number in itertools.count():
+        world, reached = interleaved(first, second, number, flushed=True)
+        with world:
+            check(world)
+            check_nothing_left(world)
+            if not reached:
+                break
+            assert (4, "tcp", 9090) not in world.published()
     assert number > 5
 
 
