@@ -16,6 +16,7 @@ it in this order, in which each imports only what stands above:
     observe             looking at the host before a plan
     settle, containers  a record and its sandbox made to agree; who is known
     create_network, remove_network, adopted
+    mend                a record made true again, where others have changed the host
     attach_addresses, attach_checks
                         its addresses; what others must not have already
     attach              one request as one transaction

@@ -26,6 +26,7 @@ How they come about:
     wiring        what of a request is not there yet; record and steps that it comes to
     wished_names  what a container's user wishes of resolvers and names, as lines
     name_files    what a container's hosts and resolv.conf are to hold
+    port_flaws    what a host end is not as its record has it
     mend          what is not as a record has it any more, and the steps that put it right
     detach        the steps that take it down
     disconnect    those that take it off one of its networks

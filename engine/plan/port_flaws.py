@@ -1,0 +1,65 @@
+"""What of a container's host end is otherwise than its record has it, each with what mends it."""
+
+from __future__ import annotations
+
+from ocinet.engine.model.endpoint import Endpoint
+from ocinet.engine.model.link import Link
+from ocinet.engine.model.network import Network
+from ocinet.engine.plan.attach import guard_of
+from ocinet.engine.plan.port_steps import GuardPort, JoinBridge
+
+
+def off_bridge(
+    endpoint: Endpoint,
+    network: Network | None,
+    link: Link,
+    bridge: Link | None,
+    *,
+    is_reached: bool,
+) -> tuple[str, JoinBridge] | None:
+    """Return what keeps a host end from its bridge, or what of the port is otherwise.
+
+    Args:
+        endpoint: whose it is.
+        network: its; None where nobody knows.
+        link: the host end.
+        bridge: None: it will be made first.
+        is_reached: whether ports lead to it.
+    """
+    adopted = bool(network and not network.managed)
+    apart = bool(network and not network.siblings)
+    if not bridge or link.master != bridge.ifindex:
+        how = f"is off {endpoint.device}"
+    elif not link.up:
+        how = "is down"
+    elif link.mtu != endpoint.mtu and not (adopted and link.mtu > endpoint.mtu):
+        how = f"has an MTU of {link.mtu}, and has to have {endpoint.mtu}"
+    elif is_reached and not link.hairpin:
+        how = "sends nothing back to where it came from (hairpin)"
+    elif apart and not link.isolated:
+        how = "carries what its siblings send (isolated)"
+    else:
+        return None
+    join = JoinBridge(
+        endpoint.host_ifname, endpoint.device, is_reached, endpoint.mtu, adopted, apart
+    )
+    return f"{endpoint.host_ifname}, the host end of {endpoint.ifname}, {how}", join
+
+
+def unguarded(
+    endpoint: Endpoint, network: Network, program: bytes, *, strict: bool
+) -> tuple[str, GuardPort] | None:
+    """Return that a host end is not guarded as its network has it.
+
+    Args:
+        endpoint: whose it is.
+        network: its.
+        program: of the filter that it has; b"" for none.
+        strict: see `GuardPort`.
+    """
+    wanted = guard_of(endpoint, network)
+    if program == wanted:
+        return None
+    how = "is not guarded as it was" if wanted else "is guarded, and is not to be"
+    text = f"{endpoint.host_ifname}, the host end of {endpoint.ifname}, {how}"
+    return text, GuardPort(endpoint.host_ifname, wanted, strict)
