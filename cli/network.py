@@ -1,17 +1,26 @@
-"""network ls, inspect, rm, exists, prune: networks that are defined."""
+"""network ls, inspect, rm, exists, reload, prune: networks that are defined."""
 
 from __future__ import annotations
 
 from ocinet.base.errors import NotFoundError, OcinetError, RequestError, failures
 from ocinet.cli.command_tree import Command
-from ocinet.cli.parser import Parser, add_format, add_switch, add_text
-from ocinet.cli.printing import Table, show, show_json, tell_unreadable
+from ocinet.cli.findings import show_findings
+from ocinet.cli.parser import Parser, add_format, add_switch, add_template, add_text
+from ocinet.cli.printing import (
+    Table,
+    is_template,
+    show,
+    show_each,
+    show_json,
+    tell_unreadable,
+)
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.records.networks import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
     from typing import Any
 
     from ocinet.cli.console import Console
@@ -176,10 +185,33 @@ def _prune(arguments: Namespace, console: Console) -> None:
     failures("cannot remove all networks", errors)
 
 
+def _names(
+    engine: Engine, texts: list[str], is_wanted: Callable[[Network], bool]
+) -> tuple[str, ...]:
+    """Return the networks that are meant; what can't be read meets no filter."""
+    if not texts:
+        return engine.networks.names()
+    return tuple(network.name for network in engine.networks.readable() if is_wanted(network))
+
+
+def _configure_reload(parser: Parser) -> None:
+    parser.add_argument(
+        "names", metavar="NETWORK", nargs="*", help="a network's name; none: every network"
+    )
+    add_format(parser)
+
+
+def _reload(arguments: Namespace, console: Console) -> int:
+    with console.engine() as engine:
+        findings = engine.reload(*arguments.names)
+    return show_findings(findings, arguments, console)
+
+
 COMMANDS = {
     "network ls": Command(_configure_ls, _ls),
     "network inspect": Command(_configure_inspect, _inspect),
     "network rm": Command(_configure_rm, _rm),
     "network exists": Command(_configure_exists, _exists),
+    "network reload": Command(_configure_reload, _reload),
     "network prune": Command(_configure_prune, _prune),
 }

@@ -28,6 +28,7 @@ How they come about:
     name_files    what a container's hosts and resolv.conf are to hold
     port_flaws    what a host end is not as its record has it
     mend          what is not as a record has it any more, and the steps that put it right
+    repair_kinds  of which kind that is, in one word
     detach        the steps that take it down
     disconnect    those that take it off one of its networks
     holding       which ports of the host are held while they are published
