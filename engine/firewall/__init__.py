@@ -18,6 +18,7 @@ Read in this order; each module imports only what stands above it:
     table_elements  all that is in it, whoever entered it
     table           our table: made, observed, entered into, taken out of
     uplink_table    the second table, on hosts where routes say more than which link
+    table_notices   what of tables has been changed, told by the kernel as it happens
     firewalld       the zones and policies of one of them
     judgement       whether what should pass the chains of others does
     accept_rules    our rules in iptables' chains, put there and taken out
