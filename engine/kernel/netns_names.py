@@ -3,6 +3,10 @@
 A name is a symbolic link to /proc/PID/ns/net: it pins nothing, so a sandbox
 dies with its processes, and it works from any mount namespace. Whatever else
 has the name stays; ours is `oc-<12 hex digits>` then.
+
+Where nobody tells of a container's end, its name stays until somebody collects, and by then
+its process's id may be another container's: `ip netns exec` would lead there. So which name
+shows an id is noted, as RUN/pids/PID, and whoever is named takes that one away.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from _blake2 import blake2s
 
 from ocinet.base.atomic import replace
 from ocinet.base.errors import SystemFailure
+from ocinet.base.files import make_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +37,7 @@ class NetnsNames:
 
     def __init__(self, paths: Paths) -> None:
         self._path = paths.netns
+        self._pids = f"{paths.run}/pids"
 
     def choose(self, name: str, container_id: str, process: Process) -> str:
         """Return the name to use: the wanted one, or ours where something else has it."""
@@ -56,9 +62,11 @@ class NetnsNames:
             try:
                 posix.symlink(_target(process), path)
             except FileNotFoundError:
-                from os import makedirs  # once after a boot, if ever
+                from os import chmod, makedirs  # once after a boot, if ever
 
                 makedirs(self._path, 0o755, exist_ok=True)
+                # As `ip netns` makes it, whatever the umask: the service's is 0077.
+                chmod(self._path, 0o755)  # noqa: S103  # it is not ours alone
                 posix.symlink(_target(process), path)
         except FileExistsError:
             if self._shows(path, (process,)):
@@ -66,7 +74,12 @@ class NetnsNames:
             raise SystemFailure(f"cannot name {path}", "something else has that name") from None
         except OSError as error:
             raise SystemFailure(f"cannot name {path}", error.strerror or str(error)) from error
+        self._note(name, process)
         return True
+
+    def shows(self, name: str, processes: tuple[Process, ...]) -> bool:
+        """Tell whether a name is our link to one of `processes`."""
+        return self._shows(f"{self._path}/{name}", processes)
 
     def move(self, name: str, before: Process, after: Process) -> None:
         """Let our link show another process's view of the same sandbox.
@@ -83,6 +96,8 @@ class NetnsNames:
             replace(path, lambda link: posix.symlink(_target(after), link))
         except OSError as error:
             raise SystemFailure(f"cannot name {path}", error.strerror or str(error)) from error
+        self._forget(name, (before,))
+        self._note(name, after)
 
     def remove(self, name: str, processes: tuple[Process, ...]) -> bool:
         """Remove a link if it shows one of `processes`; else leave it and return False.
@@ -91,6 +106,7 @@ class NetnsNames:
             SystemFailure: it can't be removed.
         """
         path = f"{self._path}/{name}"
+        self._forget(name, processes)
         if not self._shows(path, processes):
             return False
         try:
@@ -100,6 +116,45 @@ class NetnsNames:
         except OSError as error:
             raise SystemFailure(f"cannot remove {path}", error.strerror or str(error)) from error
         return True
+
+    def _note(self, name: str, process: Process) -> None:
+        """Note which name shows a process's id, and remove the one that did before.
+
+        That it can't be noted is no failure: the name is there.
+        """
+        note = f"{self._pids}/{process.pid}"
+        try:
+            former = self._noted(note)
+            if former == name:
+                return
+            if former:
+                path = f"{self._path}/{former}"
+                if self._shows(path, (process,)):
+                    posix.unlink(path)
+                posix.unlink(note)
+            try:
+                posix.symlink(name, note)
+            except FileNotFoundError:
+                make_directories(self._pids)
+                posix.symlink(name, note)
+        except OSError:
+            return
+
+    def _forget(self, name: str, processes: tuple[Process, ...]) -> None:
+        for process in processes:
+            note = f"{self._pids}/{process.pid}"
+            try:
+                if self._noted(note) == name:
+                    posix.unlink(note)
+            except OSError:
+                continue
+
+    @staticmethod
+    def _noted(note: str) -> str:
+        try:
+            return posix.readlink(note)
+        except FileNotFoundError:
+            return ""
 
     @staticmethod
     def _shows(path: str, processes: tuple[Process, ...]) -> bool:

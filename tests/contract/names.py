@@ -21,6 +21,9 @@ def name_that_is_free_is_chosen_and_made(place: Place) -> None:
     assert place.shown("web") == 0
     assert names.add("web", process) is True
     assert place.shown("web") == process.pid
+    assert names.shows("web", (process,))
+    assert not names.shows("web", (place.start(),))
+    assert not names.shows("other", (process,))
     assert names.add("web", process) is False
     assert names.choose("web", ID, process) == "web"
 
@@ -44,8 +47,17 @@ def name_of_another_process_is_as_good_as_taken(place: Place) -> None:
     names.add("web", one)
     ours = names.choose("web", ID, other)
     assert ours != "web"
-    names.add(ours, one)
+    names.add(ours, place.start())
     assert names.choose("web", ID, other) == ""
+
+
+def name_takes_away_the_one_that_showed_the_same_id(place: Place) -> None:
+    """The former is of a container that is gone, and nobody has told of its end."""
+    names, process = place.seams().names, place.start()
+    names.add("web", process)
+    assert names.add("shop", process)
+    assert place.shown("web") == 0
+    assert place.shown("shop") == process.pid
 
 
 def name_moves_to_another_process_if_it_was_the_formers(place: Place) -> None:
