@@ -54,8 +54,28 @@ def write(key: str, value: str) -> bool:
     except OSError as error:
         if read(key) == value:  # it may not be written, and need not be
             return False
+        if _write_by_netlink(key, value):
+            return True
         raise SystemFailure(what, posix.strerror(error.errno or 0), hint) from error
     return True
+
+
+def _write_by_netlink(key: str, value: str) -> bool:
+    """Set what has a second door beside /proc/sys; False if it has none, or that is shut."""
+    *directories, ifname, name = key.split("/")
+    if directories != ["net", "ipv4", "conf"] or name != "route_localnet":
+        return False
+    from _socket import if_nametoindex  # where /proc/sys is read-only, no more
+
+    from ocinet.engine.kernel.link_messages import set_route_localnet
+    from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
+
+    try:
+        message = set_route_localnet(1, if_nametoindex(ifname), int(value))
+    except OSError:  # "all", "default", or a link that is gone
+        return False
+    with NetlinkSocket(NETLINK_ROUTE) as netlink:
+        return not netlink.ask(message, 1)[1]
 
 
 class Sysctls:

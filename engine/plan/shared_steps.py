@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.bridge_filters import BridgeFilters
     from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.plan.machine import Machine
 
+_NEEDED = {
+    FORWARD_IPV4: "cannot forward IPv4, as the way out and published ports need",
+    FORWARD_IPV6: "cannot forward IPv6, as the way out and published ports need",
+}
 
-# Any number but 0 means yes. Docker and people write 1, so this one is ours to take back.
-LOOPBACK_ROUTED = "2"
 
-
-class _DeviceStep(Step):
+class DeviceStep(Step):
     """A shared step for one bridge, which only that bridge's endpoints use."""
 
     shared = True
@@ -111,6 +113,7 @@ class SetSysctl(Step):
 
     Attributes:
         key: as a path below /proc/sys.
+        value: to be written, without a line end.
         before: its value when the plan was made.
     """
 
@@ -125,14 +128,19 @@ class SetSysctl(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Write it; False if it was so already."""
-        return machine.sysctls.write(self.key, self.value)
+        try:
+            return machine.sysctls.write(self.key, self.value)
+        except SystemFailure as error:
+            if error.hint and self.value == FORWARDED:
+                error.hint = f"sysctl -w {self.key}=1"  # by hand, it is not ours
+            raise error.within(_NEEDED.get(self.key, "cannot prepare the host")) from error
 
     def inverse(self) -> Step:
         """Return the setting of the former value."""
         return SetSysctl(self.key, self.before, self.value)
 
 
-class RouteLoopback(_DeviceStep):
+class RouteLoopback(DeviceStep):
     """Let packets from 127.0.0.1 out to a bridge, as its published ports need, or not.
 
     Attributes:
@@ -176,40 +184,32 @@ class MakeTable(Step):
     shared = True
     networks: tuple[NetworkRules, ...] = ()
     ports: tuple[PortRule, ...] = ()
+    guards: tuple[ForwardGuard, ...] = ()
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
-        return (as_nft(nft.table_text() + nft.open_text(self.networks, self.ports)),)
+        from ocinet.engine.ruleset import nft
+
+        return (as_nft(nft.table_text() + nft.open_text(self.networks, self.ports, self.guards)),)
 
     def apply(self, machine: Machine) -> bool:
         """Make it; False if it is there."""
         if machine.firewall.observe().table:
             return False
-        machine.firewall.rebuild(*machine.recorded())  # as of now, not of when it was planned
+        make_table(machine)  # as of now, not of when it was planned
         return True
 
-    def inverse(self) -> Step:
+    def inverse(self) -> Step | None:
         """Return its removal."""
         return RemoveTable()
 
 
-class RemoveTable(Step):
-    """Remove our nftables table."""
-
-    shared = True
+class RebuildTable(MakeTable):
+    """Put our table right where others have changed it."""
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
-        return ("nft delete table inet ocinet",)
-
-    def apply(self, machine: Machine) -> bool:
-        """Remove it; one that is not there is fine."""
-        machine.firewall.remove_table()
-        return True
-
-    def inverse(self) -> Step:
-        """Return its making."""
-        return MakeTable()
+        from ocinet.engine.ruleset import nft
 
         return (as_nft(nft.rebuild_text(self.networks, self.ports, self.guards)),)
 

@@ -63,8 +63,11 @@ class NetworkStore:
             SystemFailure: its file can't be read or makes no sense.
         """
         check_network(name)
-        with Directory(self._path) as directory:
-            data = directory.read(name + _SUFFIX)
+        try:
+            with Directory(self._path, make=False) as directory:
+                data = directory.read(name + _SUFFIX)
+        except FileNotFoundError:  # and /etc may be read-only: it is made by who adds one
+            return None
         if data is None:
             return None
         if name not in self._read or self._read[name][0] != data:
@@ -97,8 +100,11 @@ class NetworkStore:
 
     def names(self) -> tuple[str, ...]:
         """List the networks that are defined, sorted."""
-        with Directory(self._path) as directory:
-            files = directory.names()
+        try:
+            with Directory(self._path, make=False) as directory:
+                files = directory.names()
+        except FileNotFoundError:
+            return ()
         return tuple(sorted(file[: -len(_SUFFIX)] for file in files if file.endswith(_SUFFIX)))
 
     def all(self) -> tuple[Network, ...]:
@@ -140,11 +146,22 @@ class NetworkStore:
 
         Raises:
             ConflictError: there is a network of that name.
+            SystemFailure: it can't be written, as where /etc is read-only.
         """
         check_network(network.name)
-        with Directory(self._path, durable=True) as directory:
-            if not directory.create(network.name + _SUFFIX, dumps(encode(network)) + "\n"):
-                raise ConflictError("", f"there is a network {network.name} already")
+        try:
+            with Directory(self._path, durable=True) as directory:
+                added = directory.create(network.name + _SUFFIX, dumps(encode(network)) + "\n")
+        except SystemFailure as error:
+            # Nothing in /run stands in for it: after a boot it would be another network,
+            # while reservations and whoever knows its addresses still meant this one.
+            raise SystemFailure(
+                f"cannot define the network {network.name}",
+                f"{error.what}: {error.why}",
+                f"let {self._path} be writable once, and: ocinet network create {network.name}",
+            ) from error
+        if not added:
+            raise ConflictError("", f"there is a network {network.name} already")
 
     def remove(self, name: str) -> bool:
         """Forget a definition; False if there was none."""
@@ -183,6 +200,7 @@ def decode(name: str, data: bytes, path: str) -> Network:
         network: Network = _NETWORK.read(fields)
         if network.name != name:
             raise RequestError("", f"it says that it is {network.name!r}")
+        # People edit these files, and the device becomes part of sysctls' paths.
         check_ifname(network.device)
     except RequestError as error:
         what = f"cannot read the network {name}"

@@ -51,3 +51,15 @@ def parameters_that_are_frozen_are_what_they_are(place: Place) -> None:
     with pytest.raises(SystemFailure):
         sysctls.write(FORWARD, "1")
     assert sysctls.read(FORWARD) == "0"
+
+
+def route_localnet_of_a_link_is_written_even_where_parameters_are_frozen(place: Place) -> None:
+    """The kernel has another door for it; of a link that is not there there is none."""
+    place.add_bridge("br0")
+    sysctls = place.seams().sysctls
+    place.freeze_sysctls()
+    assert sysctls.write("net/ipv4/conf/br0/route_localnet", "2") is True
+    assert sysctls.read("net/ipv4/conf/br0/route_localnet") == "2"
+    assert sysctls.write("net/ipv4/conf/br0/route_localnet", "2") is False
+    with pytest.raises(SystemFailure):
+        sysctls.write("net/ipv4/conf/none/route_localnet", "2")
