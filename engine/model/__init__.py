@@ -14,6 +14,7 @@ Read them in this order, in which each imports only what stands above it:
     link        links of the kernel, as they are and as they are to be
     routing     how the host routes by source
     naming      by which names a container finds others, and the files that tell it
+    flow        one packet's way, as it was tried
     scope       what is to be looked at, because others may have touched it
     bridge_filters what a bridge lets pass by filters of its own
     observed    the host as it was seen before a plan
