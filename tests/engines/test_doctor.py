@@ -1,0 +1,101 @@
+"""`ocinet doctor` on runc and crun containers: each cause is named, with what helps against it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hosts.engine.hooked_podman import install
+from hosts.engine.hooked_runtime import start
+from hosts.engine.runtimes import each_runtime
+from hosts.lab.machine import LAB_V4
+
+if TYPE_CHECKING:
+    from hosts.engine.runtimes import Container
+    from hosts.lab.machine import Lab
+
+
+@pytest.fixture
+def web(lab: Lab) -> Container:
+    """A container that is reached at its published port, on a machine with a door."""
+    install(lab, "runc")
+    container = start(lab, "runc", "web", "-p", "8080:80")
+    container.namespace.serve("tcp", 80)
+    return container
+
+
+def examine(lab: Lab) -> list[dict[str, Any]]:
+    """Return what is found."""
+    done = lab.ocinet("doctor", "--format", "json", check=False)
+    found: list[dict[str, Any]] = done.json()
+    assert done.status == (1 if found else 0)
+    return found
+
+
+def told(lab: Lab) -> set[tuple[str, str]]:
+    """Return places and what is wrong there."""
+    return {(each["place"], each["what"]) for each in examine(lab)}
+
+
+@each_runtime
+def test_machine_that_is_well_has_nothing_to_say(lab: Lab, runtime: str) -> None:
+    """Two containers, a published port that answers; and it has changed nothing."""
+    install(lab, runtime)
+    web = start(lab, runtime, "web", "-p", "8080:80")
+    web.namespace.serve("tcp", 80)
+    start(lab, runtime, "log")
+    before = lab.run("nft", "list", "ruleset").stdout, lab.run("ip", "link").stdout
+    assert lab.ocinet("doctor").stdout == (
+        "nothing stops containers from being reached or from getting out\n"
+    )
+    assert (lab.run("nft", "list", "ruleset").stdout, lab.run("ip", "link").stdout) == before
+
+
+def test_machine_without_a_door_is_told(lab: Lab) -> None:
+    """Whoever starts containers there gets no network, and is told where he asks."""
+    (found,) = examine(lab)
+    assert "nothing is registered, and nobody watches" in found["what"]
+    assert "ocinet hooks install --podman" in found["remedy"]
+
+
+def test_each_cause_is_named_before_its_symptoms(lab: Lab, web: Container) -> None:
+    """The bridge that is down comes first; its remedy mends what follows from it, too."""
+    lab.run("ip", "link", "set", "ocinet0", "down")
+    found = examine(lab)
+    assert found[0]["what"] == "the bridge ocinet0 is down"
+    assert [each for each in found if each["what"].startswith("web to host")]
+    program, *words = found[0]["remedy"].split()
+    assert program == "ocinet"
+    lab.ocinet(*words)
+    assert examine(lab) == []
+    assert lab.outside.ask("tcp", LAB_V4, 8080).server == "web"
+
+
+def test_others_rules_limits_and_routes_are_named(lab: Lab, web: Container) -> None:
+    """What an admin's table drops, a route that takes the subnet over, a pool without room."""
+    lab.run("nft", "add table inet adm")
+    lab.run("nft", "add chain inet adm fw { type filter hook forward priority 10; }")
+    lab.run("nft", 'add rule inet adm fw oifname "uplink" drop')
+    way = 'web to outside:443/tcp: inet adm fw: oifname "uplink" drop → drop'
+    assert ("web", way) in told(lab)
+    lab.run("nft", "delete table inet adm")
+
+    lab.run("ip", "route", "add", "blackhole", "10.72.0.192/26")
+    expected = "a route sends 10.72.0.192/26 of its 10.72.0.0/24 elsewhere, as a VPN's does"
+    assert ("network bridge", expected) in told(lab)
+    lab.run("ip", "route", "del", "blackhole", "10.72.0.192/26")
+
+    lab.ocinet("network", "create", "tiny", "--subnet=10.9.0.0/30")
+    start(lab, "runc", "only", "--net", "tiny")
+    full = "10.9.0.0/30 is full: 1 held, 0 reserved"
+    assert ("network tiny", full) in told(lab)
+
+
+def test_who_does_not_listen_and_who_listens_besides_is_named(lab: Lab, web: Container) -> None:
+    """A published port that leads to nobody, and a service of the host behind another one."""
+    start(lab, "runc", "idle", "-p", "9090:90")
+    lab.serve("tcp", 8080)
+    found = dict(told(lab))
+    assert found["idle"] == "outside to host:9090/tcp: nobody listens at port 90/tcp"
+    assert "the host listens at *:8080 too" in found["web"]
