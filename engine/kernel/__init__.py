@@ -6,6 +6,7 @@ Read in this order; each module imports only what stands above it:
     ip_messages    likewise addresses and routes
     routing_rules  likewise the rules that choose a routing table
     filter_messages likewise filters of links
+    sysctl         kernel parameters
     sandbox        network namespaces, by open file
     links          the host's links and addresses
     namespaces     those that processes are in, and links that lead there
@@ -20,6 +21,7 @@ Read in this order; each module imports only what stands above it:
     name_files     hosts and resolv.conf in a container, whatever its image has there
     bridge         bridges and routes: the one module that talks pyroute2
     bridges        the same for who may need it: imports `bridge` when it is needed
+    overview       all links and what has passed them, by one list of each kind
     listeners      who listens on a port of the host
     port_sockets   sockets that hold published ports, and answer nothing
     inotify        what happens in directories, told as it happens

@@ -19,4 +19,7 @@ Read them in this order, in which each imports only what stands above it:
     bridge_filters what a bridge lets pass by filters of its own
     observed    the host as it was seen before a plan
     settings    what the operator decided
+    loopback    an address and a port of this machine alone
+    metrics_place  that, or the path of a socket
+    sight       what is there, and what is recorded, as few lists tell it
 """
