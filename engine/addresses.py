@@ -8,6 +8,8 @@ from ocinet.base.value import Value
 
 if TYPE_CHECKING:
     from ocinet.base.address import Address
+    from ocinet.engine.records.kept_ports import KeptPorts
+    from ocinet.engine.storage import ClaimFiles
     from ocinet.ipam.lease import Lease
     from ocinet.ipam.pool import Pool, Usage
     from ocinet.ipam.reservation import ReservationStore
@@ -41,7 +43,11 @@ class Addresses(Value):
     Attributes:
         leases: which address is held by whom.
         reservations: which one is kept for whom.
+        ports: which host port is kept for whom.
+        claims: which host port whoever has now.
     """
 
     leases: LeaseBook
     reservations: ReservationStore
+    ports: KeptPorts
+    claims: ClaimFiles

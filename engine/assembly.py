@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from ocinet.base.clock import Deadline, boot_id
 from ocinet.base.events import EventLog
-from ocinet.engine.detach import Detach
 from ocinet.engine.firewall.forward_accept import ForwardAccepts
 from ocinet.engine.firewall.netfilter import NetfilterSocket
 from ocinet.engine.firewall.table import Firewall
 from ocinet.engine.firewall.table_elements import TableElements
 from ocinet.engine.firewall.uplink_table import Uplinks
 from ocinet.engine.kernel.bridges import Bridges
+from ocinet.engine.kernel.filters import Filters
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.listeners import ListeningSockets
@@ -28,6 +28,7 @@ from ocinet.engine.operation import Operation, no_neighbours
 from ocinet.engine.plan.machine import Host, Machine
 from ocinet.engine.port_owners import PortOwners
 from ocinet.engine.records.attachments import AttachmentStore
+from ocinet.engine.records.forward_guards import ForwardGuards
 from ocinet.engine.records.left_files import LeftFiles
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.passages import Passages
@@ -111,6 +112,7 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
         links=links,
         insides=Insides(links, deadline),
         bridges=Bridges(),
+        bridge_filters=Filters(links, forward_accepts.unmarked),
         sysctls=Sysctls(),
         names=NetnsNames(paths),
         firewall=Firewall(netfilter, deadline, shapes),
@@ -139,13 +141,21 @@ def machine_on(
     return Machine(host, lambda: recorded(records, boot_id), records.guards, owners, sandbox)
 
 
-def open_records(paths: Paths, operation: Operation, host: Host) -> Records:
+def open_records(
+    paths: Paths, operation: Operation, host: Host, attachments: AttachmentStore | None = None
+) -> Records:
     """Return the records of an installation, which know who lives.
+
+    Args:
+        paths: of the installation.
+        operation: by whose time, locks and log they go.
+        host: on which holders are looked for.
+        attachments: one that has decoded them before; None: one of their own.
 
     Raises:
         OcinetError: a state directory can't be read.
     """
-    attachments = AttachmentStore(paths)
+    attachments = attachments or AttachmentStore(paths)
     liveness = Liveness(host.links, attachments, operation)
 
     def stands(container_id: str) -> bool:
@@ -195,6 +205,7 @@ def open_records(paths: Paths, operation: Operation, host: Host) -> Records:
             report=report,
         ),
         passages=Passages(paths, operation.boot_id),
+        guards=ForwardGuards(paths, operation.boot_id),
         left_files=LeftFiles(paths),
     )
     return records

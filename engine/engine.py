@@ -1,114 +1,40 @@
-"""The engine: what all doors call, each act under its locks, in the four modes.
+"""The engine: a container's life, and what people and the watcher ask for besides.
 
-Locks, in the order in which they may be held together: container (one of 256
-files, by hash of the id), network, ports, global. A member of a shared sandbox
-works under its owner's lock, never under two.
+Hooks have no use for that, and do not load it.
 """
 
 from __future__ import annotations
 
-from ocinet.base.clock import now
-from ocinet.base.errors import OcinetError, RequestError
-from ocinet.engine.assembly import begin_operation, machine_on, open_host, open_records
-from ocinet.engine.attach import Attach, network_of
-from ocinet.engine.detach import Detach
+from ocinet.base.errors import NotFoundError, OcinetError, RequestError
+from ocinet.engine.assembly import machine_on
+from ocinet.engine.attach import network_of
 from ocinet.engine.journal import Journal
-from ocinet.engine.liveness import Liveness
-from ocinet.engine.model.attachment import ATTACHED, Attachment
+from ocinet.engine.lifecycle import Lifecycle
+from ocinet.engine.model.attachment import Attachment
 from ocinet.engine.model.request import Request
 from ocinet.engine.observe import observe
 from ocinet.engine.plan.networks import plan_networks
-from ocinet.engine.plan.wiring import is_satisfied
-from ocinet.engine.settle import Settle, refuse_other_life
-from ocinet.engine.storage import recorded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.base.paths import Paths
     from ocinet.engine.addresses import Addresses
+    from ocinet.engine.black_holes import BlackHole
+    from ocinet.engine.check import Check, Finding
     from ocinet.engine.containers import Containers
     from ocinet.engine.gc import Leftover
+    from ocinet.engine.kernel.address_losses import AddressLosses
     from ocinet.engine.kernel.sandbox import Sandbox
-    from ocinet.engine.model.attachment import Container
+    from ocinet.engine.model.flow import Explanation
     from ocinet.engine.model.request import Publish
-    from ocinet.engine.model.settings import Settings
+    from ocinet.engine.model.scope import Scope
+    from ocinet.engine.model.sight import Sight
     from ocinet.engine.networks import Networks
-    from ocinet.engine.operation import Neighbours, Operation
-    from ocinet.engine.plan import seams
-    from ocinet.engine.plan.machine import Host
-    from ocinet.engine.plan.steps import Step
-    from ocinet.engine.storage import Records
-
-DEFAULT_TIMEOUT_S = 20.0
 
 
-class Engine:
-    """Wires sandboxes and takes their wiring down.
-
-    Use it in a `with` block, which closes its sockets.
-
-    Args:
-        paths: of the installation.
-        operation: by whose time, settings, locks and log it goes.
-        host: that it works on.
-        records: what is persisted.
-        to_close: closes the sockets that were opened.
-
-    Attributes:
-        warnings: what attaches could not do but need not, one line each.
-    """
-
-    def __init__(
-        self,
-        paths: Paths,
-        operation: Operation,
-        host: Host,
-        records: Records,
-        to_close: tuple[Callable[[], None], ...] = (),
-    ) -> None:
-        self._paths = paths
-        self.operation = operation
-        self.host = host
-        self.records = records
-        self.to_close = to_close
-        self.machine = machine = machine_on(host, records, operation)
-        self._settle = Settle(operation, machine, records)
-        self._liveness = Liveness(machine.links, records.attachments, operation)
-        self.warnings: list[str] = []
-
-    @classmethod
-    def open(
-        cls,
-        paths: Paths,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        neighbours: Neighbours | None = None,
-        settings: Settings | None = None,
-    ) -> Engine:
-        """Build an engine on the real machine.
-
-        Args:
-            paths: of the installation.
-            timeout_s: seconds that one operation may take.
-            neighbours: see `operation.Neighbours`.
-            settings: those in force; None: whatever the files say now.
-        """
-        operation = begin_operation(
-            paths, timeout_s=timeout_s, neighbours=neighbours, settings=settings
-        )
-        host, to_close = open_host(paths)
-        return cls(paths, operation, host, open_records(paths, operation, host), to_close)
-
-    def __enter__(self) -> Engine:
-        """Return itself; closed at the end of the block."""
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        """Close the sockets."""
-        for close in self.to_close:
-            close()
+class Engine(Lifecycle):
+    """All that is done with containers and networks; see `Lifecycle` for how it is opened."""
 
     @property
     def containers(self) -> Containers:
@@ -130,12 +56,15 @@ class Engine:
         from typing import cast
 
         from ocinet.engine.addresses import Addresses, LeaseBook
+        from ocinet.engine.records.kept_ports import KeptPorts
         from ocinet.ipam.reservation import ReservationStore
 
         # Transactions see the store as `Leases`; it is both.
         book = cast("LeaseBook", self.records.leases)
         deadline = self.operation.deadline
-        return Addresses(book, ReservationStore(self._paths, deadline=deadline))
+        reservations = ReservationStore(self._paths, deadline=deadline)
+        kept = KeptPorts(self._paths, deadline=deadline)
+        return Addresses(book, reservations, kept, self.records.ports)
 
     def open_sandbox(self, record: Attachment) -> Sandbox:
         """Open the sandbox of a container that is known; to be closed.
@@ -145,155 +74,7 @@ class Engine:
         """
         from ocinet.engine.kernel.sandbox import open_recorded
 
-        return open_recorded(record, self._paths)
-
-    def attach(self, container: Container, request: Request, sandbox: seams.Sandbox) -> Attachment:
-        """Give a container what it asks for, in its sandbox.
-
-        Can be repeated: what is there already is left as it is, and networks and
-        ports that are new in the request are added.
-
-        Raises:
-            OcinetError: it can't be done; kernel and state are as before.
-        """
-        try:
-            return self._attach(container, request, sandbox)
-        except OcinetError as error:
-            from ocinet.engine.share import Share
-
-            share = Share(self.operation, self.machine, self.records)
-            explained = share.explained(error, container, sandbox.identity)
-            told = explained.within(f"cannot attach {container.name}")
-            self.operation.log.append(
-                "attach failed",
-                container=container.id,
-                name=container.name,
-                door=container.door,
-                error=str(told),
-            )
-            raise told from error
-
-    def _attach(self, container: Container, request: Request, sandbox: seams.Sandbox) -> Attachment:
-        self.operation.check_settings()
-        if request.mode == "host":
-            return self._confirm_host(container, sandbox)
-        if sandbox.is_host:
-            raise RequestError(
-                "",
-                "it uses the host's network, where nothing is to be wired",
-                "start it with a network namespace of its own",
-            )
-        known = self.records.attachments.get(container.id)
-        if known and known.member_of:
-            self._settle.leave_former_sandbox(known, sandbox.identity)
-        if request.mode == "container":
-            return self._join(container, request.target, sandbox)
-        owner = self._settle.owner(container, known, sandbox.identity)
-        with self.operation.locks.container(owner.id):
-            if container.process:
-                sandbox.check(container.process)
-            known = self._settle.settle(owner, sandbox.identity)
-            if known and is_satisfied(request, known):
-                return known
-            wiring = self._attach_in(sandbox, owner, known)
-            attachment = wiring.run(request)
-            self.warnings += wiring.warnings
-        self._log_attached(attachment)
-        return attachment
-
-    def _attach_in(
-        self, sandbox: seams.Sandbox, container: Container, known: Attachment | None
-    ) -> Attach:
-        machine = machine_on(self.host, self.records, self.operation, sandbox)
-        return Attach(self.operation, machine, self.records, container, known)
-
-    def _confirm_host(self, container: Container, sandbox: seams.Sandbox) -> Attachment:
-        if not sandbox.is_host:
-            raise RequestError(
-                "",
-                "it has a network namespace of its own, which can't be "
-                "exchanged for the host's any more",
-                "start it without one: ocinet hooks add BUNDLE --net host",
-            )
-        return Attachment(container, "host", ATTACHED, "", self.operation.boot_id, now())
-
-    def _join(self, container: Container, target: str, sandbox: seams.Sandbox) -> Attachment:
-        from ocinet.engine.share import Share
-
-        share = Share(self.operation, self.machine, self.records)
-        member, is_new = share.join(container, target, sandbox.identity)
-        if is_new:
-            self._log_attached(member)
-        return member
-
-    def plan(
-        self, container: Container, request: Request, sandbox: seams.Sandbox
-    ) -> tuple[Step, ...]:
-        """Return the steps that `attach` would do, having changed nothing that stays.
-
-        Raises:
-            OcinetError: as `attach` would before its first step.
-        """
-        if request.mode == "host" or sandbox.is_host:
-            return ()
-        try:
-            self.operation.check_settings()
-            with self.operation.locks.container(container.id):
-                known = self._done_in(container, sandbox)
-                if request.mode == "container" or (known and is_satisfied(request, known)):
-                    return ()
-                return self._attach_in(sandbox, container, known).plan(request)
-        except OcinetError as error:
-            raise error.within(f"cannot attach {container.name}") from error
-
-    def _done_in(self, container: Container, sandbox: seams.Sandbox) -> Attachment | None:
-        """Return what is complete of a container in this very sandbox."""
-        known = self.records.attachments.get(container.id)
-        if known and not self._liveness.is_of(known, sandbox.identity):
-            if self._liveness.lives(known):
-                raise refuse_other_life(known)
-            return None
-        return known and known.done
-
-    def detach(self, container_id: str, *, bundle: str | None = None, force: bool = False) -> bool:
-        """Take a container's wiring down, from its record alone.
-
-        Args:
-            container_id: the whole id.
-            bundle: where the request comes from a runtime's poststop: it does
-                nothing but leave an event if the record is of another bundle, or
-                its process is alive, for then it is not this container that
-                stopped. None means that a person asks, and that is enough.
-            force: forget the record even if something of it can't be removed.
-
-        Returns:
-            False if there was nothing to do.
-
-        Raises:
-            OcinetError: what could not be removed; all else is. The record
-                stays, for a second try.
-        """
-        try:
-            detach = Detach(self.operation, self.machine, self.records)
-            done = detach.detach(container_id, bundle=bundle, force=force)
-        except OcinetError as error:
-            told = error.within(f"cannot detach {container_id}")
-            self.operation.log.append("detach failed", container=container_id, error=str(told))
-            raise told from error
-        if done:
-            self._tell_flaw()
-        return done
-
-    def ended(self, container_id: str) -> bool:
-        """Detach a container of which it is said that it has ended; not if it lives.
-
-        Returns:
-            False if there was nothing to do.
-
-        Raises:
-            OcinetError: as `detach`.
-        """
-        return self.detach(container_id, bundle="")
+        return open_recorded(record)
 
     def prepare(self, name: str) -> bool:
         """Make a network ready for its first container, and whole again after a flush.
@@ -316,15 +97,66 @@ class Engine:
         self.operation.check_settings()
         operation, machine, records = self.operation, self.machine, self.records
         try:
-            networks = (network_of(name, operation, machine, records.networks),)
-            observed = observe(machine, networks, lambda: recorded(records, operation.boot_id))
-            if observed.firewall.table and all(state.link for state in observed.devices):
+            networks = (network_of(name, operation, machine, records),)
+            observed = observe(machine, networks, records, operation.boot_id)
+            if observed.firewall.table and all(
+                state.link and all(drop.idle for drop in state.drops) for state in observed.devices
+            ):
                 return False
             steps = plan_networks(networks, (), observed, operation.settings)
             Journal(operation, machine, records.attachments, "").apply(steps)
         except OcinetError as error:
             raise error.within(f"cannot prepare the network {name}") from error
         return True
+
+    def guard_ipv6(self, container_id: str, sandbox: Sandbox) -> AddressLosses | None:
+        """Listen for the loss of a container's addresses of IPv6; to be closed.
+
+        Returns:
+            None if it has none.
+
+        Raises:
+            SystemFailure: the sandbox can't be entered.
+        """
+        from ocinet.engine.kernel.address_losses import AddressLosses
+        from ocinet.engine.restore import has_ipv6
+
+        record = self.records.attachments.get(container_id)
+        return AddressLosses(sandbox) if record and has_ipv6(record) else None
+
+    def restore_ipv6(self, container_id: str, sandbox: Sandbox) -> bool:
+        """Put lost addresses of IPv6 back; see `restore.restore_ipv6`."""
+        from ocinet.engine.restore import restore_ipv6
+
+        return restore_ipv6(self.operation, self.machine, self.records, container_id, sandbox)
+
+    def disconnect(self, target: str, network: str) -> Attachment:
+        """Take a container that runs off one of its networks; see `disconnect.Disconnect`.
+
+        Args:
+            target: an id, a name, or an id's start.
+            network: its name.
+
+        Raises:
+            OcinetError: it is not on it, has ended, or something can't be removed.
+        """
+        from ocinet.engine.disconnect import Disconnect
+
+        known = self.containers.find(target)
+        try:
+            # One sandbox, one record: a member's network is its owner's.
+            owner = self.containers.get(known.member_of) if known.member_of else known
+            if owner is None:
+                raise NotFoundError("", "its sandbox's record is gone", "ocinet gc")
+            with self.open_sandbox(owner) as sandbox:
+                machine = machine_on(self.host, self.records, self.operation, sandbox)
+                parted = Disconnect(self.operation, machine, self.records)
+                record = parted.disconnect(owner.container.id, network)
+        except OcinetError as error:
+            what = f"cannot disconnect {known.container.name} from {network}"
+            raise error.within(what) from error
+        self.warnings += machine.warnings
+        return record
 
     def publish(self, target: str, publishes: tuple[Publish, ...]) -> Attachment:
         """Publish ports of a container that runs.
@@ -345,6 +177,7 @@ class Engine:
                 f"ocinet attach {container.name} --net bridge",
             )
         with self.open_sandbox(known) as sandbox:
+            # An attach of ports alone: it can be repeated, and is recorded and undone as any other.
             return self.attach(container, Request("bridge", publish=publishes), sandbox)
 
     def unpublish(self, target: str, publishes: tuple[Publish, ...]) -> Attachment:
@@ -363,6 +196,136 @@ class Engine:
         container_id = self.containers.find(target).container.id
         return unpublish(self.operation, self.machine, self.records, container_id, publishes)
 
+    def check(
+        self,
+        *targets: str,
+        repair: bool = False,
+        scope: Scope | None = None,
+        may_repair: Callable[[str, str], bool] | None = None,
+        give_way: Callable[[], None] = lambda: None,
+    ) -> tuple[Finding, ...]:
+        """Compare what is recorded with what is there; see `check.Check`.
+
+        Args:
+            targets: ids, names, or starts of ids; none: every container.
+            repair: put right what is found.
+            scope: what is looked at; None: everything.
+            may_repair: whether this is put right as well, by whose it is and what.
+            give_way: called between two containers, when no lock is held.
+        """
+        from ocinet.engine.model.scope import EVERYTHING
+
+        check = self._check(may_repair or (lambda _whose, _what: repair))
+        if scope is None:  # a person, or a timer of theirs
+            scope = EVERYTHING
+            check.strays()
+        attachments = self.records.attachments
+        if targets:
+            wanted = tuple(map(self.containers.find, targets))
+        elif scope.containers is None or scope.networks:
+            wanted = attachments.all()
+        else:  # a few of perhaps a thousand
+            wanted = tuple(filter(None, map(attachments.get, scope.containers)))
+        return check.run(wanted, scope, give_way)
+
+    def shadowed(self, *targets: str) -> tuple[Finding, ...]:
+        """Return the services of the host that listen where living containers are published.
+
+        Args:
+            targets: ids, names, or starts of ids; none: every container.
+        """
+        from ocinet.engine.shadowed import find_shadowed
+
+        containers = self.containers
+        wanted = map(containers.find, targets) if targets else containers.all()
+        return find_shadowed(record for record in wanted if not containers.is_dead(record))
+
+    def sight(self) -> Sight:
+        """Return all that is there and recorded, by few lists; see `sight.take_sight`.
+
+        Raises:
+            OcinetError: the kernel would not say, or a state directory can't be read.
+        """
+        from ocinet.engine.kernel.overview import look_over
+        from ocinet.engine.sight import take_sight
+
+        firewall = self.machine.firewall
+        return take_sight(look_over, firewall, self.records, self.addresses, self.operation)
+
+    def reload(self, *networks: str) -> tuple[Finding, ...]:
+        """Make our table anew, and put right all that is on networks; see `check.Check`.
+
+        Args:
+            networks: their names; none: every network.
+
+        Raises:
+            NotFoundError: one of them is not defined.
+            OcinetError: the table can't be made.
+        """
+        for name in networks:
+            self.records.networks.get(name)
+        return self._check(lambda _whose, _what: True).reload(networks)
+
+    def _check(self, may_repair: Callable[[str, str], bool]) -> Check:
+        from ocinet.engine.check import Check
+        from ocinet.engine.kernel.sandbox import may_change_network
+
+        return Check(
+            self.operation,
+            self.host,
+            self.records,
+            self.open_sandbox,
+            may_change_network,
+            may_repair,
+        )
+
+    def explain(
+        self,
+        start: str,
+        end: str,
+        *,
+        protocol: str = "icmp",
+        port: int = 0,
+        family: int = 4,
+        compare: bool = False,
+    ) -> Explanation:
+        """Walk a packet's way from one end to another; see `explain.Explain.walk`.
+
+        Args:
+            start: an id, a name, or an id's start; "host"; "outside".
+            end: the same, or an address.
+            protocol: tcp, udp or icmp.
+            port: 0 for icmp.
+            family: 4 or 6, where the end is no address.
+            compare: whether what it leads by is compared with the records as well.
+        """
+        from ocinet.engine.drift import compared
+        from ocinet.engine.explain import Explain
+
+        explain = Explain(self.operation, self.machine, self.containers, self.open_sandbox)
+        ends = explain.end(start), explain.end(end)
+
+        def walk() -> Explanation:
+            return explain.walk(*ends, protocol, port, family)
+
+        return compared(walk, ends, self.check) if compare else walk()
+
+    def black_hole(self, target: str, family: int) -> BlackHole | None:
+        """Return the size of packets that a container loses without a word on the way outside.
+
+        Args:
+            target: an id, a name, or an id's start.
+            family: 4 or 6.
+
+        Raises:
+            SystemFailure: no packet can be sent, or traced; see `black_holes`.
+        """
+        from ocinet.engine.black_holes import find_black_hole
+
+        record = self.containers.find(target)
+        with self.open_sandbox(record) as sandbox:
+            return find_black_hole(sandbox, self.host.bridges.uplink(), family)
+
     def gc(self, *, dry_run: bool = False) -> tuple[Leftover, ...]:
         """Remove everything of ours that nobody holds; see `gc.collect`."""
         from ocinet.engine.gc import collect
@@ -371,23 +334,3 @@ class Engine:
         if any(leftover.removed for leftover in leftovers):
             self._tell_flaw()
         return leftovers
-
-    def _tell_flaw(self) -> None:
-        """Leave an event where something is taken down without the operator's settings."""
-        if self.operation.settings_flaw:
-            self.operation.log.append("settings ignored", error=str(self.operation.settings_flaw))
-
-    def _log_attached(self, attachment: Attachment) -> None:
-        self.operation.log.append(
-            "attached",
-            container=attachment.container.id,
-            name=attachment.container.name,
-            door=attachment.container.door,
-            mode=attachment.mode,
-            networks=[endpoint.network for endpoint in attachment.endpoints],
-            addresses=[
-                str(interface.address)
-                for endpoint in attachment.endpoints
-                for interface in endpoint.addresses
-            ],
-        )

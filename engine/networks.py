@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from ocinet.base.errors import ConflictError
 from ocinet.engine.create_network import CreateNetwork
 from ocinet.engine.detach import Detach
+from ocinet.engine.forwarding import give_back_forwarding
+from ocinet.engine.plan.uplink_steps import UnfollowUplinks
 from ocinet.engine.remove_network import RemoveNetwork
 
 TYPE_CHECKING = False
@@ -56,8 +59,13 @@ class Networks:
 
     def create(self, name: str, options: NetworkOptions, *, ignore: bool = False) -> Network:
         """Define a network; see `CreateNetwork.create`."""
-        creation = CreateNetwork.on(self._machine, self._operation, self._records.networks)
+        creation = CreateNetwork.on(self._machine, self._operation, self._records)
         return creation.create(name, options, ignore=ignore)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What creating them costs, one line each."""
+        return tuple(self._machine.warnings)
 
     def users(self, name: str) -> tuple[str, ...]:
         """Return the names of the containers on a network, having taken down the dead."""
@@ -73,3 +81,19 @@ class Networks:
     def remove(self, name: str) -> None:
         """Remove a network that no container is on; see `RemoveNetwork.remove`."""
         RemoveNetwork(self._operation, self._machine, self._records).remove(name)
+
+    def remove_tables(self) -> None:
+        """Remove our tables from the firewall, and give forwarding back: nothing needs them now.
+
+        Raises:
+            ConflictError: networks or containers are still there.
+            OcinetError: they can't be removed.
+        """
+        with self._operation.locks.shared():
+            left = [record.container.name for record in self._records.attachments.all()]
+            left += self._records.networks.names()
+            if left:
+                raise ConflictError("cannot remove the tables", f"{', '.join(left)} needs them")
+            give_back_forwarding(self._operation, self._machine, self._records)
+            UnfollowUplinks().apply(self._machine)
+            self._machine.firewall.remove_table()

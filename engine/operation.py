@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from ocinet.base.events import WARNED
 from ocinet.base.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Protocol
 
     from ocinet.base.address import Address
     from ocinet.base.clock import Deadline, Process
     from ocinet.base.errors import OcinetError
     from ocinet.engine.locks import Locks
+    from ocinet.engine.model.attachment import Container
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.settings import Settings
     from ocinet.engine.plan.steps import Step
@@ -83,3 +85,8 @@ class Operation(Value):
         """
         if self.settings_flaw:
             raise self.settings_flaw
+
+    def tell_warnings(self, container: Container, warnings: Iterable[str]) -> None:
+        """Leave an event for each thing that could not be done for a container but need not."""
+        for warning in warnings:
+            self.log.append(WARNED, container=container.id, name=container.name, warning=warning)

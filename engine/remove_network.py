@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, failures
 from ocinet.base.names import did_you_mean
 from ocinet.engine.detach import Detach
+from ocinet.engine.forwarding import give_back_forwarding
 from ocinet.engine.model.network import rules_of
-from ocinet.engine.plan.shared_steps import LOOPBACK_ROUTED
+from ocinet.engine.plan.closing import ForgetBridge
+from ocinet.engine.plan.uplink_steps import UnfollowUplinks
+from ocinet.engine.strays import unroute_loopback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,12 +66,16 @@ class RemoveNetwork:
                 raise NotFoundError(
                     "", f"there is no network {name}", did_you_mean(name, networks.names())
                 )
+            # Before as well: one in use must not be undefined for a moment, in which a kill would
+            # lose it.
             in_use = self.users(name)
             if not in_use:
                 networks.remove(name)
                 in_use = self.users(name)
                 if in_use:
-                    networks.add(network)
+                    # An attach has written its record in between: its network stays.
+                    with self._operation.locks.shared():  # see `strays`
+                        networks.add(network)
             if in_use:
                 are = "is" if len(in_use) == 1 else "are"
                 raise ConflictError(
@@ -77,15 +86,17 @@ class RemoveNetwork:
         except OcinetError as error:
             raise error.within(what) from error
         errors: list[OcinetError] = []
+        unroute = partial(unroute_loopback, self._machine)
         removals: list[tuple[Callable[..., object], object]] = [
             (self._machine.firewall.remove_network, rules_of(network)),
             (self._machine.forward_accepts.remove, network.device),
+            (self._machine.forward_accepts.leave_zone, network.device),
             (self._records.leases.remove_network, name),
-            (
-                self._machine.bridges.remove_bridge if network.managed else self._unroute_loopback,
-                network.device,
-            ),
+            (self._remove_bridge if network.managed else unroute, network.device),
         ]
+        if not networks.names():
+            removals.append((UnfollowUplinks().apply, self._machine))
+        removals.append((self._give_back, self._machine))
         with self._operation.locks.shared():
             if networks.find(name):  # made anew by now: all of it is that one's
                 removals.clear()
@@ -97,8 +108,11 @@ class RemoveNetwork:
         self._operation.log.append("network removed", network=name, device=network.device)
         failures(what, errors)
 
-    def _unroute_loopback(self, device: str) -> None:
-        """Take back what published ports needed of an adopted bridge, if it was us who set it."""
-        key = f"net/ipv4/conf/{device}/route_localnet"
-        if self._machine.sysctls.read(key) == LOOPBACK_ROUTED:
-            self._machine.sysctls.write(key, "0")
+    def _remove_bridge(self, device: str) -> None:
+        """Remove a bridge of ours, and the routing rules that name it."""
+        self._machine.bridges.remove_bridge(device)
+        ForgetBridge(device).apply(self._machine)
+
+    def _give_back(self, machine: Machine) -> None:
+        """Have the host forward no more, if no other network needs it."""
+        give_back_forwarding(self._operation, machine, self._records)

@@ -1,4 +1,4 @@
-"""What transactions need of the records: four Protocols, and the records together.
+"""What transactions need of the records: a Protocol for each kind, and the records together.
 
 The real ones write files (`records`, and ipam's store); those of the unit tests
 keep everything in memory, and pass the same contract.
@@ -10,14 +10,16 @@ from ocinet.base.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Protocol
 
     from ocinet.base.address import Address
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.endpoint import PortRule
-    from ocinet.engine.model.network import Network, NetworkRules
+    from ocinet.engine.model.network import Network
+    from ocinet.engine.model.observed import Recorded
     from ocinet.engine.model.request import Publish
+    from ocinet.engine.plan.machine import Guards
     from ocinet.engine.records.port_claim import PortClaim
     from ocinet.ipam.lease import Holder, Lease
     from ocinet.ipam.pool import Pool
@@ -110,7 +112,22 @@ if TYPE_CHECKING:
         def sweep(self, network: str) -> int:
             """Remove what killed writers left; return how many files."""
 
-    class PortClaims(Protocol):
+    class ClaimFiles(Protocol):
+        """All claims of host ports, and the files that they are in."""
+
+        def all(self) -> tuple[PortClaim, ...]:
+            """Return every claim that can be read."""
+
+        def holders(self) -> tuple[str, ...]:
+            """List the containers that hold a port."""
+
+        def unreadable(self) -> tuple[tuple[str, str], ...]:
+            """List the files of claims that make no sense, each with the reason."""
+
+        def restore(self, file: str, claims: Iterable[PortClaim]) -> bool:
+            """Set such a file aside, for those of the claims that belong in it."""
+
+    class PortClaims(ClaimFiles, Protocol):
         """Which host port is whose; see `records.port_claims`."""
 
         def claim(
@@ -132,8 +149,10 @@ if TYPE_CHECKING:
         def held(self, container: str, ports: tuple[PortRule, ...]) -> tuple[PortRule, ...]:
             """Return those of the rules whose host ports the container holds."""
 
-        def all(self) -> tuple[PortClaim, ...]:
-            """Return every claim that can be read."""
+        def while_unclaimed(
+            self, ports: tuple[PortRule, ...], act: Callable[[tuple[PortRule, ...]], object]
+        ) -> tuple[PortRule, ...]:
+            """Do something with those of the ports that nobody claims, and nobody can meanwhile."""
 
     class Reservations(Protocol):
         """Which address is kept for whom; see `ipam.reservation`."""
@@ -170,22 +189,24 @@ class Records(Value):
         attachments: who is attached, and with what.
         networks: that are defined.
         leases: of addresses.
+        reservations: of addresses, for names.
         ports: claims of host ports.
         passages: whose packets get through the chains of others.
+        guards: what is kept from being forwarded.
         left_files: what killed writers left.
     """
 
     attachments: Attachments
     networks: Networks
     leases: Leases
+    reservations: Reservations
     ports: PortClaims
     passages: Passages
+    guards: Guards
     left_files: LeftFiles
 
 
-def recorded(
-    records: Records, boot_id: str
-) -> tuple[tuple[NetworkRules, ...], tuple[PortRule, ...]]:
+def recorded(records: Records, boot_id: str) -> Recorded:
     """Return what the firewall holds if it holds all of what is recorded for this boot.
 
     Needed where our table is not there: at the first attach of a boot, and after
@@ -196,9 +217,13 @@ def recorded(
     """
     from ocinet.engine.model.network import rules_of
 
+    # What an earlier boot has recorded may lead to addresses that are others' by now.
     attached = [record for record in records.attachments.all() if record.boot_id == boot_id]
     used = {endpoint.network for record in attached for endpoint in record.endpoints}
     return (
+        # Of those that can be read: one damaged file must not keep all other containers
+        # unreachable.
         tuple(rules_of(network) for network in records.networks.readable() if network.name in used),
         tuple(port for record in attached for port in record.done.ports),
+        records.guards.all(),
     )

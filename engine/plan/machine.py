@@ -9,11 +9,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
+    from ocinet.base.clock import Process
+    from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.link import Link, Pair
     from ocinet.engine.model.observed import Recorded
     from ocinet.engine.plan import seams
+
+    class Guards(Protocol):
+        """Where it is noted what is not forwarded, though we switched forwarding on."""
+
+        def all(self) -> tuple[ForwardGuard, ...]:
+            """Return the families that are guarded."""
+
+        def put(self, guards: tuple[ForwardGuard, ...]) -> None:
+            """Note which families are guarded, and no others."""
 
     class Owners(Protocol):
         """Whose the ports in the firewall are; see `engine.port_owners`."""
@@ -34,10 +45,15 @@ class Host(Value):
     links: seams.Links
     insides: seams.Insides
     bridges: seams.Bridges
+    bridge_filters: seams.Filters
     sysctls: seams.Sysctls
     names: seams.Names
     firewall: seams.Firewall
+    elements: seams.Elements
     forward_accepts: seams.ForwardAccepts
+    routing_rules: seams.RoutingRules
+    uplinks: seams.Uplinks
+    name_files: Callable[[Process], seams.NameFiles | None]  # None of who has the host's files
 
 
 class Machine:
@@ -53,6 +69,7 @@ class Machine:
     Attributes:
         pairs: that were made, by the names of their host ends.
         warnings: what could not be done but is not needed.
+        unnamed: whether a container's files could not name it yet.
     """
 
     def __init__(
@@ -66,15 +83,38 @@ class Machine:
         self.links = host.links
         self.insides = host.insides
         self.bridges = host.bridges
+        self.bridge_filters = host.bridge_filters
         self.sysctls = host.sysctls
         self.names = host.names
         self.firewall = host.firewall
+        self.elements = host.elements
         self.forward_accepts = host.forward_accepts
+        self.routing_rules = host.routing_rules
+        self.uplinks = host.uplinks
+        self.name_files = host.name_files
         self.recorded = recorded
+        self.guards = guards
         self.owners = owners
         self.pairs: dict[str, Pair] = {}
         self.warnings: list[str] = []
+        self.unnamed = False
         self._sandbox = sandbox
+
+    def host_ends(self, record: Attachment) -> tuple[Link, ...]:
+        """Return those of the host's ends of a container that are there."""
+        links = (self.links.link(endpoint.host_ifname) for endpoint in record.endpoints)
+        return tuple(link for link in links if link)
+
+    def with_indexes(self, record: Attachment) -> Attachment:
+        """Return a record that knows the indexes of the pairs that were made."""
+        return record.replace(
+            endpoints=tuple(
+                endpoint.replace(host_ifindex=self.pairs[endpoint.host_ifname].host_ifindex)
+                if endpoint.host_ifname in self.pairs
+                else endpoint
+                for endpoint in record.endpoints
+            )
+        )
 
     @property
     def sandbox(self) -> seams.Sandbox:
