@@ -15,7 +15,7 @@ from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.jsontext import loads
 from ocinet.engine.model.request import EndpointRequest
 from ocinet.request.annotations import NET, parse_annotations
-from ocinet.request.config_json import CONFIG, hooks_of, read_config
+from ocinet.request.config_json import CONFIG, DEVICE, hooks_of, read_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ocinet.request.own_keys import OwnKeys
 
 KIND = "ocinet.dev/net"  # of the devices: vendor and class
-DEVICE = "--device="  # what a hook's arguments name the network by
 _MARK = f'"{DEVICE}'.encode()
 
 
@@ -74,11 +73,20 @@ def request_by_devices(
         _check_agreement(networks, keys)
     else:
         keys[NET] = ";".join(networks)
-    request = own.replace(keys=tuple(keys.items())).request(trusts)
+    # Which networks, the devices say: of an `ocinet.net` that may be the image's it counts alone
+    # whether it would lead elsewhere.
+    doubts = tuple(pair for pair in own.doubts if pair[0] != NET or _steers(pair[1]))
+    own = own.replace(keys=tuple(keys.items()), doubts=doubts)
+    request = own.request(trusts, networks=networks)
     assert request is not None  # noqa: S101  # there is always a network
     asked = [endpoint.network for endpoint in request.endpoints]
     more = tuple(EndpointRequest(network) for network in networks if network not in asked)
     return request.replace(endpoints=request.endpoints + more)
+
+
+def _steers(net: str) -> bool:
+    """Tell an `ocinet.net` that has a gateway or routes in it."""
+    return "gateway" in net or "routes" in net
 
 
 def _check_agreement(networks: tuple[str, ...], keys: dict[str, str]) -> None:

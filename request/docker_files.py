@@ -11,6 +11,13 @@ ever, and at boot containers start before the API listens.
                                           "NetworkSettings": {"Networks": {"none": {}}}}
     ROOT/containers/ID/hostconfig.json   {"NetworkMode": "none", "PortBindings": {}}
     ROOT/image/DRIVER/imagedb/content/sha256/HEX    the image's config
+
+Images of containerd's store are in its content store, where all that an image is made
+of lies by its digest. Where that is, the bundle tells, by a link that containerd makes:
+
+    BUNDLE/work -> CONTAINERD/io.containerd.runtime.v2.task/moby/ID
+    CONTAINERD/io.containerd.content.v1.content/blobs/sha256/HEX
+                                the manifest: {"config": {"digest": "sha256:…"}}, or the config
 """
 
 from __future__ import annotations
@@ -37,6 +44,8 @@ _SETKEY = "libnetwork-setkey"
 _OWN_FILES = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
 _NAMESPACES = ("moby", "plugins.moby")  # that Docker calls its own in containerd
 _SHA256 = "sha256:"
+_TASKS = "/io.containerd.runtime.v2.task/"
+_BLOBS = "/io.containerd.content.v1.content/blobs/sha256"
 _HEX = frozenset("0123456789abcdef")
 _ID_LENGTH = 64
 
@@ -48,7 +57,8 @@ class DockerContainer(Value):
         name: without Docker's slash; "" if it is none that we could use.
         mode: `--network`: none, host, bridge, container:ID, a network's name.
         networks: that it is connected to.
-        keys: labels, and annotations over them; its image's among them.
+        keys: labels; its image's among them.
+        told: annotations, which Docker takes from its user alone.
         bindings: `HostConfig.PortBindings`.
         exposed: ports that are to be published although nothing binds them (-P).
         devices: CDI devices that it asks for.
@@ -57,6 +67,8 @@ class DockerContainer(Value):
         root: Docker's data directory.
         driver: the storage driver.
         image: the image's id.
+        manifest: the digest of its manifest, where its image is in containerd's store.
+        cgroup_parent: as `--cgroup-parent` has it; "" for Docker's own.
         pid: of its first process; Docker writes it before it tells of a start. That
             one may have ended since; 0 if it was seen to end.
     """
@@ -65,6 +77,7 @@ class DockerContainer(Value):
     mode: str = ""
     networks: tuple[str, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
     bindings: Mapping[str, Any] = {}  # nobody changes what a `Value` holds
     exposed: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
@@ -73,22 +86,49 @@ class DockerContainer(Value):
     root: str = ""
     driver: str = ""
     image: str = ""
+    manifest: str = ""
+    cgroup_parent: str = ""
     pid: int = 0
 
-    def carried(self) -> frozenset[tuple[str, str]] | None:
+    def carried(self, bundle: str) -> frozenset[tuple[str, str]] | None:
         """Return every pair of texts in the image's config, labels among them.
 
+        Args:
+            bundle: the container's.
+
         Returns:
-            None if it can't be told: images of containerd's store are elsewhere.
+            None if it can't be told: the image is gone, or nowhere where we look.
         """
-        digest = self.image.removeprefix(_SHA256)
-        if digest == self.image or not _HEX.issuperset(digest) or "/" in self.driver:
+        if self.manifest:
+            return carried_in_containerd(_containerd_of(bundle), self.manifest)
+        if "/" in self.driver:
             return None
-        path = f"{self.root}/image/{self.driver}/imagedb/content/sha256/{digest}"
         try:
+            path = f"{self.root}/image/{self.driver}/imagedb/content/sha256/{_hex(self.image)}"
             return frozenset(text_pairs(read_file(path, MAX_BYTES), path))
-        except (OcinetError, OSError):
+        except (OcinetError, OSError, LookupError):
             return None
+
+
+def carried_in_containerd(containerd: str, manifest: str) -> frozenset[tuple[str, str]] | None:
+    """Return every pair of texts in the config of an image in containerd's content store.
+
+    Args:
+        containerd: its data directory.
+        manifest: its digest; of an image for several platforms, that of the one which
+            runs, for no other's labels are the container's.
+
+    Returns:
+        None if it can't be told.
+    """
+    blobs = f"{containerd}{_BLOBS}"
+    try:
+        path = f"{blobs}/{_hex(manifest)}"
+        config = _only(loads(read_file(path, MAX_BYTES), path), "config")
+        path = f"{blobs}/{_hex(_only(config, 'digest'))}"
+        return frozenset(text_pairs(read_file(path, MAX_BYTES), path))
+    except (OcinetError, OSError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def find_docker(config: Json, container_id: str) -> DockerContainer | None:
@@ -147,6 +187,41 @@ def is_setkey(entry: object) -> bool:
     return isinstance(arguments, list) and arguments[:1] == [_SETKEY]
 
 
+def _containerd_of(bundle: str) -> str:
+    """Return containerd's data directory; no directory if the bundle does not tell."""
+    try:
+        return posix.readlink(f"{bundle}/work").partition(_TASKS)[0]
+    except OSError:
+        return ""
+
+
+def _only(document: Json, name: str) -> Any:
+    """Return the value of a key, which must be there in one spelling.
+
+    Docker's parser takes keys in any case, and the last one: with a second spelling an
+    image could show us another config than the one that is used.
+
+    Raises:
+        LookupError: it is not there, or twice.
+    """
+    values = [value for key, value in document.items() if key.casefold() == name]
+    if len(values) != 1:
+        raise LookupError(name)
+    return values[0]
+
+
+def _hex(digest: str) -> str:
+    """Return a digest's own part, which is safe as a file name.
+
+    Raises:
+        LookupError: it is none of SHA-256.
+    """
+    digits = digest.removeprefix(_SHA256)
+    if digits == digest or not digits or not _HEX.issuperset(digits):
+        raise LookupError(digest)
+    return digits
+
+
 def _roots(config: Json) -> Iterator[str]:
     """Yield where Docker's data directory may be, the surest first.
 
@@ -192,13 +267,14 @@ def _read(path: str) -> Json:
 
 def _parse(state: Json, host: Json, root: str) -> DockerContainer:
     config = state["Config"]
-    keys = {**(config.get("Labels") or {}), **(host.get("Annotations") or {})}
     exposed = config.get("ExposedPorts") or {} if host.get("PublishAllPorts") else {}
     return DockerContainer(
         name=_name(state.get("Name")),
         mode=host["NetworkMode"],
+        cgroup_parent=str(host.get("CgroupParent") or ""),
         networks=tuple((state.get("NetworkSettings") or {}).get("Networks") or {}),
-        keys=tuple((str(key), str(text)) for key, text in keys.items()),
+        keys=_pairs(config.get("Labels")),
+        told=_pairs(host.get("Annotations")),
         bindings=host.get("PortBindings") or {},
         exposed=tuple(exposed),
         devices=cdi_devices(host),
@@ -207,8 +283,13 @@ def _parse(state: Json, host: Json, root: str) -> DockerContainer:
         root=root,
         driver=str(state.get("Driver", "")),
         image=str(state.get("Image", "")),
+        manifest=str((state.get("ImageManifest") or {}).get("digest", "")),
         pid=int((state.get("State") or {}).get("Pid") or 0),
     )
+
+
+def _pairs(labels: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((str(key), str(text)) for key, text in (labels or {}).items())
 
 
 def cdi_devices(host: Json) -> tuple[str, ...]:
@@ -224,9 +305,12 @@ def cdi_devices(host: Json) -> tuple[str, ...]:
 def is_build_step(host: Json, config: Json, image: str) -> bool:
     """Tell the steps of Docker's classic builder, which are containers like anybody's.
 
-    No mark alone would do, but nobody's container has all four: the builder
+    No mark alone would do, but nobody's container has all five: the builder
     names the image of the step before by its id, keeps no log and no health
-    check, and says nothing of restarts. BuildKit's steps are no containers.
+    check, and says nothing of ports and restarts. For the latter Docker 20.10 writes
+    "", 26 `no`, which is also what the docker command says; of ports the command and
+    compose send an empty list, where the builder has none. BuildKit's steps are no
+    containers.
 
     Args:
         host: `HostConfig`, as in a file or from the API.
@@ -236,7 +320,8 @@ def is_build_step(host: Json, config: Json, image: str) -> bool:
     return (
         (host.get("LogConfig") or {}).get("Type") == "none"
         and (config.get("Healthcheck") or {}).get("Test") == ["NONE"]
-        and (host.get("RestartPolicy") or {}).get("Name") == ""
+        and (host.get("RestartPolicy") or {}).get("Name") in ("", "no")
+        and host.get("PortBindings") is None
         and config.get("Image") == image
     )
 

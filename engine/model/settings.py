@@ -22,8 +22,8 @@ class Settings(Value):
         ipv6: whether networks with automatic subnets have IPv6 too.
         select: which `--net=none` containers the watcher wires: `all`, or only
             those `labelled` with an `ocinet.*` key.
-        trust_annotations: whether keys may publish ports, share sandboxes and
-            choose addresses even where the image could have set them.
+        trust_annotations: whether keys may choose networks, ways and addresses, publish
+            ports and share sandboxes even where the image could have set them.
         forward_accept: whether another firewall's dropping FORWARD chain gets
             an accept rule for our bridges; if not, it is explained instead.
         manage_sysctls: whether forwarding and its like are switched on where a

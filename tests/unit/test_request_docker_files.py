@@ -40,6 +40,7 @@ HOST: Json = {
     "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]},
     "LogConfig": {"Type": "json-file"},
     "PublishAllPorts": False,
+    "CgroupParent": "shop.slice",
 }
 SETKEY = {"path": "/proc/7627/exe", "args": ["libnetwork-setkey", "-exec-root=/run/docker", ID]}
 
@@ -94,6 +95,7 @@ def test_find_reads_both_files(docker: Docker) -> None:
         root=str(docker.root),
         driver="overlay2",
         image=f"sha256:{IMAGE}",
+        cgroup_parent="shop.slice",
         pid=812,
     )
 
@@ -156,17 +158,20 @@ def test_find_of_half_a_container_is_none(docker: Docker) -> None:
 
 
 def test_annotations_and_exposed_ports_count(docker: Docker) -> None:
-    """`--annotation` of Docker 24 goes over labels; `-P` publishes what is exposed."""
+    """`--annotation` of Docker 24 is no label, and no image's; `-P` publishes what is exposed."""
     annotations = {"ocinet.net": "dmz", "x": "y"}
     docker.write(host={**HOST, "Annotations": annotations, "PublishAllPorts": True})
     found = find_docker(docker.config(), ID)
     assert found is not None
-    assert dict(found.keys) == {"a": "b", "ocinet.net": "dmz", "x": "y"}
+    assert dict(found.keys) == {"a": "b", "ocinet.net": "lan"}
+    assert dict(found.told) == annotations
     assert found.exposed == ("80/tcp",)
 
 
 STEP_CONFIG: Json = {"Image": f"sha256:{IMAGE}", "Healthcheck": {"Test": ["NONE"]}}
-STEP_HOST: Json = {**HOST, "LogConfig": {"Type": "none"}, "RestartPolicy": {"Name": ""}}
+STEP_HOST: Json = {
+    **HOST, "LogConfig": {"Type": "none"}, "RestartPolicy": {"Name": ""}, "PortBindings": None,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -176,7 +181,9 @@ STEP_HOST: Json = {**HOST, "LogConfig": {"Type": "none"}, "RestartPolicy": {"Nam
         ({"Image": "busybox"}, {}, False),
         ({"Healthcheck": None}, {}, False),
         ({}, {"LogConfig": {"Type": "json-file"}}, False),
-        ({}, {"RestartPolicy": {"Name": "no"}}, False),
+        ({}, {"RestartPolicy": {"Name": "no"}}, True),  # Docker 25 and later
+        ({}, {"RestartPolicy": {"Name": "always"}}, False),
+        ({}, {"RestartPolicy": {"Name": "no"}, "PortBindings": {}}, False),  # docker run's
     ],
 )
 def test_build_steps_are_told_by_all_their_marks(
@@ -226,7 +233,7 @@ def test_carried_pairs_are_found_however_they_are_spelled(docker: Docker, docume
     docker.image(document)
     found = find_docker(docker.config(), ID)
     assert found is not None
-    carried = found.carried()
+    carried = found.carried("")
     assert carried is not None
     assert ("ocinet.net", "host") in carried
 
@@ -253,7 +260,7 @@ def test_carried_of_an_image_that_is_elsewhere_is_unknown(
     docker.write({**STATE, "Image": image, "Driver": driver})
     found = find_docker(docker.config(), ID)
     assert found is not None
-    assert found.carried() is None
+    assert found.carried("") is None
 
 
 def test_carried_of_a_broken_image_is_unknown(docker: Docker) -> None:
@@ -261,7 +268,70 @@ def test_carried_of_a_broken_image_is_unknown(docker: Docker) -> None:
     docker.image('{"config": ')
     found = find_docker(docker.config(), ID)
     assert found is not None
-    assert found.carried() is None
+    assert found.carried("") is None
+
+
+MANIFEST = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+INDEX = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+
+def in_containerd(docker: Docker, manifest: str, config: object) -> str:
+    """Put an image into containerd's content store, and return a bundle that leads there."""
+    containerd = docker.root.parent / "containerd"
+    blobs = containerd / "io.containerd.content.v1.content/blobs/sha256"
+    blobs.mkdir(parents=True)
+    (blobs / MANIFEST).write_text(manifest)
+    (blobs / IMAGE).write_text(json.dumps(config))
+    (blobs / OTHER).write_text('{"config": {"Labels": {"other": "platform"}}}')
+    bundle = docker.root.parent / "task/moby" / ID
+    bundle.mkdir(parents=True)
+    (bundle / "work").symlink_to(f"{containerd}/io.containerd.runtime.v2.task/moby/{ID}")
+    docker.write({
+        **STATE, "Image": f"sha256:{INDEX}", "Driver": "overlayfs",
+        "ImageManifest": {"digest": f"sha256:{MANIFEST}", "size": 405},
+    })  # fmt: skip
+    return str(bundle)
+
+
+def names(*digests: str) -> str:
+    """Spell a manifest that names these configs, one after the other."""
+    keys = ("config", "Config")
+    configs = (
+        f'"{key}": {{"digest": "sha256:{each}"}}' for key, each in zip(keys, digests, strict=False)
+    )
+    return f"{{{', '.join(configs)}}}"
+
+
+def test_carried_of_an_image_in_containerd_is_its_manifests_config(docker: Docker) -> None:
+    """Docker's `ImageManifest` is that of the platform which runs; `Image` may be an index."""
+    bundle = in_containerd(docker, names(IMAGE), {"config": {"Labels": {"ocinet.net": "host"}}})
+    found = find_docker(docker.config(), ID)
+    assert found is not None
+    assert found.carried(bundle) == frozenset({("ocinet.net", "host")})
+    for elsewhere in ("", docker.root, bundle + "/work"):
+        assert found.carried(str(elsewhere)) is None
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        names(IMAGE, OTHER),  # Go takes the second, whatever its case
+        names(INDEX),  # which is not there
+        names(f"../sha256/{IMAGE}"),
+        names(""),
+        f'{{"config": {{"digest": "sha256:{IMAGE}", "dige\u017ft": "sha256:{OTHER}"}}}}',
+        f'{{"manifests": [{{"digest": "sha256:{IMAGE}"}}]}}',
+        '{"config": null}',
+        "[]",
+        "{",
+    ],
+)
+def test_carried_of_a_manifest_that_leaves_doubt_is_unknown(docker: Docker, manifest: str) -> None:
+    """What can't be decided is not guessed: a label could be the image's."""
+    bundle = in_containerd(docker, manifest, {"config": {}})
+    found = find_docker(docker.config(), ID)
+    assert found is not None
+    assert found.carried(bundle) is None
 
 
 @pytest.mark.parametrize(
