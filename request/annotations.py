@@ -9,15 +9,18 @@
     ocinet.mac       02:42:ac:11:00:02
     ocinet.ifname    eth0
     ocinet.mtu       68 to 65535
-    ocinet.gateway   ADDRESS
+    ocinet.gateway   ADDRESS | none               none: no default route
     ocinet.routes    SUBNET[ via ADDRESS][,SUBNET[ via ADDRESS]]…
     ocinet.publish   PUBLISH[,PUBLISH]…, see `publish`
     ocinet.name      the container's name
+    ocinet.keep-ports true | false: the host ports that are chosen stay the name's
+    ocinet.dns, ocinet.dns-search, ocinet.dns-option, ocinet.add-host, see `resolution`
     ocinet.sandbox   written by `ocinet hooks add`: DEV:INODE that must be found
     ocinet.bundle    written by `ocinet hooks add`: what `hooks remove` restores
 
 Each thing may be given once. Blanks around items are skipped. A key that is not
-known is an error: a typo must not mean "no network".
+known is an error, and so is one that is ours but for quotes, blanks or case: a typo
+must not mean "no network".
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from ocinet.base.value import Value
 from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest, Request, Route
 from ocinet.request.grammar import (
     BLANK,
+    RESOLUTION_KEYS,
     SHOWN,
     first_repeated,
     quote,
@@ -38,11 +42,12 @@ from ocinet.request.grammar import (
     read_mac,
     read_mtu,
     read_route,
+    read_truth,
     shorten,
     split_items,
     within,
 )
-from ocinet.request.publish import parse_publish, spell_publish
+from ocinet.request.publish import parse_publish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,25 +55,55 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from ocinet.engine.model.request import Mode
+    from ocinet.engine.model.resolution import Resolution
 
     T = TypeVar("T")
 
 PREFIX = "ocinet."
 NET = "ocinet.net"
+GATEWAY = "ocinet.gateway"
+ROUTES = "ocinet.routes"
 PUBLISH = "ocinet.publish"
 NAME = "ocinet.name"
+KEEP_PORTS = "ocinet.keep-ports"
 SANDBOX = "ocinet.sandbox"
 BUNDLE = "ocinet.bundle"
+NO_NETWORK = "none"
+NO_GATEWAY = "none"
 OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes")
-KEYS = (NET, *(PREFIX + option for option in OPTIONS), PUBLISH, NAME, SANDBOX, BUNDLE)
+KEYS = (
+    NET,
+    *(PREFIX + option for option in OPTIONS),
+    PUBLISH,
+    NAME,
+    KEEP_PORTS,
+    *RESOLUTION_KEYS,
+    SANDBOX,
+    BUNDLE,
+)
 
 DEFAULT_REQUEST = Request("bridge", "", (EndpointRequest(DEFAULT_NETWORK),))
 
+# A hook has a deadline, and one annotation may be as long as a whole state, 1 MiB.
 MAX_NETWORKS = 32
 MAX_REPEATED = 64
 
+# Quotes as shells, word processors and CSV have them, and all that `str.isspace` calls so.
+_AROUND = (
+    "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0"
+    "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u2028\u2029\u202f"
+    "\u205f\u3000\ufeff"
+)
 _REPEATABLE = ("ip", "ip6", "routes")
 _INTERNAL = (SANDBOX, BUNDLE)
+# Of an endpoint's wishes, by field, what `needs_trust` says of each.
+_UNTRUSTED = {
+    "addresses": "a static address",
+    "mac": "a MAC",
+    "mtu": "an MTU",
+    "gateway": "a gateway",
+    "routes": "routes",
+}
 _CONTAINER = "container:"
 
 
@@ -109,60 +144,76 @@ def parse_annotations(annotations: Mapping[str, str]) -> Request | None:
                                "leave it out, or name a network")  # fmt: skip
         return Request(mode, target, name=name)
     publish = parse_publish(keys.pop(PUBLISH), PUBLISH) if PUBLISH in keys else ()
-    return Request(mode, "", _endpoints(net, keys), publish, name)
+    keep_ports = within(KEEP_PORTS, read_truth, keys.pop(KEEP_PORTS, "false"))
+    wishes = {key: keys.pop(key) for key in RESOLUTION_KEYS if key in keys}
+    resolution = _resolution(wishes) if wishes else None
+    return Request(mode, "", _endpoints(net, keys), publish, name, keep_ports, resolution)
 
 
-def to_annotations(request: Request) -> dict[str, str]:
-    """Spell a request as the annotations that `parse_annotations` reads it from."""
-    annotations = {}
-    if request.mode == "container":
-        annotations[NET] = _CONTAINER + request.target
-    elif request.mode != "bridge":
-        annotations[NET] = request.mode
-    elif len(request.endpoints) == 1:
-        endpoint = request.endpoints[0]
-        annotations[NET] = endpoint.network
-        for name, texts in _spell_options(endpoint).items():
-            annotations[PREFIX + name] = ",".join(texts)
-    else:
-        annotations[NET] = ";".join(_spell_endpoint(endpoint) for endpoint in request.endpoints)
-    if request.publish:
-        annotations[PUBLISH] = ",".join(spell_publish(publish) for publish in request.publish)
-    if request.name:
-        annotations[NAME] = request.name
-    return annotations
+def is_ours(key: str) -> bool:
+    """Tell a key of ours, also one that would be ours without quotes, blanks and capitals.
+
+    >>> [is_ours(key) for key in ("ocinet.net", '"ocinet.net', " Ocinet.net", "my-ocinet.net")]
+    [True, True, True, False]
+    """
+    return key.startswith(PREFIX) or _plain(key).startswith(PREFIX)
 
 
-def needs_trust(request: Request) -> tuple[str, ...]:
+def spell_mode(request: Request) -> str:
+    """Spell what `ocinet.net` says of a request that names no network."""
+    return _CONTAINER + request.target if request.mode == "container" else request.mode
+
+
+def needs_trust(request: Request, networks: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Name what in a request an image must not be able to ask for; empty if nothing is.
 
-    A published port opens the host, `host` and `container:` are another's
-    sandbox, a static address or MAC may be another's, and a name takes what is
-    reserved for that name.
+    A published port opens the host, `host` and `container:` are another's sandbox, a
+    network may be one that is kept for others, a gateway or a route leads through
+    another's hands, an MTU may change the bridge for all, a static address or MAC may be
+    another's, a name takes what is reserved for that name, ports that are kept are nobody
+    else's any more, and whoever says what a name leads to reads what is meant for others.
+
+    Args:
+        request: what is asked for.
+        networks: that are surely asked for by the container's user.
     """
     asks = []
     if request.mode in ("host", "container"):
-        asks.append(f"{NET}={to_annotations(request)[NET]}")
-    if any(endpoint.addresses for endpoint in request.endpoints):
-        asks.append("a static address")
-    if any(endpoint.mac for endpoint in request.endpoints):
-        asks.append("a MAC")
+        asks.append(f"{NET}={spell_mode(request)}")
+    endpoints = request.endpoints
+    harmless = (DEFAULT_NETWORK, *networks)
+    asks += [
+        f"{NET}={endpoint.network}" for endpoint in endpoints if endpoint.network not in harmless
+    ]
+    asks += [
+        what
+        for field, what in _UNTRUSTED.items()
+        if any(getattr(endpoint, field) for endpoint in endpoints)
+    ]
     if request.publish:
         asks.append(PUBLISH)
     if request.name:
         asks.append(NAME)
+    if request.keep_ports:
+        asks.append(KEEP_PORTS)
+    if request.resolution:
+        from ocinet.request.resolution import spell_resolution
+
+        asks += spell_resolution(request.resolution)
     return tuple(asks)
 
 
 def _our_keys(annotations: Mapping[str, str]) -> dict[str, str]:
     """Return the keys by which something is asked for, each with its value."""
-    ours = {key: text.strip(BLANK) for key, text in annotations.items() if key.startswith(PREFIX)}
+    ours = {key: text.strip(BLANK) for key, text in annotations.items() if is_ours(key)}
     for key in ours:
         if key not in KEYS:
+            _refuse_disguised(key)
             names = [name.removeprefix(PREFIX) for name in KEYS if name not in _INTERNAL]
             near = did_you_mean(key.removeprefix(PREFIX)[:SHOWN], names)
             hint = near or f"known are: {', '.join(names)}"
             raise RequestError(f"annotation {quote(key)}", "there is no such key", hint)
+    # Those two are ours to write: a bundle that asks for nothing else asks for nothing.
     asking = {key: text for key, text in ours.items() if key not in _INTERNAL}
     for key, text in asking.items():
         if not text:
@@ -170,14 +221,40 @@ def _our_keys(annotations: Mapping[str, str]) -> dict[str, str]:
     return asking
 
 
+def _refuse_disguised(key: str) -> None:
+    """Refuse a key that its writer takes for one of ours.
+
+    podman 4 reads `--annotation` as CSV, with its quotes; 5 takes what stands there, and
+    `--annotation '"ocinet.publish=80:80,81:81"'` gives the key `"ocinet.publish`.
+
+    Raises:
+        RequestError: it is one.
+    """
+    plain = _plain(key)
+    if plain in KEYS or (plain.startswith(PREFIX) and not key.startswith(PREFIX)):
+        why = f"it is no key of ours, but {shorten(plain)} with quotes, blanks or capitals"
+        hint = f"write {shorten(plain)}=…; in --annotation podman 4 alone needs and reads quotes"
+        raise RequestError(f"annotation {quote(key)}", why, hint)
+
+
+def _plain(key: str) -> str:
+    return key.strip(_AROUND).lower()
+
+
 def _mode(net: str) -> tuple[Mode, str]:
     if net == "host":
         return "host", ""
-    if net == "none":
+    if net == NO_NETWORK:
         return "none", ""
     if net.startswith(_CONTAINER):
         return "container", check_container(net[len(_CONTAINER) :], "container")
     return "bridge", ""
+
+
+def _resolution(wishes: Mapping[str, str]) -> Resolution:
+    from ocinet.request.resolution import parse_resolution  # for the few that say so
+
+    return parse_resolution(wishes)
 
 
 def _container_name(text: str) -> str:
@@ -222,6 +299,12 @@ def _option(item: str, what: str) -> _Option:
 
 
 def _endpoint(network: str, options: list[_Option]) -> EndpointRequest:
+    gateways = [option for option in options if option.name == "gateway"]
+    default_route = all(option.text != NO_GATEWAY for option in gateways)
+    if not default_route:
+        if len(gateways) > 1:
+            raise RequestError(gateways[1].where, "gateway comes twice", "give it once")
+        options = [option for option in options if option.name != "gateway"]
     return EndpointRequest(
         network=network,
         addresses=_each(options, "ip", read_ipv4) + _each(options, "ip6", read_ipv6),
@@ -230,6 +313,7 @@ def _endpoint(network: str, options: list[_Option]) -> EndpointRequest:
         mtu=_single(options, "mtu", read_mtu, 0),
         gateway=_single(options, "gateway", read_gateway, None),
         routes=_routes(options),
+        default_route=default_route,
     )
 
 
@@ -275,26 +359,3 @@ def _routes(options: list[_Option]) -> tuple[Route, ...]:
         where = next(option.where for option in options if option.name == "routes")
         raise RequestError(where, f"{twice} comes twice", "give one route to it")
     return routes
-
-
-def _spell_options(endpoint: EndpointRequest) -> dict[str, list[str]]:
-    """Spell the options of an endpoint that are not the default, in their order."""
-    spelled = {
-        "ip": [str(address) for address in endpoint.addresses if address.family == 4],
-        "ip6": [str(address) for address in endpoint.addresses if address.family == 6],
-        "mac": [endpoint.mac] if endpoint.mac else [],
-        "ifname": [endpoint.ifname] if endpoint.ifname else [],
-        "mtu": [str(endpoint.mtu)] if endpoint.mtu else [],
-        "gateway": [str(endpoint.gateway)] if endpoint.gateway else [],
-        "routes": [
-            f"{route.destination} via {route.gateway}" if route.gateway else str(route.destination)
-            for route in endpoint.routes
-        ],
-    }
-    return {name: texts for name, texts in spelled.items() if texts}
-
-
-def _spell_endpoint(endpoint: EndpointRequest) -> str:
-    options = _spell_options(endpoint)
-    spelled = ",".join(f"{name}={text}" for name, texts in options.items() for text in texts)
-    return f"{endpoint.network}:{spelled}" if spelled else endpoint.network

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 BLANK = " \t\r\n"
 MAX_ITEMS = 1024
+# Here, because who has one of them alone loads their parser, `resolution`.
+DNS, ADD_HOST = "ocinet.dns", "ocinet.add-host"
+RESOLUTION_KEYS = (DNS, "ocinet.dns-search", "ocinet.dns-option", ADD_HOST)
 SHOWN = 60  # characters of a wrong text that an error repeats
 
 _HEX = frozenset("0123456789abcdef")
@@ -101,6 +104,7 @@ def read_gateway(text: str) -> Address:
 def _read_unicast(text: str) -> Address:
     """Read an address that one interface may bear."""
     address = read_address(text)
+    # 0.0.0.0/8 is "this network" (RFC 1122 section 3.2.1.3).
     zeros = address.value >> 24 == 0 if address.family == 4 else address.value == 0
     if zeros or address.is_loopback or is_group(address) or is_mapped(address):
         raise RequestError("", f"{address} is no address of a single interface")
@@ -154,7 +158,15 @@ def read_mtu(text: str) -> int:
 
 def read_number(text: str) -> int:
     """Read up to five ASCII digits; -1 for anything else."""
+    # `isdigit` and `int` take digits of every script, and `int` takes its time over thousands.
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else -1
+
+
+def read_truth(text: str) -> bool:
+    """Read `true` or `false`."""
+    if text.lower() not in ("true", "false"):
+        raise RequestError("", f"{quote(text)} is neither true nor false")
+    return text.lower() == "true"
 
 
 def read_route(text: str) -> Route:

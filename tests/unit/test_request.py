@@ -9,18 +9,18 @@ from ocinet.base.errors import RequestError
 from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
 from ocinet.request.annotations import (
     KEYS,
+    is_ours,
     needs_trust,
     parse_annotations,
-    to_annotations,
 )
+from ocinet.request.spelling import to_annotations
 
 
 def test_parse_without_our_keys_is_none() -> None:
     """Annotations of others ask for nothing, and neither do those that we keep for ourselves."""
     assert parse_annotations({}) is None
-    assert (
-        parse_annotations({"org.example/x": "y", "my-ocinet.net": "z", "ocinet": "bridge"}) is None
-    )
+    others = ("org.example/x", "my-ocinet.net", "ocinet", '"my.ocinet.net"', "ocinet-net", "", '"')
+    assert parse_annotations(dict.fromkeys(others, "z")) is None
     assert parse_annotations({"ocinet.sandbox": "4:99", "ocinet.bundle": "{}"}) is None
 
 
@@ -117,7 +117,16 @@ def test_parse_publish_goes_with_networks() -> None:
         ({"ocinet.nett": "lan"}, "there is no such key (hint: did you mean net"),
         ({"ocinet.": "x"}, "annotation 'ocinet.': there is no such key"),
         ({"ocinet.zzzzzzzz": "x"}, "(hint: known are: net, ip, ip6, "),
-        ({"ocinet.Net": "lan"}, "annotation 'ocinet.Net'"),
+        ({"ocinet.Net": "lan"}, "annotation 'ocinet.Net': it is no key of ours, but ocinet.net"),
+        ({'"ocinet.publish': '80:80,81:81"'}, "but ocinet.publish with quotes, blanks or capitals"),
+        ({"'ocinet.net'": "lan"}, "but ocinet.net with quotes"),
+        ({" ocinet.net": "lan"}, "(hint: write ocinet.net=…; in --annotation podman 4 alone"),
+        ({"ocinet.net ": "lan"}, "but ocinet.net with quotes, blanks"),
+        ({'\t " ocinet.net': "lan"}, "but ocinet.net with quotes, blanks"),
+        ({"\u201cocinet.net": "lan"}, "but ocinet.net with quotes"),
+        ({"\u00a0OCINET.NET": "lan"}, "but ocinet.net with quotes"),
+        ({'"ocinet.nett': "lan"}, "but ocinet.nett with quotes"),
+        ({'"ocinet.net': "lan", "ocinet.net": "lan"}, "but ocinet.net with quotes"),
         ({"ocinet.ip": ""}, "ocinet.ip: its value is empty"),
         ({"ocinet.net": "  "}, "ocinet.net: its value is empty"),
         ({"ocinet.net": "default"}, "ocinet.net: the network name 'default' is reserved"),
@@ -171,6 +180,7 @@ def test_parse_publish_goes_with_networks() -> None:
         ({"ocinet.routes": "10.0.0.0/8 dev eth0"}, "is no route"),
         ({"ocinet.routes": "10.0.0.0/8 via fd00::1"}, "are of different families"),
         ({"ocinet.routes": "10.0.0.0/8,10.0.0.0/8 via 10.9.0.1"}, "10.0.0.0/8 comes twice"),
+        ({"ocinet.keep-ports": "yes"}, "ocinet.keep-ports: 'yes' is neither true nor false"),
         ({"ocinet.name": "/web"}, "ocinet.name: '/web' is no container name"),
         ({"ocinet.publish": "80:x"}, "ocinet.publish: '80:x': 'x' is no port"),
     ],
@@ -211,25 +221,35 @@ def test_parse_error_in_a_list_names_key_network_and_option() -> None:
 @pytest.mark.parametrize(
     ("annotations", "asks"),
     [
-        ({"ocinet.net": "lan"}, ()),
+        ({"ocinet.net": "lan"}, ("ocinet.net=lan",)),
         ({"ocinet.net": "none"}, ()),
-        ({"ocinet.net": "lan:mtu=1400,ifname=e0,gateway=10.0.0.9,routes=10.8.0.0/16"}, ()),
+        ({"ocinet.net": "bridge:ifname=e0"}, ()),
+        ({"ocinet.net": "bridge;lan"}, ("ocinet.net=lan",)),
+        ({"ocinet.mtu": "1400"}, ("an MTU",)),
+        ({"ocinet.net": "bridge:gateway=10.0.0.9,routes=10.8.0.0/16"}, ("a gateway", "routes")),
         ({"ocinet.net": "host"}, ("ocinet.net=host",)),
         ({"ocinet.net": "container:db"}, ("ocinet.net=container:db",)),
-        ({"ocinet.net": "lan;dmz:ip=10.0.0.5"}, ("a static address",)),
+        (
+            {"ocinet.net": "lan;dmz:ip=10.0.0.5"},
+            ("ocinet.net=lan", "ocinet.net=dmz", "a static address"),
+        ),
         ({"ocinet.ip6": "fd00::5"}, ("a static address",)),
         ({"ocinet.mac": "02:42:ac:11:00:02"}, ("a MAC",)),
         ({"ocinet.publish": "22:22"}, ("ocinet.publish",)),
         ({"ocinet.name": "db"}, ("ocinet.name",)),
+        ({"ocinet.keep-ports": "true"}, ("ocinet.keep-ports",)),
+        ({"ocinet.keep-ports": "false"}, ()),
     ],
 )
 def test_needs_trust_names_what_an_image_must_not_ask(
     annotations: dict[str, str], asks: tuple[str, ...]
 ) -> None:
-    """Ports, other sandboxes, chosen addresses and names need somebody's word."""
+    """All but the default network, and what an interface is called in there."""
     parsed = parse_annotations(annotations)
     assert parsed is not None
     assert needs_trust(parsed) == asks
+    kept = tuple(ask for ask in asks if ask not in ("ocinet.net=lan", "ocinet.net=dmz"))
+    assert needs_trust(parsed, ("lan", "dmz")) == kept
 
 
 def test_to_annotations_of_one_network_uses_the_flat_keys() -> None:
@@ -240,6 +260,7 @@ def test_to_annotations_of_one_network_uses_the_flat_keys() -> None:
         "ocinet.routes": "10.0.0.0/8 via 10.9.0.1,fd01::/64",
         "ocinet.publish": "127.0.0.1::53/udp,[fd00::5]:80:80/tcp,8080:80/tcp,90/sctp",
         "ocinet.name": "web",
+        "ocinet.keep-ports": "true",
     }
     parsed = parse_annotations(annotations)
     assert parsed is not None
@@ -247,6 +268,12 @@ def test_to_annotations_of_one_network_uses_the_flat_keys() -> None:
 
 
 def test_keys_are_those_of_the_manual() -> None:
-    """The ten public keys and the two internal ones are all there are."""
-    assert len(KEYS) == 12
+    """The fifteen public keys and the two internal ones are all there are."""
+    assert len(KEYS) == 17
     assert set(KEYS) >= {"ocinet.net", "ocinet.ip", "ocinet.publish", "ocinet.routes"}
+
+
+def test_whatever_is_called_space_may_stand_around_a_key() -> None:
+    """What `str.strip` takes off, a key is without, wherever it came from."""
+    blanks = [character for character in map(chr, range(0x10000)) if character.isspace()]
+    assert all(is_ours(f"{blank}ocinet.net") for blank in blanks)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import random
 from time import thread_time
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
-from ocinet.request.annotations import KEYS, parse_annotations, to_annotations
+from ocinet.engine.model.resolution import AddedHost, Resolution
+from ocinet.request.annotations import KEYS, parse_annotations
+from ocinet.request.spelling import to_annotations
 
 # The machine may be busy with everything else; that is no fault of the code.
-_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _names = st.from_regex(r"\A[a-z0-9][a-z0-9_.-]{0,20}\Z").filter(
     lambda name: name not in ("host", "none", "container", "default")
 )
@@ -44,23 +45,25 @@ def _endpoints(draw: st.DrawFn) -> EndpointRequest:
     addresses = draw(st.lists(_own4, max_size=3, unique=True))
     addresses += draw(st.lists(_own6, max_size=3, unique=True))
     routes = draw(st.lists(_routes(), max_size=3, unique_by=lambda route: route.destination))
+    default_route = draw(st.booleans())
     return EndpointRequest(
         draw(_names),
         tuple(addresses),
         draw(st.just("") | _macs),
         draw(st.just("") | _ifnames),
         draw(st.just(0) | st.integers(68, 65535)),
-        draw(st.none() | _own4 | _own6),
+        draw(st.none() | _own4 | _own6) if default_route else None,
         tuple(routes),
+        default_route,
     )
 
 
-_publishes = st.builds(
-    Publish,
-    st.sampled_from(("tcp", "udp", "sctp")),
-    st.none() | _own4 | _own6 | st.just(Address(4, 0)) | st.just(Address(6, 0)),
-    st.integers(0, 65535),
-    st.integers(1, 65535),
+_protocols = st.sampled_from(("tcp", "udp", "sctp"))
+_hosts_own = st.none() | _own4 | _own6 | st.just(Address(4, 0)) | st.just(Address(6, 0))
+_ports = st.integers(1, 65535)
+_ranges = st.tuples(_ports, _ports).filter(lambda ends: ends[0] < ends[1])
+_publishes = st.builds(Publish, _protocols, _hosts_own, st.just(0) | _ports, _ports) | st.builds(
+    Publish, _protocols, _hosts_own, st.just(0), _ports, _ranges
 )
 
 
@@ -76,6 +79,19 @@ def _distinct(endpoints: list[EndpointRequest]) -> bool:
     return True
 
 
+_hosts = st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9_-]{0,20}(\.[a-z0-9]{1,9}){0,3}\Z")
+_options = st.from_regex(r"\A[a-z][a-z0-9-]{0,9}(:[0-9]{1,5})?\Z")
+_resolutions = st.builds(
+    Resolution,
+    st.lists(_own4 | _own6, max_size=3, unique=True).map(tuple),
+    st.just((".",)) | st.lists(_hosts, max_size=4, unique=True).map(tuple),
+    st.lists(_options, max_size=4, unique=True).map(tuple),
+    st.lists(st.builds(AddedHost, _hosts, st.none() | _own4 | _own6), max_size=4, unique=True).map(
+        tuple
+    ),
+).filter(lambda wishes: wishes != Resolution())
+
+
 _bridged = st.builds(
     Request,
     st.just("bridge"),
@@ -87,12 +103,13 @@ _bridged = st.builds(
         unique_by=lambda publish: (publish.protocol, publish.host_port or -publish.container_port),
     ).map(tuple),
     st.just("") | _ids,
+    st.booleans(),
+    st.none() | _resolutions,
 )
 _others = st.builds(Request, st.sampled_from(("host", "none")), name=st.just("") | _ids)
 _members = st.builds(Request, st.just("container"), _ids, name=st.just("") | _ids)
 
 
-@_patient
 @given(_bridged | _others | _members)
 def test_parse_of_spelled_request_is_that_request(request_: Request) -> None:
     """`to_annotations` and `parse_annotations` are each other's inverse."""
@@ -107,14 +124,14 @@ def _outcome(annotations: dict[str, str]) -> tuple[RequestError | None, Request 
 
 
 _pieces = st.sampled_from(
-    ["ip=", "ip6=", "mac=", "lan", "dmz", "host", "container:", "10.0.0.1", "fd00::1", "::1"]
+    ["ip=", "ip6=", "mac=", "lan", "dmz", "host", "container:", "db:", "10.0.0.1", "fd00::1", "::1"]
     + ["80", "0", "65536", "/udp", " via ", "\x00", "é", "\ud800", "%d"]
     + list("[]:;,-/ =.")
 )
 _texts = st.text(max_size=60) | st.lists(_pieces, max_size=12).map("".join)
 
 
-@settings(_patient, max_examples=400)
+@settings(max_examples=400)
 @given(st.dictionaries(st.sampled_from(KEYS), _texts, max_size=4))
 def test_parse_of_any_text_gives_a_request_or_one_line(annotations: dict[str, str]) -> None:
     """Whatever is written, the answer is a request that can be spelled, or a RequestError."""
@@ -126,7 +143,6 @@ def test_parse_of_any_text_gives_a_request_or_one_line(annotations: dict[str, st
         assert parse_annotations(to_annotations(parsed)) == parsed
 
 
-@_patient
 @given(st.text(max_size=30).map(lambda text: f"ocinet.{text}"), _texts)
 def test_parse_of_any_key_takes_the_known_ones_only(key: str, text: str) -> None:
     """A key with our prefix is one of the known ones, or refused."""
