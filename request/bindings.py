@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ocinet.base.errors import RequestError
 from ocinet.request.publish import parse_publish
 
 TYPE_CHECKING = False
@@ -30,10 +31,14 @@ def parse_bindings(
         RequestError: one of them can't be published as it is asked for.
     """
     items = []
-    for port, hosts in (bindings or {}).items():
-        for host in hosts or [{}]:
-            items.append(_spell(port, host.get("HostIp") or "", host.get("HostPort") or ""))
-    items += [port for port in exposed if not (bindings or {}).get(port)]
+    try:
+        for port, hosts in (bindings or {}).items():
+            for host in hosts or [{}]:
+                items.append(_spell(port, host.get("HostIp") or "", host.get("HostPort") or ""))
+        items += [port for port in exposed if not (bindings or {}).get(port)]
+    except (AttributeError, TypeError) as error:
+        why = f"the engine has them otherwise than the Docker API: {error}"
+        raise RequestError(_BINDINGS, why) from error
     return parse_publish(",".join(items), _BINDINGS) if items else ()
 
 

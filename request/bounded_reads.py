@@ -11,19 +11,20 @@ _CHUNK = 1 << 16
 _STATE = "cannot read the container's state"
 
 
-def read_input(fd: int, what: str = _STATE, name: str = "stdin") -> bytes:
-    """Read a descriptor to its end, or to one byte more than a document may have.
+def read_input(fd: int, what: str = _STATE, name: str = "stdin", longest: int = MAX_BYTES) -> bytes:
+    """Read a descriptor to its end, or to one byte more than it may have.
 
     Args:
         fd: open for reading.
         what: could not be done if it can't be read.
         name: of what is read.
+        longest: bytes that it may have.
 
     Raises:
         SystemFailure: it can't be read.
     """
     chunks = []
-    room = MAX_BYTES + 1
+    room = longest + 1
     try:
         while room and (chunk := posix.read(fd, min(room, _CHUNK))):
             chunks.append(chunk)
@@ -36,17 +37,19 @@ def read_input(fd: int, what: str = _STATE, name: str = "stdin") -> bytes:
 def read_file(path: str, longest: int) -> bytes:
     """Return the whole of a file.
 
+    Its size is not asked for: a device and a file of procfs have none, and one that
+    is being written to has another one by the time that it has been read.
+
     Raises:
         RequestError: it is longer than that many bytes.
-        OSError: it can't be read.
+        SystemFailure: it can't be read.
+        OSError: it can't be opened.
     """
     fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     try:
-        if posix.fstat(fd).st_size > longest:
-            raise RequestError("", f"{path} is longer than {longest} bytes")
-        if longest <= MAX_BYTES:
-            return read_input(fd)
-        with open(fd, "rb", buffering=0, closefd=False) as file:
-            return file.readall()
+        data = read_input(fd, f"cannot read {path}", path, longest)
     finally:
         posix.close(fd)
+    if len(data) > longest:
+        raise RequestError("", f"{path} is longer than {longest} bytes")
+    return data

@@ -6,6 +6,7 @@ import posix
 
 from ocinet.base.errors import SystemFailure
 from ocinet.base.jsontext import loads
+from ocinet.base.names import is_hostname
 from ocinet.request.bounded_reads import read_input
 
 TYPE_CHECKING = False
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from ocinet.engine.model.naming import Rootfs
+
 CONFIG = "config.json"
 UP_STAGES = ("createRuntime", "prestart")
 DOWN_STAGE = "poststop"
 FLAGS = ("-I", "-S")
+DEVICE = "--device="  # what a hook's arguments name the network of a CDI device by
 _SCRIPT_TAIL = "/ocinet/hooks/hook.py"
 
 
@@ -28,6 +32,7 @@ def read_config(bundle: str) -> bytes:
     """
     path = f"{bundle}/{CONFIG}"
     try:
+        # Not blocking: a FIFO of that name would hold the hook, and the container with it.
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except OSError as error:
         raise SystemFailure(f"cannot read {path}", error.strerror or str(error)) from error
@@ -35,6 +40,34 @@ def read_config(bundle: str) -> bytes:
         return read_input(fd, f"cannot read {path}", CONFIG)
     finally:
         posix.close(fd)
+
+
+def rootfs_of(bundle: str) -> Rootfs | None:
+    """Return where a container's files are, if it has mounts of its own.
+
+    Raises:
+        RequestError: `config.json` is not JSON, or too long.
+        SystemFailure: it can't be read.
+    """
+    return rootfs_in(loads(read_config(bundle), f"cannot read {bundle}/{CONFIG}"), bundle)
+
+
+def rootfs_in(config: Any, bundle: str) -> Rootfs | None:
+    """Return where a container's files are by its config, if it has mounts of its own."""
+    from ocinet.engine.model.naming import Rootfs  # the wrapper reads configs of others, too
+
+    try:
+        path, namespaces = config["root"]["path"], config["linux"]["namespaces"]
+        apart = any(entry["type"] == "mount" for entry in namespaces)
+        hostname = config.get("hostname", "")
+        shared = [entry.get("path", "") for entry in namespaces if entry["type"] == "network"]
+    except (KeyError, TypeError, AttributeError):
+        return None
+    if not (apart and isinstance(path, str) and isinstance(hostname, str)):
+        return None
+    path = path if path.startswith("/") else f"{bundle}/{path}"
+    shares = shared[0] if shared and isinstance(shared[0], str) else ""
+    return Rootfs(path, hostname if is_hostname(hostname) else "", shares)
 
 
 def has_private_sandbox(bundle: str) -> bool:
@@ -54,6 +87,8 @@ def is_private(config: Any) -> bool:
         paths = [entry.get("path", "") for entry in namespaces if entry["type"] == "network"]
     except (KeyError, TypeError, AttributeError):
         return False
+    # With podman, that is `--network=none` alone. Docker's config is the same for a container on a
+    # bridge: there its own files tell (`docker_files`).
     return paths == [""]
 
 

@@ -2,7 +2,9 @@
 
     [[HOST-ADDRESS:][HOST-PORT[-PORT]]:]PORT[-PORT][/tcp|udp|sctp]
 
-Without a host port, any free one is meant. Ranges must be of equal length.
+Without a host port, or with 0, any free one is meant; a range of them before one port means
+any free one of these. Other ranges must be of equal length. As Docker does, an address of
+IPv6 is taken without its brackets, and one that is left empty is every address.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ def parse_publish(text: str, where: str) -> tuple[Publish, ...]:
         for publish in within(what, _read_item, item):
             if len(publishes) == MAX_PUBLISHED:
                 raise RequestError(where, f"there are more than {MAX_PUBLISHED} ports in it")
+            # One range can't overlap itself: its thousand ports need no look.
             if len(items) > 1 and _is_second(publish, held, free):
                 raise RequestError(what, "it overlaps another one in the same request")
             publishes.append(publish)
@@ -68,6 +71,8 @@ def spell_publish(publish: Publish) -> str:
     """
     port = f"{publish.container_port}/{publish.protocol}"
     host_port = str(publish.host_port) if publish.host_port else ""
+    if publish.among:
+        host_port = f"{publish.among[0]}-{publish.among[1]}"
     if publish.host_address is None:
         return f"{host_port}:{port}" if host_port else port
     address = str(publish.host_address)
@@ -85,15 +90,15 @@ def _read_item(item: str) -> list[Publish]:
     first, last = _read_range(text)
     if last - first >= MAX_PUBLISHED:
         raise RequestError("", f"there are more than {MAX_PUBLISHED} ports in it")
-    if host_text is None:
-        return [Publish(protocol, host_address, 0, port) for port in range(first, last + 1)]
+    if host_text in ("", "0"):
+        return [Publish(protocol, host_address, 0, port, None) for port in range(first, last + 1)]
     host_first, host_last = _read_range(host_text)
+    if host_last > host_first and first == last:
+        return [Publish(protocol, host_address, 0, first, (host_first, host_last))]
     if host_last - host_first != last - first:
-        if first == last:
-            raise RequestError("", "a range can't lead to one port", "give one host port for it")
         raise RequestError("", "the two ranges differ in length")
     return [
-        Publish(protocol, host_address, host_first + offset, first + offset)
+        Publish(protocol, host_address, host_first + offset, first + offset, None)
         for offset in range(last - first + 1)
     ]
 
@@ -101,12 +106,12 @@ def _read_item(item: str) -> list[Publish]:
 def _read_protocol(text: str) -> Protocol:
     for protocol in PROTOCOLS:
         if text.lower() == protocol:
-            return protocol  # type: ignore[return-value]  # PROTOCOLS lists that literal's values
+            return protocol
     raise RequestError("", f"{quote(text)} is no protocol", f"use {', '.join(PROTOCOLS)}")
 
 
-def _split_ports(text: str) -> tuple[Address | None, str | None, str]:
-    """Split into host address, host port or None for a free one, and container port."""
+def _split_ports(text: str) -> tuple[Address | None, str, str]:
+    """Split into host address, host port or "" for a free one, and container port."""
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         parts = rest.split(":")
@@ -114,14 +119,15 @@ def _split_ports(text: str) -> tuple[Address | None, str | None, str]:
             raise RequestError("", "it is no published port", "write [ADDRESS]:HOST-PORT:PORT")
         parts[0] = host
     else:
-        parts = text.split(":")
-        if len(parts) > 3:
-            raise RequestError("", "it is no published port", "put an IPv6 address in brackets")
+        parts = text.rsplit(":", 2)
     if len(parts) == 1:
-        return None, None, parts[0]
+        return None, "", parts[0]
     if len(parts) == 2:
         return None, parts[0], parts[1]
-    return _read_host_address(parts[0], bracketed=text.startswith("[")), parts[1] or None, parts[2]
+    host, host_port, port = parts
+    bracketed = text.startswith("[")
+    address = _read_host_address(host, bracketed=bracketed) if host or bracketed else None
+    return address, host_port, port
 
 
 def _read_host_address(text: str, *, bracketed: bool) -> Address:

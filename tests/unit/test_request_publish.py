@@ -7,7 +7,7 @@ import pytest
 from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.request import Publish
-from ocinet.request.publish import parse_publish
+from ocinet.request.publish import parse_publish, spell_publish
 
 _HOME = Address.parse("127.0.0.1")
 _ULA = Address.parse("fd00::5")
@@ -26,6 +26,21 @@ _ULA = Address.parse("fd00::5")
         ("[fd00::5]:80:81/SCTP", [Publish("sctp", _ULA, 80, 81)]),
         ("[fd00::5]::81", [Publish("tcp", _ULA, 0, 81)]),
         ("90-91:80-81", [Publish("tcp", None, 90, 80), Publish("tcp", None, 91, 81)]),
+        (":80", [Publish("tcp", None, 0, 80)]),
+        ("::80", [Publish("tcp", None, 0, 80)]),
+        (":8080:80", [Publish("tcp", None, 8080, 80)]),
+        ("0:80", [Publish("tcp", None, 0, 80)]),
+        ("127.0.0.1:0:80", [Publish("tcp", _HOME, 0, 80)]),
+        ("fd00::5:8080:80/udp", [Publish("udp", _ULA, 8080, 80)]),
+        ("fd00::5::80", [Publish("tcp", _ULA, 0, 80)]),
+        (":::8080:80", [Publish("tcp", Address(6, 0), 8080, 80)]),
+        ("8000-9000:80", [Publish("tcp", None, 0, 80, (8000, 9000))]),
+        ("127.0.0.1:8000-8001:80/sctp", [Publish("sctp", _HOME, 0, 80, (8000, 8001))]),
+        ("8000-8000:80", [Publish("tcp", None, 8000, 80)]),
+        ("127.0.0.1:90-91:80-81/udp",
+         [Publish("udp", _HOME, 90, 80), Publish("udp", _HOME, 91, 81)]),
+        ("[fd00::5]:90-91:80-81", [Publish("tcp", _ULA, 90, 80), Publish("tcp", _ULA, 91, 81)]),
+        (":80-81", [Publish("tcp", None, 0, 80), Publish("tcp", None, 0, 81)]),
         ("80-81", [Publish("tcp", None, 0, 80), Publish("tcp", None, 0, 81)]),
         ("127.0.0.1::80-81", [Publish("tcp", _HOME, 0, 80), Publish("tcp", _HOME, 0, 81)]),
         ("80:80/tcp, 80:80/udp", [Publish("tcp", None, 80, 80), Publish("udp", None, 80, 80)]),
@@ -45,16 +60,21 @@ def test_parse_publish_follows_docker(text: str, publishes: list[Publish]) -> No
     ("text", "said"),
     [
         ("0", "'0' is no port (hint: use 1 to 65535)"),
-        ("0:80", "'0' is no port"),
         ("65536", "'65536' is no port"),
         ("80:", "'' is no port"),
-        (":80", "'' is no port"),
         ("+80", "'+80' is no port"),
         ("\uff18\uff10", "is no port"),
         ("80/", "'' is no protocol (hint: use tcp, udp, sctp)"),
         ("80/icmp", "'icmp' is no protocol"),
         ("80,,81", "has an empty item"),
-        ("8000-8010:80", "a range can't lead to one port"),
+        ("0-10:80", "'0' is no port"),
+        ("0:0", "'0' is no port"),
+        ("[]:80:80", "'' is no IP address"),
+        ("::1:80:80", "[::1] can't be published"),
+        ("::1:80", "':' is no IP address"),
+        ("fd00::5:80", "'fd00:' is no IP address"),
+        ("fe80::1%eth0:80:80", "is no IP address"),
+        ("8000-8010:80,8000-8010:80", "overlaps"),
         ("8000-8010:80-81", "the two ranges differ in length"),
         ("80:80-81", "the two ranges differ in length"),
         ("81-80", "'81-80' runs backwards"),
@@ -62,7 +82,6 @@ def test_parse_publish_follows_docker(text: str, publishes: list[Publish]) -> No
         ("1-65535", "-p: '1-65535': there are more than 1024 ports"),
         ("1-1000:1-1000,2001-2100:2001-2100", "-p: there are more than 1024 ports in it"),
         ("[::1]:80:80", "[::1] can't be published: the kernel redirects no packets to it"),
-        ("::1:80:80", "put an IPv6 address in brackets"),
         ("[fd00::5:80:80", "write [ADDRESS]:HOST-PORT:PORT"),
         ("[fd00::5]80:80", "write [ADDRESS]:HOST-PORT:PORT"),
         ("[fd00::5]:80", "write [ADDRESS]:HOST-PORT:PORT"),
@@ -93,3 +112,12 @@ def test_parse_publish_refuses_with_the_reason(text: str, said: str) -> None:
 def test_parse_publish_at_the_limit_is_taken() -> None:
     """1024 ports are allowed."""
     assert len(parse_publish("1-1024:1-1024", "-p")) == 1024
+
+
+@pytest.mark.parametrize(
+    "text", ["80/tcp", "8000-9000:80/udp", "127.0.0.1:8000-9000:80/tcp", "[fd00::5]::80/sctp"]
+)
+def test_spelled_port_is_read_as_it_was(text: str) -> None:
+    """What a bundle's annotation says is what the flag said."""
+    (publish,) = parse_publish(text, "-p")
+    assert spell_publish(publish) == text
