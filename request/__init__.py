@@ -17,6 +17,8 @@ creates a container waits for ever, for the engine waits for us.
 bounded_reads  no more of them than a document may have
 config_json    what a bundle's `config.json` says
 podman_files   what podman's storage tells of a container and its image
+podman_hooks   which hooks podman runs, by its configuration
 docker_files   what Docker's own files tell of them
+runtime_files  what runc's and crun's state tells of who runs
 cdi            networks asked for by a CDI device
 """

@@ -9,14 +9,15 @@ lock meanwhile. The layout is that of containers/storage:
     ROOT/overlay-containers/containers.json         [{"id", "names", "image", …}]
     ROOT/overlay-containers/volatile-containers.json   the same, of `--rm` containers
     ROOT/overlay-images/IMAGE/manifest              the one in use, and, named
-    ROOT/overlay-images/IMAGE/=BASE64               `manifest-DIGEST`, every one
+    ROOT/overlay-images/IMAGE/=BASE64               `manifest-DIGEST`, every one; and the
+                                                    config, as `sha256:IMAGE`
 """
 
 from __future__ import annotations
 
 import posix
 from binascii import Error as Base64Error
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 
 from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.jsontext import MAX_BYTES, loads, text_pairs
@@ -63,9 +64,48 @@ def origin_of(container_id: str, bundle: str) -> Origin:
     except (OcinetError, OSError, AttributeError, LookupError, TypeError):
         return Origin()
     try:
+        # Made of a plain directory (`podman run --rootfs`), it has no image that could ask.
         return Origin(name, _carried(f"{root}-images", image) if image else frozenset())
     except (OcinetError, OSError, TypeError):
         return Origin(name)
+
+
+def exposed_by_image(container_id: str, bundle: str) -> tuple[str, ...] | None:
+    """Return the ports that a container's image exposes, as `80/tcp`.
+
+    Returns:
+        None if it can't be told. Never raises: not to know is an answer.
+    """
+    root, _, _ = bundle.rpartition("-containers/")
+    try:
+        image = _find_record(f"{root}-containers", container_id)["image"]
+        name = b2a_base64(f"sha256:{image}".encode(), newline=False).decode()
+        path = f"{root}-images/{image}/={name}"
+        exposed = loads(read_file(path, MAX_BYTES), path)["config"].get("ExposedPorts")
+        return tuple(map(str, exposed or ()))
+    except (OcinetError, OSError, AttributeError, LookupError, TypeError):
+        return None
+
+
+def find_named(directory: str, name: str) -> str:
+    """Return the id of the container that has a name in podman, or "".
+
+    Args:
+        directory: of its storage, as `/var/lib/containers/storage/overlay-containers`.
+        name: whole.
+
+    Never raises: not to know is an answer.
+    """
+    for path in _LISTS:
+        try:
+            data = read_file(f"{directory}/{path}", _LONGEST_LIST)
+            entries = loads(data, path, _LONGEST_LIST)
+            for entry in entries:
+                if name in entry.get("names", ()):
+                    return check_container(entry["id"])
+        except (OcinetError, OSError, AttributeError, LookupError, TypeError):
+            continue
+    return ""
 
 
 def _container_name(names: object) -> str:

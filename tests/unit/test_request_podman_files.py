@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes.bare_json import without_json
-from ocinet.request.podman_files import Origin, origin_of
+from ocinet.request.podman_files import Origin, exposed_by_image, origin_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +89,29 @@ def test_look_up_is_not_led_astray_by_texts(tmp_path: Path) -> None:
     liar["metadata"] = json.dumps(_entry(CONTAINER, image=""), separators=(",", ":"))
     assert origin_of(CONTAINER, _store(tmp_path, liar, _entry(CONTAINER))).carried
     assert origin_of(CONTAINER, _store(tmp_path, liar)) == Origin()
+
+
+@pytest.mark.parametrize(
+    ("config", "exposed"),
+    [
+        ({"config": {"ExposedPorts": {"80/tcp": {}, "53/udp": {}}}}, ("80/tcp", "53/udp")),
+        ({"config": {"ExposedPorts": None}}, ()),
+        ({"config": {}}, ()),
+        ({"config": []}, None),
+        ({}, None),
+        ([], None),
+    ],
+)
+def test_exposed_ports_are_those_of_the_images_config(
+    tmp_path: Path, config: object, exposed: tuple[str, ...] | None
+) -> None:
+    """It lies beside the manifests, under its digest, which is the image's id."""
+    bundle = _store(tmp_path, _entry(CONTAINER))
+    assert exposed_by_image(CONTAINER, bundle) is None
+    _add_manifest(tmp_path, _json(config), name=f"sha256:{IMAGE}")
+
+    assert exposed_by_image(CONTAINER, bundle) == exposed
+    assert exposed_by_image("a" * 64, bundle) is None
 
 
 def test_look_up_without_image_carries_nothing(tmp_path: Path) -> None:
