@@ -35,10 +35,14 @@ class Value:
 
     def __init_subclass__(cls) -> None:
         """Collect the fields that the class declares, after its parent's."""
-        cls._fields = (*cls._fields, *cls.__dict__.get("__annotations__", ()))
+        own = cls.__dict__
+        cls._fields = (*cls._fields, *own.get("__annotations__", ()))
         cls._names = frozenset(cls._fields)
-        # Through the class: a function as a default is wrapped in `staticmethod`.
-        cls._defaults = {name: getattr(cls, name) for name in cls._fields if hasattr(cls, name)}
+        # Through the class: a function as a default is wrapped in `staticmethod`. Asking the
+        # class for what it does not have would make an error of each field without one.
+        known = cls._defaults
+        cls._defaults = {name: getattr(cls, name) for name in cls._fields
+                         if name in own or name in known}  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take the fields by position or by name."""

@@ -3,6 +3,8 @@
     …/ocinet/hooks/__pycache__/preload-PART.cpython-311.bin
 
     magic   4 bytes, of the interpreter's byte code, as in a .pyc
+    size    4 bytes: that of code and what
+    code    of `preloaded`, which judges the rest and loads it
     what    the folder of hook.py; the paths of the modules and of their folders, and of
             each the time of its last change and its size; and of each module its name,
             the names that it begins with, and its code; marshalled
@@ -10,8 +12,8 @@
 A part is what is loaded at once, for nobody shall wait for what it has no use for: a
 container that asks for nothing needs no engine. Python would look for each of some
 hundred modules in its folder, open it, and read it, which takes as long as all the
-wiring. `hook.py` reads one file, looks whether it is of these very files, and runs
-what it holds.
+wiring. `hook.py` reads one file, and the first half of it looks whether it is of these
+very files, and runs what the second half holds.
 
 It is a cache like the files beside it. Where there is none, or it is another
 interpreter's, or was made somewhere else, or any module of the part has changed, or
@@ -23,33 +25,61 @@ from __future__ import annotations
 import ast
 import os
 import sys
+from contextlib import suppress
 from importlib.util import MAGIC_NUMBER
-from marshal import dumps
+from marshal import dumps, loads
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocinet.base.atomic import replace_file
-from ocinet.hooks.hook import read_part
+from ocinet.base.temporaries import sweep_quietly
+from ocinet.hooks.asleep import put_to_sleep, read_awake
+from ocinet.hooks.preloaded import is_current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import CodeType
+    from typing import TypeGuard
+
+    from ocinet.hooks.preloaded import Part, Preloaded
 
 # What both doors have loaded before they want an engine.
 _COMMON = (
     "ocinet.hooks.entry.engine_access",
-    "ocinet.hooks.entry.request_of",
     "ocinet.engine.model.attachment",
+    "ocinet.engine.records.settings",
     "ocinet.base.events",
+)
+_ENGINE = "ocinet.engine.lifecycle"
+_ATTACH = (
+    _ENGINE,
+    "ocinet.engine.attach",
+    "ocinet.engine.settle",
+    "ocinet.engine.records.claim_attempt",
+    "ocinet.ipam.allocation",
 )
 # Of each part what is imported with it, and what has been imported by then.
 PARTS = {
-    "stage": (("ocinet.hooks.entry.stage",), ()),
+    "stage": (("ocinet.hooks.entry.stage", *_COMMON), ()),
+    "created": (("ocinet.hooks.entry.created",), ("ocinet.hooks.entry.stage", *_COMMON)),
     "wrapper": (("ocinet.hooks.wrapper.create",), ()),
     "injection": (
-        ("ocinet.hooks.wrapper.injection", "ocinet.hooks.config.hook_entry", *_COMMON),
+        (
+            "ocinet.hooks.wrapper.injection",
+            "ocinet.hooks.config.hook_entry",
+            "ocinet.engine.model.naming",
+            *_COMMON,
+        ),
         ("ocinet.hooks.wrapper.create",),
     ),
-    "engine": (("ocinet.engine.engine",), _COMMON),
+    "attach": (_ATTACH, _COMMON),
+    "names": (
+        ("ocinet.engine.kernel.name_files", "ocinet.engine.plan.name_files"),
+        (*_COMMON, *_ATTACH),
+    ),
+    "detach": (
+        (_ENGINE, "ocinet.engine.detach", "ocinet.engine.firewall.conntrack"),
+        _COMMON,
+    ),
 }
 _OPTIMIZE = 2  # without docstrings: a sixth less to read
 _OURS = "ocinet."
@@ -69,8 +99,16 @@ class _Module(NamedTuple):
 
     name: str
     path: str
-    imported: tuple[str, ...]
+    imports: list[tuple[str, tuple[tuple[str, str], ...]]]
     code: CodeType
+
+    @property
+    def needed(self) -> Iterable[str]:
+        """What is loaded before it, its package first; names in modules are among them."""
+        yield self.name.rpartition(".")[0]
+        for source, bound in self.imports:
+            yield source
+            yield from (f"{source}.{wanted}" for wanted, _alias in bound)
 
     @property
     def names(self) -> dict[str, object]:
@@ -82,7 +120,7 @@ class _Module(NamedTuple):
 
 
 def preload_path(script: str, part: str) -> str:
-    """Return where a part for this interpreter is, as `hook.read_part` has it.
+    """Return where a part for this interpreter is, as `hook.preload` has it.
 
     Args:
         script: path of an installation's `hook.py`.
@@ -105,9 +143,13 @@ def refresh(script: str) -> bool:
         OSError: a module can't be read, or a part can't be written; what was
             there is there still.
     """
+    sweep_quietly(os.path.dirname(preload_path(script, "stage")))
     if all(_is_fresh(script, part) for part in PARTS):
         return False
     installation = _Installation(script.rsplit("/", 3)[0])
+    *_, loader = installation.in_order((_LOADER,))
+    home = os.path.dirname(script)
+    awake = read_awake(home)
     for part, (wanted, loaded) in PARTS.items():
         there = installation.in_order(loaded)
         modules = [module for module in installation.in_order(wanted) if module not in there]
@@ -120,7 +162,12 @@ def refresh(script: str) -> bool:
 
 def _is_fresh(script: str, part: str) -> bool:
     try:
-        return bool(read_part(script, part))
+        with open(preload_path(script, part), "rb") as file:
+            if file.read(len(MAGIC_NUMBER)) != MAGIC_NUMBER:
+                return False
+            size = int.from_bytes(file.read(_SIZE), "little")
+            _loader, what = loads(file.read(size))  # noqa: S302  # as safe as a .pyc
+            return is_current(os.path.dirname(script), what, file)
     except Exception:  # noqa: BLE001  # whatever is wrong with it, it is to be made anew
         return False
 
@@ -146,8 +193,8 @@ class _Installation:
             module = None if name in seen else self._module(name)
             seen.add(name)
             if module:
-                for imported in module.imported:
-                    add(imported)
+                for needed in module.needed:
+                    add(needed)
                 order.append(module)
 
         for name in wanted:
@@ -171,26 +218,37 @@ class _Installation:
 
     def _read(self, name: str, path: str) -> _Module:
         folder = os.path.dirname(path)
-        # So that Python, where it has not made it yet, changes nothing of the folder later.
-        os.makedirs(f"{folder}/__pycache__", 0o755, exist_ok=True)
+        # So that Python, where it has not made it yet, changes nothing of the folder later, and
+        # whatever the umask is: Python makes it by that, and who can write there is root.
+        cache = f"{folder}/__pycache__"
+        with suppress(FileExistsError):
+            os.mkdir(cache, 0o700)
+            os.chmod(cache, 0o755)  # noqa: S103  # as it is installed, for all to read
         for place in (path, folder):  # noted before it is read: a change meanwhile shows
             status = os.stat(place)
             self._marks.setdefault(place, (status.st_mtime_ns, status.st_size))
         with open(path, "rb") as file:
             tree = ast.parse(file.read(), path)
-        imported = [name.rpartition(".")[0]]
-        for statement in tree.body:
-            if isinstance(statement, ast.ImportFrom) and statement.module:
-                imported.append(statement.module)
-                imported += [f"{statement.module}.{alias.name}" for alias in statement.names]
+        ours = [statement for statement in tree.body if _is_import_of_ours(statement)]
+        tree.body = [statement for statement in tree.body if statement not in ours]
+        imports = [
+            (str(statement.module), tuple((a.name, a.asname or a.name) for a in statement.names))
+            for statement in ours
+        ]
         flags = annotations.compiler_flag  # the line that says so goes, too
-        stripped = ast.fix_missing_locations(_Unannotated().visit(tree))
+        stripped = ast.fix_missing_locations(_Stripped().visit(tree))
         code = compile(stripped, path, "exec", flags, dont_inherit=True, optimize=_OPTIMIZE)
-        return _Module(name, path, tuple(imported), code)
+        return _Module(name, path, imports, code)
 
 
-class _Unannotated(ast.NodeTransformer):
-    """Takes out what only type checkers read, of functions: classes need theirs at run time.
+def _is_import_of_ours(statement: ast.stmt) -> TypeGuard[ast.ImportFrom]:
+    if not isinstance(statement, ast.ImportFrom) or statement.level:
+        return False
+    return (statement.module or "").startswith(_OURS)
+
+
+class _Stripped(ast.NodeTransformer):
+    """Takes out what only type checkers read; classes need their annotations at run time.
 
     A twentieth of what an attach takes is spent on reading it.
     """
@@ -205,6 +263,12 @@ class _Unannotated(ast.NodeTransformer):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
         return None if node.module == "__future__" else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        # A name like any other to a compiler: what is under it would be loaded, never run.
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return [self.visit(statement) for statement in node.orelse]
+        return self.generic_visit(node)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,18 @@ import shutil
 import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER
+from marshal import dumps, loads
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import ocinet.hooks
 from ocinet.hooks.entry.engine_access import load_engine
 from ocinet.hooks.preload import PARTS, preload_path, refresh
+from ocinet.hooks.registration.installation import code_flaws
 
+_SIZE = 4
 _PACKAGES = ("base", "ipam", "engine", "request", "hooks")
 _TREE = Path(next(iter(ocinet.hooks.__path__))).parent
 # What the hook does at its start, and then with all that it would load for an attach,
@@ -26,14 +30,18 @@ __file__, door = sys.argv.pop(1), sys.argv.pop(1)
 sys.argv.append(door)
 text = open(__file__).read()
 text = text.replace("status = main(sys.argv[1:], preload=preload)", '''
+        preload("created")
+        import ocinet.hooks.entry.created
         from ocinet.hooks.entry.engine_access import load_engine
-        load_engine(preload)
+        load_engine(preload, "attach")
+        import ocinet.engine.settle, ocinet.ipam.allocation, ocinet.engine.records.claim_attempt
 ''')
 text = text.replace("status = make_container(sys.argv[1:], preload=preload)", '''
         preload("injection")
         import ocinet.hooks.wrapper.injection, ocinet.hooks.config.hook_entry
         from ocinet.hooks.entry.engine_access import load_engine
-        load_engine(preload)
+        load_engine(preload, "attach")
+        import ocinet.engine.settle, ocinet.ipam.allocation, ocinet.engine.records.claim_attempt
 ''')
 text = text.replace("posix._exit(status)", "")
 exec(compile(text, __file__, "exec"))
@@ -49,6 +57,13 @@ print(json.dumps({
            next((thing.__code__.co_filename for thing in vars(module).values()
                  if getattr(thing, "__module__", "") == name and hasattr(thing, "__code__")), "")]
     for name, module in sorted(sys.modules.items()) if name.startswith("ocinet")}))
+"""
+# Of each module what it has by the end, but for what imports alone leave there.
+_BOUND = """\
+import json
+print(json.dumps({
+    name: sorted(vars(module).keys() - {"__builtins__", "__cached__", "annotations"})
+    for name, module in sorted(sys.modules.items()) if name.startswith("ocinet.")}))
 """
 
 
@@ -89,6 +104,26 @@ def _parts_of(script: str) -> list[Path]:
     return [Path(preload_path(script, part)) for part in PARTS]
 
 
+def _content(part: Path) -> object:
+    """Return what is in a part: marshal writes the same values in more than one way.
+
+    It notes a string for later references if something else refers to it at that moment.
+    """
+    written = part.read_bytes()
+    start = len(MAGIC_NUMBER) + _SIZE
+    end = start + int.from_bytes(written[len(MAGIC_NUMBER) : start], "little")
+    loader, (*marks, size, modules) = loads(written[start:end])  # noqa: S302  # made by this test
+    assert len(written) == end + size
+    asleep = [loads(written[end + offset :][:size]) for *_, (offset, size) in modules]  # noqa: S302  # the same
+    return written[: len(MAGIC_NUMBER)], loader, marks, [module[:-1] for module in modules], asleep
+
+
+def _of(*pair: Any) -> bytes:
+    """Return a part that has this to be read at once."""
+    at_once = dumps(pair)
+    return MAGIC_NUMBER + len(at_once).to_bytes(_SIZE, "little") + at_once
+
+
 def _beside(script: str, path: str) -> Path:
     """Return a path of the installation, below `ocinet`."""
     return Path(script).parents[1] / path
@@ -109,6 +144,46 @@ def test_everything_comes_from_the_preload(script: str) -> None:
     assert _from_folders(script) == []
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_preload_that_others_could_have_written_is_not_run(script: str, part: str) -> None:
+    """Whoever can write it has root's rights at the next start: modules are read one by one."""
+    refresh(script)
+    path = Path(preload_path(script, part))
+    loader = compile("import os; os.write(2, b'preloaded code ran')", "evil", "exec")
+    path.write_bytes(_of(loader, ()))
+    command = ("-c", _LOADED.replace("PRINT", ""), script, "stage")
+    if part in ("stage", "engine"):
+        assert "preloaded code ran" in _stderr(*command), "the attack is real"
+    for mode in (0o646, 0o664):
+        path.chmod(mode)
+        assert "preloaded code ran" not in _stderr(*command)
+    if os.geteuid() == 0:
+        path.chmod(0o644)
+        os.chown(path, 65534, -1)
+        assert "preloaded code ran" not in _stderr(*command)
+
+
+def _stderr(*words: str) -> str:
+    command = [sys.executable, "-I", "-S", *words]
+    return subprocess.run(command, check=False, capture_output=True, text=True).stderr
+
+
+def test_hook_and_refresh_with_no_umask_leave_nothing_that_others_can_write(
+    script: str, tmp_path: Path
+) -> None:
+    """Python makes `__pycache__` by the umask, which runtimes may hand on as 0."""
+    command = [sys.executable, "-I", "-S", script, "nonsense"]
+    subprocess.run(command, check=False, capture_output=True, input=b"{}", umask=0,
+                   env={"OCINET_RUN_DIR": f"{tmp_path}/run"})  # fmt: skip
+    before = os.umask(0)
+    try:
+        refresh(script)
+    finally:
+        os.umask(before)
+    assert list(code_flaws(script)) == []
+    assert _beside(script, "hooks/__pycache__").stat().st_mode & 0o777 == 0o755
+
+
 @pytest.mark.parametrize("door", ["stage", "runtime"])
 def test_the_same_modules_are_loaded(script: str, door: str) -> None:
     """With the preload as without it: none is missing, and none comes unasked."""
@@ -122,7 +197,8 @@ def test_the_same_modules_are_loaded(script: str, door: str) -> None:
 def test_no_module_of_a_create_is_in_no_part(script: str, tmp_path: Path) -> None:
     """From the wrapper's start to the engine, none is read from its folder."""
     refresh(script)
-    config = {"annotations": {"ocinet.net": "lan"}, "linux": {"namespaces": [{"type": "network"}]}}
+    private = {"namespaces": [{"type": "network"}]}
+    config = {"annotations": {"ocinet.net": "bridge"}, "linux": private}
     (tmp_path / "config.json").write_text(json.dumps(config))
     command = [sys.executable, "-I", "-S", "-X", "importtime", script, "runtime",
                *(f"OCINET_{name}_DIR={tmp_path}/{name}" for name in ("CONFIG", "STATE", "RUN")),
@@ -142,6 +218,15 @@ def test_modules_know_where_they_are(script: str) -> None:
     root = script.removesuffix("/ocinet/hooks/hook.py")
     assert without["ocinet.engine"][2:4] == [f"{root}/ocinet/engine/__init__.py",
                                              [f"{root}/ocinet/engine"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("door", ["stage", "runtime"])
+def test_modules_have_the_same_names(script: str, door: str) -> None:
+    """All that they import and define is there, under the names that they gave it."""
+    without = json.loads(_show(script, _BOUND, door))
+    refresh(script)
+    assert json.loads(_show(script, _BOUND, door)) == without
+    assert "nfnetlink" in without["ocinet.engine.firewall.table"]  # a module, imported by its name
 
 
 def test_hook_does_the_same(script: str) -> None:
@@ -178,6 +263,16 @@ def test_changed_module_counts_at_once(script: str) -> None:
     assert refresh(script)
     assert _from_folders(script) == []
     assert "'nonsense' is none" in _run(script).stderr
+
+
+def test_loader_that_has_changed_is_not_believed(script: str) -> None:
+    """Its code lies in each part: what an older one says of the rest does not count."""
+    refresh(script)
+    loader = _beside(script, "hooks/preloaded.py")
+    loader.write_text(loader.read_text() + "\n")
+    assert _from_folders(script)
+    assert refresh(script)
+    assert _from_folders(script) == []
 
 
 def test_changed_module_of_the_same_size_counts_at_once(script: str) -> None:
@@ -256,24 +351,28 @@ def test_linked_installation_has_its_own(script: str, tmp_path: Path, links: str
     assert "'nonsense' is none" in _run(linked).stderr
 
 
-@pytest.mark.parametrize("flaw", ["empty", "garbage", "another Python's", "cut off", "nothing"])
+@pytest.mark.parametrize(
+    "flaw", ["empty", "garbage", "another Python's", "cut off", "cut off behind", "nothing"]
+)
 def test_preload_that_is_no_good_is_passed_over(script: str, flaw: str) -> None:
     """The hook loads as Python always does, and the next refresh mends it."""
     refresh(script)
-    whole = {path: path.read_bytes() for path in _parts_of(script)}
-    for path, content in whole.items():
+    whole = {path: _content(path) for path in _parts_of(script)}
+    for path in whole:
+        content = path.read_bytes()
         contents = {
             "empty": b"",
             "garbage": b"half",
             "another Python's": b"\0" + content[1:],
             "cut off": content[:1000],
-            "nothing": MAGIC_NUMBER + b"N",
+            "cut off behind": content[:-1],  # where those are who sleep
+            "nothing": _of(),
         }
         path.write_bytes(contents[flaw])
     assert "'nonsense' is no stage" in _run(script).stderr
     assert "ocinet.engine.attach" in _loaded(script, "runtime")
     assert refresh(script)
-    assert {path: path.read_bytes() for path in whole} == whole
+    assert {path: _content(path) for path in whole} == whole
 
 
 def test_parts_are_of_use_each_without_the_others(script: str) -> None:
@@ -281,11 +380,11 @@ def test_parts_are_of_use_each_without_the_others(script: str) -> None:
     expected = {door: _loaded(script, door) for door in ("stage", "runtime")}
     refresh(script)
     for path in _parts_of(script):
-        whole = path.read_bytes()
+        whole = _content(path)
         path.unlink()
         assert {door: _loaded(script, door) for door in expected} == expected, path
         assert refresh(script)
-        assert path.read_bytes() == whole
+        assert _content(path) == whole
 
 
 def test_part_whose_packages_are_not_there_is_left_alone(script: str) -> None:
@@ -293,7 +392,7 @@ def test_part_whose_packages_are_not_there_is_left_alone(script: str) -> None:
     refresh(script)
     root = script.removesuffix("/ocinet/hooks/hook.py")
     text = f"import sys; sys.path.append({root!r}); from ocinet.hooks.hook import preload; "
-    text += "preload('engine'); print(*sys.modules); import ocinet.engine.engine"
+    text += "preload('attach'); print(*sys.modules); import ocinet.engine.lifecycle"
     command = [sys.executable, "-I", "-S", "-c", text]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert "ocinet.engine" not in shown
@@ -302,8 +401,8 @@ def test_part_whose_packages_are_not_there_is_left_alone(script: str) -> None:
 def test_engine_that_is_loaded_is_not_read_again() -> None:
     """The wrapper loads it while the runtime works: to open it costs nothing more."""
     asked: list[str] = []
-    load_engine(None)
-    load_engine(asked.append)
+    load_engine(None, "attach")
+    load_engine(asked.append, "attach")
     assert asked == []
 
 
