@@ -8,5 +8,6 @@ wrapper       what engines run in a runtime's place
 registration  registering hook and wrapper with those who shall run them; it is never on
               the path of a container's start, as all above is
 hook          the script: it starts a stage or the wrapper
+asleep        functions of the preload that no usual act calls, and how they are told
 preload       what the script loads, prepared so that it need not look for it
 """

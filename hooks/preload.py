@@ -7,7 +7,10 @@
     code    of `preloaded`, which judges the rest and loads it
     what    the folder of hook.py; the paths of the modules and of their folders, and of
             each the time of its last change and its size; and of each module its name,
-            the names that it begins with, and its code; marshalled
+            the names that it begins with, what it imports of ours, and its code
+    asleep  code of functions that no usual act calls, of each module apart: see `asleep`
+
+Code and what are one marshalled pair, and all that is read at once.
 
 A part is what is loaded at once, for nobody shall wait for what it has no use for: a
 container that asks for nothing needs no engine. Python would look for each of some
@@ -81,8 +84,10 @@ PARTS = {
         _COMMON,
     ),
 }
+_SIZE = 4  # bytes of the size
 _OPTIMIZE = 2  # without docstrings: a sixth less to read
 _OURS = "ocinet."
+_LOADER = "ocinet.hooks.preloaded"
 _PACKAGE = "__init__.py"
 
 
@@ -92,9 +97,9 @@ class _Module(NamedTuple):
     Attributes:
         name: with its package's.
         path: of its source.
-        imported: what it imports when it is loaded, its package first; names in
-            modules are among them.
-        code: compiled.
+        imports: what it imports of ours when it is loaded: of each module its name, and
+            what is imported under which name.
+        code: compiled, without these imports.
     """
 
     name: str
@@ -153,11 +158,28 @@ def refresh(script: str) -> bool:
     for part, (wanted, loaded) in PARTS.items():
         there = installation.in_order(loaded)
         modules = [module for module in installation.in_order(wanted) if module not in there]
-        marks = installation.marks(modules)
-        code = [(module.name, module.names, module.code) for module in modules]
-        content = dumps((os.path.dirname(script), list(marks), list(marks.values()), code))
-        replace_file(preload_path(script, part), MAGIC_NUMBER + content)
+        marks = installation.marks((*modules, loader))
+        code, asleep = _trimmed(modules, part, awake)
+        what: Part = (home, list(marks), list(marks.values()), len(asleep), code)
+        at_once = dumps((loader.code, what))
+        size = len(at_once).to_bytes(_SIZE, "little")
+        replace_file(preload_path(script, part), MAGIC_NUMBER + size + at_once + asleep)
     return True
+
+
+def _trimmed(
+    modules: Iterable[_Module], part: str, awake: Mapping[tuple[str, str], set[str]]
+) -> tuple[list[Preloaded], bytes]:
+    """Return what is loaded at once of a part, and those who sleep, marshalled by module."""
+    trimmed: list[Preloaded] = []
+    asleep = b""
+    for module in modules:
+        code, functions = put_to_sleep(module.code, awake.get((part, module.name), ()))
+        theirs = dumps(functions)
+        place = (len(asleep), len(theirs))
+        trimmed.append((module.name, module.names, module.imports, code, place))
+        asleep += theirs
+    return trimmed, asleep
 
 
 def _is_fresh(script: str, part: str) -> bool:
