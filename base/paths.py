@@ -46,5 +46,6 @@ class Paths(Value):
 
 def own_environment() -> dict[str, str]:
     """Return the variables that this process was started with."""
+    # What `os.environ` would say, without the 1.5 ms that `os` takes.
     return {name.decode(errors="surrogateescape"): value.decode(errors="surrogateescape")
             for name, value in posix.environ.items()}  # fmt: skip

@@ -5,5 +5,6 @@ call           how it was called: the stage, and the registration's flags
 report         how failures are told
 request_of     what a container gets
 engine_access  the engine, opened once there is something to do
+created        up: a container that is being created gets its network
 stage          one stage of a container's life: up, or down
 """

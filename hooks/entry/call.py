@@ -19,7 +19,7 @@ from __future__ import annotations
 from ocinet.base.errors import RequestError
 from ocinet.base.names import check_network, did_you_mean
 from ocinet.base.value import Value
-from ocinet.request.cdi import DEVICE
+from ocinet.request.config_json import DEVICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ocinet.base.events import EventLog
     from ocinet.base.paths import Paths
     from ocinet.engine.model.attachment import Attachment, Container
+    from ocinet.engine.model.naming import Rootfs
     from ocinet.engine.model.request import Request
 
     class HookEngine(Protocol):
@@ -28,8 +29,17 @@ if TYPE_CHECKING:
         def __exit__(self, *exception: object) -> None:
             """Close what was opened."""
 
-        def attach(self, container: Container, request: Request, sandbox: Sandbox) -> Attachment:
+        def attach(
+            self,
+            container: Container,
+            request: Request,
+            sandbox: Sandbox,
+            rootfs: Rootfs | None = None,
+        ) -> Attachment:
             """Wire a sandbox."""
+
+        def tell_names(self, container_id: str) -> None:
+            """Write names into files that could not have them when it was attached."""
 
         def detach(self, container_id: str, *, bundle: str | None = None) -> bool:
             """Take the wiring down."""
@@ -37,35 +47,57 @@ if TYPE_CHECKING:
     OpenEngine = Callable[[Paths], HookEngine]
     Preload = Callable[[str], None]
 
-_ENGINE = "ocinet.engine.engine"
-TIMEOUT_S = 20.0  # well under the registration's, so that there is time to undo
+_ENGINE = "ocinet.engine.lifecycle"
+# An emulated machine at its boot had not done an attach in 20 s. Well under the
+# registration's, so that there is time to undo.
+TIMEOUT_S = 45.0
 
 
-def opener(preload: Preload | None) -> OpenEngine:
+def opener(preload: Preload | None, act: str) -> OpenEngine:
     """Return what opens the engine of an installation.
 
     Args:
         preload: loads a part of the preload, if there is one.
+        act: what it is opened for: "attach" or "detach".
     """
 
     def open_engine(paths: Paths) -> HookEngine:
-        load_engine(preload)
-        from ocinet.engine.engine import Engine
+        load_engine(preload, act)
+        from ocinet.engine.lifecycle import Lifecycle
 
-        return Engine.open(paths, timeout_s=TIMEOUT_S)
+        return Lifecycle.open(paths, timeout_s=TIMEOUT_S)
 
     return open_engine
 
 
-def load_engine(preload: Preload | None) -> None:
-    """Load the engine's modules: who asks for nothing need not wait for them."""
+def load_engine(preload: Preload | None, act: str) -> None:
+    """Load the engine's modules: who asks for nothing need not wait for them.
+
+    Args:
+        preload: loads a part of the preload, if there is one.
+        act: "attach" or "detach": the one has little use for what the other needs.
+    """
     if preload and _ENGINE not in sys.modules:  # the wrapper has loaded it ahead
-        preload("engine")
-    import ocinet.engine.engine  # noqa: F401
+        preload(act)
+    import ocinet.engine.lifecycle
+
+    if act == "attach":
+        import ocinet.engine.attach
+    else:
+        import ocinet.engine.detach  # noqa: F401
 
 
-def open_logged(opens: OpenEngine, paths: Paths, log: EventLog, container: Container) -> HookEngine:
+def open_logged(
+    opens: OpenEngine, paths: Paths, log: EventLog, container: Container, act: str = "attach"
+) -> HookEngine:
     """Open an engine for a container; that it can't be is in the event log then.
+
+    Args:
+        opens: opens it.
+        paths: of the installation.
+        log: is told.
+        container: whom it is for.
+        act: attach or detach.
 
     Raises:
         OcinetError: it can't be opened.
@@ -74,7 +106,10 @@ def open_logged(opens: OpenEngine, paths: Paths, log: EventLog, container: Conta
         return opens(paths)
     except OcinetError as error:
         what = f"cannot open the engine for {container.name}"
-        raise logged(error, log, "hook failed", what=what, container=container.id) from error
+        raise logged(
+            error, log, "hook failed", what=what, container=container.id, name=container.name,
+            act=act,
+        ) from error  # fmt: skip
 
 
 def open_sandbox(process: Process, identity: str, target: str, hint: str) -> Sandbox:

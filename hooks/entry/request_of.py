@@ -7,7 +7,9 @@ container's annotations went, and where the container comes from.
 from __future__ import annotations
 
 from ocinet.base.errors import RequestError
+from ocinet.base.events import IMAGE_IGNORED
 from ocinet.engine.records.settings import load as load_settings
+from ocinet.hooks.entry.state import is_build_step
 from ocinet.request.annotations import DEFAULT_REQUEST, NET, OPTIONS
 from ocinet.request.cdi import devices_of, request_by_devices
 from ocinet.request.config_json import has_private_sandbox
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from ocinet.hooks.entry.call import Call
     from ocinet.hooks.entry.state import State
     from ocinet.request.podman_files import Origin
-
-_BUILD_PREFIX = "buildah-"
 
 
 def request_of(
@@ -51,9 +51,12 @@ def request_of(
     def trusts() -> bool:
         return load_settings(paths).trust_annotations
 
+    def unasked() -> Request | None:
+        return DEFAULT_REQUEST if _is_meant(state, call, paths, private=private) else None
+
     own = own_keys(state.annotations, origin.carried)
     if own.dropped:
-        log.append("image's keys ignored", container=state.id, name=origin.name,
+        log.append(IMAGE_IGNORED, container=state.id, name=origin.name,
                    keys=", ".join(own.dropped))  # fmt: skip
     if call.from_hooks_dir:
         _check_uncut(dict(own.keys).get(NET, ""), state)
@@ -61,20 +64,16 @@ def request_of(
         if call.device:
             if is_build_step(state):
                 return None
+            # Each device has a hook, and each asks for all: they come up whole or not at all. The
+            # bundle may be a wrong one, as some releases of crun name it: then the hook's own
+            # device counts.
             asked = devices if call.device in devices else (*devices, call.device)
             return request_by_devices(asked, own, trusts)
         if devices:
             return None  # that is the matter of the devices' own hooks
-    request = own.request(trusts)
-    if request is None and _is_meant(state, call, paths, private=private):
-        return DEFAULT_REQUEST
-    return request
-
-
-def is_build_step(state: State) -> bool:
-    """Tell containers of `podman build` and `buildah run`: they are named after their bundle."""
-    bundle = state.bundle.rpartition("/")[2]
-    return bool(bundle) and state.id == _BUILD_PREFIX + bundle
+    if own.doubts and not own.keys and not _is_private(state, private):
+        return None  # its engine gives it a network; what it may ask for beside is left out
+    return own.request(trusts, unasked)
 
 
 def _check_uncut(net: str, state: State) -> None:
@@ -101,4 +100,8 @@ def _is_meant(state: State, call: Call, paths: Paths, *, private: bool | None) -
             return False
         if load_settings(paths).select == "labelled":
             return False
+    return _is_private(state, private)
+
+
+def _is_private(state: State, private: bool | None) -> bool:  # noqa: FBT001  # as told, or not
     return has_private_sandbox(state.bundle) if private is None else private

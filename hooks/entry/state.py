@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _WHAT = "cannot read the container's state"
 _PID_MAX = 1 << 22  # PID_MAX_LIMIT of the kernel
 _PATH_MAX = 4096
+_BUILD_PREFIX = "buildah-"
 
 
 class State(Value):
@@ -105,6 +106,12 @@ def _annotations(value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(text, str):
             raise RequestError("", f"annotation {key[:60]!r} is no text")
     return tuple(value.items())
+
+
+def is_build_step(state: State) -> bool:
+    """Tell containers of `podman build` and `buildah run`: they are named after their bundle."""
+    bundle = state.bundle.rpartition("/")[2]
+    return bool(bundle) and state.id == _BUILD_PREFIX + bundle
 
 
 def find_bundle(state: State) -> str:

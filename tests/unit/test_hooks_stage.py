@@ -21,6 +21,7 @@ from ocinet.hooks.config.hook_entry import REGISTERED_TIMEOUT_S
 from ocinet.hooks.entry.call import Call, parse_call
 from ocinet.hooks.entry.engine_access import TIMEOUT_S
 from ocinet.hooks.entry.stage import main
+from ocinet.picture.counts import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,6 +108,17 @@ def test_up_attaches_what_the_annotations_ask(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("asked", [{}, {"ocinet.add-host": "db:192.0.2.7"}])
+def test_up_whose_engine_writes_hosts_later_says_what_is_not_in_it(
+    hook: Hook, asked: dict[str, str]
+) -> None:
+    """podman 5: nobody comes after the hook; what was not asked for is not missed."""
+    hook.engine.unnamed = True
+    assert hook.call("createRuntime", annotations={"ocinet.net": "lan", **asked}) == 0
+    assert [event["event"] for event in hook.events()] == ["attached with a warning"] * len(asked)
+    assert all("--no-hosts" in event["warning"] for event in hook.events())
+
+
 @pytest.mark.parametrize("status", ["creating", "created"])
 def test_up_by_status_takes_both_words(hook: Hook, status: str) -> None:
     """runc says creating, crun says created."""
@@ -144,6 +156,18 @@ def test_up_of_wrong_request_says_one_line_and_logs_it(
     assert event["container"] == "web"
     assert err == f"ocinet: {event['error']}\n"
     assert hook.opened == 0
+
+
+def test_part_that_can_not_be_loaded_just_now_is_no_fault_of_ours(
+    hook: Hook, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """To Python a folder that it can't open has no modules."""
+    hook.engine.error = ModuleNotFoundError("No module named 'ocinet.engine.ruleset.tables'")
+    assert hook.call("createRuntime", annotations={"ocinet.net": "lan"}) == 1
+    told = "ocinet: cannot load a part of ocinet: No module named 'ocinet.engine.ruleset.tables'\n"
+    assert capfd.readouterr().err == told
+    assert hook.call("poststop") == 0
+    assert capfd.readouterr().err == told
 
 
 def test_up_of_unforeseen_fault_says_one_line_without_traceback(
@@ -236,7 +260,7 @@ def test_up_by_device_takes_annotations_as_a_hooks_directory_does(
 ) -> None:
     """They may be the image's: its own count for nothing, unknown ones need trust."""
     state = _podman(hook, {"ocinet.publish": "22:22"})
-    annotations = {"ocinet.publish": "22:22", "ocinet.mtu": "1400"}
+    annotations = {"ocinet.publish": "22:22", "ocinet.mtu": "1400", "ocinet.net": "lan"}
     assert hook.call("createRuntime", "--device=lan", annotations=annotations, **state) == 0
     [(container, request)] = hook.engine.attached
     assert container.name == "shop"
@@ -342,6 +366,10 @@ def test_up_of_bundle_entry_trusts_its_annotations(hook: Hook) -> None:
         ({"ocinet.net": "host"}, "ocinet.net=host"),
         ({"ocinet.net": "container:db"}, "ocinet.net=container:db"),
         ({"ocinet.ip": "10.9.0.5", "ocinet.name": "db"}, "a static address and ocinet.name"),
+        ({"ocinet.net": "mgmt"}, "ocinet.net=mgmt"),
+        ({"ocinet.gateway": "10.72.0.3"}, "a gateway"),
+        ({"ocinet.routes": "10.0.0.0/8"}, "routes"),
+        ({"ocinet.mtu": "576"}, "an MTU"),
     ],
 )
 def test_up_of_undecided_origin_refuses_what_needs_trust(
@@ -361,12 +389,50 @@ def test_up_of_undecided_origin_refuses_what_needs_trust(
 
 
 def test_up_of_undecided_origin_grants_what_needs_no_trust(hook: Hook) -> None:
-    """A network of the host's choosing harms nobody."""
+    """The network that everyone may have harms nobody; none grants nothing."""
     state = _podman(hook, None)
-    assert (
-        hook.call("createRuntime", "--hooks-dir", annotations={"ocinet.net": "lan"}, **state) == 0
-    )
-    assert hook.engine.attached[0][1].endpoints == (EndpointRequest("lan"),)
+    for asks in ({"ocinet.net": "bridge", "ocinet.ifname": "web0"}, {"ocinet.net": "none"}):
+        assert hook.call("createRuntime", "--hooks-dir", annotations=asks, **state) == 0
+    assert [request for _, request in hook.engine.attached] == [
+        Request("bridge", "", (EndpointRequest("bridge", ifname="web0"),)), Request("none"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("net", ["vault", "host", "container:db", "vault;dmz"])
+@pytest.mark.parametrize("flags", [(), ("--always",)])
+def test_up_of_network_that_the_image_carries_too_is_refused(
+    hook: Hook, flags: tuple[str, ...], net: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its user may have asked for less than the default network: nothing is given instead."""
+    wish = {"ocinet.net": net}
+    state = _podman(hook, wish)
+    words = ("createRuntime", "--hooks-dir", *flags)
+    assert hook.call(*words, annotations=wish, **state) == 1
+    err = capfd.readouterr().err
+    assert f"cannot attach shop: ocinet.net: the image carries {net!r} too" in err
+    assert f"'ocinet.net= {net}'" in err
+    assert hook.opened == 0
+    assert hook.call(*words, annotations={"ocinet.net": f" {net}"}, **state) in (0, 1)
+    assert "image carries" not in capfd.readouterr().err, "otherwise written, it is the user's"
+
+
+def test_up_of_none_that_the_image_carries_too_is_none(hook: Hook) -> None:
+    """Whoever of the two says it."""
+    wish = {"ocinet.net": "none"}
+    state = _podman(hook, wish)
+    assert hook.call("createRuntime", "--hooks-dir", "--always", annotations=wish, **state) == 0
+    assert [request for _, request in hook.engine.attached] == [Request("none")]
+
+
+def test_up_in_a_network_of_its_engines_leaves_the_images_wish_out(hook: Hook) -> None:
+    """Nothing is given instead there: it starts, as it would without us."""
+    wish = {"ocinet.net": "vault"}
+    state = _podman(hook, wish)
+    joined = {"linux": {"namespaces": [{"type": "network", "path": "/run/netns/podman-1"}]}}
+    Path(state["bundle"], "config.json").write_text(json.dumps(joined))
+    assert hook.call("createRuntime", "--hooks-dir", annotations=wish, **state) == 0
+    assert hook.opened == 0
+    assert [event["event"] for event in hook.events()] == ["image's keys ignored"]
 
 
 def test_up_in_another_sandbox_than_expected_is_refused(
@@ -429,6 +495,25 @@ def test_failing_engine_start_is_logged(hook: Hook, capfd: pytest.CaptureFixture
     assert hook.call("poststop") == 0
     assert capfd.readouterr().err.count("cannot read ocinet.toml: unknown key 'x'") == 2
     assert [event["event"] for event in hook.events()] == ["hook failed"] * 2
+    assert _failures(hook) == {"attach": 1, "detach": 1}
+
+
+def _failures(hook: Hook) -> dict[str, int]:
+    """Return how many attaches and detaches by hooks have failed, as they are counted."""
+    counts = Counts()
+    counts.add(hook.events())
+    return {act: count for (act, door, _cause), count in counts.failures.items() if door == "hook"}
+
+
+def test_failing_detach_is_counted_as_one(hook: Hook) -> None:
+    """What nobody expected, or can't be read: alerts of starts that fail must not come of it."""
+    hook.engine.error = ZeroDivisionError("ours")
+    assert hook.call("createRuntime", annotations={"ocinet.net": "lan"}) == 1
+    assert hook.call("poststop") == 0
+    assert _failures(hook) == {"attach": 1, "detach": 1}
+    assert hook.call("poststop", data=b"{") == 0
+    assert hook.call("createRuntime", data=b"{") == 1
+    assert sum(event["act"] == "detach" for event in hook.events()) == 2
 
 
 def test_wrong_call_is_told(hook: Hook, capfd: pytest.CaptureFixture[str]) -> None:

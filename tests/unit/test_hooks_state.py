@@ -7,19 +7,18 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure
 from ocinet.hooks.entry.state import State, find_bundle, parse_state
-from ocinet.request.bounded_reads import read_input
+from ocinet.request.bounded_reads import read_file, read_input
 from ocinet.request.config_json import has_private_sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 # The machine may be busy with everything else; that is no fault of the code.
-_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _ANNOTATIONS = {"ocinet.net": "bridge", "ocinet.ip": "10.1.2.3", "org.example/x": 'y z "q"'}
 _PAIRS = tuple(_ANNOTATIONS.items())
 
@@ -107,7 +106,6 @@ def test_parse_state_of_garbage_says_what_is_wrong(data: bytes, said: str) -> No
     assert "\n" not in str(caught.value)
 
 
-@_patient
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_parse_state_of_any_bytes_raises_nothing_else(data: bytes) -> None:
     """No input gets past as anything but a state or a RequestError."""
@@ -126,7 +124,6 @@ _values = st.recursive(
 )  # fmt: skip
 
 
-@_patient
 @given(
     st.fixed_dictionaries(
         {},
@@ -157,6 +154,19 @@ def test_read_input_stops_after_one_byte_too_many(tmp_path: Path) -> None:
         assert read_input(fd) == RUNC_UP
     finally:
         os.close(fd)
+
+
+def test_read_file_is_bounded_by_what_there_is_to_read(tmp_path: Path) -> None:
+    """What a device or procfs says of its size, which is 0, counts for nothing."""
+    (tmp_path / "exact").write_bytes(b"x" * 100)
+    assert read_file(str(tmp_path / "exact"), 100) == b"x" * 100
+    with pytest.raises(RequestError, match="longer than 99 bytes"):
+        read_file(str(tmp_path / "exact"), 99)
+    with pytest.raises(RequestError, match="longer than 4096 bytes"):
+        read_file("/dev/zero", 4096)
+    assert read_file("/proc/self/comm", 64).endswith(b"\n")
+    with pytest.raises(SystemFailure, match="directory"):
+        read_file(str(tmp_path), 64)
 
 
 def test_read_input_of_closed_descriptor_is_a_failure() -> None:
