@@ -108,6 +108,11 @@ def main(
     runtime = runtime or Runtime()
     environment, program, arguments = _split_words(words[1:])
     call = parse_runtime_call(arguments, posix.getcwd())
+    if call.starts:
+        from ocinet.hooks.wrapper.start import tell_names
+
+        tell_names(call.starts, Paths.from_environment(environment), open_engine, preload)
+        return runtime.become(program, arguments)
     try:
         config = _read_config(call.config) if call.verb else None
         docker = None if config is None else find_docker(config, call.id)
@@ -117,7 +122,7 @@ def main(
             preload("injection")
         from ocinet.hooks.entry.engine_access import opener
 
-        open_engine = open_engine or opener(preload)
+        open_engine = open_engine or opener(preload, "attach")
         site = _site(environment)
         job = _Job(call, program, arguments, site, runtime, open_engine, preload)
         return _make(job, config, docker)
@@ -136,6 +141,7 @@ def _make(job: _Job, config: Json, docker: DockerContainer | None) -> int:
 
     call = job.call
     attaches = call.verb == "create" and call.pid_file != ""
+    # Without a pid file nobody would say afterwards which process to wire.
     injected = inject(config, call, docker, job.site, up_hook=not attaches)
     # `run` stays for as long as the container lives, with its terminal: there
     # must be no process between. What crun leaves of a failed one is gc's.
@@ -143,7 +149,7 @@ def _make(job: _Job, config: Json, docker: DockerContainer | None) -> int:
         return job.runtime.become(job.program, job.arguments)
     if not attaches:
         return _create_with_hook(job)
-    status = job.runtime.run(job.program, job.arguments, lambda: load_engine(job.preload))
+    status = job.runtime.run(job.program, job.arguments, lambda: load_engine(job.preload, "attach"))
     if status == 0:
         _attach_or_delete(job, injected)
     return status
@@ -151,6 +157,8 @@ def _make(job: _Job, config: Json, docker: DockerContainer | None) -> int:
 
 def _split_words(words: Sequence[str]) -> tuple[dict[str, str], str, Sequence[str]]:
     environment = {}
+    # The launcher has these from who installed it; what the engine's environment says of our
+    # directories does not count.
     index = 0
     for word in words:
         name, equals, value = word.partition("=")
@@ -171,15 +179,16 @@ def _read_config(path: str) -> Json | None:
 
 
 def _site(environment: dict[str, str]) -> Site:
-    """Return where we are; hooks run by this interpreter, from beside this file."""
+    """Return where we are; hooks run by this interpreter, from beside this file, or what lasts."""
     from ocinet.base.events import EventLog
-    from ocinet.hooks.config.hook_entry import SEARCH_PATH, Registration
+    from ocinet.hooks.config.hook_entry import SEARCH_PATH, Registration, lasting
     from ocinet.hooks.wrapper.intent import Site
 
     paths = Paths.from_environment(environment)
     script = f"{__file__.rsplit('/', 2)[0]}/hook.py"
     moved = (f"{name}={value}" for name, value in environment.items())
-    registration = Registration(sys.executable, script, (f"PATH={SEARCH_PATH}", *moved))
+    named = lasting(sys.executable, script)
+    registration = Registration(*named, (f"PATH={SEARCH_PATH}", *moved))
     return Site(paths, EventLog(paths.run), registration)
 
 
@@ -208,6 +217,7 @@ def _attach_or_delete(job: _Job, injected: Injected) -> None:
     try:
         _attach(job, injected)
     except BaseException:
+        # With the runtime's own options: `--root` says where it knows the container.
         job.runtime.run(job.program, (*job.call.options, "delete", "--force", job.call.id))
         raise
 
@@ -232,7 +242,8 @@ def _attach(job: _Job, injected: Injected) -> None:
     # No bundle: what the runtime will call it at poststop can't be known here.
     container = Container(call.id, name, "", process, "wrapper")
     with sandbox, engine:
-        engine.attach(container, request, sandbox)  # it logs what fails in there itself
+        # It logs what fails in there itself.
+        engine.attach(container, request, sandbox, injected.rootfs)
 
 
 def _process_of(pid_file: str) -> Process:
@@ -250,6 +261,7 @@ def _process_of(pid_file: str) -> Process:
     process, own = Process.of(pid), Process.of(posix.getpid())
     if process is None:
         raise RequestError("", f"process {pid} is gone")
+    # The runtime has just started it. One that is older is of a file that was there before.
     if own and process.start_time < own.start_time:
         raise RequestError("", f"process {pid} is older than this create: it is another one")
     return process

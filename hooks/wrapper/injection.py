@@ -22,6 +22,7 @@ from ocinet.base.errors import OcinetError, RequestError, SystemFailure
 from ocinet.base.jsontext import dumps
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
+from ocinet.engine.model.naming import Rootfs  # here, so that it is preloaded
 from ocinet.hooks.config.config_edit import (
     BY_WRAPPER,
     apply,
@@ -33,10 +34,11 @@ from ocinet.hooks.config.config_edit import (
 )
 from ocinet.hooks.entry.report import logged
 from ocinet.hooks.wrapper.intent import intent_for
-from ocinet.request.annotations import SANDBOX, to_annotations
-from ocinet.request.config_json import DOWN_STAGE, UP_STAGES, hooks_of
+from ocinet.request.annotations import SANDBOX
+from ocinet.request.config_json import DOWN_STAGE, UP_STAGES, hooks_of, rootfs_in
 from ocinet.request.docker_files import DockerContainer, is_setkey
 from ocinet.request.podman_files import Origin, origin_of
+from ocinet.request.spelling import to_annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,10 +60,12 @@ class Injected(Value):
     Attributes:
         request: what the container gets, its name included.
         sandbox: `DEV:INODE` that it must be found in; "" if that is not known.
+        rootfs: where its files are, and what becomes of them; None if that is not known.
     """
 
     request: Request
     sandbox: str = ""
+    rootfs: Rootfs | None = None
 
 
 def inject(
@@ -91,6 +95,8 @@ def inject(
     origin = Origin() if docker else origin_of(call.id, call.bundle)
     name = (docker.name if docker else origin.name) or call.id[:12]
     try:
+        # A bundle by hand keeps what an earlier create has put in; engines make theirs anew each
+        # time. It is decided about as it was.
         plain = restore(config) if is_wrappers(config) else config
         # Others are of `ocinet hooks add`, a hooks directory or a device.
         intent = None if has_ours(plain) else intent_for(plain, call, docker or origin, site)
@@ -103,13 +109,32 @@ def inject(
             _write_config(call.config, edited)
     except OcinetError as error:
         raise refused(error, name, call, site) from error
-    return None if intent is None else Injected(intent.request, sandbox)
+    if intent is None:
+        return None
+    rootfs = None if up_hook else _rootfs_of(plain, call, refilled=_is_refilled(plain, docker))
+    return Injected(intent.request, sandbox, rootfs)
+
+
+def _rootfs_of(config: Json, call: RuntimeCall, *, refilled: bool) -> Rootfs | None:
+    rootfs = rootfs_in(config, call.bundle)
+    # Whose sandbox it is, `intent` has decided.
+    return rootfs and rootfs.replace(shares="", refilled=refilled)
+
+
+def _is_refilled(config: Json, docker: DockerContainer | None) -> bool:
+    """Tell a Docker that writes a container's hosts file anew between create and start.
+
+    26 does, once it knows by the sandbox whether that has IPv6; 20.10 does not. Docker's version
+    no file tells, but that of the specification: up to 23 it is 1.0.2. To be wrong is to come
+    once more for nothing.
+    """
+    return docker is not None and not str(config.get("ociVersion")).startswith("1.0.")
 
 
 def refused(error: OcinetError, name: str, call: RuntimeCall, site: Site) -> OcinetError:
     """Return the error as the whole act's, having written it to the event log."""
     what = f"cannot attach {name}"
-    return logged(error, site.log, "create refused", what=what, container=call.id)
+    return logged(error, site.log, "create refused", what=what, container=call.id, name=name)
 
 
 def _write_config(path: str, config: Json) -> None:
@@ -145,6 +170,7 @@ def _edit(config: Json, intent: Intent, site: Site, *, up_hook: bool) -> tuple[J
             return find_record(store, target)
 
         path, annotations[SANDBOX] = locate(request.target, find, site.paths.netns)
+    # poststop in any case: the wrapper sees no container end.
     stages = (UP_STAGES[0], DOWN_STAGE) if up_hook else (DOWN_STAGE,)
     entries = {stage: site.registration.entry(stage) for stage in stages}
     edited = apply(config, intent.mode, annotations, entries, netns_path=path, by=BY_WRAPPER)

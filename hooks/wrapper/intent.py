@@ -7,13 +7,14 @@ user wants none.
 from __future__ import annotations
 
 from ocinet.base.errors import SystemFailure
+from ocinet.base.events import IMAGE_IGNORED
 from ocinet.base.value import Value
 from ocinet.engine.kernel.sandbox import check_privilege
 from ocinet.engine.records.settings import load as load_settings
 from ocinet.hooks.entry.call import Call
 from ocinet.hooks.entry.request_of import request_of
 from ocinet.hooks.entry.state import State
-from ocinet.request.annotations import DEFAULT_REQUEST, PREFIX
+from ocinet.request.annotations import DEFAULT_REQUEST, is_ours
 from ocinet.request.bindings import parse_bindings, with_publishes
 from ocinet.request.config_json import UP_STAGES, hooks_of, is_private
 from ocinet.request.docker_files import NONE, DockerContainer, is_dockers
@@ -89,22 +90,28 @@ def _request_of_docker(
     """Return what a container of Docker's asks for: those of mode `none` are ours."""
     if docker.mode != NONE or docker.build_step or not is_private(config):
         return None
+    # `docker network disconnect none` and `connect` of another leave the mode as it was. Docker's
+    # eth0 would be there before ours, or fail behind it: "error renaming interface".
     foreign = [network for network in docker.networks if network != NONE]
     if foreign:
         why = f"it was started with none and connected to {', '.join(foreign)} by hand"
         hint = f"docker network disconnect {foreign[0]} {docker.name}, and start it anew"
         site.log.append("left alone", container=call.id, name=docker.name, why=why, hint=hint)
         return None
-    asks = any(key.startswith(PREFIX) for key, _ in docker.keys)
-    own = own_keys(docker.keys, docker.carried() if asks else frozenset())
+    asks = any(is_ours(key) for key, _ in docker.keys)
+    carried = docker.carried(call.bundle) if asks else frozenset()
+    own = own_keys(docker.keys, carried, docker.told)
     if own.dropped:
-        site.log.append("image's keys ignored", container=call.id, name=docker.name,
+        site.log.append(IMAGE_IGNORED, container=call.id, name=docker.name,
                         keys=", ".join(own.dropped))  # fmt: skip
-    request = own.request(lambda: load_settings(site.paths).trust_annotations)
+
+    def unasked() -> Request | None:
+        return None if load_settings(site.paths).select == "labelled" else DEFAULT_REQUEST
+
+    request = own.request(lambda: load_settings(site.paths).trust_annotations, unasked)
     if request is None:
-        if load_settings(site.paths).select == "labelled":
-            return None
-        request = DEFAULT_REQUEST
+        return None
+    # Docker keeps `-p` of a container without a network, and does nothing with it.
     request = with_publishes(request, parse_bindings(docker.bindings, docker.exposed))
     return request.replace(name=request.name or docker.name)
 
@@ -121,9 +128,11 @@ def _intent_for_other(config: Json, call: RuntimeCall, origin: Origin, site: Sit
     pairs = tuple((key, text) for key, text in items if isinstance(text, str))
     state = State(call.id, bundle=call.bundle, annotations=pairs)
     private = is_private(config)
+    # containers/storage: ROOT/overlay-containers/ID/userdata.
     is_podmans = call.bundle.endswith(f"-containers/{call.id}/userdata")
     may_be_wired = not is_podmans and any(stage in UP_STAGES for stage, _ in hooks_of(config))
     always = private and not may_be_wired and _may_wire()
+    # Whoever made the bundle may have put an image's annotations into it: as in a hooks directory.
     caller = Call("up", from_hooks_dir=True, always=always)
     request = request_of(state, caller, origin, site.paths, site.log, private=private)
     if request is None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 VERBS = ("create", "run")  # that make a container of a bundle
+START = "start"
 # Options that have a value, of runc and crun, in front of the verb and behind it.
 # All others stand alone, or have their value behind a `=`.
 GLOBAL_OPTIONS = ("root", "log", "log-format", "log-level", "criu", "rootless", "cgroup-manager")
@@ -38,6 +39,7 @@ class RuntimeCall(Value):
         log: where the runtime shall write its own errors, or "".
         log_format: text or json.
         options: the words in front of the verb, for other calls of the kind.
+        starts: the container that is to run its program now, or "".
     """
 
     verb: str = ""
@@ -48,6 +50,7 @@ class RuntimeCall(Value):
     log: str = ""
     log_format: str = "text"
     options: tuple[str, ...] = ()
+    starts: str = ""
 
 
 def parse_runtime_call(arguments: Sequence[str], cwd: str) -> RuntimeCall:
@@ -58,6 +61,8 @@ def parse_runtime_call(arguments: Sequence[str], cwd: str) -> RuntimeCall:
         cwd: what relative paths are relative to.
     """
     before, rest = _split_options(arguments, GLOBAL_OPTIONS)
+    if rest and rest[0] == START:
+        return RuntimeCall(starts=rest[-1])
     if not rest or rest[0] not in VERBS:
         return RuntimeCall()
     own, operands = _split_options(rest[1:], _OWN_OPTIONS)
@@ -93,6 +98,7 @@ def _split_options(
                 value = words[index] if index < len(words) else ""
                 index += 1
             options[name] = value
+        # crun's `-bDIR`. Before a letter it would be one of runc's words, as `-bundle`.
         elif word[:2] in ("-b", "-f") and word[2:3] in ("/", "."):
             options[word[1]] = word[2:]
     return options, words[index:]

@@ -74,6 +74,8 @@ def run(
     """
     signal(SIGCHLD, SIG_DFL)  # ignored, it would leave no status to wait for
     parent = posix.getpid()
+    # Until there is somebody to pass them on to: a signal between fork and handler would end us,
+    # and never reach the child.
     mask = pthread_sigmask(SIG_BLOCK, _PASSED_ON)
     child = posix.fork()
     if child == 0:
@@ -100,6 +102,7 @@ def _run_child(program: str, arguments: Sequence[str], parent: int, mask: set[in
     try:
         _die_with(parent)
         environment = own_environment()
+        # systemd's protocol: who is not the process meant takes none of the descriptors.
         if environment.get(_LISTEN_PID) == str(parent):
             environment[_LISTEN_PID] = str(posix.getpid())
         _restore_signals()
@@ -126,6 +129,7 @@ def _die_with(parent: int) -> None:
     A caller that loses patience kills the process that it started, and expects
     the runtime to be gone then.
     """
+    # What `ctypes` has around it takes 4 ms to import.
     import _ctypes
 
     class Function(_ctypes.CFuncPtr):
@@ -134,5 +138,6 @@ def _die_with(parent: int) -> None:
     libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # None: what is loaded already
     prctl = Function(_ctypes.dlsym(libc, "prctl"))
     prctl(_PR_SET_PDEATHSIG, int(SIGKILL))
+    # It may have died before the kernel was asked, which tells of no death that is past.
     if posix.getppid() != parent:
         posix._exit(_SIGNALLED + SIGKILL)

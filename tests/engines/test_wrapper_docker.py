@@ -6,6 +6,8 @@ import json
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hosts.engine.container import IMAGE, EngineContainer
 from hosts.engine.hooked_runtime import host_ends
 from hosts.engine.runtimes import each_runtime
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 LOOK = ("sh", "-c", "ip -4 -o addr show eth0; ip route")
 HOSTILE = {
-    "ocinet.net": "host",
+    "ocinet.mtu": "576",
     "ocinet.publish": "2222:22",
     "ocinet.ip": "10.72.0.99",
     "ocinet.name": "victim",
@@ -104,7 +106,46 @@ def test_labels_of_an_image_count_for_nothing(lab: Lab) -> None:
         assert alone.namespace.addresses("eth0") != ["10.72.0.99/24"]
         assert asked.namespace.addresses("eth0")[0].startswith("10.9.0.")
         told = [set(event["keys"].split(", ")) for event in lab.events("image's keys ignored")]
-        assert told == [set(HOSTILE), {"ocinet.publish", "ocinet.ip"}]
+        assert told == [set(HOSTILE), {"ocinet.mtu", "ocinet.publish", "ocinet.ip"}]
+
+
+@pytest.mark.parametrize("key", ["net=vault", "net=lan", "gateway=10.72.0.9"])
+def test_label_that_its_image_carries_too_is_refused(lab: Lab, key: str) -> None:
+    """It may be its user's: the default network, which leads further, is not given instead."""
+    with docker_under_wrapper(lab) as docker:
+        lab.ocinet("network", "create", "vault", "--internal", "--subnet=10.9.0.0/24")
+        name, _, text = key.partition("=")
+        image = import_image(docker, "evil", {f"ocinet.{name}": text})
+        docker.create(UNDER, "--name=web", f"--label=ocinet.{key}", image=image)
+
+        refused = docker("start", "web", check=False)
+
+        assert f"ocinet.{name}: the image carries {text!r} too" in refused.stderr
+        assert lab.events("create refused")[-1]["name"] == "web"
+        assert lab.records() == {}
+        assert "the image carries" in lab.ocinet("ps", "--all").stderr
+
+
+def test_none_that_its_image_carries_too_is_none(lab: Lab) -> None:
+    """`docker run --net=none --label ocinet.net=none` has no network, whatever the image says."""
+    with docker_under_wrapper(lab) as docker:
+        image = import_image(docker, "evil", {"ocinet.net": "none"})
+
+        box = docker.run(UNDER, *labels(net="none"), image=image)
+
+        assert list(box.namespace.links()) == ["lo"]
+
+
+def test_network_that_is_written_otherwise_than_the_images_is_given(lab: Lab) -> None:
+    """What the refusal says to do: a blank more, and it is its user's word for sure."""
+    with docker_under_wrapper(lab) as docker:
+        lab.ocinet("network", "create", "vault", "--internal", "--subnet=10.9.0.0/24")
+        image = import_image(docker, "evil", {"ocinet.net": "vault", "ocinet.gateway": "10.9.0.9"})
+
+        box = docker.run(UNDER, "--label=ocinet.net= vault", "--label=ocinet.gateway=", image=image)
+
+        assert box.namespace.addresses("eth0") == ["10.9.0.2/24"]
+        assert [route["dst"] for route in box.namespace.routes()] == ["10.9.0.0/24"]
 
 
 def test_image_that_cannot_be_read_is_not_trusted(lab: Lab) -> None:
@@ -245,7 +286,7 @@ def test_container_connected_by_hand_is_left_alone_with_a_word(lab: Lab) -> None
 
 
 def test_build_steps_are_not_wired(lab: Lab) -> None:
-    """The classic builder's containers under the default runtime stay as they are."""
+    """The classic builder's containers stay as they are; what looks almost like one does not."""
     with docker_under_wrapper(lab, "--default") as docker:
         lab.path("/run/lab/build").mkdir()
         file = f"FROM {IMAGE}\nRUN ip -o link > /seen\n"
@@ -258,6 +299,9 @@ def test_build_steps_are_not_wired(lab: Lab) -> None:
         assert "lo:" in seen
         assert "eth0" not in seen
         assert lab.events() == []
+        image = docker("image", "inspect", "--format", "{{.Id}}", IMAGE).stdout.strip()
+        alike = docker.run("--log-driver=none", "--no-healthcheck", image=image)
+        assert alike.namespace.addresses("eth0") == ["10.72.0.2/24"]
 
 
 def test_default_runtime_serves_containers_that_name_none(lab: Lab) -> None:

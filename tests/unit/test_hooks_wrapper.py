@@ -337,3 +337,30 @@ def test_moved_directories_that_are_no_paths_are_refused(world: World) -> None:
     words = ["runtime", "OCINET_RUN_DIR=run", REAL, "create", "--bundle", str(world.bundle), "web"]
     assert main(words, runtime=world.runtime) == 1
     assert world.runtime.calls == []
+
+
+def test_start_names_the_container_and_becomes_the_runtimes(world: World) -> None:
+    """Whatever comes of it: the container has its network, and starts."""
+    words = ("--root", "/r", "start", ID)
+    assert world.call(*words) == 77
+    assert world.engine.named == [ID]
+    assert world.parts == ["names"]
+    world.engine.error = SystemFailure("cannot read the record", "it makes no sense")
+    assert world.call(*words) == 77
+    assert world.runtime.calls == [("become", REAL, *words)] * 2
+    (told,) = world.events()
+    assert (told["container"], "makes no sense" in told["warning"]) == (ID, True)
+
+
+@pytest.mark.parametrize(("version", "refilled"), [("1.0.2-dev", False), ("1.2.0", True)])
+def test_create_for_docker_tells_hostname_and_who_writes_hosts_last(
+    world: World, version: str, refilled: bool
+) -> None:
+    """Docker 26 writes it anew before start; its version is the specification's."""
+    world.dockers()
+    apart = {"namespaces": [NETWORK, {"type": "mount"}]}
+    world.write({**world.config, "ociVersion": version, "hostname": "till", "linux": apart})
+    assert world.create_with_file(ID) == 0
+    (rootfs,) = world.engine.roots
+    assert rootfs
+    assert (rootfs.hostname, rootfs.refilled, rootfs.shares) == ("till", refilled, "")

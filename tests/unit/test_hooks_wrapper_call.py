@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocinet.hooks.config.hook_entry import Registration
@@ -100,6 +100,13 @@ def test_what_is_no_create_is_the_runtimes_alone(words: str) -> None:
     assert parse_runtime_call(words.split(), "/cwd") == RuntimeCall()
 
 
+def test_start_says_whose_it_is() -> None:
+    """The launcher lets it come here for some alone."""
+    words = ["--root", "/run/docker/runtime-runc/moby", "start", "web"]
+    assert parse_runtime_call(words, "/cwd") == RuntimeCall(starts="web")
+    assert parse_runtime_call(["--log", "start", "state", "web"], "/") == RuntimeCall()
+
+
 @pytest.mark.parametrize(
     ("words", "log", "log_format", "pid_file"),
     [
@@ -151,7 +158,7 @@ _words = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(_words)
 def test_launcher_and_parser_agree(launcher: str, words: list[str]) -> None:
     """Every call gets to its program, whole; and all that the parser wants to see, it sees."""

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocinet.base.errors import ConflictError, RequestError
@@ -156,7 +156,6 @@ _styles = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_configs, _styles, st.sampled_from(["", "\n", "\r\n"]), st.booleans(), st.booleans())
 def test_unregister_of_what_register_added_is_the_text(
     config: dict[str, Any], style: dict[str, Any], end: str, default: bool, windows: bool

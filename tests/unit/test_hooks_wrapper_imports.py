@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def test_wrapper_imports_nothing_beyond_the_hooks_budget() -> None:
     """A create that is wired costs what the hook's table says."""
     loaded = imported(
-        "ocinet.hooks.wrapper.create", "ocinet.hooks.wrapper.injection", "ocinet.engine.engine"
+        "ocinet.hooks.wrapper.create", "ocinet.hooks.wrapper.injection", "ocinet.engine.lifecycle"
     )
     foreign = {name for name in loaded if name.partition(".")[0] != "ocinet"}
     assert foreign <= hook_budget(), f"beyond the budget: {sorted(foreign - hook_budget())}"

@@ -111,7 +111,7 @@ def labelled(**keys: str) -> DockerContainer:
 class Known(DockerContainer):
     """A container whose image carries nothing."""
 
-    def carried(self) -> frozenset[tuple[str, str]] | None:
+    def carried(self, _bundle: str) -> frozenset[tuple[str, str]] | None:
         """Return nothing."""
         return frozenset()
 
@@ -119,7 +119,7 @@ class Known(DockerContainer):
 class Hostile(DockerContainer):
     """A container whose image carries all of its labels."""
 
-    def carried(self) -> frozenset[tuple[str, str]] | None:
+    def carried(self, _bundle: str) -> frozenset[tuple[str, str]] | None:
         """Return them."""
         return frozenset(self.keys)
 
@@ -236,14 +236,31 @@ def test_kept_ports_are_published_beside_labels(bundle: Bundle) -> None:
 
 def test_labels_of_the_image_count_for_nothing(bundle: Bundle) -> None:
     """They are dropped with a word in the log; none of them gets into the config."""
-    keys = (("ocinet.net", "host"), ("ocinet.publish", "22:22"), ("ocinet.evil", "x"))
+    keys = (("ocinet.mtu", "576"), ("ocinet.publish", "22:22"), ("ocinet.evil", "x"))
     docker = Hostile("web", "none", ("none",), keys)
     assert bundle.inject(CONFIG, docker)
     assert bundle.config["annotations"]["ocinet.net"] == "bridge"
     text = (bundle.path / "config.json").read_text()
-    assert not any(word in text for word in ("host", "22:22", "evil"))
+    assert not any(word in text for word in ("576", "22:22", "evil"))
     (event,) = bundle.events("image's keys ignored")
-    assert event["keys"] == "ocinet.net, ocinet.publish, ocinet.evil"
+    assert event["keys"] == "ocinet.mtu, ocinet.publish, ocinet.evil"
+
+
+@pytest.mark.parametrize("key", [("ocinet.net", "vault"), ("ocinet.gateway", "10.72.0.9")])
+def test_label_that_its_image_carries_too_is_refused_where_it_leads(
+    bundle: Bundle, key: tuple[str, str]
+) -> None:
+    """The default network may be more than was asked for; Docker's annotation is its user's."""
+    docker = Hostile("web", "none", ("none",), (key,))
+    assert "so it may be the image's word alone" in refusal(bundle, CONFIG, docker)
+    assert bundle.inject(CONFIG, docker.replace(told=(key,)))
+    assert bundle.config["annotations"][key[0]] == key[1]
+
+
+def test_none_that_its_image_carries_too_is_none(bundle: Bundle) -> None:
+    """`docker run --net=none --label ocinet.net=none` of an image that says so as well."""
+    assert bundle.inject(CONFIG, Hostile("web", "none", ("none",), (("ocinet.net", "none"),)))
+    assert bundle.config["annotations"]["ocinet.net"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -359,18 +376,22 @@ def test_docker_without_setkey_hook_is_refused_in_anothers_network(
 
 def test_bundle_by_hand_asks_by_annotations(bundle: Bundle) -> None:
     """And is wired unasked, too, if it has a namespace of its own."""
-    asks = {**PLAIN, "annotations": {"ocinet.net": "lan", "a": "b", "n": 7}}
+    asks = {**PLAIN, "annotations": {"ocinet.ifname": "web0", "a": "b", "n": 7}}
     assert bundle.inject(asks, container_id="web")
     annotations = bundle.config["annotations"]
-    assert (annotations["ocinet.net"], annotations["a"], annotations["n"]) == ("lan", "b", 7)
+    assert (annotations["ocinet.ifname"], annotations["a"], annotations["n"]) == ("web0", "b", 7)
     assert bundle.inject(PLAIN, container_id="web")
     assert bundle.config["annotations"]["ocinet.net"] == "bridge"
 
 
 def test_bundle_of_unknown_origin_is_not_trusted(bundle: Bundle) -> None:
     """Nobody knows whether an image has brought the annotation."""
-    asks = {**PLAIN, "annotations": {"ocinet.publish": "22:22"}}
-    assert "may be the image's wish" in refusal(bundle, asks)
+    for asked in ({"ocinet.publish": "22:22"}, {"ocinet.net": "lan"}):
+        asks = {**PLAIN, "annotations": asked}
+        assert "may be the image's wish" in refusal(bundle, asks)
+        bundle.settings("trust_annotations = true")
+        assert bundle.inject(asks, container_id="web")
+        bundle.settings("")
 
 
 @pytest.mark.parametrize("stage", ["prestart", "createRuntime"])
@@ -378,7 +399,7 @@ def test_unasked_bundle_with_somebodys_hook_is_left_alone(bundle: Bundle, stage:
     """It may be what gives it a network; podman's is known to have none."""
     config = {**CONFIG, "hooks": {stage: [FOREIGN]}}
     assert bundle.inject(config, container_id="web") is None
-    assert bundle.inject({**config, "annotations": {"ocinet.net": "lan"}}, container_id="web")
+    assert bundle.inject({**config, "annotations": {"ocinet.net": "bridge"}}, container_id="web")
     podmans = f"{bundle.directory}/overlay-containers/{ID}/userdata"
     assert bundle.inject(config, bundle=podmans)
 
@@ -396,7 +417,7 @@ def test_joined_bundle_that_asks_keeps_its_namespace(bundle: Bundle) -> None:
     config = copy.deepcopy(PLAIN)
     config["linux"]["namespaces"][1]["path"] = "/run/netns/cni"
     assert bundle.inject(config, container_id="web") is None
-    assert bundle.inject({**config, "annotations": {"ocinet.net": "lan"}}, container_id="web")
+    assert bundle.inject({**config, "annotations": {"ocinet.net": "bridge"}}, container_id="web")
     assert bundle.config["linux"] == config["linux"]
 
 
@@ -418,7 +439,7 @@ def test_config_with_hooks_of_ours_is_left_alone(bundle: Bundle) -> None:
 
 def test_config_of_an_earlier_create_is_decided_anew(bundle: Bundle) -> None:
     """Neither request nor hooks pile up; who asks no longer gets back what was there."""
-    asks = {**PLAIN, "annotations": {"ocinet.net": "lan"}}
+    asks = {**PLAIN, "annotations": {"ocinet.net": "bridge"}}
     assert bundle.inject(asks, container_id="web", up_hook=True)
     first = bundle.config
     assert bundle.inject(first, container_id="web", up_hook=True)
