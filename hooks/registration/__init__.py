@@ -2,6 +2,7 @@
 
 installation   interpreter and script, and who else could write to them
 foreign_files  files in directories of other programs: put there, taken away
+all_or_nothing what an error has left nothing of
 bundle         in a bundle's `config.json`
 podman_config  what podman's configuration says of hooks directories
 hooks_dir      in podman's or CRI-O's directory of hooks

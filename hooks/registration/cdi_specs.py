@@ -15,6 +15,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError
+from ocinet.hooks.registration.all_or_nothing import all_or_nothing
 from ocinet.hooks.registration.foreign_files import (
     Installed,
     make_directory,
@@ -24,8 +25,8 @@ from ocinet.hooks.registration.foreign_files import (
     take,
 )
 from ocinet.hooks.registration.installation import refuse_writers
-from ocinet.request.cdi import DEVICE, KIND
-from ocinet.request.config_json import DOWN_STAGE, UP_STAGES, is_our_hook
+from ocinet.request.cdi import KIND
+from ocinet.request.config_json import DEVICE, DOWN_STAGE, UP_STAGES, is_our_hook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,12 +62,13 @@ def install(
     what = f"cannot register devices in {directory}"
     if not directory.startswith("/"):
         raise RequestError(what, "it is not an absolute path")
-    make_directory(directory)
-    refuse_writers(directory, what, "register them where only root can write")
     names = sorted(set(networks))
     legal = [name for name in names if is_device_name(name)]
     path = spec_file(directory)
-    changed = (path,) if put(path, render(registration, legal, stage)) else ()
+    with all_or_nothing((path,)):
+        make_directory(directory)
+        refuse_writers(directory, what, "register them where only root can write")
+        changed = (path,) if put(path, render(registration, legal, stage)) else ()
     warnings = [
         f"the network {name} gets no device: a device's name begins with a letter, "
         "and ends with a letter or digit"

@@ -177,6 +177,7 @@ def _insert(text: str, path: tuple[str, ...], key: str, value: object) -> str:
     unit = _indentation(text)
     lead, closing = " ", ""
     if members:
+        # What sets the last member off sets off the new one: operators write this file by hand.
         separator = text.rindex("," if members[1:] else "{", 0, members[-1].start)
         lead = text[separator + 1 : members[-1].start] or " "
     elif unit or not path:

@@ -2,19 +2,23 @@
 
 Whole or not at all, for podman refuses every start while one of them is half
 there. A directory that had to be made has a file in it that says so, by which
-it is known and removed again when the last of our files goes.
+it is known and removed again when the last of our files goes. That file lies
+beside it while it is made, and while it is removed: whoever is killed then
+leaves a directory that is known.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ocinet.base.atomic import replace_file
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.files import remove_directory
+from ocinet.base.temporaries import sweep_quietly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,6 +46,7 @@ def put(path: str, text: str) -> bool:
     Raises:
         SystemFailure: it can't be written; what was there is there still.
     """
+    sweep_quietly(os.path.dirname(path))
     try:
         if _read_lossy(path) == text:
             return False
@@ -64,6 +69,7 @@ def rewrite(path: str, text: str, mode: int | None = None) -> bool:
     """
     path = os.path.realpath(path)
     make_directory(os.path.dirname(path))
+    sweep_quietly(os.path.dirname(path))
     try:
         status = os.stat(path) if os.path.exists(path) else None
         same_mode = status is None or mode in (None, status.st_mode & 0o7777)
@@ -90,6 +96,7 @@ def take(path: str, recognise: Callable[[str], bool]) -> bool:
     Raises:
         SystemFailure: it can't be removed.
     """
+    sweep_quietly(os.path.dirname(path))
     try:
         text = _read_lossy(path)
         if text is None or not recognise(text):
@@ -148,21 +155,35 @@ def make_directory(path: str, *, marked: bool = True) -> None:
     Raises:
         SystemFailure: it can't be made.
     """
+    if os.path.isdir(path):
+        return
+    make_directory(os.path.dirname(path), marked=marked)
+    beside = mark_beside(path)
     try:
+        if marked and not os.path.lexists(path):
+            # That it is there counts, and half of it is as good: no temporary file in /etc.
+            with open(beside, "w", encoding="utf-8", opener=_never_through_a_link) as file:
+                file.write(_MADE_TEXT)
         os.mkdir(path, 0o755)
+        os.chmod(path, 0o755)  # noqa: S103  # whatever the umask says: podman's users read it, too
+        if marked:
+            os.rename(beside, f"{path}/{MADE}")
     except FileExistsError as error:
+        with suppress(FileNotFoundError):
+            os.unlink(beside)
         if not os.path.isdir(path):
             raise SystemFailure(f"cannot make {path}", "a file is in the way") from error
-        return
-    except FileNotFoundError:
-        make_directory(os.path.dirname(path), marked=marked)
-        make_directory(path, marked=marked)
-        return
     except OSError as error:
         raise SystemFailure(f"cannot make {path}", error.strerror or str(error)) from error
-    os.chmod(path, 0o755)  # noqa: S103  # whatever the umask says: podman's users read it, too
-    if marked:
-        put(f"{path}/{MADE}", _MADE_TEXT)
+
+
+def _never_through_a_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
+
+
+def mark_beside(path: str) -> str:
+    """Return where the mark of a directory lies while it is made or removed."""
+    return f"{path}{MADE}"
 
 
 def remove_directories(paths: Iterable[str]) -> None:
@@ -180,16 +201,50 @@ def remove_directories(paths: Iterable[str]) -> None:
             parts.add(part)
             part = os.path.dirname(part)
     for part in sorted(parts, key=len, reverse=True):  # what lies in another one goes before it
+        sweep_quietly(part)  # of the mark, too, a killed one may have left half
+        beside = mark_beside(part)
         try:
-            listed = os.listdir(part)
-            holds_made = any(os.path.lexists(f"{part}/{name}/{MADE}") for name in listed)
+            listed = _listed(part)
+            # With one of ours still in it, it stays marked: whoever empties that one takes both.
+            holds_made = any(
+                _is_beside(name) or os.path.lexists(f"{part}/{name}/{MADE}") for name in listed
+            )
             if MADE in listed and not holds_made:
-                os.unlink(f"{part}/{MADE}")
+                os.rename(f"{part}/{MADE}", beside)
+            if os.path.lexists(beside) and not holds_made:
                 remove_directory(part)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
+                os.unlink(beside)
         except OSError as error:
             raise SystemFailure(f"cannot remove {part}", error.strerror or str(error)) from error
+
+
+def _listed(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_beside(name: str) -> bool:
+    return name.endswith(MADE) and name != MADE
+
+
+def emptied_directories(top: str) -> tuple[str, ...]:
+    """Return the directories that were made below one, or it, and hold nothing but others of them.
+
+    A removal that was killed behind the last file leaves such, and perhaps the mark alone.
+    """
+    found: list[str] = []
+    for folder, folders, names in os.walk(top, topdown=False):
+        beside = [name.removesuffix(MADE) for name in names if _is_beside(name)]
+        found += [f"{folder}/{name}" for name in beside if name not in folders]
+        is_ours = MADE in names or os.path.lexists(mark_beside(folder))
+        holds_no_file = all(name.endswith(MADE) for name in names)
+        if is_ours and holds_no_file and all(f"{folder}/{name}" in found for name in folders):
+            found.append(folder)
+    if not os.path.lexists(top) and os.path.lexists(mark_beside(top)):
+        found.append(top)
+    return tuple(found)
 
 
 def _read_lossy(path: str) -> str | None:

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ocinet.base.errors import ConflictError, OcinetError, RequestError, SystemFailure
+from ocinet.base.temporaries import sweep_quietly
 from ocinet.hooks.config.hook_entry import SEARCH_PATH
 from ocinet.hooks.registration import docker_daemon
+from ocinet.hooks.registration.all_or_nothing import all_or_nothing
 from ocinet.hooks.registration.foreign_files import (
     MADE,
     Installed,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "ocinet"
 DEFAULT_RUNTIME = "runc"
+# Where programs of root are, whatever the PATH of who installs.
 _PLACES = f"/usr/local/sbin:/usr/local/bin:{SEARCH_PATH}"
 _MODE = 0o755
 _LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
@@ -76,7 +79,8 @@ class _Edit:
     after: str | None
 
     def apply(self) -> bool:
-        """Do it; False if there is nothing to do."""
+        """Do it; False if there is nothing to do. What a killed one left goes in any case."""
+        sweep_quietly(os.path.dirname(self.docker_file.file))
         if self.before == self.after:
             return False
         if self.after is None:
@@ -107,19 +111,21 @@ def install(launcher: Launcher, registration: Registration) -> Installed:
             changed then.
         ConflictError: the launcher's path or the runtime's name is another
             one's; nothing has changed then.
-        SystemFailure: a file can't be written.
+        SystemFailure: a file can't be written; then all are as they were.
     """
     path = launcher.path
     try:
         _check_name(launcher.name)
         _check_path(path)
         runtime = find_runtime(launcher.runtime)
+        # What an earlier call has noted is kept, so that uninstall finds all of it.
         known = {docker_file.file: docker_file for docker_file in _registered(path)}
         edits = [_register(launcher, known.get(launcher.docker))] if launcher.docker else []
         known |= {edit.docker_file.file: edit.docker_file for edit in edits}
         text = render(runtime, registration, known.values())
-        changed = [path] if rewrite(path, text, _MODE) else []
-        changed += [edit.docker_file.file for edit in edits if edit.apply()]
+        with all_or_nothing((path, *(edit.docker_file.file for edit in edits))):
+            changed = [path] if rewrite(path, text, _MODE) else []
+            changed += [edit.docker_file.file for edit in edits if edit.apply()]
     except OcinetError as error:
         raise error.within(f"cannot install {path}") from error
     return Installed(tuple(changed))
@@ -139,11 +145,13 @@ def uninstall(path: str, docker: DockerFile | None = None) -> Installed:
             changed then.
         SystemFailure: a file can't be written or removed.
     """
+    sweep_quietly(os.path.dirname(path))
     try:
         text = read_text(path)
         known = {docker_file.file: docker_file for docker_file in docker_files_of(text or "")}
         if docker:
             known.setdefault(docker.file, docker)
+        # All are read before one is written: where one can't be, everything stays as it is.
         edits = [_unregister(docker_file, path) for docker_file in known.values()]
         changed = [edit.docker_file.file for edit in edits if edit.apply()]
         if text is not None and is_launcher(text):
@@ -221,6 +229,7 @@ def _register(launcher: Launcher, earlier: DockerFile | None) -> _Edit:
         )
     except OcinetError as error:
         raise error.within(file) from error
+    # A file that was not there before any launcher of ours goes with the last of them.
     made = before is None or (earlier.made if earlier else _made_by_another(before, file))
     return _Edit(DockerFile(file, launcher.name, made), before, after)
 

@@ -161,7 +161,7 @@ def test_make_directory_where_a_file_is_in_the_way_is_told(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with pytest.raises(SystemFailure, match=r"cannot make .*/file: a file is in the way"):
         make_directory(f"{tmp_path}/file")
-    with pytest.raises(SystemFailure, match=r"cannot make .*/file/below"):
+    with pytest.raises(SystemFailure, match=r"cannot make .*/file: a file is in the way"):
         make_directory(f"{tmp_path}/file/below")
     with pytest.raises(SystemFailure, match="cannot write"):
         put(f"{tmp_path}/file/below", "x")

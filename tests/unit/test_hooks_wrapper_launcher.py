@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from ocinet.base.errors import ConflictError, OcinetError, RequestError, SystemFailure
+from ocinet.base.paths import Paths
+from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
+from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.hooks.config.hook_entry import Registration
 from ocinet.hooks.registration.launcher import (
     Launcher,
@@ -108,6 +111,34 @@ def test_path_with_shell_signs_is_quoted(place: Place) -> None:
         [place.launcher, "state", "web"], check=True, capture_output=True, text=True
     ).stdout
     assert shown == "real state web\n"
+
+
+def test_start_comes_here_for_who_is_recorded_to_be_unnamed_alone(place: Place) -> None:
+    """Found out by the shell itself, which starts no program for it."""
+    runtime = place.directory / "runtime"
+    runtime.write_text('#!/bin/sh\necho "real $*"\n')
+    runtime.chmod(0o755)
+    records = place.directory / "run" / "attachments"
+    records.mkdir(parents=True)
+    ours = place.directory / "ours"
+    ours.write_text('#!/bin/sh\nshift 5\necho "ours $*"\n')
+    ours.chmod(0o755)
+    registration = Registration(str(ours), "/hook.py", (f"OCINET_RUN_DIR={records.parent}",))
+    install(place.to_install(runtime=str(runtime)), registration)
+
+    def shown(*words: str) -> str:
+        call = [str(place.launcher), *words]
+        return subprocess.run(call, check=True, capture_output=True, text=True).stdout.strip()
+
+    store = AttachmentStore(Paths(run=str(records.parent)))
+    for name, unnamed in (("web", True), ("db", False)):
+        attachment = Attachment(Container(name, name), "bridge", ATTACHED, "1:2", "boot", "now")
+        store.put(attachment.replace(unnamed=unnamed))
+    assert shown("--root", "/r", "start", "web") == f"ours {runtime} --root /r start web"
+    assert shown("--root", "/r", "start", "db") == "real --root /r start db"
+    assert shown("start", "nosuch") == "real start nosuch"
+    assert shown("start") == "real start"
+    assert shown("--root", "start", "state", "web") == "real --root start state web"
 
 
 def test_install_names_it_in_daemon_json_and_uninstall_takes_all_back(place: Place) -> None:
