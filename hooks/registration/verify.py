@@ -10,6 +10,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import OcinetError
@@ -19,14 +20,15 @@ from ocinet.engine.containers import find_record
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.networks import NetworkStore
+from ocinet.hooks.config.config_edit import asked_in
 from ocinet.hooks.entry.call import FROM_HOOKS_DIR
 from ocinet.hooks.entry.engine_access import TIMEOUT_S
 from ocinet.hooks.registration import cdi_specs, hooks_dir
-from ocinet.hooks.registration.installation import write_flaws
+from ocinet.hooks.registration.installation import code_flaws, write_flaws
 from ocinet.hooks.registration.trial_run import try_out
 from ocinet.request.annotations import SANDBOX, parse_annotations
-from ocinet.request.cdi import DEVICE, KIND
-from ocinet.request.config_json import CONFIG, DOWN_STAGE, UP_STAGES, is_our_hook
+from ocinet.request.cdi import KIND
+from ocinet.request.config_json import CONFIG, DEVICE, DOWN_STAGE, UP_STAGES, is_our_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 _REINSTALL = "register it again: ocinet hooks install"
 _INSTALL_CDI = "register them again: ocinet hooks install --cdi"
 _ADD_AGAIN = "register it again: ocinet hooks add BUNDLE"
-_SAMPLE_KEYS = ("ocinet.net", "ocinet.publish", "ocinet.tpyo")
+_MOST_FLAWS = 5  # of one installation: they have one cause
+_SAMPLE_KEYS = ("ocinet.net", "ocinet.publish", "ocinet.tpyo", '"ocinet.net')
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,9 @@ def verify_bundle(
         }
     except (OSError, ValueError, AttributeError, TypeError) as error:
         return (Finding(f"{path} can't be read: {error}", "runc spec makes one"),)
+    insecure = (Finding(flaw, "chown and chmod it to root alone") for flaw in write_flaws(path))
     flaws = request_flaws(bundle, Paths.from_environment(environment))
-    return (*flaws, *_verify(entries, path, _ADD_AGAIN, environment, trial))
+    return (*insecure, *flaws, *_verify(entries, path, _ADD_AGAIN, environment, trial))
 
 
 def request_flaws(bundle: str, paths: Paths) -> Iterator[Finding]:
@@ -90,11 +94,12 @@ def request_flaws(bundle: str, paths: Paths) -> Iterator[Finding]:
     """
     try:
         with open(f"{bundle}/{CONFIG}", "rb") as file:
-            annotations = dict(json.load(file).get("annotations") or {})
+            config = json.load(file)
+            annotations = dict(config.get("annotations") or {})
     except (OSError, ValueError, AttributeError, TypeError):
         return
     try:
-        request = parse_annotations(annotations)
+        request = parse_annotations(asked_in(config))
         if request is None:
             return
         store = NetworkStore(paths)
@@ -128,20 +133,26 @@ def verify_directory(
     """
     hint = _REINSTALL + (" --podman" if podman else f" --hooks-dir {directory}")
     findings, entries = [], {}
+    # By the flaw, for what is wrong with a directory is wrong for both files.
     insecure: dict[str, None] = {}
-    for stage in (*UP_STAGES, DOWN_STAGE):
-        path = hooks_dir.hook_file(directory, stage)
+    for name in hooks_dir.NAMES:
+        path, stage = hooks_dir.hook_file(directory, name), hooks_dir.stage_of(name)
         if os.path.lexists(path):
             insecure.update(dict.fromkeys(write_flaws(path)))
             try:
                 document = hooks_dir.read_hook(path)
             except OcinetError as error:
                 findings.append(Finding(str(error), hint))
+                continue
+            flaws = [*_document_flaws(document, stage)]
+            if name == hooks_dir.POD:  # beside the other of its stage
+                flaws += entry_flaws(document["hook"], stage, environment)
+                if document.get("when") != hooks_dir.POD_CONDITION:
+                    flaws.append("its condition is not that of pods")
             else:
+                flaws += _condition_flaws(document)
                 entries[stage] = [document["hook"]]
-                findings += [
-                    Finding(f"{path}: {flaw}", hint) for flaw in _document_flaws(document, stage)
-                ]
+            findings += [Finding(f"{path}: {flaw}", hint) for flaw in flaws]
     findings += [Finding(flaw, "what root runs, only root may write") for flaw in insecure]
     try:
         unheeded = hooks_dir.hindrances(directory, "", environment) if podman else ()
@@ -199,6 +210,7 @@ def entry_flaws(entry: Json, stage: str, environment: Mapping[str, str]) -> Iter
     interpreter, script = str(entry.get("path", "")), str(entry["args"][3])
     for path in (interpreter, script):
         yield from write_flaws(path)
+    yield from (f"{flaw.what} ({flaw.remedy})" for flaw in islice(code_flaws(script), _MOST_FLAWS))
     if os.path.isfile(interpreter) and not os.access(interpreter, os.X_OK):
         yield f"{interpreter} is not executable"
     if os.path.isfile(interpreter) and os.path.realpath(interpreter) != interpreter:
@@ -206,6 +218,7 @@ def entry_flaws(entry: Json, stage: str, environment: Mapping[str, str]) -> Iter
     if entry["args"][4:5] != [stage]:
         yield f"its arguments are for {' '.join(map(str, entry['args'][4:5])) or 'no stage'}"
     timeout = entry.get("timeout")
+    # In seconds. A runtime kills the hook then, and what was begun would stay.
     if type(timeout) is not int or timeout <= TIMEOUT_S:
         yield f"its timeout is {timeout}: the hook needs up to {TIMEOUT_S:g} s to undo a failure"
     variables = dict(str(line).partition("=")[::2] for line in entry.get("env") or ())
@@ -258,14 +271,21 @@ def _document_flaws(document: Json, stage: str) -> Iterator[str]:
     """Tell what is wrong with a file of a hooks directory, its entry apart."""
     if document.get("stages") != [stage]:
         yield f"its stages are {document.get('stages')}"
+    # podman merges the annotations of an image's manifest into the container's.
     if FROM_HOOKS_DIR not in document["hook"]["args"]:
         yield f"its arguments lack {FROM_HOOKS_DIR}: images could ask for ports of the host"
+
+
+def _condition_flaws(document: Json) -> Iterator[str]:
+    """Tell whether a file's condition leaves out who asks, or meets others."""
     when = document.get("when") or {}
     if when.get("always") is True:
         return
     patterns = when.get("annotations") or {}
+    # The last two are typos, which the hook must get to see: podman minds no key of ours.
     for key in _SAMPLE_KEYS:
         if not any(re.search(pattern, key) for pattern in patterns):
             yield f"its condition leaves containers with {key} out"
+    # podman searches for these patterns anywhere in a key (Go's regexp, unanchored).
     if any(re.search(pattern, "my-ocinet.net") for pattern in patterns):
         yield "its condition is not anchored: it meets keys of others"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ocinet.hooks.config.hook_entry import SEARCH_PATH
 from ocinet.hooks.registration.bundle import add
 from ocinet.hooks.registration.installation import resolve
 
@@ -24,7 +27,7 @@ print(json.dumps([[finding.ok, finding.what] for finding in found]))
 
 
 def _verify(lab: Lab, bundle: Path) -> list[tuple[bool, str]]:
-    result = lab.run(sys.executable, "-c", _VERIFY, str(bundle))
+    result = lab.run(sys.executable, "-I", "-c", _VERIFY, str(bundle))
     return [(ok, what) for ok, what in json.loads(result.stdout)]
 
 
@@ -87,3 +90,20 @@ def test_verify_of_hook_that_crashes_or_does_nothing_says_so(lab: Lab) -> None:
     assert "made no eth0 with an address" in _verify(lab, bundle)[-1][1]
     _registered_script.write_text("print('hello')")
     assert "ended well, but said: hello" in _verify(lab, bundle)[-1][1]
+
+
+def test_verify_without_ip_says_what_to_install(lab: Lab) -> None:
+    """Its scratch machine is made by scripts, which could only fail."""
+    bundle = _registered(lab)
+    found = shutil.which("ip", path=SEARCH_PATH)
+    assert found
+    tool = os.path.realpath(found)
+    lab.run("mount", "--bind", "/dev/null", tool)
+    try:
+        result = lab.ocinet("hooks", "verify", str(bundle), check=False)
+    finally:
+        lab.run("umount", tool)
+
+    assert result.status == 1
+    assert "ip is missing" in result.stderr + result.stdout
+    assert "install iproute2" in result.stderr + result.stdout

@@ -140,10 +140,7 @@ def test_verify_podman_finds_files_condition_and_directory(
 ) -> None:
     """What install wrote is right, except that podman does not read a directory of our own."""
     directory = str(tmp_path / "hooks.d")
-    for stage in ("createRuntime", "poststop"):
-        path = Path(hooks_dir.hook_file(directory, stage))
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(hooks_dir._render(registration, stage, always=False))
+    hooks_dir.install(registration, directory=directory, environment=None)
     flaws = [finding for finding in verify_directory(directory, {}, _works) if not finding.ok]
     assert [f"add {json.dumps(directory)} to hooks_dir" in flaw.what for flaw in flaws] == [True]
     conf = {"CONTAINERS_CONF": "/etc/x.conf"}
@@ -170,13 +167,39 @@ def test_verify_podman_of_wrong_document_says_what_is_wrong(
     tmp_path: Path, registration: Registration, change: Callable[[Json], object], said: str
 ) -> None:
     """Each flaw of a file is told with its path and the way to mend it."""
-    for stage in ("createRuntime", "poststop"):
-        document = json.loads(hooks_dir._render(registration, stage, always=False))
-        if stage == "createRuntime":
-            change(document)
-        Path(hooks_dir.hook_file(str(tmp_path), stage)).write_text(json.dumps(document))
-    flaws = [finding for finding in verify_directory(str(tmp_path), {}, _works) if not finding.ok]
-    assert any(said in flaw.what and flaw.hint == _PODMAN_HINT for flaw in flaws)
+    _expect_flaw(tmp_path, registration, "createRuntime", change, said)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda document: document.update(stages=["poststart"]), "its stages are ['poststart']"),
+        (lambda document: document["hook"].update(timeout=1), "its timeout is 1"),
+        (lambda document: document.update(when={"always": True}), "not that of pods"),
+    ],
+)
+def test_verify_podman_of_wrong_document_for_pods_says_what_is_wrong(
+    tmp_path: Path, registration: Registration, change: Callable[[Json], object], said: str
+) -> None:
+    """The file for pods is looked at as the others are."""
+    _expect_flaw(tmp_path, registration, "pod-poststop", change, said)
+
+
+def _expect_flaw(
+    directory: Path,
+    registration: Registration,
+    name: str,
+    change: Callable[[Json], object],
+    said: str,
+) -> None:
+    """Spoil one of the files that install writes, and look for what is said of it."""
+    hooks_dir.install(registration, directory=str(directory), environment=None)
+    path = Path(hooks_dir.hook_file(str(directory), name))
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+    found = verify_directory(str(directory), {}, _works)
+    assert any(said in each.what and each.hint == _PODMAN_HINT for each in found if not each.ok)
 
 
 def test_verify_podman_of_foreign_file_is_told(tmp_path: Path) -> None:
