@@ -64,6 +64,18 @@ def main(arguments: list[str] | None = None, console: Console | None = None) -> 
         return OcinetError.exit_code
 
 
+def _keep_code_closed() -> None:
+    """Have Python keep no compiled modules where the umask would let others replace them.
+
+    It makes `__pycache__` by the umask, and what lies there root runs next time. The umask
+    itself stays as it is, for who is run by us.
+    """
+    umask = os.umask(0o077)
+    os.umask(umask)
+    if umask & 0o022 != 0o022:
+        sys.dont_write_bytecode = True
+
+
 def _run(arguments: list[str], console: Console | None) -> int:
     if arguments == ["--version"]:
         arguments = ["version"]

@@ -12,7 +12,7 @@ import posix
 
 from ocinet.base.errors import RequestError
 from ocinet.base.jsontext import dumps, loads
-from ocinet.request.annotations import BUNDLE, PREFIX
+from ocinet.request.annotations import BUNDLE, SANDBOX, is_ours
 from ocinet.request.config_json import CONFIG, DOWN_STAGE, UP_STAGES, hooks_of, is_our_hook
 
 TYPE_CHECKING = False
@@ -63,6 +63,8 @@ def apply(
     linux = config["linux"] = {**linux}
     if mode:
         _edit_network(linux, mode, netns_path, saved)
+    # In the same edit as the namespace: with Docker's `net.*` settings and its hook left in, the
+    # host's IPv6 addresses were wiped.
     if mode in ("host", "container"):
         _drop_sysctls(linux, saved)
     hooks = _ensure(config, "hooks", {}, saved, "hooks")
@@ -71,7 +73,7 @@ def apply(
         # runc skips the poststop hooks after one that fails: ours goes first.
         listed.insert(0 if stage == DOWN_STAGE else len(listed), entry)
     present = _ensure(config, "annotations", {}, saved, "annotations")
-    for key in [key for key in present if key.startswith(PREFIX) and key not in annotations]:
+    for key in [key for key in present if is_ours(key) and key not in annotations]:
         del present[key]
     present.update(annotations)
     present[BUNDLE] = dumps(saved)
@@ -119,7 +121,20 @@ def our_annotations(config: Json) -> dict[str, str]:
     annotations = config.get("annotations")
     if not isinstance(annotations, dict):
         return {}
-    return {key: text for key, text in annotations.items() if key.startswith(PREFIX)}
+    return {key: text for key, text in annotations.items() if is_ours(key)}
+
+
+def asked_in(config: Json) -> dict[str, str]:
+    """Return the annotations of ours by which something is asked for.
+
+    Raises:
+        RequestError: one of them is no text, as the runtime-spec has all of them.
+    """
+    asked = {k: text for k, text in our_annotations(config).items() if k not in (SANDBOX, BUNDLE)}
+    for key, text in asked.items():
+        if not isinstance(text, str):
+            raise RequestError(key, f"its value is no text in {CONFIG}")
+    return asked
 
 
 def without_hooks(config: Json, unwanted: Callable[[object], bool]) -> Json:
@@ -157,6 +172,7 @@ def locate(target: str, find: Callable[[str], Attachment], netns_dir: str) -> tu
                            f"ocinet detach {target}, and attach it again")  # fmt: skip
     path = f"{netns_dir}/{attachment.netns_name}"
     try:
+        # The name is what the config will have: whom it leads to by then, dev and inode tell.
         status = posix.stat(path)
     except OSError as error:
         raise RequestError("", f"{target} is not running: {path}: {error.strerror}",
@@ -179,7 +195,7 @@ def _restore_parts(config: Json, saved: Json) -> None:
     config["annotations"] = {
         key: before.get(key, text)
         for key, text in annotations.items()
-        if not key.startswith(PREFIX) or key in before
+        if not is_ours(key) or key in before
     } | before
     linux = config["linux"] = {**config["linux"]}
     if _NETWORK in saved:
@@ -235,6 +251,7 @@ def _edit_network(linux: Json, mode: str, netns_path: str, saved: Json) -> None:
     elif entry is not None and not entry.get("path"):
         wanted = entry
     else:
+        # A path would join a sandbox that somebody has made; without one the runtime makes its own.
         wanted = {key: value for key, value in (entry or {}).items() if key != "path"}
         wanted["type"] = _NETWORK
     if wanted != entry:

@@ -14,20 +14,22 @@ import json
 import os
 import re
 from contextlib import contextmanager
+from errno import ELOOP
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
-from ocinet.base.atomic import replace_file
+from ocinet.base.atomic import replace, write_file
 from ocinet.base.errors import OcinetError, RequestError, SystemFailure
-from ocinet.hooks.config.config_edit import apply, locate, our_annotations, restore
+from ocinet.base.temporaries import sweep_quietly
+from ocinet.hooks.config.config_edit import apply, asked_in, locate, restore
 from ocinet.hooks.registration.installation import check_up_stage
 from ocinet.request.annotations import (
-    BUNDLE,
     DEFAULT_REQUEST,
     SANDBOX,
     parse_annotations,
-    to_annotations,
 )
 from ocinet.request.config_json import CONFIG, DOWN_STAGE, UP_STAGES
+from ocinet.request.spelling import to_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from ocinet.hooks.config.hook_entry import Registration
 
     Json = dict[str, Any]
+
+LONGEST_CONFIG = 16 << 20  # as the wrapper has it
 
 
 def add(
@@ -74,11 +78,7 @@ def add(
 
     def change(config: Json) -> Json:
         plain = restore(config)
-        kept = {
-            key: text
-            for key, text in our_annotations(plain).items()
-            if key not in (SANDBOX, BUNDLE)
-        }
+        kept = asked_in(plain)
         wanted = request or parse_annotations(kept) or DEFAULT_REQUEST
         annotations = kept if kept and request is None else to_annotations(wanted)
         path = ""
@@ -105,24 +105,46 @@ def remove(bundle: str) -> bool:
 
 def _edit(bundle: str, change: Callable[[Json], Json], what: str) -> bool:
     """Read, change and replace a bundle's config; False if nothing changes."""
-    path = os.path.realpath(f"{bundle}/{CONFIG}")
+    path = f"{bundle}/{CONFIG}"
     try:
-        with _locked(os.path.dirname(path)):
-            with open(path, "rb") as file:
-                data, status = file.read(), os.fstat(file.fileno())
+        with _locked(bundle) as directory:
+            sweep_quietly(directory)
+            data, status = _read(directory)
             config = _parse(data)
             changed = change(config)
             if changed == config:
                 return False
-            replace_file(path, _render(changed, data.decode()), mode=status.st_mode & 0o7777,
-                         owner=(status.st_uid, status.st_gid))  # fmt: skip
+            text = _render(changed, data.decode()).encode()
+
+            def make(temporary: str) -> None:
+                owner = (status.st_uid, status.st_gid)
+                write_file(temporary, text, mode=status.st_mode & 0o7777, owner=owner,
+                           durable=True, dir_fd=directory)  # fmt: skip
+
+            replace(CONFIG, make, dir_fd=directory)
+            os.fsync(directory)
     except OcinetError as error:
         raise error.within(what) from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RequestError(what, f"there is no {path}", "runc spec makes one") from error
     except OSError as error:
+        if error.errno == ELOOP:
+            why = f"{path} is a link, through which another file would be written"
+            hint = f"name the bundle that has the file: {os.path.dirname(os.path.realpath(path))}"
+            raise RequestError(what, why, hint) from error
         raise SystemFailure(what, f"{path}: {error.strerror}") from error
     return True
+
+
+def _read(directory: int) -> tuple[bytes, os.stat_result]:
+    """Read a bundle's config, which may be in the directory of somebody that is not root."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(CONFIG, flags, dir_fd=directory), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not S_ISREG(status.st_mode) or status.st_size > LONGEST_CONFIG:
+            why = f"{CONFIG} is no regular file of at most {LONGEST_CONFIG >> 20} MiB"
+            raise RequestError("", why)
+        return file.read(LONGEST_CONFIG), status
 
 
 def _parse(data: bytes) -> Json:
@@ -147,11 +169,12 @@ def _render(config: Json, like: str) -> str:
 
 
 @contextmanager
-def _locked(directory: str) -> Iterator[None]:
-    """Keep other edits of the same bundle out."""
+def _locked(directory: str) -> Iterator[int]:
+    """Keep other edits of the same bundle out; yields its open directory."""
+    # The directory itself is locked: a lock's file, which is never deleted, would stay in there.
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
+        yield fd
     finally:
         os.close(fd)

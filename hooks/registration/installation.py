@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
+from shlex import quote
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISVTX, S_IWGRP, S_IWOTH
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.paths import VARIABLES
-from ocinet.hooks.config.hook_entry import SEARCH_PATH, Registration
+from ocinet.hooks.config.hook_entry import SEARCH_PATH, Registration, lasting
 from ocinet.request.config_json import UP_STAGES
 
 if TYPE_CHECKING:
@@ -21,6 +23,23 @@ if TYPE_CHECKING:
 
 _ELF = b"\x7fELF"
 _WHAT = "cannot register the hook"
+# What hook, watcher and command import besides Python's own, and what that imports.
+_IMPORTED = (
+    "pyroute2", "structlog", "docker", "requests", "urllib3", "certifi", "idna",
+    "charset_normalizer", "chardet", "websocket", "packaging",
+)  # fmt: skip
+
+
+class Flaw(NamedTuple):
+    """A file or directory that others could write to.
+
+    Attributes:
+        what: one clause.
+        remedy: a command that helps, or "".
+    """
+
+    what: str
+    remedy: str = ""
 
 
 def resolve(environment: Mapping[str, str], executable: str = sys.executable) -> Registration:
@@ -43,14 +62,74 @@ def resolve(environment: Mapping[str, str], executable: str = sys.executable) ->
             magic = file.read(len(_ELF))
     except OSError as error:
         raise SystemFailure(_WHAT, f"{interpreter}: {error.strerror}") from error
+    # As pyenv's shims are: 77 ms at each start, more than all the wiring.
     if magic != _ELF:
         raise RequestError(_WHAT, f"{interpreter} is a script that starts another interpreter",
                            "run ocinet with that interpreter itself: /usr/bin/python3")  # fmt: skip
-    script = f"{os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}/hook.py"
-    for path in (interpreter, script):
+    script = own_script()
+    named = lasting(interpreter, script)
+    for path in (interpreter, script, *named):
         refuse_writers(path, _WHAT, "install ocinet where only root can write")
+    for flaw in code_flaws(script):
+        raise RequestError(_WHAT, flaw.what, flaw.remedy)
     moved = [f"{name}={environment[name]}" for name in VARIABLES if environment.get(name)]
-    return Registration(interpreter, script, (f"PATH={SEARCH_PATH}", *moved))
+    return Registration(*named, (f"PATH={SEARCH_PATH}", *moved))
+
+
+def own_script() -> str:
+    """Return the `hook.py` of this very version."""
+    return f"{os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}/hook.py"
+
+
+def code_flaws(script: str) -> Iterator[Flaw]:
+    """Tell who else could write what runs as root: all code that is loaded, compiled or not.
+
+    Args:
+        script: an installation's `hook.py`.
+
+    Yields:
+        As `write_flaws` does: of each file and directory of the package, and of those that
+        it imports besides, where they are beside it or this interpreter finds them,
+        Python's own among them.
+    """
+    seen: set[str] = set()
+    root = script.rsplit("/", 3)[0]
+    places = [os.path.dirname(os.__file__)]
+    for name in ("ocinet", *_IMPORTED):
+        places += {f"{root}/{name}", *_places_of(name)}
+    for place in filter(os.path.lexists, places):
+        yield from _flaws(place, seen)
+        yield from _flaws_below(place, seen)
+
+
+def _places_of(name: str) -> Iterator[str]:
+    """Yield where this interpreter has a package from, if it has it."""
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return
+    if spec is not None:
+        origin = [spec.origin] if spec.origin and spec.has_location else []
+        yield from spec.submodule_search_locations or origin
+
+
+def _flaws_below(directory: str, seen: set[str]) -> Iterator[Flaw]:
+    if (mark := f"{directory}/") in seen:  # links may lead in a circle
+        return
+    seen.add(mark)
+    for folder, folders, files in os.walk(directory):
+        for name in (*folders, *files):
+            path = f"{folder}/{name}"
+            # What a link leads to is reached by other directories than this one.
+            if os.path.islink(path):
+                yield from _flaws(path, seen)
+                if os.path.isdir(path):
+                    yield from _flaws_below(os.path.realpath(path), seen)
+            elif path not in seen:
+                seen.add(path)
+                flaw = _flaw_of(path)
+                if flaw:
+                    yield flaw
 
 
 def check_up_stage(stage: str, what: str) -> None:
@@ -74,8 +153,8 @@ def refuse_writers(path: str, what: str, hint: str) -> None:
     Raises:
         RequestError: it is one.
     """
-    for flaw in write_flaws(path):
-        raise RequestError(what, flaw, hint)
+    for flaw in _flaws(path, set()):
+        raise RequestError(what, flaw.what, f"{flaw.remedy}, or {hint}" if flaw.remedy else hint)
 
 
 def write_flaws(path: str) -> Iterator[str]:
@@ -85,7 +164,11 @@ def write_flaws(path: str) -> Iterator[str]:
         One clause for each that is missing, or that others than root, or than
         the user that we run as, can write to or replace.
     """
-    seen = set()
+    return (flaw.what for flaw in _flaws(path, set()))
+
+
+def _flaws(path: str, seen: set[str]) -> Iterator[Flaw]:
+    # Both ways to it: who can replace a link on the one chooses where the other one leads.
     for start in (os.path.abspath(path), os.path.realpath(path)):
         part = start
         while part not in seen:
@@ -96,18 +179,21 @@ def write_flaws(path: str) -> Iterator[str]:
             part = os.path.dirname(part)
 
 
-def _flaw_of(path: str) -> str:
+def _flaw_of(path: str) -> Flaw | None:
     try:
         status = os.lstat(path)
     except OSError as error:
-        return f"{path}: {error.strerror}"
+        return Flaw(f"{path}: {error.strerror}")
     if status.st_uid not in (0, os.geteuid()):
-        return f"{path} belongs to user {status.st_uid}"
+        return Flaw(f"{path} belongs to user {status.st_uid}", f"chown -h root {quote(path)}")
     if S_ISLNK(status.st_mode):
-        return ""  # what counts is the directory that it is in, and what it leads to
+        return None  # what counts is the directory that it is in, and what it leads to
+    # In such a directory, as /tmp is, nobody can replace what is another's.
     sticky = S_ISDIR(status.st_mode) and status.st_mode & S_ISVTX
+    remedy = f"chmod go-w {quote(path)}"
     if status.st_mode & S_IWOTH and not sticky:
-        return f"{path} can be written by everyone (mode {S_IMODE(status.st_mode):04o})"
+        mode = S_IMODE(status.st_mode)
+        return Flaw(f"{path} can be written by everyone (mode {mode:04o})", remedy)
     if status.st_mode & S_IWGRP and status.st_gid != 0 and not sticky:
-        return f"{path} can be written by group {status.st_gid}"
-    return ""
+        return Flaw(f"{path} can be written by group {status.st_gid}", remedy)
+    return None

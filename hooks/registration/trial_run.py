@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocinet.base.errors import RequestError, SystemFailure
 from ocinet.base.paths import Paths
-from ocinet.hooks.config.hook_entry import SEARCH_PATH
+from ocinet.hooks.config.hook_entry import REGISTERED_TIMEOUT_S, SEARCH_PATH
 from ocinet.request.annotations import NET
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _ID = "ocinet-verify"
 _WHAT = "cannot try the hook out"
-_COMMAND_TIMEOUT_S = 10
+_COMMAND_TIMEOUT_S = REGISTERED_TIMEOUT_S  # what it asks is asked on slow machines, too
 _BUNDLE = "/run/ocinet-verify"
 _CONFIG = {"linux": {"namespaces": [{"type": "network"}]}}
 _HOST_IFNAME = re.compile(r"oc[0-9a-f]{13}")
@@ -53,6 +53,7 @@ ip link set lo up
 echo ready
 exec cat
 """
+# `cat` ends when our end of its pipe does, so these two outlive us in no case.
 _MAKE_CONTAINER = "ip link set lo up; echo ready; exec cat"
 
 
@@ -151,6 +152,7 @@ def _scratch(paths: Paths) -> Iterator[_Scratch]:
             config=shlex.quote(paths.config), state=shlex.quote(paths.state),
             run=shlex.quote(paths.run), bundle=_BUNDLE,
         )  # fmt: skip
+        _tool("ip")  # which the scripts need, and can't say so
         unshare = [_tool("unshare"), "--net", "--mount", "--propagation", "private"]
         host = stack.enter_context(_Holder([*unshare, "sh", "-c", script]))
         with open(f"/proc/{host.pid}/root{_BUNDLE}/config.json", "w", encoding="utf-8") as file:
@@ -200,11 +202,13 @@ class _Scratch:
             entry: of the registration.
             pid: the container's, or 0 when it has stopped.
         """
+        # As runc says it; crun's word for the first is "created".
         status = "creating" if pid else "stopped"
         state: Json = {"ociVersion": "1.0.2", "id": _ID, "status": status,
                  "bundle": _BUNDLE, "annotations": {NET: "bridge"}}  # fmt: skip
         if pid:
             state["pid"] = pid
+        # What a runtime runs is `path`; the first of `args` is no more than the process's name.
         words = [*_entering(self._host, self._host), str(entry["path"]), *entry["args"][1:]]
         timeout_s = entry.get("timeout") or _COMMAND_TIMEOUT_S
         return self._run(words, _environment(entry), json.dumps(state), timeout_s)

@@ -50,8 +50,7 @@ def test_bridge_is_wired_before_the_first_instruction(lab: Lab, runtime: str, st
 
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
     assert "10.72.0.2/24" in container.output()
-    container.kill()
-    container.delete()
+    container.end()
     assert [event["event"] for event in lab.events()] == ["attached", "detached"]
 
 
@@ -69,8 +68,7 @@ def test_both_stages_at_once_attach_once(lab: Lab, runtime: str) -> None:
     bundle.edit(twice)
     container = lab.runtime(runtime).run(bundle)
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
-    container.kill()
-    container.delete()
+    container.end()
     assert [event["event"] for event in lab.events()] == ["attached", "detached"]
 
 
@@ -129,8 +127,7 @@ def test_container_shares_the_targets_sandbox(lab: Lab, runtime: str) -> None:
     assert "10.72.0.2/24" in web.output()
     assert [event["mode"] for event in lab.events()] == ["bridge", "container"]
     for container in (web, db):
-        container.kill()
-        container.delete()
+        container.end()
 
 
 def test_container_of_a_restarted_target_is_refused(lab: Lab) -> None:
@@ -141,8 +138,7 @@ def test_container_of_a_restarted_target_is_refused(lab: Lab) -> None:
     member = lab.bundle("web")
     _add(lab, member, net="container:db")
     with open(f"/proc/{first.pid}/ns/net", "rb"):  # or the second might get its number
-        first.kill()
-        first.delete()
+        first.end()
         second = lab.runc.run(owner)
 
     with pytest.raises(CommandFailed) as caught:

@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ocinet.base.errors import NotFoundError, RequestError
@@ -25,14 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The machine may be busy with everything else; that is no fault of the code.
-_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 Json = dict[str, Any]
 REGISTRATION = Registration("/usr/bin/python3.11", "/usr/lib/ocinet/hooks/hook.py")
 ENTRY: Json = {
     "path": "/usr/bin/python3.11",
     "args": ["python3", "-I", "-S", "/usr/lib/ocinet/hooks/hook.py", "createRuntime"],
     "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
-    "timeout": 30,
+    "timeout": 60,
 }
 FOREIGN = {"path": "/bin/true", "args": ["true"]}
 LAN = Request("bridge", "", (EndpointRequest("lan"),))
@@ -247,17 +246,36 @@ def test_remove_after_add_leaves_every_byte(tmp_path: Path, options: Json) -> No
 
 
 def test_add_keeps_mode_and_leaves_no_temporary_file(tmp_path: Path) -> None:
-    """The file is replaced at once, as it was for others, through a link too."""
+    """The file is replaced at once, as it was for others."""
+    _bundle(tmp_path, CONFIG)
+    os.chmod(tmp_path / "config.json", 0o640)
+    assert add(str(tmp_path), LAN, REGISTRATION, _find)
+    assert os.listdir(tmp_path) == ["config.json"]
+    assert stat.S_IMODE(os.stat(tmp_path / "config.json").st_mode) == 0o640
+
+
+def test_add_to_a_bundle_with_an_annotation_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """By its name; it was an internal error."""
+    bundle = _bundle(tmp_path, {**CONFIG, "annotations": {"ocinet.net": None}})
+    with pytest.raises(RequestError, match=r"ocinet\.net: its value is no text in config\.json"):
+        add(bundle, None, REGISTRATION, _find)
+
+
+def test_add_through_a_link_is_refused(tmp_path: Path) -> None:
+    """In a user's directory it may lead to a file that only root can write."""
     real = tmp_path / "real"
     real.mkdir()
     _bundle(real, CONFIG)
-    os.chmod(real / "config.json", 0o640)
+    before = (real / "config.json").read_bytes()
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked/config.json").symlink_to(real / "config.json")
-    assert add(f"{tmp_path}/linked", LAN, REGISTRATION, _find)
-    assert (tmp_path / "linked/config.json").is_symlink()
-    assert os.listdir(real) == ["config.json"]
-    assert stat.S_IMODE(os.stat(real / "config.json").st_mode) == 0o640
+    with pytest.raises(RequestError, match=r"linked/config\.json is a link") as raised:
+        add(f"{tmp_path}/linked", LAN, REGISTRATION, _find)
+    assert str(real) in raised.value.hint
+    assert (real / "config.json").read_bytes() == before
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(RequestError, match=r"config\.json is no regular file"):
+        add(str(tmp_path), LAN, REGISTRATION, _find)
 
 
 @pytest.mark.parametrize(
@@ -338,7 +356,6 @@ _configs: st.SearchStrategy[Json] = st.fixed_dictionaries(
 )
 
 
-@_patient
 @given(
     _configs,
     st.sampled_from(["bridge", "none", "host", "container", ""]),
