@@ -3,6 +3,8 @@
 installation   interpreter and script, and who else could write to them
 foreign_files  files in directories of other programs: put there, taken away
 all_or_nothing what an error has left nothing of
+shipped_files  those that packages have as well
+host_processes which programs run here
 bundle         in a bundle's `config.json`
 podman_config  what podman's configuration says of hooks directories
 hooks_dir      in podman's or CRI-O's directory of hooks
@@ -10,6 +12,7 @@ cdi_specs      as CDI devices
 docker_daemon  a runtime in dockerd's `daemon.json`
 launcher_text  the program that engines run as a runtime, and what stands in its head
 launcher       installing it
+link_managers  what keeps networkd and NetworkManager off our links
 trial_run      running the hook as a runtime would
 verify         does what is registered work?
 """
