@@ -13,6 +13,7 @@ docker_daemon  a runtime in dockerd's `daemon.json`
 launcher_text  the program that engines run as a runtime, and what stands in its head
 launcher       installing it
 link_managers  what keeps networkd and NetworkManager off our links
+firewalld      a zone of firewalld's for our bridges
 trial_run      running the hook as a runtime would
 verify         does what is registered work?
 """
