@@ -6,7 +6,7 @@ all_or_nothing what an error has left nothing of
 shipped_files  those that packages have as well
 host_processes which programs run here
 bundle         in a bundle's `config.json`
-podman_config  what podman's configuration says of hooks directories
+podman_config  whether podman reads a hooks directory, and having it do so
 hooks_dir      in podman's or CRI-O's directory of hooks
 cdi_specs      as CDI devices
 docker_daemon  a runtime in dockerd's `daemon.json`
@@ -14,6 +14,9 @@ launcher_text  the program that engines run as a runtime, and what stands in its
 launcher       installing it
 link_managers  what keeps networkd and NetworkManager off our links
 firewalld      a zone of firewalld's for our bridges
+unit           the watcher's unit in /etc
 trial_run      running the hook as a runtime would
 verify         does what is registered work?
+doors          what is registered on this machine
+inventory      all of it, and how each is taken back
 """
