@@ -8,6 +8,7 @@ policy          which containers are wired, and with what: pure
 docker_json     an engine's JSON, read into those values
 docker_api      an engine's socket: the one module that imports `docker`
 cgroups         the machine's cgroup tree, where a container's processes are
+births          cgroups, told of as they are made
 life            a container's first process, and its sandbox, open
 lookout         the thread that finds sandboxes before the engine tells of them
 engine_calls    what `ocinet.engine` is called for

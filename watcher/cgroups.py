@@ -2,10 +2,10 @@
 
 Docker puts a container into `PARENT/ID` (driver cgroupfs) or
 `PARENT/docker-ID.scope` (driver systemd); the parent is the daemon's or the
-container's choice. So the tree is searched, and from then on only the parents that
-were found are looked into: what is looked for is mostly not there yet, and the
-search is as long as the tree. cgroups(7): on version 1 one of the controllers'
-hierarchies serves, on version 2 there is just the one.
+container's choice. That one the engine tells as it creates it; where it doesn't the tree is
+searched, and from then on only the parents that were found are looked into: what is
+looked for is mostly not there yet, and the search is as long as the tree. cgroups(7): on
+version 1 one of the controllers' hierarchies serves, on version 2 there is just the one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ ROOT = "/sys/fs/cgroup"
 _CONTROLLERS = ("pids", "memory", "cpu", "devices", "systemd")
 _PARENTS = ("docker", "system.slice")
 _NAMES = ("{}", "docker-{}.scope")
+_ID_LENGTH = 64
+_HEX = frozenset("0123456789abcdef")
 _DEEPEST = 8
 _MOST_DIRECTORIES = 20_000
 _MOST_PLACES = 16
@@ -32,13 +34,15 @@ class Cgroups:
         root: where it is mounted.
 
     Attributes:
-        proven: whether a container was found yet, so that others may be expected
-            beside it.
+        tree: where the hierarchy is that is searched.
+        proven: whether a container was found yet below a parent that it did not ask for, so
+            that others may be expected beside it.
     """
 
     def __init__(self, root: str = ROOT) -> None:
-        self._tree = self._hierarchy(root)
-        self._places = [f"{self._tree}/{parent}/{name}" for parent in _PARENTS for name in _NAMES]
+        self.tree = self._hierarchy(root)
+        self._places = [f"{self.tree}/{parent}/{name}" for parent in _PARENTS for name in _NAMES]
+        self._told: list[str] = []
         self.proven = False
 
     @staticmethod
@@ -47,6 +51,26 @@ class Cgroups:
             return root
         hierarchies = (f"{root}/{name}" for name in _CONTROLLERS)
         return next((path for path in hierarchies if os.path.isdir(path)), root)
+
+    def parents(self) -> tuple[str, ...]:
+        """Return the directories that containers were found in, or else are expected in."""
+        parents = (os.path.dirname(place).format() for place in (*self._places, *self._told))
+        return tuple(dict.fromkeys(parents))
+
+    def tell(self, parent: str) -> None:
+        """Expect containers below a parent that one of them has asked for.
+
+        Args:
+            parent: as `--cgroup-parent` has it: a path, or a slice of systemd's.
+        """
+        steps, name = _spell_slice(parent) if parent.endswith(".slice") else (parent, _NAMES[0])
+        parts = [part for part in steps.split("/") if part]
+        if not parts or ".." in parts:
+            return
+        path = "/".join(parts).replace("{", "{{").replace("}", "}}")
+        place = f"{self.tree}/{path}/{name}"
+        if place not in (*self._places, *self._told):
+            self._told = [place, *self._told][:_MOST_PLACES]
 
     def processes(self, container_id: str) -> tuple[int, ...]:
         """Return the ids of the processes in a container's cgroup.
@@ -57,12 +81,17 @@ class Cgroups:
         Returns:
             Empty if there is none, or it is where none was found before.
         """
-        for place in self._places:
+        for place in (*self._places, *self._told):
             pids = _read_processes(place.format(container_id))
             if pids is not None:
                 self._prove(place)
                 return pids
         return ()
+
+    def is_made(self, container_id: str) -> bool:
+        """Tell whether a container has a cgroup where one is expected, though it may be empty."""
+        places = (*self._places, *self._told)
+        return any(os.path.isdir(place.format(container_id)) for place in places)
 
     def search(self, container_ids: Collection[str]) -> None:
         """Search the whole tree for containers, and know their parents from then on.
@@ -75,7 +104,7 @@ class Cgroups:
             for container_id in container_ids
             for name in _NAMES
         }
-        level = [self._tree]
+        level = [self.tree]
         seen = 0
         for _ in range(_DEEPEST):
             below = []
@@ -93,12 +122,35 @@ class Cgroups:
             level = below
 
     def _prove(self, place: str) -> None:
-        """Look into a place before all others, and into those that were only guessed no more."""
-        if not self.proven:
+        """Look into a place before all others, and into those that were only guessed no more.
+
+        One that was told is its container's choice, and proves nothing of where the others are.
+        """
+        if place in self._told:
+            self._told = [place, *(other for other in self._told if other != place)]
+        elif not self.proven:
             self.proven, self._places = True, [place]
         elif self._places[0] != place:
             others = (other for other in self._places if other != place)
             self._places = [place, *others][:_MOST_PLACES]
+
+
+def _spell_slice(parent: str) -> tuple[str, str]:
+    """Return where a slice is, by its name (systemd.slice(5)), and how containers are called there.
+
+    `a-b.slice` is below `a.slice`.
+    """
+    name = parent.rpartition("/")[2].removesuffix(".slice")
+    words = name.split("-")
+    steps = ("-".join(words[:number]) + ".slice" for number in range(1, len(words) + 1))
+    return "/".join(steps), _NAMES[1]
+
+
+def container_of(name: str) -> str:
+    """Return the container's id that a cgroup is named for; "" if it is none's."""
+    container_id = name.removeprefix("docker-").removesuffix(".scope")
+    is_id = len(container_id) == _ID_LENGTH and _HEX.issuperset(container_id)
+    return container_id if is_id else ""
 
 
 def _subdirectories(path: str) -> Iterator[os.DirEntry[str]]:

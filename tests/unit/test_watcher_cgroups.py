@@ -61,6 +61,67 @@ def test_processes_are_found_below_any_parent(
     assert cgroups.processes(DB) == (9,)
 
 
+@pytest.mark.parametrize(
+    ("told", "place"),
+    [
+        ("/ci/jobs", "ci/jobs/{}"),
+        ("ci", "ci/{}"),
+        ("odd{name}", "odd{{name}}/{}"),
+        ("shop.slice", "shop.slice/docker-{}.scope"),
+        ("shop-front-a.slice", "shop.slice/shop-front.slice/shop-front-a.slice/docker-{}.scope"),
+    ],
+)
+def test_parent_that_is_told_is_looked_into_at_once(tmp_path: Path, told: str, place: str) -> None:
+    """Without a search, and beside where others were found; slices are below one another."""
+    cgroups = tree(tmp_path, V2)
+    add(tmp_path, f"docker/{DB}", 9)
+    cgroups.tell(told)
+    assert cgroups.processes(DB) == (9,)
+    add(tmp_path, place.format(WEB), 7)
+    assert os.path.dirname(f"{tmp_path}/{place}").format() in cgroups.parents()
+    assert cgroups.processes(WEB) == (7,)
+    assert cgroups.processes(DB) == (9,)
+
+
+@pytest.mark.parametrize("others", ["docker/{}", "system.slice/docker-{}.scope"])
+def test_parent_that_is_told_proves_nothing_of_the_others(tmp_path: Path, others: str) -> None:
+    """It is one container's choice: who comes after it is where the daemon puts it."""
+    cgroups = tree(tmp_path, V2)
+    cgroups.tell("ci")
+    add(tmp_path, f"ci/{WEB}", 7)
+    assert cgroups.processes(WEB) == (7,)
+    cgroups.search([WEB])
+    before = cgroups.proven
+    add(tmp_path, others.format(DB), 9)
+    assert cgroups.is_made(DB)
+    assert os.path.dirname(f"{tmp_path}/{others}") in cgroups.parents()
+    assert cgroups.processes(DB) == (9,)
+    assert (before, cgroups.proven) == (False, True)
+    assert cgroups.processes(WEB) == (7,)
+
+
+def test_parent_that_is_told_outlives_those_where_nobody_came(tmp_path: Path) -> None:
+    """Those that are remembered are few."""
+    cgroups = tree(tmp_path, V2)
+    cgroups.tell("ci")
+    for number in range(15):
+        cgroups.tell(f"before/{number}")
+    add(tmp_path, f"ci/{WEB}", 7)
+    assert cgroups.processes(WEB) == (7,)
+    for number in range(15):
+        cgroups.tell(f"after/{number}")
+    assert cgroups.processes(WEB) == (7,)
+
+
+@pytest.mark.parametrize("told", ["", "/", "../../etc", "/ci/../../x"])
+def test_parent_that_is_told_leads_nowhere_else(tmp_path: Path, told: str) -> None:
+    """What is no place in the tree is not looked into; nor is the tree's own top."""
+    cgroups = tree(tmp_path, V2)
+    before = cgroups.parents()
+    cgroups.tell(told)
+    assert cgroups.parents() == before
+
+
 def test_one_search_finds_all(tmp_path: Path) -> None:
     """However many are expected, and wherever they are."""
     cgroups = tree(tmp_path, V2)
