@@ -6,7 +6,9 @@ order in which it is best read, from the values outward:
 observed        a container as it was observed, and an event: values
 policy          which containers are wired, and with what: pure
 docker_json     an engine's JSON, read into those values
-docker_api      an engine's socket: the one module that imports `docker`
+bounded_http    HTTP with an engine that may be anybody
+docker_api      an engine's socket: the one module that asks by `docker`
+by_name         who has a name in an engine, for a person who asks
 cgroups         the machine's cgroup tree, where a container's processes are
 births          cgroups, told of as they are made
 life            a container's first process, and its sandbox, open

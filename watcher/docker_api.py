@@ -11,61 +11,61 @@ import json
 import os
 import socket
 import threading
+from codecs import getincrementaldecoder
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import docker
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, NotFound
 from docker.transport import UnixHTTPAdapter
-from docker.transport.unixconn import UnixHTTPConnection
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from ocinet.base.address import Address
 from ocinet.base.errors import OcinetError, SystemFailure
-from ocinet.request.docker_files import read_docker
+from ocinet.request.docker_files import carried_in_containerd, read_docker
+from ocinet.watcher.bounded_http import LONGEST_PART, Connection, read_whole
 from ocinet.watcher.cgroups import is_listed
-from ocinet.watcher.docker_json import observe_kept, parse_event, parse_inspected, parse_listed
+from ocinet.watcher.docker_json import (
+    exposed_ports,
+    observe_kept,
+    parse_event,
+    parse_inspected,
+    parse_listed,
+    split_documents,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ocinet.watcher.observed import Event, ObservedContainer
 
-_TIMEOUT_S = 15.0
+_TIMEOUT_S = 20.0  # as long as an operation of ours may take
 _LIBPOD = "/v4.0.0/libpod"
 _ACTS = ("create", "start", "die", "died", "destroy", "remove", "rename", "connect", "disconnect")
+_CONTAINERD = "/var/lib/containerd"
 _BRIDGE_NAME = "com.docker.network.bridge.name"
 
 
-class _Connection(UnixHTTPConnection):  # type: ignore[misc]  # docker ships no types
-    """docker's own, but a socket that can't connect is closed.
+class _Adapter(UnixHTTPAdapter):  # type: ignore[misc]  # docker ships no types
+    """docker's own, but with connections of ours, and answers that end."""
 
-    docker leaves it in the error's traceback, until the garbage collector comes by: one
-    for every look at an engine that is not there.
-    """
+    def send(self, request: Any, **named: Any) -> Any:
+        """Send a request; the whole answer is read here, unless it is a stream."""
+        response = super().send(request, **named)
+        if not named.get("stream"):
+            read_whole(response, self.timeout)
+        return response
 
-    def connect(self) -> None:
-        """Connect to the engine's socket."""
-        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        opened.settimeout(self.timeout)
-        try:
-            opened.connect(self.unix_socket)
-        except OSError:
-            opened.close()
-            raise
-        self.sock = opened
-
-
-class _Adapter(UnixHTTPAdapter):  # type: ignore[misc]  # as above
     def get_connection(self, url: str, proxies: Any = None) -> Any:
         pool = super().get_connection(url, proxies)
         # Not of self: in a circle, what a thread leaves behind would stay open as well.
         path, timeout_s = self.socket_path, self.timeout
         # The pool has no other place to say which connections it is to make.
-        pool._new_conn = lambda: _Connection(url, path, timeout_s)  # noqa: SLF001
+        pool._new_conn = lambda: Connection(url, path, timeout_s)  # noqa: SLF001
         return pool
 
 
@@ -80,7 +80,9 @@ class Client:
     def __init__(self, path: str, timeout_s: float = _TIMEOUT_S) -> None:
         self.path = path
         self._timeout_s = timeout_s
-        self._local = threading.local()
+        self._local = threading.local()  # its connection ends with a thread
+        self._connected: WeakSet[Any] = WeakSet()
+        self._connecting = threading.Lock()  # a set must not grow while it is looked through
         self._version = ""
         self._is_podman = False
         self._root = ""  # Docker's data directory
@@ -105,7 +107,11 @@ class Client:
             self._version = response.headers["Api-Version"]
             self._is_podman = "Libpod-Api-Version" in response.headers
             self._generation += 1
-            self._keep(self._connect(self._version))
+            # Threads that have nothing to ask would keep dead connections for as long.
+            with self._connecting:
+                formers = list(self._connected)
+            for former in formers:
+                former.close()
             self._root = "" if self._is_podman else self._client().info().get("DockerRootDir", "")
 
     def listed(self) -> tuple[ObservedContainer, ...]:
@@ -126,7 +132,7 @@ class Client:
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
-        return self._in_files(container_id) or self.inspect(container_id)
+        return self.kept(container_id) or self.inspect(container_id)
 
     def glance(self, container_id: str) -> ObservedContainer | None:
         """Return what is known of a container without waiting for its start.
@@ -136,7 +142,7 @@ class Client:
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
-        return self._in_files(container_id) or self._find_listed(container_id)
+        return self.kept(container_id) or self._find_listed(container_id)
 
     def started(self, container_id: str) -> ObservedContainer | None:
         """Return all about a container that is said to have started, None if it is not there.
@@ -147,12 +153,13 @@ class Client:
         Raises:
             SystemFailure: the engine does not answer, or nonsense.
         """
-        container = self._in_files(container_id)
+        container = self.kept(container_id)
         if container and container.pid and is_listed(container.pid, container_id):
             return replace(container, running=True)
         return self.inspect(container_id)
 
-    def _in_files(self, container_id: str) -> ObservedContainer | None:
+    def kept(self, container_id: str) -> ObservedContainer | None:
+        """Return what a container is like by Docker's files, if they can be read."""
         kept = read_docker(self._root, container_id) if self._root else None
         return observe_kept(container_id, kept) if kept else None
 
@@ -182,10 +189,34 @@ class Client:
                     document = self._client().inspect_container(container_id)
             except NotFound:
                 return None
-            return None if document is None else parse_inspected(document)
+            return None if document is None else parse_inspected(document, podman=self._is_podman)
 
-    def carried(self, image: str) -> frozenset[tuple[str, str]] | None:
-        """Return labels and annotations of an image; None if they can't be told."""
+    def exposed(self, container_id: str) -> tuple[str, ...]:
+        """Return the ports that a container exposes, its image's among them, as `80/tcp`.
+
+        Raises:
+            SystemFailure: the engine does not answer, or nonsense.
+        """
+        with self._explained(f"inspect {container_id[:12]}"):
+            if not self._is_podman:
+                return exposed_ports(self._client().inspect_container(container_id))
+            # podman 4 does not repeat the image's with the container.
+            container = self._libpod(f"/containers/{container_id}/json") or {}
+            image = self._libpod(f"/images/{container.get('Image')}/json") or {}
+            return exposed_ports(container, image)
+
+    def carried(self, image: str, manifest: str) -> frozenset[tuple[str, str]] | None:
+        """Return labels and annotations of an image; None if they can't be told.
+
+        Args:
+            image: its id.
+            manifest: of the platform that runs, or "".
+        """
+        if manifest not in ("", image):
+            # Docker's inspect shows the host's platform, not that of `docker run --platform`.
+            places = (f"{self._root}/containerd/daemon", _CONTAINERD)
+            found = (carried_in_containerd(place, manifest) for place in places)
+            return next((carried for carried in found if carried is not None), None)
         try:
             with self._explained(f"inspect the image {image[:19]}"):
                 if self._is_podman:
@@ -218,12 +249,13 @@ class Client:
         """Return this thread's connection to the engine that was greeted last."""
         if not self._version:
             self.greet()
-        if getattr(self._local, "generation", 0) != self._generation:
+        generation, client = getattr(self._local, "kept", (0, None))
+        if client is None or generation != self._generation:
             self.forget()
-        client = getattr(self._local, "client", None)
-        if client is None:
             client = self._connect(self._version)
-            self._keep(client)
+            self._local.kept = self._generation, client
+            with self._connecting:
+                self._connected.add(client)
         return client
 
     def _connect(self, version: str) -> Any:
@@ -237,11 +269,6 @@ class Client:
         client.mount("http+docker://", adapter)
         return client
 
-    def _keep(self, client: Any) -> None:
-        self.forget()
-        self._local.client = client
-        self._local.generation = self._generation
-
     def _libpod(self, path: str) -> Any:
         client = self._client()
         response = client.get(f"{client.base_url}{_LIBPOD}{path}", timeout=self._timeout_s)
@@ -252,7 +279,7 @@ class Client:
 
     def forget(self) -> None:
         """Drop this thread's connection, so that the next request makes one."""
-        client = self._local.__dict__.pop("client", None)
+        _generation, client = self._local.__dict__.pop("kept", (0, None))
         if client is not None:
             client.close()
 
@@ -263,7 +290,9 @@ class Client:
             yield
         except NotFound as error:
             raise SystemFailure(self._cannot(what), "it is not there") from error
-        except (DockerException, RequestException, HTTPError, OSError, ValueError) as error:
+        except (
+            DockerException, RequestException, HTTPError, OSError, ValueError, RecursionError,
+        ) as error:  # fmt: skip
             self.forget()
             raise SystemFailure(self._cannot(what), _reason(error)) from error
         except (KeyError, TypeError, AttributeError) as error:
@@ -318,14 +347,12 @@ class Stream:
     def __iter__(self) -> Iterator[Event]:
         """Yield events until the stream ends, breaks, falls silent or is closed.
 
-        Lines that are no events are passed over.
+        What is no event is passed over.
         """
         try:
-            for line in self._response.iter_lines():
-                try:
-                    document = json.loads(line) if line else None
-                except (ValueError, RecursionError):
-                    continue
+            decode = getincrementaldecoder("utf-8")("replace").decode
+            parts = self._response.iter_content(LONGEST_PART)  # as they come, at most so much
+            for document in split_documents(decode(part) for part in parts):
                 event = parse_event(document) if isinstance(document, dict) else None
                 if event:
                     yield event

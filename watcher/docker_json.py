@@ -7,6 +7,7 @@ of their JSON goes further in than this module.
 
 from __future__ import annotations
 
+from json import JSONDecoder
 from typing import TYPE_CHECKING
 
 from ocinet.base.errors import RequestError, SystemFailure
@@ -15,11 +16,12 @@ from ocinet.request.docker_files import cdi_devices, is_build_step
 from ocinet.watcher.observed import SHARED, UNTOLD, Event, ObservedContainer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from ocinet.request.docker_files import DockerContainer
 
+_LONGEST_EVENT = 1 << 20  # characters; one with all the labels that Docker allows has fewer
 _SHARED_PREFIX = "container:"
 _ALIASES = {"died": "die", "remove": "destroy"}  # Podman's words
 
@@ -42,6 +44,7 @@ def parse_listed(document: Mapping[str, Any]) -> ObservedContainer:
             networks=_networks(document),
             labels=_pairs(document.get("Labels")),
             image=document.get("ImageID") or "",
+            manifest=_manifest(document),
             running=document.get("State") in ("running", "paused"),
             # As the builder does; whoever else names an image by its whole id is
             # wired when it has been inspected.
@@ -50,8 +53,12 @@ def parse_listed(document: Mapping[str, Any]) -> ObservedContainer:
         )
 
 
-def parse_inspected(document: Mapping[str, Any]) -> ObservedContainer:
+def parse_inspected(document: Mapping[str, Any], *, podman: bool) -> ObservedContainer:
     """Read `GET /containers/ID/json`, of Docker, or Podman's own one.
+
+    Args:
+        document: the answer.
+        podman: whether it is Podman's: its annotations may be the image's.
 
     Raises:
         SystemFailure: it is none.
@@ -68,14 +75,32 @@ def parse_inspected(document: Mapping[str, Any]) -> ObservedContainer:
             target=target,
             networks=_networks(document),
             labels=_pairs(config.get("Labels")) + _pairs(config.get("Annotations")),
+            told=() if podman else _pairs(host.get("Annotations")),
             image=document.get("Image") or "",
+            manifest=_manifest(document),
             bindings=host.get("PortBindings") or {},
             exposed=tuple(exposed),
             devices=cdi_devices(host),
             pid=int(state.get("Pid") or 0),
             running=bool(state.get("Running") or state.get("Paused")),
             build_step=is_build_step(host, config, document.get("Image") or ""),
+            cgroup_parent=str(host.get("CgroupParent") or ""),
+            infra=bool(document.get("IsInfra")),
         )
+
+
+def exposed_ports(*documents: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ports that containers or images expose by what inspecting them told.
+
+    Raises:
+        SystemFailure: one of them is no such document.
+    """
+    with _Reading("what is exposed"):
+        found: dict[str, None] = {}
+        for document in documents:
+            config = document.get("Config") or {}
+            found |= dict.fromkeys(config.get("ExposedPorts") or ())
+        return tuple(map(str, found))
 
 
 def observe_kept(container_id: str, kept: DockerContainer) -> ObservedContainer:
@@ -88,13 +113,43 @@ def observe_kept(container_id: str, kept: DockerContainer) -> ObservedContainer:
         target=target,
         networks=kept.networks,
         labels=kept.keys,
+        told=kept.told,
         image=kept.image,
+        manifest=kept.manifest,
         bindings=kept.bindings,
         exposed=kept.exposed,
         devices=kept.devices,
         build_step=kept.build_step,
+        cgroup_parent=kept.cgroup_parent,
         pid=kept.pid,
     )
+
+
+def split_documents(texts: Iterable[str]) -> Iterator[Any]:
+    """Yield the JSON documents that a stream of text has, one after the other.
+
+    Docker ends each with a line feed, but proxies have been seen to take it away. A line
+    that is no JSON is passed over.
+
+    Args:
+        texts: cut anywhere.
+    """
+    decode = JSONDecoder().raw_decode
+    rest = ""
+    for text in texts:
+        rest = (rest + text).lstrip()
+        while rest:
+            try:
+                document, end = decode(rest)
+            except (ValueError, RecursionError):
+                _, has_ended, after = rest.partition("\n")
+                if not has_ended:
+                    rest = rest if len(rest) < _LONGEST_EVENT else ""
+                    break  # the other part of it is still to come
+                rest = after.lstrip()
+                continue
+            yield document
+            rest = rest[end:].lstrip()
 
 
 def parse_event(document: Mapping[str, Any]) -> Event | None:
@@ -158,6 +213,11 @@ def _name(text: str, container_id: str) -> str:
 def _networks(document: Mapping[str, Any]) -> tuple[str, ...]:
     networks = (document.get("NetworkSettings") or {}).get("Networks") or {}
     return tuple(networks)
+
+
+def _manifest(document: Mapping[str, Any]) -> str:
+    """Return what Docker tells since API 1.48, of images in containerd's store."""
+    return str((document.get("ImageManifestDescriptor") or {}).get("digest") or "")
 
 
 def _pairs(labels: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:

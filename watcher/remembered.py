@@ -82,6 +82,11 @@ class EarlyAttaches:
         with self._guard:
             self._not_told.add(container_id)
 
+    def is_awaited(self, container_id: str) -> bool:
+        """Tell whether a container was wired early, and not yet told to have started."""
+        with self._guard:
+            return container_id in self._not_told
+
     def set_partial(self, container_id: str, *, partial: bool) -> None:
         """Remember whether a container was wired by less than it asks for."""
         with self._guard:
@@ -116,28 +121,29 @@ class EarlyAttaches:
 
 
 class ImageKeys:
-    """What images carry: it never changes, for an image's id is its content's digest.
+    """What images carry: it never changes, for their digests are their contents'.
 
     Args:
-        ask: asks the engine, by the image's id; None if it can't be told.
+        ask: by an image's id, and its manifest; None if it can't be told.
     """
 
-    def __init__(self, ask: Callable[[str], Carried]) -> None:
+    def __init__(self, ask: Callable[[str, str], Carried]) -> None:
         self._ask = ask
         self._guard = threading.Lock()
         self._carried: dict[str, Carried] = {}
 
-    def carried(self, image: str) -> Carried:
+    def carried(self, image: str, manifest: str) -> Carried:
         """Return labels and annotations of an image; None if they can't be told now."""
+        digest = manifest or image
         with self._guard:
-            if image in self._carried:
-                return self._carried[image]
-        carried = self._ask(image) if image else None
+            if digest in self._carried:
+                return self._carried[digest]
+        carried = self._ask(image, manifest) if image else None
         if carried is not None:  # not to know may be for now only
             with self._guard:
                 while len(self._carried) >= _MOST_IMAGES:
                     del self._carried[next(iter(self._carried))]
-                self._carried[image] = carried
+                self._carried[digest] = carried
         return carried
 
 
@@ -161,22 +167,27 @@ class Complaints:
         event: str,
         why: str,
         *,
-        level: Literal["warning", "error"] = "warning",
-    ) -> None:
-        """Log an event of a container with its reason, if that is another one than the last."""
+        level: Literal["info", "warning", "error"] = "warning",
+    ) -> bool:
+        """Log an event of a container with its reason, if that is another one than the last.
+
+        Returns:
+            Whether it was.
+        """
         with self._guard:
             reasons = self._reasons.setdefault(container_id, {})
             if reasons.get(event) == why:
-                return
+                return False
             reasons[event] = why
         container = self._containers.get(container_id)
         name = container.name if container else ""
         getattr(self._log, level)(event, container=container_id, name=name, why=why)
+        return True
 
-    def take_back(self, container_id: str, event: str) -> None:
-        """Let an event be news again, whatever its reason."""
+    def take_back(self, container_id: str, event: str) -> bool:
+        """Let an event be news again, whatever its reason; False if it was none."""
         with self._guard:
-            self._reasons.get(container_id, {}).pop(event, None)
+            return self._reasons.get(container_id, {}).pop(event, None) is not None
 
     def forget(self, container_id: str) -> None:
         """Forget what was said of a container."""
@@ -201,7 +212,7 @@ class Remembered:
         containers, early, images, complaints: see the module.
     """
 
-    def __init__(self, ask_image: Callable[[str], Carried], log: Any) -> None:
+    def __init__(self, ask_image: Callable[[str, str], Carried], log: Any) -> None:
         self.containers = KnownContainers()
         self.early = EarlyAttaches()
         self.images = ImageKeys(ask_image)

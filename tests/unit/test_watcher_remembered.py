@@ -59,23 +59,30 @@ def test_partial_attach_is_not_all_of_it_whenever_the_start_is_told() -> None:
 def test_image_is_asked_for_again_only_if_it_could_not_be_told() -> None:
     """What it carries never changes; whether it can be told may."""
     answers: list[Carried] = [None, _KEYS]
-    images = ImageKeys(lambda _image: answers.pop(0))
-    assert [images.carried("sha256:1") for _ in range(3)] == [None, _KEYS, _KEYS]
-    assert images.carried("") is None
+    images = ImageKeys(lambda _image, _manifest: answers.pop(0))
+    assert [images.carried("sha256:1", "") for _ in range(3)] == [None, _KEYS, _KEYS]
+    assert images.carried("", "") is None
+
+
+def test_platforms_of_one_image_are_asked_for_each() -> None:
+    """What the one carries says nothing of the other."""
+    images = ImageKeys(lambda _image, manifest: frozenset({("a", manifest)}))
+    found = [images.carried("sha256:1", manifest) for manifest in ("sha256:2", "sha256:3")]
+    assert found == [frozenset({("a", "sha256:2")}), frozenset({("a", "sha256:3")})]
 
 
 def test_images_are_forgotten_from_the_oldest_on() -> None:
     """However many there are in a machine's life."""
     asked: list[str] = []
 
-    def ask(image: str) -> Carried:
+    def ask(image: str, _manifest: str) -> Carried:
         asked.append(image)
         return frozenset()
 
     images = ImageKeys(ask)
     names = [f"sha256:{number}" for number in range(257)]
     for name in (*names, names[-1], names[0]):
-        images.carried(name)
+        images.carried(name, "")
     assert asked == [*names, names[0]]
 
 
