@@ -11,6 +11,7 @@ docker_api      an engine's socket: the one module that asks by `docker`
 by_name         who has a name in an engine, for a person who asks
 cgroups         the machine's cgroup tree, where a container's processes are
 births          cgroups, told of as they are made
+sight           whether an engine's processes can be seen from here
 life            a container's first process, and its sandbox, open
 lookout         the thread that finds sandboxes before the engine tells of them
 engine_calls    what `ocinet.engine` is called for

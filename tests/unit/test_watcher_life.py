@@ -10,9 +10,11 @@ import pytest
 from ocinet.base.errors import SystemFailure
 from ocinet.watcher.life import open_life
 from ocinet.watcher.observed import ObservedContainer
+from ocinet.watcher.sight import Sight
 
 # In no cgroup that bears the container's id: so the engine is asked once more.
 WEB = ObservedContainer("c0ffee" * 10, "web", "none", pid=os.getpid(), running=True)
+BESIDE = Sight("/run/docker.sock", None)  # an engine in our pid namespace
 
 
 def open_fds() -> set[str]:
@@ -22,7 +24,7 @@ def open_fds() -> set[str]:
 
 def test_process_that_the_engine_names_once_more_is_followed() -> None:
     """Where cgroups say nothing, the engine's second word counts."""
-    life = open_life(WEB, lambda: WEB)
+    life = open_life(WEB, lambda: WEB, BESIDE)
     assert life
     with life.sandbox:
         assert life.process.pid == os.getpid()
@@ -34,7 +36,7 @@ def test_process_that_the_engine_names_no_more_is_not_followed(
 ) -> None:
     """Its id is another one's by now, and nothing of it stays open."""
     before = open_fds()
-    assert open_life(WEB, lambda: again) is None
+    assert open_life(WEB, lambda: again, BESIDE) is None
     assert open_fds() == before
 
 
@@ -46,5 +48,5 @@ def test_engine_that_does_not_answer_leaves_nothing_open() -> None:
 
     before = open_fds()
     with pytest.raises(SystemFailure, match="no answer"):
-        open_life(WEB, fail)
+        open_life(WEB, fail, BESIDE)
     assert open_fds() == before
