@@ -19,6 +19,7 @@ remembered      what is remembered of containers, and by whom
 container_jobs  what is done about one container
 workers         the threads that do jobs, in turn for each container
 dispatch        which job follows from an event or a list, and when it is tried again
+bulletin        what the watcher tells of itself, in a file: how each engine is
 watch           the thread that reads one engine's events, and finds the engine again
 service         all engines, the signals, and the timetable
 logs, notify    what the service tells: its log, and its manager

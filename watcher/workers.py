@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
+from dataclasses import dataclass
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     Job = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much there is to do, and who does it.
+
+    Attributes:
+        threads: that there are.
+        busy: of these, who is at a job.
+        queued: jobs that wait for one; what is delayed does not count.
+    """
+
+    threads: int
+    busy: int
+    queued: int
 
 
 class Workers:
@@ -97,6 +113,12 @@ class Workers:
         """
         with self._changed:
             return self._changed.wait_for(lambda: not self._queues, timeout_s)
+
+    def load(self) -> Load:
+        """Return how much there is to do."""
+        with self._changed:
+            queued = sum(map(len, self._queues.values()))
+            return Load(len(self._threads), len(self._running), queued)
 
     def longest_s(self) -> float:
         """Return how long the job that takes longest has been at it, in seconds."""
