@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ocinet.base.errors import ExhaustedError, OcinetError, RequestError
-from ocinet.watcher.container_jobs import NOT_SERVED
+from ocinet.base.events import NOT_SERVED
 from ocinet.watcher.observed import NONE
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from ocinet.engine.model.settings import Settings
     from ocinet.watcher.container_jobs import ContainerJobs
-    from ocinet.watcher.life import Life
+    from ocinet.watcher.life import Life, Losses
     from ocinet.watcher.observed import Event
     from ocinet.watcher.remembered import Remembered
+    from ocinet.watcher.sight import Sight
     from ocinet.watcher.workers import Workers
 
 
@@ -32,8 +33,20 @@ class SandboxFinder(Protocol):
     def expect(self, container_id: str, deliver: Callable[[Life], None]) -> None:
         """Look for a container's sandbox, and give it to `deliver`, to be closed there."""
 
+    def tell_parent(self, container_id: str, parent: str) -> None:
+        """Look below a cgroup, too, that a container has asked for as its parent."""
+
+    def has_appeared(self, container_id: str) -> bool:
+        """Tell whether a container's cgroup was made in this life of its."""
+
+    def guard(self, container_id: str, losses: Losses, lost: Callable[[], None]) -> None:
+        """Have it told when a sandbox loses an address, until it is released or forgotten."""
+
+    def release(self, container_id: str) -> None:
+        """Guard a container's addresses no more."""
+
     def forget(self, container_id: str) -> None:
-        """Look no more for a container's sandbox."""
+        """Look no more for a container's sandbox, nor guard its addresses."""
 
 
 class Dispatch:
@@ -70,15 +83,18 @@ class Dispatch:
         self._settings = settings
         self._log = log
 
+    @property
+    def sight(self) -> Sight:
+        """Whether the processes of the engine's containers can be seen."""
+        return self._jobs.sight
+
     def receive(self, event: Event) -> None:
         """Queue what an event gives reason to; the stream's thread calls this."""
         act, container_id = event.act, event.container_id
         if act == "create":
             # Docker answers no inspect while it starts the container (one lock for both),
             # in a crowd for seconds: one worker may wait for that, not all.
-            self._workers.submit(
-                "look", f"look {container_id}", lambda: self._jobs.observe(container_id)
-            )
+            self._workers.submit("look", f"look {container_id}", lambda: self._look(container_id))
         elif act == "start":
             self._settle(container_id)
         elif act in ("die", "destroy"):
@@ -90,6 +106,27 @@ class Dispatch:
         elif act == "disconnect" and event.network == NONE:
             # Where the runtime's create fails, Docker tells this alone: no start, no die.
             self._end(container_id, forget=False)
+
+    def appeared(self, container_id: str) -> None:
+        """Look for the sandbox of a container whose cgroup was made, if it is one for us.
+
+        The finder's thread calls this. Docker 28 tells of the connection to `none` too
+        late, and of a restart nothing before.
+        """
+        container = self._remembered.containers.get(container_id)
+        if container and container.mode == NONE:
+            self._look_out(container_id)
+
+    def _look(self, container_id: str) -> None:
+        """Observe a container that was created; its start may have overtaken this."""
+        self._jobs.observe(container_id)
+        if self._finder is None:
+            return
+        container = self._remembered.containers.get(container_id)
+        if container and container.mode == NONE and container.cgroup_parent:
+            self._finder.tell_parent(container_id, container.cgroup_parent)
+        if self._finder.has_appeared(container_id):
+            self.appeared(container_id)
 
     def reconcile(self) -> None:
         """Compare all containers of the engine with what is wired, and queue what follows.
@@ -104,6 +141,8 @@ class Dispatch:
             self._settle(container_id)
         for container_id in differences.renamed:
             self._rename(container_id)
+        for container_id in differences.unnamed:
+            self._restore(container_id, started=True)
 
     def _settle(self, container_id: str, attempt: int = 0) -> None:
         delay_s = self.retries_s[attempt - 1] if attempt else 0
@@ -115,28 +154,52 @@ class Dispatch:
     def _end(self, container_id: str, *, forget: bool) -> None:
         if self._finder:
             self._finder.forget(container_id)
-        self._queue(
-            container_id, f"end {forget}", lambda: self._jobs.end(container_id, forget=forget)
-        )
+
+        def end() -> None:
+            self._release(container_id)  # an early attach that was under way has it guarded
+            self._jobs.end(container_id, forget=forget)
+
+        self._queue(container_id, f"end {forget}", end)
 
     def _expect(self, container_id: str, network: str) -> None:
         """Look for the sandbox of a container that is about to be started, if its network is none.
 
-        Docker tells of the connection some 150 ms before the container's first
-        process runs; since version 26 only once the runtime has created the
-        container, but before it starts it.
+        Docker tells of the connection more than 100 ms before the container's first
+        process runs; version 28 only once the runtime has created the container,
+        10 to 30 ms before: `appeared` came first then.
         """
         if network != NONE:
             # By hand: it is no longer as it was observed.
             self._remembered.containers.forget(container_id)
-        elif self._finder and self._settings().early_attach:
+        elif not self._remembered.early.is_awaited(container_id):
+            self._look_out(container_id)
+
+    def _look_out(self, container_id: str) -> None:
+        if self._finder and self._settings().early_attach:
             self._finder.expect(container_id, lambda life: self._attach_early(container_id, life))
 
     def _attach_early(self, container_id: str, life: Life) -> None:
         """Queue an early attach; the finder's thread calls this."""
         name = f"early {life.sandbox.identity}"
-        if not self._queue(container_id, name, lambda: self._jobs.attach_early(container_id, life)):
+        if not self._queue(container_id, name, lambda: self._wire_early(container_id, life)):
             life.sandbox.close()
+
+    def _wire_early(self, container_id: str, life: Life) -> None:
+        """Wire a container, and have its addresses guarded until it has started."""
+        losses = self._jobs.attach_early(container_id, life)
+        if losses and self._finder:
+            self._finder.guard(
+                container_id, losses, lambda: self._restore(container_id, started=False)
+            )
+
+    def _restore(self, container_id: str, *, started: bool) -> None:
+        name = "name" if started else "restore"
+        restore = self._jobs.restore
+        self._queue(container_id, name, lambda: restore(container_id, started=started))
+
+    def _release(self, container_id: str) -> None:
+        if self._finder:
+            self._finder.release(container_id)
 
     def _queue(
         self, container_id: str, name: str, job: Callable[[], None], delay_s: float = 0
@@ -157,6 +220,7 @@ class Dispatch:
         """Settle a container, or try again in a while, until that was often enough."""
         try:
             self._jobs.settle(container_id, again=attempt > 0)
+            self._release(container_id)
         except OcinetError as error:
             if type(error) is RequestError:
                 raise  # what is asked for does not change
@@ -169,4 +233,5 @@ class Dispatch:
             self._settle(container_id, attempt + 1)
 
     def _say_not_served(self, container_id: str, error: OcinetError) -> None:
-        self._remembered.complaints.say(container_id, NOT_SERVED, str(error), level="error")
+        if self._remembered.complaints.say(container_id, NOT_SERVED, str(error), level="error"):
+            self._jobs.tell_not_served(container_id, error)

@@ -29,13 +29,18 @@ class ObservedContainer:
             lists, untold.
         target: with mode container, whose sandbox it is: an id, or a name.
         networks: of the engine's that it is connected to.
-        labels: and, of Podman, annotations.
+        labels: and, of Podman, annotations; those of its image among them.
+        told: Docker's annotations, which no image can give.
         image: the image's id.
+        manifest: digest of the image's manifest, if its engine tells: the id may be
+            that of an index of several, one for each platform.
         bindings: `HostConfig.PortBindings`.
         exposed: ports that are to be published although nothing binds them (-P).
         devices: CDI devices that it asks for.
         pid: of its first process; 0 if it does not run.
         build_step: whether it is a step of an image's build; or may be, if a list tells.
+        cgroup_parent: that it asks for, as `--cgroup-parent` has it; "" for the engine's own.
+        infra: whether it is what keeps a pod's sandbox.
         whole: False if it comes from a list, which tells no bindings and no pid.
     """
 
@@ -45,13 +50,17 @@ class ObservedContainer:
     target: str = ""
     networks: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
     image: str = ""
+    manifest: str = ""
     bindings: Mapping[str, Any] = field(default_factory=dict)
     exposed: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     pid: int = 0
     running: bool = False
     build_step: bool = False
+    cgroup_parent: str = ""
+    infra: bool = False
     whole: bool = True
 
 

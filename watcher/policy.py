@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ocinet.engine.model.request import Request
-from ocinet.request.annotations import DEFAULT_REQUEST, PREFIX
+from ocinet.request.annotations import DEFAULT_REQUEST, is_ours
 from ocinet.request.bindings import parse_bindings, with_publishes
 from ocinet.request.cdi import KIND
 from ocinet.request.own_keys import own_keys
@@ -47,7 +47,7 @@ LEAVE = Decision("leave")
 
 def needs_image(container: ObservedContainer) -> bool:
     """Tell whether it matters what the container's image carries."""
-    return any(key.startswith(PREFIX) for key, _ in container.labels)
+    return any(is_ours(key) for key, _ in container.labels)
 
 
 def decide(container: ObservedContainer, carried: Carried, settings: Settings) -> Decision:
@@ -66,7 +66,7 @@ def decide(container: ObservedContainer, carried: Carried, settings: Settings) -
         return Decision("join", Request("container", target=container.target))
     if any(device.startswith(f"{KIND}=") for device in container.devices):
         return LEAVE  # a device of ours brings its hook along, which wires it
-    own = own_keys(container.labels, carried)
+    own = own_keys(container.labels, carried, container.told)
     if container.mode != NONE:
         why = f"its network is {container.mode}, not none: its ocinet.* keys count for nothing"
         return Decision("leave", why=why if own.keys else "")
@@ -79,9 +79,9 @@ def decide(container: ObservedContainer, carried: Carried, settings: Settings) -
             f"wired: docker network disconnect {foreign[0]} {container.name}, and start it anew"
         )
         return Decision("leave", why=why)
-    request = own.request(lambda: settings.trust_annotations)
-    if request is None and settings.select == "labelled":
+    unasked = None if settings.select == "labelled" else DEFAULT_REQUEST
+    request = own.request(lambda: settings.trust_annotations, lambda: unasked)
+    if request is None:
         return Decision("leave", dropped=own.dropped)
-    publishes = parse_bindings(container.bindings, container.exposed)
-    request = with_publishes(request or DEFAULT_REQUEST, publishes)
+    request = with_publishes(request, parse_bindings(container.bindings, container.exposed))
     return Decision("attach", request, dropped=own.dropped)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hosts.command import CommandFailed
 from hosts.engine.container import IMAGE
-from hosts.lab.machine import LAB_V4, OUTSIDE_V4
+from hosts.engine.versions import version_of
+from hosts.lab.machine import LAB_V4, OUTSIDE_V4, OUTSIDE_V6
 from hosts.lab.watcher import write_settings
 from hosts.waiting import wait_until
 
@@ -17,14 +19,11 @@ if TYPE_CHECKING:
     from hosts.lab.machine import Lab
 
 HOSTILE = {
-    "ocinet.net": "lan",
     "ocinet.ip": "10.9.0.66",
     "ocinet.ip6": "fd00:9::66",
     "ocinet.mac": "02:00:00:00:00:66",
     "ocinet.ifname": "evil0",
     "ocinet.mtu": "1280",
-    "ocinet.gateway": "10.9.0.66",
-    "ocinet.routes": "198.51.100.0/24 via 10.9.0.66",
     "ocinet.publish": "22:22,80:80",
     "ocinet.name": "db",
     "ocinet.evil": "1",
@@ -64,6 +63,30 @@ def test_run_of_a_none_container_has_its_network_at_once(lab: Lab) -> None:
         ]
         # Not all: where the machine is busy, the entrypoint may be faster now and then.
         assert len(wired) >= 3, shown
+
+
+def test_run_on_a_network_with_ipv6_keeps_its_address(lab: Lab) -> None:
+    """Docker up to 25 turns IPv6 off in it after early attach, and before the entrypoint."""
+    look = "ip -6 addr show dev eth0 scope global; ip -6 route show default"
+    command = ("sh", "-c", f"{look}; echo later; sleep 1; {look}; sleep 1000")
+    write_settings(lab, "ipv6 = true\n")
+    with lab.docker() as docker, lab.watch():
+        docker("run", "--rm", "--net=none", IMAGE, "true")  # makes the bridge
+        containers = [docker.run(command=command) for _ in range(5)]
+
+        def logs(container: str) -> list[bool]:
+            told = docker("logs", container).stdout.split("later")
+            return ["inet6" in part and "default via" in part for part in told]
+
+        wait_until(
+            lambda: all(len(logs(each.id)) == 2 and logs(each.id)[1] for each in containers),
+            "addresses that stay",
+            timeout_s=20,
+        )
+        # Not all: where the machine is busy, the entrypoint may be faster now and then.
+        assert sum(logs(each.id)[0] for each in containers) >= 3
+        assert all(docker("exec", each.id, "ping", "-c1", "-W5", OUTSIDE_V6).status == 0
+                   for each in containers)  # fmt: skip
 
 
 def test_run_container_reaches_its_neighbours_and_the_world(lab: Lab) -> None:
@@ -161,8 +184,8 @@ def test_reload_of_select_changes_which_containers_are_wired(lab: Lab) -> None:
         plain = docker.run()
         other = docker.run(image=image)
         told = docker.run(*labels(net="bridge"))
-        for container in (plain, other):
-            watcher.wait_until_said("container looked at", container.id)
+        watcher.wait_until_said("container looked at", plain.id)
+        watcher.wait_until_said("container not served", other.id)
 
         assert told.address()
         assert list(plain.namespace.links()) == ["lo"]
@@ -252,6 +275,7 @@ def test_connect_by_hand_while_it_runs_takes_nothing_from_it(lab: Lab) -> None:
 
 REFUSED = {
     "typo": (labels(nett="lan"), "there is no such key (hint: did you mean net?)"),
+    "quotes": (('--label="ocinet.net=lan"',), "but ocinet.net with quotes, blanks or capitals"),
     "bad value": (labels(ip="10.9.0"), "ocinet.ip: "),
     "unknown network": (labels(net="lann"), "there is no network lann (hint: did you mean lan?)"),
     "host in a private sandbox": (labels(net="host"), "has a network namespace of its own"),
@@ -311,9 +335,12 @@ def test_run_of_a_hostile_image_gets_nothing_it_asks_for(lab: Lab) -> None:
         assert not lab.outside.reaches("tcp", LAB_V4, 80, timeout_s=0.2)
         assert lab.records()["shop"]["ports"] == []
         assert lab.run("ss", "-Hltn").stdout == before
-        assert muted.address().startswith("10.72.0.")
+        watcher.wait_until_said("container looked at", muted.id)
+        assert list(muted.namespace.links()) == ["lo"], "none is none, whoever says it"
         (told,) = watcher.complaints(container.id)
         assert all(key in told["why"] for key in HOSTILE)
+        (kept,) = lab.events("image's keys ignored")
+        assert (kept["name"], kept["error"]) == ("shop", told["why"])
         container.namespace.close()
 
         own = docker.run(
@@ -326,6 +353,37 @@ def test_run_of_a_hostile_image_gets_nothing_it_asks_for(lab: Lab) -> None:
         assert lab.outside.ask("tcp", LAB_V4, 8080).local == ("10.8.0.5", 80)
         assert not lab.outside.reaches("tcp", LAB_V4, 80, timeout_s=0.2)
         own.namespace.close()
+
+
+@pytest.mark.parametrize("select", ["all", "labelled"])
+def test_label_that_its_image_carries_too_is_told_and_gives_nothing(lab: Lab, select: str) -> None:
+    """Its user may have meant a network without a way out: no other one is given instead."""
+    lab.ocinet("network", "create", "vault", "--internal", "--subnet=10.9.0.0/24")
+    with lab.docker() as docker, lab.watch() as watcher:
+        watcher.configure(f'select = "{select}"\n')
+        watcher.reload()
+        watcher.wait_until_said("settings read")
+        vault = import_image(docker, "evil", {"ocinet.net": "vault"})
+        steered = import_image(docker, "steered", {"ocinet.gateway": "10.9.0.9"})
+        mute = import_image(docker, "mute", {"ocinet.net": "none"})
+
+        lost = docker.run("--name=lost", *labels(net="vault"), image=vault)
+        led = docker.run("--name=led", *labels(net="vault", gateway="10.9.0.9"), image=steered)
+        for container in (lost, led):
+            watcher.wait_until_said("container not served", container.id)
+            assert list(container.namespace.links()) == ["lo"]
+        none = docker.run("--name=none", *labels(net="none"), image=mute)
+        meant = docker.run("--name=meant", *labels(net=" vault"), image=vault)
+
+        assert meant.address().startswith("10.9.0.")
+        watcher.wait_until_said("container looked at", none.id)
+        assert list(none.namespace.links()) == ["lo"]
+        assert lab.records().keys() == {"meant", "none"}
+        shown = lab.ocinet("ps", "--all").stderr
+        assert "the image carries 'vault' too" in shown
+        assert "the image carries '10.9.0.9' too" in shown
+        (failed,) = lab.ocinet("inspect", "lost").json()
+        assert "nothing else is given" in failed["failure"]["error"]
 
 
 def test_build_steps_are_never_wired(lab: Lab) -> None:
@@ -345,6 +403,9 @@ def test_build_steps_are_never_wired(lab: Lab) -> None:
         assert "127.0.0.1/8" in built.stdout
         assert "eth0" not in built.stdout
         assert len(watcher.said("container attached")) == 1
+        image = docker("image", "inspect", "--format", "{{.Id}}", IMAGE).stdout.strip()
+        alike = docker.run("--log-driver=none", "--no-healthcheck", image=image)
+        watcher.wait_until_said("container attached", alike.id)
 
 
 @pytest.mark.parametrize("early", ["true", "false"])
@@ -366,5 +427,27 @@ def test_run_of_special_containers_are_wired(lab: Lab, early: str) -> None:
 
         assert len(addresses) == len(containers)
         assert all(lab.pings(address) for address in addresses)
-        doors = {told["door"] for told in watcher.said("container attached")}
+        # Docker 28 tells too late of the first one below a parent that nobody has seen.
+        may_be_late = containers[2].id if version_of("docker") >= (28, 0) else ""
+        doors = {
+            told["door"]
+            for told in watcher.said("container attached")
+            if told["container"] != may_be_late
+        }
         assert doors == {"early" if early == "true" else "start"}
+
+
+def test_port_that_is_held_is_refused_to_dockers_own_networks(lab: Lab) -> None:
+    """Docker publishes on its bridge what nobody has; of what we have it says that it is taken."""
+    with lab.docker() as docker, lab.watch():
+        web = docker.run("--publish=8080:80")
+        web.address()
+        held = "import socket; socket.create_server(('', 8080))"
+        in_use = ("/usr/bin/python3", "-c", held)
+        wait_until(lambda: lab.run(*in_use, check=False).status, "the port is held")
+        with pytest.raises(CommandFailed) as refused:
+            docker.run("--publish=8080:80", network="bridge")
+        assert "address already in use" in refused.value.result.stderr
+        web.remove()
+        wait_until(lambda: not lab.run(*in_use, check=False).status, "the port is free")
+        docker.run("--publish=8080:80", network="bridge")

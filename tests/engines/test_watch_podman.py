@@ -7,10 +7,12 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hosts.engine.bundle import SLEEP
 from hosts.engine.container import IMAGE, EngineContainer
-from hosts.engine.hooked_podman import build, install, keys, run_image
+from hosts.engine.hooked_podman import build, copied_over, install, keys, run_image
 from hosts.engine.podman import PODMAN_SOCKET
 from hosts.lab.machine import LAB_V4, OUTSIDE_V4
+from hosts.requirements import require
 from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def test_run_with_labels_or_annotations_has_what_they_ask_for(lab: Lab) -> None:
         )  # fmt: skip
         annotated = podman.run("--name=log", *keys(net="lan", ip="10.9.0.6", publish="9090:80"))
         quiet = podman.run("--name=quiet", *keys(net="none"))
-        wishes = {"ocinet.net": "lan", "ocinet.publish": "22:22", "ocinet.tpyo": "1"}
+        wishes = {"ocinet.mtu": "1280", "ocinet.publish": "22:22", "ocinet.tpyo": "1"}
         hostile = run_image(podman, build(podman, "hostile", wishes), "--name=hostile")
         changes = [f"--change=LABEL {key}={wishes[key]}" for key in wishes]
         podman("import", *changes, str(lab.rootfs.with_suffix(".tar")), "worse")
@@ -79,11 +81,12 @@ def test_run_with_labels_or_annotations_has_what_they_ask_for(lab: Lab) -> None:
         annotated.namespace.serve("tcp", 80)
         assert lab.outside.ask("tcp", LAB_V4, 8080).local == ("10.9.0.5", 80)
         assert lab.outside.ask("tcp", LAB_V4, 9090).local == ("10.9.0.6", 80)
-        for container in (hostile, worse):
+        for container, copied in ((hostile, copied_over(*wishes)), (worse, list(wishes))):
             assert container.address().startswith("10.72.0.")
             container.namespace.serve("tcp", 22)
-            (told,) = watcher.complaints(container.id)
-            assert all(key in told["why"] for key in wishes)
+            told = [complaint["why"] for complaint in watcher.complaints(container.id)]
+            assert len(told) == bool(copied)
+            assert all(key in why for key in copied for why in told)
         assert not lab.outside.reaches("tcp", LAB_V4, 22, timeout_s=0.2)
         watcher.wait_until_said("container attached", quiet.id)
         assert list(quiet.namespace.links()) == ["lo"]
@@ -91,6 +94,27 @@ def test_run_with_labels_or_annotations_has_what_they_ask_for(lab: Lab) -> None:
         assert lab.records().keys() == {"shop", "log", "quiet", "hostile", "worse"}
         for container in (labelled, annotated, hostile, worse):
             container.namespace.close()
+
+
+def test_run_with_a_key_that_its_image_carries_too_is_told_and_gives_nothing(lab: Lab) -> None:
+    """Refused as with Docker; and an image's annotation hides no label of the user's."""
+    lab.ocinet("network", "create", "vault", "--internal", "--subnet=10.9.0.0/24")
+    with watched(lab) as (podman, watcher):
+        layer = str(lab.rootfs.with_suffix(".tar"))
+        for net in ("vault", "none"):
+            podman("import", f"--change=LABEL ocinet.net={net}", layer, f"says-{net}")
+        annotated = build(podman, "annotated", {"ocinet.net": "bridge"})
+
+        lost = run_image(podman, "says-vault", "--name=lost", "--label=ocinet.net=vault")
+        mute = run_image(podman, "says-none", "--name=mute", "--label=ocinet.net=none")
+        mine = run_image(podman, annotated, "--name=mine", "--label=ocinet.net=none")
+
+        watcher.wait_until_said("container not served", lost.id)
+        assert "the image carries 'vault' too" in lab.ocinet("ps", "--all").stderr
+        for container in (mute, mine):
+            watcher.wait_until_said("container attached", container.id)
+        for container in (lost, mute, mine):
+            assert list(container.namespace.links()) == ["lo"]
 
 
 def test_run_with_a_bad_key_is_told_and_others_are_left_alone(lab: Lab) -> None:
@@ -222,6 +246,26 @@ def test_members_are_counted_in_pods_and_beside_owners(lab: Lab) -> None:
         assert lab.pings(owned)
         podman("pod", "rm", "--force", "--time=0", "pod")
         podman("rm", "--force", "--time=0", "--depend", "owner")
+        lab.assert_no_container_left(settle_s=SETTLE_S)
+
+
+def test_pod_is_left_to_its_members_where_podmans_hook_is_registered(lab: Lab) -> None:
+    """One network, the one that a member asks for, though the infra container came first."""
+    require("catatonit")
+    with watched(lab, hooks=True) as (podman, watcher):
+        lab.make_network("lan", "10.9.0.0/24")
+        podman("pod", "create", "--network=none", "--name=pod")
+        podman("pod", "start", "pod")
+        infra = podman("pod", "inspect", "--format={{.InfraContainerID}}", "pod").stdout.strip()
+        watcher.wait_until_said("container looked at", infra)
+        told = podman("run", "--detach", "--pod=pod", "--name=web", *keys(net="lan"), IMAGE, *SLEEP)
+        web = EngineContainer(told.stdout.strip(), podman)
+        watcher.wait_until_said("container looked at", web.id)
+
+        assert list(web.namespace.links()) == ["lo", "eth0"]
+        assert web.namespace.addresses("eth0") == ["10.9.0.2/24"]
+        assert [event["door"] for event in lab.events("attached")] == ["hook"]
+        podman("pod", "rm", "--force", "--time=0", "pod")
         lab.assert_no_container_left(settle_s=SETTLE_S)
 
 

@@ -6,6 +6,7 @@ import os
 import threading
 from collections import Counter
 from dataclasses import replace
+from errno import EACCES, ENODEV
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,11 +18,13 @@ from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.request import Request
 from ocinet.engine.model.settings import Settings
+from ocinet.watcher import container_jobs
 from ocinet.watcher.container_jobs import ContainerJobs
 from ocinet.watcher.dispatch import Dispatch
 from ocinet.watcher.life import Life
 from ocinet.watcher.observed import UNTOLD, Event, ObservedContainer
 from ocinet.watcher.remembered import Remembered
+from ocinet.watcher.sight import Sight
 from ocinet.watcher.workers import Workers
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.containers: dict[str, ObservedContainer] = {}
+        self.files: dict[str, ObservedContainer] = {}  # those whose files can be read
         self.images: dict[str, frozenset[tuple[str, str]]] = {}
         self.asked: Counter[str] = Counter()
         self.failures: list[OcinetError] = []
@@ -49,6 +53,9 @@ class Engine:
 
     def created(self, container_id: str) -> ObservedContainer | None:
         return self.inspect(container_id)
+
+    def kept(self, container_id: str) -> ObservedContainer | None:
+        return self.files.get(container_id)
 
     def glance(self, container_id: str) -> ObservedContainer | None:
         self.asked["glance"] += 1
@@ -65,21 +72,54 @@ class Engine:
             raise self.failures.pop()
         return self.containers.get(container_id)
 
-    def carried(self, image: str) -> frozenset[tuple[str, str]] | None:
+    def carried(self, image: str, _manifest: str) -> frozenset[tuple[str, str]] | None:
         self.asked["image"] += 1
         return self.images.get(image)
+
+
+class Losses:
+    """Is told of nothing; it can be closed."""
+
+    def fileno(self) -> int:
+        return -1
+
+    def read(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class Lookout:
     """Finds every container in this process's own namespace, at once."""
 
-    def expect(self, _container_id: str, deliver: Callable[[Life], None]) -> None:
+    def __init__(self) -> None:
+        self.born: set[str] = set()
+        self.expected: list[str] = []
+        self.guarded: dict[str, Callable[[], None]] = {}
+        self.parents: list[tuple[str, str]] = []
+
+    def tell_parent(self, container_id: str, parent: str) -> None:
+        self.parents.append((container_id, parent))
+
+    def guard(self, container_id: str, _losses: object, lost: Callable[[], None]) -> None:
+        self.guarded[container_id] = lost
+
+    def release(self, container_id: str) -> None:
+        self.guarded.pop(container_id, None)
+
+    def expect(self, container_id: str, deliver: Callable[[Life], None]) -> None:
+        self.expected.append(container_id)
         process = Process.of(os.getpid())
         assert process
         deliver(Life(process, Sandbox.open_process(process)))
 
-    def forget(self, _container_id: str) -> None:
-        """Have nothing to forget."""
+    def has_appeared(self, container_id: str) -> bool:
+        return container_id in self.born
+
+    def forget(self, container_id: str) -> None:
+        self.born.discard(container_id)
+        self.release(container_id)
 
 
 class Attacher:
@@ -90,12 +130,29 @@ class Attacher:
         self.known: set[str] = set()
         self.names: dict[str, str] = {}
         self.failures: list[OcinetError] = []
+        self.told: list[tuple[str, str, str, str]] = []
+        self.with_ipv6: set[str] = set()
+        self.unnamed: set[str] = set()
+        self.early: set[str] = set()
+
+    def guard(self, container_id: str, _sandbox: Sandbox) -> Losses | None:
+        return Losses() if container_id in self.with_ipv6 else None
+
+    def restore(self, container_id: str, *, started: bool) -> bool:
+        if started and container_id in self.unnamed:
+            self.unnamed.remove(container_id)
+            self.done.append(("name", container_id))
+        if container_id in self.with_ipv6:
+            self.done.append(("restore", container_id))
+        return container_id in self.with_ipv6
 
     def attach(
-        self, shown: ObservedContainer, request: Request, life: Life, *, anew: bool
+        self, shown: ObservedContainer, request: Request, life: Life, *, anew: bool, early: bool
     ) -> Attachment | None:
         if self.failures:
             raise self.failures.pop()
+        if early:
+            self.early.add(shown.id)
         if shown.id in self.known and not anew:
             return None
         self.known.add(shown.id)
@@ -106,8 +163,8 @@ class Attacher:
     def is_known(self, container_id: str) -> bool:
         return container_id in self.known
 
-    def name_of(self, container_id: str) -> str:
-        return self.names.get(container_id, container_id[:6])
+    def naming_of(self, container_id: str) -> tuple[str, bool]:
+        return self.names.get(container_id, container_id[:6]), container_id in self.unnamed
 
     def ended(self, container_id: str) -> bool:
         if container_id not in self.known:
@@ -120,6 +177,9 @@ class Attacher:
         self.done.append(("rename", container_id, name))
         return True
 
+    def tell(self, event: str, container_id: str, name: str, error: str) -> None:
+        self.told.append((event, container_id, name, error))
+
 
 class Scene:
     """One engine, what is done about it, and what is logged."""
@@ -127,15 +187,17 @@ class Scene:
     def __init__(self, log: list[MutableMapping[str, Any]]) -> None:
         self.engine, self.attacher, self.log = Engine(), Attacher(), log
         self.failures: list[BaseException] = []
+        self.lookout = Lookout()
         self.workers = Workers(2, self.failures.append)
         self.settings = Settings()
         logger = structlog.get_logger()
         self.remembered = Remembered(self.engine.carried, logger)
+        sight = Sight("/nowhere", logger)
         jobs = ContainerJobs(
-            self.engine, self.attacher, self.remembered, lambda: self.settings, logger
+            self.engine, self.attacher, self.remembered, sight, lambda: self.settings, logger
         )
         self.dispatch = Dispatch(
-            jobs, self.remembered, self.workers, Lookout(), lambda: self.settings, logger
+            jobs, self.remembered, self.workers, self.lookout, lambda: self.settings, logger
         )
         self.workers.start()
 
@@ -175,6 +237,37 @@ def eventually(scene: Scene, happened: Callable[[], bool], *, idle: bool = True)
     assert not idle or scene.workers.idle(_LONG_S)
 
 
+def test_pod_is_left_to_podmans_hook_where_there_is_one_and_that_is_said_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What keeps its sandbox is nothing to wire then; else it is as any other."""
+    monkeypatch.setattr(container_jobs, "pod_hook", lambda: "/opt/x/hook.json")
+    scene.show(WEB, infra=True)
+    scene.tell(Event("start", WEB), Event("start", WEB))
+    assert scene.attacher.done == []
+    assert scene.said("container left alone") == [
+        "it keeps a pod's sandbox, which podman's hook /opt/x/hook.json wires when a member asks"
+    ]
+    monkeypatch.setattr(container_jobs, "pod_hook", lambda: "")
+    scene.tell(Event("start", WEB))
+    assert [done[:2] for done in scene.attacher.done] == [("attach", WEB)]
+
+
+def test_pod_is_no_hooks_where_podmans_configuration_cant_be_read(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can tell who wires it: that is said, as of others that can't be served."""
+
+    def fail() -> str:
+        raise RequestError("cannot read it", "it is not TOML")
+
+    monkeypatch.setattr(container_jobs, "pod_hook", fail)
+    scene.show(WEB, infra=True)
+    scene.tell(Event("start", WEB))
+    assert scene.attacher.done == []
+    assert [told[3] for told in scene.attacher.told] == ["cannot read it: it is not TOML"]
+
+
 def test_start_attaches_and_die_detaches(scene: Scene) -> None:
     """The plain life of a container."""
     scene.show(WEB)
@@ -199,6 +292,105 @@ def test_start_of_what_was_wired_early_asks_nothing(scene: Scene) -> None:
     scene.tell(Event("start", WEB))
     assert [call[:2] for call in scene.attacher.done] == [("attach", WEB)]
     assert scene.engine.asked == before
+
+
+def test_cgroup_of_a_created_container_is_early_enough(scene: Scene) -> None:
+    """It is wired before its engine says anything of a start, and once."""
+    scene.show(WEB, running=False)
+    scene.tell(Event("create", WEB))
+    scene.dispatch.appeared(WEB)
+    scene.tell()
+    scene.tell(Event("connect", WEB, network="none"), Event("start", WEB))
+    assert [call[:2] for call in scene.attacher.done] == [("attach", WEB)]
+    assert scene.lookout.expected == [WEB]
+
+
+def test_cgroup_that_is_made_before_its_container_was_observed_counts(scene: Scene) -> None:
+    """`docker run` on a busy machine: the look at what was created comes after it."""
+    scene.show(WEB)
+    scene.lookout.born.add(WEB)
+    scene.dispatch.appeared(WEB)
+    assert scene.lookout.expected == []
+    scene.tell(Event("create", WEB))
+    assert [call[:2] for call in scene.attacher.done] == [("attach", WEB)]
+
+
+def test_parent_that_a_container_asks_for_is_told_before_its_start(scene: Scene) -> None:
+    """Its cgroup is expected there; those of containers that are not ours matter to nobody."""
+    scene.show(WEB, running=False, cgroup_parent="shop.slice")
+    scene.show(DB, "bridge", running=False, cgroup_parent="others.slice")
+    scene.tell(Event("create", WEB), Event("create", DB))
+    assert scene.lookout.parents == [(WEB, "shop.slice")]
+
+
+@pytest.mark.parametrize("mode", ["bridge", "host", "container:feed"])
+def test_cgroups_of_others_are_not_looked_into(scene: Scene, mode: str) -> None:
+    """Of containers that have a network, and of whom no engine told."""
+    scene.show(DB, mode, running=False)
+    scene.tell(Event("create", DB))
+    for container in (DB, WEB):
+        scene.dispatch.appeared(container)
+    assert scene.lookout.expected == []
+
+
+def test_early_attach_that_is_off_heeds_no_cgroup(scene: Scene) -> None:
+    """What is off is off."""
+    scene.settings = Settings(early_attach=False)
+    scene.show(WEB, running=False)
+    scene.tell(Event("create", WEB))
+    scene.dispatch.appeared(WEB)
+    assert scene.lookout.expected == []
+
+
+def test_early_attach_goes_by_the_networks_of_now(scene: Scene) -> None:
+    """Docker 28 tells of a network that was connected by hand after the cgroup is made."""
+    created = scene.show(WEB, running=False, networks=("none",))
+    scene.tell(Event("create", WEB))
+    scene.engine.files[WEB] = replace(created, networks=("lan",))
+    scene.dispatch.appeared(WEB)
+    scene.tell()
+    assert scene.attacher.done == []
+
+
+def test_addresses_of_ipv6_are_guarded_until_the_start(scene: Scene) -> None:
+    """Docker turns IPv6 off between the two; at the start it is looked at once more.
+
+    And named: Docker writes its files anew before that, so it would be for nothing.
+    """
+    scene.attacher.with_ipv6 = {WEB}
+    scene.attacher.unnamed = {WEB, DB}
+    for container in (WEB, DB):
+        scene.show(container)
+        scene.tell(Event("connect", container, network="none"))
+    assert scene.attacher.early == {WEB, DB}
+    assert list(scene.lookout.guarded) == [WEB]
+    scene.lookout.guarded[WEB]()
+    scene.tell()
+    assert [call[0] for call in scene.attacher.done if call[1] == WEB] == ["attach", "restore"]
+    scene.tell(Event("start", WEB), Event("start", DB))
+    acts = ["attach", "restore", "name", "restore"]
+    assert [call[0] for call in scene.attacher.done if call[1] == WEB] == acts
+    assert scene.attacher.done[-1] == ("name", DB)
+    assert scene.lookout.guarded == {}
+
+
+def test_start_that_fails_guards_nothing_any_more(scene: Scene) -> None:
+    """The sandbox is gone, and what listens to it is closed."""
+    scene.attacher.with_ipv6 = {WEB}
+    scene.show(WEB)
+    scene.tell(Event("connect", WEB, network="none"), Event("disconnect", WEB, network="none"))
+    assert scene.lookout.guarded == {}
+
+
+@pytest.mark.parametrize(("errno", "wired"), [(EACCES, True), (ENODEV, False)])
+def test_attach_that_docker_turned_ipv6_off_under_is_done_again(
+    scene: Scene, errno: int, wired: bool
+) -> None:
+    """At once: at the start it would be too late. Whatever else fails may wait until then."""
+    scene.show(WEB)
+    scene.attacher.failures = [KernelError("cannot give eth0 the address", "", errno=errno)]
+    scene.tell(Event("connect", WEB, network="none"))
+    assert (WEB in scene.attacher.known) == wired
 
 
 def test_start_of_what_was_partly_wired_early_looks_for_the_rest(scene: Scene) -> None:
@@ -275,6 +467,21 @@ def test_wrong_wish_is_not_tried_again(scene: Scene) -> None:
     (why,) = scene.said("container not served")
     assert "there is no such key" in why
     assert scene.workers._later == []
+
+
+def test_who_is_not_served_is_left_word_of_until_its_end(scene: Scene) -> None:
+    """For `ocinet ps --all`: once for each reason, and that it has ended."""
+    scene.show(WEB, labels=(("ocinet.nett", "lan"),))
+    scene.tell(Event("start", WEB), Event("start", WEB))
+    [(event, container_id, name, error)] = scene.attacher.told
+    assert (event, container_id, name) == (
+        "container not served",
+        WEB,
+        scene.engine.containers[WEB].name,
+    )
+    assert "there is no such key" in error
+    scene.tell(Event("die", WEB), Event("die", WEB))
+    assert scene.attacher.told[1:] == [("unserved container ended", WEB, "", "")]
 
 
 def test_refusal_is_said_anew_after_it_was_wired(scene: Scene) -> None:
@@ -435,6 +642,22 @@ def test_reconcile_renames_what_nobody_told(scene: Scene) -> None:
     assert scene.workers.idle(_LONG_S)
     assert scene.attacher.done == [("rename", WEB, "shop")]
     assert scene.engine.asked["inspect"] == before + 1
+
+
+def test_reconcile_names_whose_start_nobody_told(scene: Scene) -> None:
+    """A hook or an early attach wired it, and the watcher did not run when it started."""
+    for container in (WEB, DB):
+        scene.show(container, name="new")
+        scene.attacher.known.add(container)
+    scene.show("a" * 64, running=False, pid=0)
+    scene.attacher.known.add("a" * 64)
+    scene.attacher.unnamed = {WEB, "a" * 64}
+    scene.attacher.names = {WEB: "old", DB: "new"}
+    for _ in range(2):
+        scene.dispatch.reconcile()
+        assert scene.workers.idle(_LONG_S)
+        scene.attacher.names[WEB] = "new"
+    assert sorted(scene.attacher.done) == [("name", WEB), ("rename", WEB, "new")]
 
 
 def test_disconnect_from_none_is_an_end(scene: Scene) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ocinet.base.address import Address
@@ -66,11 +68,12 @@ def test_kept_ports_are_published() -> None:
     )
 
 
-def test_range_for_one_port_is_refused() -> None:
-    """Docker would take any of the range; which one, nobody could say."""
+def test_range_for_one_port_is_any_of_it() -> None:
+    """As `docker run -p 8000-8010:80` has it kept."""
     web = in_mode("none", bindings={"80/tcp": [{"HostIp": "", "HostPort": "8000-8010"}]})
-    with pytest.raises(RequestError, match="published ports"):
-        decide(web, NOTHING, ALL)
+    request = decide(web, NOTHING, ALL).request
+    assert request
+    assert request.publish == (Publish("tcp", None, 0, 80, (8000, 8010)),)
 
 
 def test_keys_of_the_image_count_for_nothing() -> None:
@@ -84,14 +87,50 @@ def test_keys_of_the_image_count_for_nothing() -> None:
 
 def test_image_that_alone_has_keys_selects_nothing() -> None:
     """With `labelled`, an image can't have its containers wired."""
-    carried = frozenset({("ocinet.net", "lan")})
-    assert decide(labelled(net="lan"), carried, LABELLED) == Decision(
-        "leave", dropped=("ocinet.net",)
+    carried = frozenset({("ocinet.mtu", "576")})
+    assert decide(labelled(mtu="576"), carried, LABELLED) == Decision(
+        "leave", dropped=("ocinet.mtu",)
     )
 
 
+@pytest.mark.parametrize("settings", [ALL, LABELLED])
+def test_network_that_the_image_carries_too_is_refused(settings: Settings) -> None:
+    """Its user may have meant one without a way out: the default one is not given instead."""
+    carried = frozenset({("ocinet.net", "vault")})
+    with pytest.raises(RequestError, match=r"ocinet\.net: the image carries 'vault' too"):
+        decide(labelled(net="vault"), carried, settings)
+    assert decide(labelled(net="vault "), carried, settings).act == "attach"
+    told = replace(labelled(net="vault"), told=(("ocinet.net", "vault"),))
+    assert decide(told, carried, settings).act == "attach", "no image gives Docker's annotations"
+
+
+@pytest.mark.parametrize("settings", [ALL, LABELLED])
+def test_none_that_the_image_carries_too_is_none(settings: Settings) -> None:
+    """Whoever says it."""
+    carried = frozenset({("ocinet.net", "none")})
+    assert decide(labelled(net="none"), carried, settings).request == Request("none")
+
+
+def test_label_of_a_podman_container_goes_before_its_images_annotation() -> None:
+    """Of a key that stands in both, the user's counts, wherever it stands."""
+    labels = (("ocinet.net", "none"), ("ocinet.net", "lan"))
+    container = replace(WEB, labels=labels)
+    carried = frozenset({("ocinet.net", "lan")})
+    assert decide(container, carried, ALL).request == Request("none")
+
+
 @pytest.mark.parametrize(
-    "labels", [{"publish": "22:22"}, {"net": "host"}, {"ip": "10.72.0.9"}, {"name": "db"}]
+    "labels",
+    [
+        {"publish": "22:22"},
+        {"net": "host"},
+        {"ip": "10.72.0.9"},
+        {"name": "db"},
+        {"net": "lan"},
+        {"gateway": "10.72.0.9"},
+        {"routes": "10.0.0.0/8"},
+        {"mtu": "576"},
+    ],
 )
 def test_what_an_image_must_not_ask_is_refused_if_it_may_be_the_image(
     labels: dict[str, str],
@@ -100,7 +139,7 @@ def test_what_an_image_must_not_ask_is_refused_if_it_may_be_the_image(
     with pytest.raises(RequestError, match="may be the image's wish"):
         decide(labelled(**labels), None, ALL)
     assert decide(labelled(**labels), None, Settings(trust_annotations=True)).act == "attach"
-    assert decide(labelled(net="lan"), None, ALL).act == "attach"
+    assert decide(labelled(net="bridge", ifname="web0"), None, ALL).act == "attach"
 
 
 def test_typo_is_an_error() -> None:
