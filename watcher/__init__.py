@@ -19,6 +19,8 @@ remembered      what is remembered of containers, and by whom
 container_jobs  what is done about one container
 workers         the threads that do jobs, in turn for each container
 dispatch        which job follows from an event or a list, and when it is tried again
+pace            when to look, and what is no longer repaired for a while: pure
+turns           a thread that takes turns until it is stopped
 bulletin        what the watcher tells of itself, in a file: how each engine is
 watch           the thread that reads one engine's events, and finds the engine again
 service         all engines, the signals, and the timetable
