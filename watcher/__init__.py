@@ -22,6 +22,7 @@ dispatch        which job follows from an event or a list, and when it is tried 
 pace            when to look, and what is no longer repaired for a while: pure
 turns           a thread that takes turns until it is stopped
 keeper          the thread that is told what others change, and has it put right
+port_holder     the thread that holds published ports against services of the host
 bulletin        what the watcher tells of itself, in a file: how each engine is
 watch           the thread that reads one engine's events, and finds the engine again
 service         all engines, the signals, and the timetable
