@@ -42,6 +42,11 @@ class Settings(Value):
             entrypoint runs, and not only when Docker says that they run.
         reconcile_interval_s: seconds after which the watcher compares all of
             an engine's containers with what is wired, whatever it was told.
+        web: where the watcher shows its page, as `127.0.0.1:4900`: an address of this
+            machine alone, and a port; empty means nowhere.
+        metrics: where the watcher's figures are scraped, as `unix:/run/ocinet/metrics.sock`
+            or `127.0.0.1:9690`; empty means nowhere.
+        metrics_group: whose members may do so at a socket; empty: root alone.
         max_networks: that one container may be on.
         max_addresses: that one container may have, on all of its networks.
         max_ports: that one container may publish.
@@ -64,6 +69,9 @@ class Settings(Value):
     engines: tuple[str, ...] = ("/run/docker.sock", "/run/podman/podman.sock")
     early_attach: bool = True
     reconcile_interval_s: float = 300.0
+    web: str = ""
+    metrics: str = ""
+    metrics_group: str = ""
     max_networks: int = 16
     max_addresses: int = 32
     max_ports: int = 1024

@@ -101,15 +101,18 @@ def _identify(path: str) -> Source:
     try:
         status = posix.stat(path)
     except (FileNotFoundError, NotADirectoryError):
+        # Not being there is a state as well, which ends when somebody writes the file.
         return [path, 0, 0, 0]
     except OSError as error:
         raise SystemFailure(f"cannot read {path}", error.strerror or str(error)) from error
+    # The time of change: `cp -p` brings size and time of modification along.
     return [path, status.st_ino, status.st_size, status.st_ctime_ns]
 
 
 def _sources(paths: Paths) -> list[Source]:
     """Identify the main file, the drop-ins' directory and the drop-ins, in their order."""
     directory = f"{paths.config}/{_DROP_INS}"
+    # The directory's time of change tells of drop-ins that come and go.
     sources = [_identify(f"{paths.config}/{_MAIN}"), _identify(directory)]
     try:
         names = posix.listdir(directory)
@@ -128,17 +131,21 @@ def _read_compiled(paths: Paths) -> Settings | None:
             data = run.read(COMPILED)
     except UntrustedError:
         raise  # whoever could write these could write all that is on record there
+    except (OcinetError, OSError):
+        return None  # whatever is wrong with it, the sources are the truth
+    try:
         if data is None:
             return None
         compiled = loads(data, "cannot read the compiled settings")
         sources = compiled["sources"]
+        # Two configurations (OCINET_CONFIG_DIR) may share one run directory.
         if sources[0][0] != f"{paths.config}/{_MAIN}":
             return None
         if any(_identify(source[0]) != source for source in sources):
             return None
         return Settings(**_convert(compiled["given"], COMPILED))
     except (OcinetError, OSError, KeyError, TypeError, IndexError):
-        return None  # whatever is wrong with it, the sources are the truth
+        return None  # as above
 
 
 def _write_compiled(paths: Paths, sources: list[Source], given: dict[str, Any]) -> None:
@@ -228,10 +235,53 @@ def socket_path(text: str) -> str:
     return path
 
 
+def engine_sockets(settings: Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the engines' sockets; `DOCKER_HOST` takes the place of Docker's.
+
+    Raises:
+        RequestError: `DOCKER_HOST` is no socket of this machine.
+    """
+    host = environment.get("DOCKER_HOST", "")
+    if not host:
+        return settings.engines
+    try:
+        dockers = socket_path(host)
+    except RequestError as error:
+        raise error.within("cannot use DOCKER_HOST") from error
+    others = [path for path in settings.engines if not path.endswith("/docker.sock")]
+    return tuple(dict.fromkeys((dockers, *others)))
+
+
 def _sockets(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise TypeError
     return tuple(dict.fromkeys(socket_path(text) for text in value))
+
+
+def _web(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    if not value:
+        return ""
+    from ocinet.engine.model.loopback import LoopbackPlace  # for the watcher's page alone
+
+    return str(LoopbackPlace.parse(value))
+
+
+def _metrics(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    if not value:
+        return ""
+    from ocinet.engine.model.metrics_place import MetricsPlace  # for the watcher alone
+
+    return str(MetricsPlace.parse(value))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _pools(value: Any) -> tuple[Subnet, ...]:
@@ -281,6 +331,9 @@ _KINDS = {
         _seconds(_LONGEST_INTERVAL_S),
         f"seconds, above 0 and at most {_LONGEST_INTERVAL_S}",
     ),
+    "web": (_web, "an address of this machine with a port, as text"),
+    "metrics": (_metrics, "a socket or an address of this machine with a port, as text"),
+    "metrics_group": (_text, "a group's name, as text"),
     "max_networks": (_count(_MOST), f"a number from 1 to {_MOST}"),
     "max_addresses": (_count(_MOST), f"a number from 1 to {_MOST}"),
     "max_ports": (_count(_MOST), f"a number from 1 to {_MOST}"),

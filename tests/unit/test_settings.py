@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ocinet.base.address import Subnet
-from ocinet.base.errors import RequestError, SystemFailure
+from ocinet.base.errors import RequestError, SystemFailure, UntrustedError
 from ocinet.base.paths import Paths
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.records.settings import COMPILED, load, load_or_defaults
@@ -64,12 +64,12 @@ def test_load_without_a_configuration_directory_gives_the_defaults(tmp_path: Pat
 
 
 def test_default_pools_avoid_what_engines_and_clusters_take() -> None:
-    """The default pool overlaps none of the neighbours' defaults."""
-    others = ("172.16.0.0/12", "192.168.0.0/16", "10.88.0.0/15", "10.90.0.0/15", "10.96.0.0/12",
+    """The default pools overlap none of the neighbours' defaults, but Docker's very last."""
+    others = ("172.17.0.0/16", "172.18.0.0/15", "172.20.0.0/14", "172.24.0.0/13",
+              "192.168.0.0/17", "10.88.0.0/15", "10.90.0.0/15", "10.96.0.0/12",
               "10.244.0.0/16", "10.42.0.0/15", "10.128.0.0/9", "10.0.0.0/16")  # fmt: skip
     for pool in Settings().pools:
         assert not any(pool.overlaps(Subnet.parse(other)) for other in others)
-        assert str(pool) == "10.72.0.0/13"
 
 
 def test_load_reads_every_key(paths: Paths) -> None:
@@ -82,6 +82,9 @@ def test_load_reads_every_key(paths: Paths) -> None:
         forward_accept = false
         manage_sysctls = false
         lock_timeout_s = 3
+        web = "localhost:4900"
+        metrics = "unix:/run/at/metrics.sock"
+        metrics_group = "monitors"
     """)  # fmt: skip
     wanted = Settings(
         pools=(Subnet.parse("10.9.0.0/16"), Subnet.parse("fd00:9::/48")),
@@ -91,6 +94,9 @@ def test_load_reads_every_key(paths: Paths) -> None:
         forward_accept=False,
         manage_sysctls=False,
         lock_timeout_s=3.0,
+        web="127.0.0.1:4900",
+        metrics="unix:/run/at/metrics.sock",
+        metrics_group="monitors",
     )
     assert load(paths) == wanted
     assert load(paths) == wanted, "the compiled form says something else"
@@ -147,6 +153,18 @@ def test_load_does_not_compile_a_file_that_changed_just_now(paths: Paths) -> Non
     write(paths, "lock_timeout_s = 2", settled=False)
     assert load(paths).lock_timeout_s == 2
     assert compiled(paths) is None
+
+
+@pytest.mark.parametrize("set_by_s", [-86400, -3600, 3600, 86400])
+def test_load_compiles_what_was_written_before_the_clock_was_set(
+    paths: Paths, set_by_s: int
+) -> None:
+    """Else each hook would parse the sources, for as long as the clock was set back by."""
+    write(paths, "lock_timeout_s = 1")
+    load(paths, lambda: time.time_ns() + set_by_s * 1_000_000_000)
+    assert compiled(paths) is not None
+    write(paths, "lock_timeout_s = 2", settled=False)
+    assert load(paths, lambda: time.time_ns() + set_by_s * 1_000_000_000).lock_timeout_s == 2
 
 
 @pytest.mark.parametrize(
@@ -214,6 +232,13 @@ def test_load_works_where_nothing_can_be_written(paths: Paths) -> None:
         ('pools = ["10.0.0.0/8", "10.9.0.0/16"]', "10.9.0.0/16 overlaps 10.0.0.0/8", ""),
         ('pools = ["fd00::/48"]', "pools: there is no IPv4 subnet among them", ""),
         ("pools = []", "pools: there is no IPv4 subnet among them", ""),
+        ("web = 4900", "web must be an address of this machine with a port, as text", ""),
+        ("metrics = 9690", "metrics must be a socket or an address of this machine", ""),
+        ('metrics = "0.0.0.0:9690"', "metrics: '0.0.0.0:9690' is not of this machine", "say 127."),
+        ('metrics = "unix:metrics.sock"', "names no socket", "write unix:/run"),
+        (f'metrics = "unix:/{"x" * 108}"', "is longer than a socket's path may be", ""),
+        ("metrics_group = 0", "metrics_group must be a group's name, as text", ""),
+        ('web = "0.0.0.0:4900"', "web: '0.0.0.0:4900' is not of this machine", "say 127.0.0.1"),
         ("ipv6", "it is not TOML: ", ""),
         ("ipv6 = true\nipv6 = false", "it is not TOML: ", ""),
         ("[net]\nipv6 = true", "unknown key 'net'", ""),
@@ -251,6 +276,34 @@ def test_load_of_an_unreadable_file_fails(paths: Paths) -> None:
     """A file that is there and can't be read is not taken for a missing one."""
     os.symlink("ocinet.toml", f"{paths.config}/ocinet.toml")  # a loop
     with pytest.raises(SystemFailure, match=r"cannot read .*/ocinet\.toml"):
+        load(paths)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o646, 0o664])
+@pytest.mark.parametrize("name", ["ocinet.toml", "ocinet.toml.d/10-site.toml"])
+def test_load_of_a_file_that_others_can_write_fails(paths: Paths, name: str, mode: int) -> None:
+    """They could have images trusted; what was compiled of it before does not count either."""
+    path = write(paths, "ipv6 = true\n", name)
+    assert load(paths).ipv6
+    os.chmod(path, mode)
+    with pytest.raises(UntrustedError, match=f"cannot trust {path}: owner .* others may write"):
+        load(paths)
+    settings, error = load_or_defaults(paths)
+    assert settings == Settings()
+    assert isinstance(error, UntrustedError)
+    os.chmod(path, 0o644)
+    assert load(paths).ipv6
+
+
+@pytest.mark.parametrize("place", ["config", "run"])
+def test_load_beside_what_others_can_replace_fails(paths: Paths, place: str) -> None:
+    """A directory that is open to all may have had another file in it a moment ago."""
+    write(paths, "ipv6 = true\n")
+    load(paths)
+    directory = getattr(paths, place)
+    os.chmod(directory, 0o777)  # noqa: S103  # that is the test
+    write(paths, "ipv6 = false\n")
+    with pytest.raises(UntrustedError, match=f"cannot trust {directory}: "):
         load(paths)
 
 
