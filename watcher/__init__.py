@@ -24,7 +24,9 @@ turns           a thread that takes turns until it is stopped
 keeper          the thread that is told what others change, and has it put right
 port_holder     the thread that holds published ports against services of the host
 bulletin        what the watcher tells of itself, in a file: how each engine is
+own_figures     this host's figures and the watcher's own, gathered
 exporter        the thread that answers who scrapes them
+exporting       whether there is one, and where
 watch           the thread that reads one engine's events, and finds the engine again
 service         all engines, the signals, and the timetable
 logs, notify    what the service tells: its log, and its manager
