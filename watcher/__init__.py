@@ -23,6 +23,7 @@ pace            when to look, and what is no longer repaired for a while: pure
 turns           a thread that takes turns until it is stopped
 keeper          the thread that is told what others change, and has it put right
 port_holder     the thread that holds published ports against services of the host
+page            the page on which a person sees what is there, as it changes
 bulletin        what the watcher tells of itself, in a file: how each engine is
 own_figures     this host's figures and the watcher's own, gathered
 exporter        the thread that answers who scrapes them

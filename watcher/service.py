@@ -11,19 +11,28 @@ import signal
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ocinet.base.errors import BusyError, OcinetError, RequestError
+from ocinet.base.clock import unix_s
+from ocinet.base.errors import BusyError, OcinetError
+from ocinet.base.events import WARNED
 from ocinet.base.lock import Lock
 from ocinet.engine.kernel.sandbox import check_privilege
-from ocinet.engine.records.settings import load, socket_path
+from ocinet.engine.records.settings import engine_sockets, load
 from ocinet.watcher import notify
+from ocinet.watcher.bulletin import Bulletin
 from ocinet.watcher.cgroups import Cgroups
 from ocinet.watcher.container_jobs import ContainerJobs
 from ocinet.watcher.dispatch import Dispatch
 from ocinet.watcher.docker_api import Client
 from ocinet.watcher.engine_calls import EngineCalls
+from ocinet.watcher.exporting import Exporting
+from ocinet.watcher.keeper import Keeper
 from ocinet.watcher.lookout import Lookout
+from ocinet.watcher.pace import Pace
+from ocinet.watcher.page.showing import Showing
+from ocinet.watcher.port_holder import PortHolder
 from ocinet.watcher.remembered import Remembered
-from ocinet.watcher.watch import Watch
+from ocinet.watcher.sight import Sight
+from ocinet.watcher.watch import Shared, Watch
 from ocinet.watcher.workers import Workers
 
 if TYPE_CHECKING:
@@ -34,12 +43,15 @@ if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.settings import Settings
+    from ocinet.watcher.own_figures import OwnFigures
 
 WORKERS = 4
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LONGEST_JOB_S = 90.0  # an engine's answer, and an attach with all its waits
 _SETTLE_S = 60.0
 _SETTLE_INTERVAL_S = 0.02
+_HIDDEN_INTERVAL_S = 1.0
+_HIDDEN_EXTENSION_S = 30
 _IN_PASSING_S = 2.0
 _STOP_S = 25.0  # an operation's own deadline is 20 s
 _POLICY = {
@@ -57,6 +69,8 @@ class Service:
         sockets: paths of engines' sockets; empty: as the settings say.
         environment: `DOCKER_HOST` takes the place of Docker's socket; a service
             manager's variables are heeded.
+        web: where the page is shown; "": as the settings say.
+        metrics: where its figures are scraped; "": as the settings say.
 
     Raises:
         OcinetError: the settings can't be read.
@@ -68,6 +82,8 @@ class Service:
         log: Any,
         sockets: Sequence[str] = (),
         environment: Mapping[str, str] = os.environ,
+        web: str = "",
+        metrics: str = "",
     ) -> None:
         self._paths = paths
         self._log = log
@@ -75,12 +91,27 @@ class Service:
         self._environment = environment
         self._settings = load(paths)
         self._notifier = notify.Notifier(environment)
+        self._bulletin = Bulletin(paths.run)
         self._workers = Workers(WORKERS, self._report)
-        self._lookout = Lookout(Cgroups(), self._report)
+        self._lookout = Lookout(Cgroups(), self._appeared, self._report)
         self._engine = EngineCalls(paths, self._neighbours, self._settings_in_force, self._warn)
+        self._shared = Shared(self._workers, self._settings_in_force, self._repair, self._bulletin)
+        self._keeper = Keeper(
+            self._engine.changes, self._engine, Pace(), self._workers, log, self._report
+        )
+        self._port_holder = PortHolder(
+            self._engine.hold_ports, lambda: self._settings.hold_ports, log, self._report
+        )
+        self._web = web
+        self._page = Showing(
+            paths.run, self._engine.picture, self._bulletin.shown, log, self._report
+        )
+        self._metrics = metrics
+        self._exporting = Exporting(self._make_figures, log, self._report)
         self._watches: dict[str, Watch] = {}
         self._passing_clients: dict[str, Client] = {}  # for what an attach asks in passing
         self._next_repair = 0.0
+        self._repaired_s = 0.0  # since 1970
         self._ready_by = 0.0  # until then others may wait for us; 0: they don't
 
     def run(self) -> None:
@@ -105,13 +136,18 @@ class Service:
         _import_ahead()
         self._workers.start()
         self._lookout.start()
+        self._keeper.start()
+        self._port_holder.start()
         try:
             self._watch_wanted()
+            self._page.adapt(self._web or self._settings.web)
+            self._export_wanted()
             self._ready_by = monotonic() + _SETTLE_S
             self._loop()
         finally:
             self._notifier.tell(notify.STOPPING)
             self._stop()
+            self._bulletin.withdraw()
 
     def _loop(self) -> None:
         while True:
@@ -139,19 +175,29 @@ class Service:
     def _pause_s(self) -> float:
         """Return the seconds until something is due."""
         if self._ready_by:
-            return _SETTLE_INTERVAL_S
+            return _HIDDEN_INTERVAL_S if self._hidden() else _SETTLE_INTERVAL_S
         pause_s = max(0.0, self._next_repair - monotonic())
         watchdog_s = self._notifier.watchdog_s
         return min(pause_s, watchdog_s / 2) if watchdog_s else pause_s
 
     def _keep_time(self) -> None:
         if self._ready_by and (self._is_settled() or monotonic() > self._ready_by):
-            self._ready_by = 0.0
-            self._notifier.tell(notify.READY, self._status())
-            self._log.info("watcher ready", engines=list(self._watches))
+            if self._hidden():
+                # systemd.service(5): it would be stopped, and the other engines unwatched.
+                extension = f"EXTEND_TIMEOUT_USEC={_HIDDEN_EXTENSION_S * 1_000_000}"
+                self._notifier.tell(extension, self._status())
+            else:
+                self._ready_by = 0.0
+                self._notifier.tell(notify.READY, self._status())
+                self._bulletin.ready()
+                self._log.info("watcher ready", engines=list(self._watches))
+                if not any(map(os.path.exists, self._watches)):
+                    self._log.info("no engine is there: what is attached is kept as it is")
         if monotonic() >= self._next_repair:
             self._next_repair = monotonic() + self._settings.reconcile_interval_s
             self._repair()
+            self._keeper.look()
+            self._port_holder.look()
         if self._notifier.watchdog_s and self._is_well():
             self._notifier.tell(notify.WATCHDOG)
 
@@ -159,6 +205,9 @@ class Service:
         """Tell whether everything that should run does; if not, the manager starts us anew."""
         stuck_s = self._workers.longest_s()
         ended = [watch.path for watch in self._watches.values() if not watch.alive]
+        threads = {"keeper": self._keeper.alive, "port holder": self._port_holder.alive,
+                   "exporter": self._exporting.alive}  # fmt: skip
+        ended += [name for name, alive in threads.items() if not alive]
         if stuck_s > _LONGEST_JOB_S or ended:
             self._log.error("watcher is not well", stuck_s=round(stuck_s), ended=ended)
             return False
@@ -172,8 +221,12 @@ class Service:
             self._log.error("settings not read, the former ones hold", error=str(error))
         else:
             self._watch_wanted()
+            self._export_wanted()
             for watch in self._watches.values():
                 watch.reconcile()
+            self._keeper.look()
+            self._port_holder.look()
+            self._page.adapt(self._web or self._settings.web)
             self._log.info("settings read", policy=_POLICY[self._settings.select])
         if not self._ready_by:
             self._notifier.tell(notify.READY, self._status())
@@ -186,11 +239,22 @@ class Service:
             del self._passing_clients[path]
             watch.stop()
             watch.join(_STOP_S)
+        self._bulletin.watched(wanted)
         for path in wanted:
             if path not in self._watches:
                 self._passing_clients[path] = Client(path, _IN_PASSING_S)
                 self._watches[path] = self._make_watch(path)
                 self._watches[path].start()
+
+    def _export_wanted(self) -> None:
+        """Have figures scraped where the command says, or else the settings."""
+        self._exporting.adapt(self._metrics or self._settings.metrics, self._settings.metrics_group)
+
+    def _make_figures(self) -> OwnFigures:
+        from ocinet.watcher.own_figures import OwnFigures  # where somebody scrapes
+
+        return OwnFigures(self._paths.run, self._engine.look, self._bulletin, self._workers,
+                          lambda: self._repaired_s)  # fmt: skip
 
     def _wanted(self) -> tuple[str, ...]:
         return self._sockets or engine_sockets(self._settings, self._environment)
@@ -199,11 +263,17 @@ class Service:
         log = self._log.bind(engine=path)
         client = Client(path)
         remembered = Remembered(client.carried, log)
-        jobs = ContainerJobs(client, self._engine, remembered, self._settings_in_force, log)
+        sight = Sight(path, log)
+        jobs = ContainerJobs(client, self._engine, remembered, sight, self._settings_in_force, log)
         dispatch = Dispatch(
             jobs, remembered, self._workers, self._lookout, self._settings_in_force, log
         )
-        return Watch(client, dispatch, self._workers, self._settings_in_force, log, self._repair)
+        return Watch(client, dispatch, self._shared, log)
+
+    def _appeared(self, container_id: str) -> None:
+        """Tell all watches of a container's cgroup; the lookout calls this."""
+        for watch in list(self._watches.values()):
+            watch.appeared(container_id)
 
     def _settings_in_force(self) -> Settings:
         return self._settings
@@ -238,6 +308,8 @@ class Service:
                 self._log.info("default network made ready")
         except OcinetError as error:
             self._log.warning("default network not ready", error=str(error))
+        if self._hidden():
+            return  # by processes that can't be seen, everybody would be dead
         try:
             for leftover in self._engine.collect():
                 self._log.info(
@@ -245,21 +317,37 @@ class Service:
                 )
         except OcinetError as error:
             self._log.warning("not collected", error=str(error))
+        else:
+            self._repaired_s = round(unix_s(), 3)
+
+    def _hidden(self) -> list[str]:
+        """Return the sockets of engines whose processes can't be seen."""
+        return [path for path, watch in list(self._watches.items()) if watch.hidden]
 
     def _status(self) -> str:
+        if hidden := self._hidden():
+            return f"STATUS=in another pid namespace than {', '.join(hidden)}"
         return f"STATUS=watching {', '.join(self._watches)}"
 
     def _stop(self) -> None:
+        self._page.stop()
         for watch in self._watches.values():
             watch.stop()
         self._lookout.stop()
+        self._keeper.stop()
+        self._port_holder.stop()
+        self._exporting.stop()
         if not self._workers.stop(_STOP_S):
             self._log.warning("a job was left behind", longest_s=round(self._workers.longest_s()))
         for watch in self._watches.values():
             watch.join(1)
+        self._keeper.join(1)
+        self._port_holder.join(1)
+        self._page.join(1)
+        self._exporting.join(1)
 
     def _warn(self, container: str, warning: str) -> None:
-        self._log.warning("attached with a warning", container=container, warning=warning)
+        self._log.warning(WARNED, container=container, warning=warning)
 
     def _report(self, error: BaseException) -> None:
         self._log.error("internal error", exc_info=error)
@@ -275,20 +363,3 @@ def _import_ahead() -> None:
     from ocinet.engine import create_network  # noqa: F401  # to be loaded is all that is asked
     from ocinet.engine.firewall import programs  # noqa: F401
     from ocinet.engine.kernel import bridge  # noqa: F401
-
-
-def engine_sockets(settings: Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the sockets to watch; `DOCKER_HOST` takes the place of Docker's.
-
-    Raises:
-        RequestError: `DOCKER_HOST` is no socket of this machine.
-    """
-    host = environment.get("DOCKER_HOST", "")
-    if not host:
-        return settings.engines
-    try:
-        dockers = socket_path(host)
-    except RequestError as error:
-        raise error.within("cannot watch DOCKER_HOST") from error
-    others = [path for path in settings.engines if not path.endswith("/docker.sock")]
-    return tuple(dict.fromkeys((dockers, *others)))

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from fakes.engine_api import ODD, Answer, FakeDocker, Refused, Sandboxes
+from fakes.engine_api import DOCKERS, ODD, Answer, FakeDocker, Refused, Sandboxes
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json
 from hosts.namespace.watched import Watched
@@ -49,6 +49,7 @@ _ROLES = {
 _OWNER, _MEMBER = "published", "member"
 
 Step = tuple[str, str]
+NEWEST = list(DOCKERS)[-1]
 
 
 class _Member:
@@ -361,7 +362,7 @@ _STEPS = st.one_of(
 
 
 @in_namespaces
-def live_through(steps: list[Step], *, early: bool) -> None:
+def live_through(steps: list[Step], *, early: bool, version: str = NEWEST) -> None:
     """Live through what happens; all is right after it, and when all are gone."""
     directory = tempfile.mkdtemp(dir="/run")
     path = f"{directory}/docker.sock"
@@ -369,8 +370,18 @@ def live_through(steps: list[Step], *, early: bool) -> None:
     calls = EngineCalls(PATHS, lambda _network: {}, lambda: current)
     broken: list[BaseException] = []
     collected: list[Leftover] = []
-    with Sandboxes(cgroups=early) as sandboxes, FakeDocker(path, sandboxes) as docker:
-        lookout = Lookout(Cgroups(), broken.append)
+    with (
+        Sandboxes(cgroups=early) as sandboxes,
+        FakeDocker(path, sandboxes, version=version) as docker,
+    ):
+
+        def appeared(container: str) -> None:
+            watched = world.watched if world else None
+            if watched:
+                watched.watch.appeared(container)
+
+        world: _World | None = None
+        lookout = Lookout(Cgroups(), appeared, broken.append)
         lookout.start()
 
         def collect() -> None:
@@ -447,10 +458,11 @@ _HAND_PICKED = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("version", DOCKERS)
 @pytest.mark.parametrize("name", _HAND_PICKED)
-def test_a_course_of_events_ends_right(name: str) -> None:
+def test_a_course_of_events_ends_right(name: str, version: str) -> None:
     """Each is one that has to be put right by another way."""
-    live_through(_HAND_PICKED[name], early=False)
+    live_through(_HAND_PICKED[name], early=False, version=version)
 
 
 @pytest.mark.parametrize(
@@ -473,8 +485,12 @@ def test_a_fault_changes_nothing_in_the_end(fault: str) -> None:
     phases=(Phase.explicit, Phase.generate),  # to shrink takes longer than to read
     suppress_health_check=list(HealthCheck),
 )
-@example(steps=_amidst("stall"), early=True)
-@given(steps=st.lists(_STEPS, min_size=4, max_size=12), early=st.booleans())
-def test_chaos_ends_right(steps: list[Step], early: bool) -> None:
+@example(steps=_amidst("stall"), early=True, version=NEWEST)
+@given(
+    steps=st.lists(_STEPS, min_size=4, max_size=12),
+    early=st.booleans(),
+    version=st.sampled_from(list(DOCKERS)),
+)
+def test_chaos_ends_right(steps: list[Step], early: bool, version: str) -> None:
     """Whatever happens: the right networks in the end, and no others."""
-    live_through(steps, early=early)
+    live_through(steps, early=early, version=version)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sized
 
     from fakes.engine_api import FakeContainer
+    from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.request import Request
     from ocinet.watcher.life import Life
     from ocinet.watcher.observed import ObservedContainer
@@ -48,9 +49,10 @@ class Counting:
         self._guard = threading.Lock()
 
     def attach(
-        self, shown: ObservedContainer, request: Request, life: Life, *, anew: bool
+        self, shown: ObservedContainer, request: Request, life: Life, *, anew: bool, early: bool
     ) -> Attachment | None:
         """Count a container once for each of its lives."""
+        del early
         with self._guard:
             if shown.id in self.known and not anew:
                 return None
@@ -59,13 +61,21 @@ class Counting:
         container = Container(shown.id, shown.name, "", life.process, "watcher")
         return Attachment(container, request.mode, ATTACHED, life.sandbox.identity, "boot", "now")
 
+    def guard(self, _container_id: str, _sandbox: Sandbox) -> None:
+        """Have nothing to guard."""
+
+    def restore(self, _container_id: str, *, started: bool) -> bool:
+        """Have nothing to restore."""
+        del started
+        return False
+
     def is_known(self, container_id: str) -> bool:
         """Tell whether it is counted."""
         return container_id in self.known
 
-    def name_of(self, _container_id: str) -> str:
+    def naming_of(self, _container_id: str) -> tuple[str, bool]:
         """Return a name that is none."""
-        return ""
+        return "", False
 
     def ended(self, container_id: str) -> bool:
         """Count it out."""
@@ -79,6 +89,10 @@ class Counting:
     def rename(self, _container_id: str, _name: str) -> bool:
         """Do nothing."""
         return True
+
+    def tell(self, event: str, container_id: str, name: str, error: str) -> None:
+        """Fail: all of them are served."""
+        raise AssertionError((event, container_id, name, error))
 
 
 class Size:

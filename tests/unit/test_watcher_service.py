@@ -12,9 +12,9 @@ import pytest
 
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.records.settings import engine_sockets
 from ocinet.watcher.logs import FORMATS, LEVELS, make_log
 from ocinet.watcher.notify import READY, Notifier
-from ocinet.watcher.service import engine_sockets
 
 if TYPE_CHECKING:
     from pathlib import Path
