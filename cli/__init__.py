@@ -7,6 +7,7 @@ command_tree      all commands' names, summaries and modules, as plain text
 parser            argparse that raises, and flags that many commands have
 request_flags     what a container may ask for, as flags
 console           a run's edges: streams, environment, the engine
+engine_names      containers by the names that their engines have for them
 targets           TARGET: which container or sandbox a person means
 printing          tables for people, JSON for programs
 registration      what hooks and runtime register, and how they tell of it

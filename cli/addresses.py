@@ -154,6 +154,7 @@ def _present(engine: Engine, network: Network, name: str) -> tuple[Address, ...]
         if record.container.name == name
         for endpoint in record.endpoints
         if endpoint.network == network.name
+        # Backwards, so that of several of a family the first one counts.
         for interface in reversed(endpoint.addresses)
     }
     if not by_family:

@@ -40,10 +40,10 @@ def _exec(arguments: Namespace, console: Console) -> None:
             "cannot run anything", "there is no command", "ocinet exec TARGET -- COMMAND"
         )
     with console.engine() as engine:
-        sandbox = open_target(engine, arguments.target).sandbox
+        sandbox = open_target(engine, arguments.target, console.look_up).sandbox
     with sandbox:
         os.set_inheritable(sandbox.fd, True)  # noqa: FBT003  # it takes no name
-        console.stdout.flush()
+        console.write(flush=True)
         try:
             console.execute(
                 _NSENTER, [_NSENTER, f"--net=/proc/self/fd/{sandbox.fd}", "--", *command]

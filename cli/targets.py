@@ -2,7 +2,9 @@
 
 pid:4711                a process, and the sandbox that it lives in
 netns:/run/netns/web    a sandbox by the path of its file
-web, 6f2a…              a container that ocinet knows: name, id, or an id's start
+web, 6f2a…              a container: name, id, or an id's start; one that ocinet knows,
+                        else Docker's, podman's, runc's or crun's; see `engine_names`
+docker:web              Docker's, as are podman:web, runc:web and crun:web
 """
 
 from __future__ import annotations
@@ -10,19 +12,24 @@ from __future__ import annotations
 import os
 
 from ocinet.base.clock import Process
-from ocinet.base.errors import ConflictError, NotFoundError, RequestError
+from ocinet.base.errors import ConflictError, NotFoundError, RequestError, SystemFailure
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
+from ocinet.cli.engine_names import running, split_engine
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
+from ocinet.engine.model.request import Request
+from ocinet.request.annotations import NET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocinet.cli.engine_names import LookUp
     from ocinet.engine.engine import Engine
     from ocinet.engine.model.attachment import Attachment
 
 METAVAR = "TARGET"
-HELP = "pid:N, netns:PATH, or a container's name, id or the start of its id"
+HELP = "a container's name, id or the start of its id (docker:, podman: or runc: before it \
+says whose), pid:N or netns:PATH"
 _PID = "pid:"
 _NETNS = "netns:"
 
@@ -39,12 +46,15 @@ class Target(Value):
     sandbox: Sandbox
 
 
-def open_target(engine: Engine, text: str, *, container_id: str = "", name: str = "") -> Target:
+def open_target(
+    engine: Engine, text: str, look_up: LookUp, *, container_id: str = "", name: str = ""
+) -> Target:
     """Open the sandbox that a target means.
 
     Args:
         engine: that knows containers.
         text: see the module.
+        look_up: whom other engines know, where ours knows nobody.
         container_id: for a process or a namespace that has no record yet; ""
             means the name, `pid-N`, or the last part of the namespace's path.
         name: the same; "" means the first 12 characters of the id.
@@ -54,22 +64,19 @@ def open_target(engine: Engine, text: str, *, container_id: str = "", name: str 
         RequestError: the text, id or name is not legal.
         ConflictError: the sandbox is known under another id or name.
     """
+    if not text.startswith((_PID, _NETNS)):
+        if container_id:
+            raise RequestError("", "--id does not go with a container that has one", "leave it out")
+        return _open_container(engine, text, look_up, name)
     process: Process | None = None
     if text.startswith(_PID):
         process = _process(text)
         sandbox = Sandbox.open_process(process)
         default = f"pid-{process.pid}"
-    elif text.startswith(_NETNS):
+    else:
         path = _path(text)
         sandbox = Sandbox.open_path(path)
         default = os.path.basename(path)
-    else:
-        if container_id:
-            raise RequestError(
-                "", "--id does not go with a container that is known already", "leave it out"
-            )
-        record = engine.containers.find(text)
-        return Target(record.container, engine.open_sandbox(record))
     try:
         owner = engine.containers.of_sandbox(sandbox.identity)
         if owner:
@@ -83,6 +90,34 @@ def open_target(engine: Engine, text: str, *, container_id: str = "", name: str 
         raise
 
 
+def _open_container(engine: Engine, text: str, look_up: LookUp, name: str) -> Target:
+    """Open the sandbox of a container by its name or id, whoever knows it."""
+    found = _find(engine, text, look_up)
+    if isinstance(found, Container):
+        return _open_running(engine, found.replace(name=name or found.name))
+    try:
+        return Target(found.container, engine.open_sandbox(found))
+    except NotFoundError:
+        # Its record may be of an earlier one of that name, which nobody has taken down yet.
+        heir = running(text, look_up)
+        if heir is None or heir.id == found.container.id:
+            raise
+        return _open_running(engine, heir)
+
+
+def _open_running(engine: Engine, container: Container) -> Target:
+    if container.process is None:  # `running` has seen to that
+        raise NotFoundError("", f"{container.name} does not run")
+    sandbox = Sandbox.open_process(container.process)
+    try:
+        # It may share the sandbox of one that is known: two records would wire it twice.
+        owner = engine.containers.of_sandbox(sandbox.identity)
+    except BaseException:
+        sandbox.close()
+        raise
+    return Target(owner.container if owner else container, sandbox)
+
+
 def _check_same(recorded: Container, text: str, container_id: str, name: str) -> None:
     """Refuse a second id or name for one sandbox: its links would be made twice."""
     if container_id not in ("", recorded.id) or name not in ("", recorded.id, recorded.name):
@@ -93,15 +128,24 @@ def _check_same(recorded: Container, text: str, container_id: str, name: str) ->
         )
 
 
-def find_record(engine: Engine, text: str) -> Attachment:
+def find_record(engine: Engine, text: str, look_up: LookUp) -> Attachment:
     """Return the record that a target means; it need not be alive.
 
+    Args:
+        engine: that knows containers.
+        text: see the module.
+        look_up: whom other engines know, where ours knows nobody.
+
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: there is none; of a container that another engine runs it says so.
         RequestError: the text is not legal, or means several.
     """
     if not text.startswith((_PID, _NETNS)):
-        return engine.containers.find(text)
+        found = _find(engine, text, look_up)
+        if isinstance(found, Container):
+            why = f"{found.name} runs, but ocinet made nothing for it"
+            raise NotFoundError("", why, f"ocinet attach {text}")
+        return found
     identity = ""
     try:
         if text.startswith(_PID):
@@ -119,6 +163,75 @@ def find_record(engine: Engine, text: str) -> Attachment:
     if record is None:
         raise NotFoundError("", f"ocinet made nothing for {text}", "see: ocinet ps")
     return record
+
+
+def read_shared(
+    engine: Engine, request: Request, annotations: dict[str, str], look_up: LookUp
+) -> tuple[Request, Container | None]:
+    """Read whose sandbox `container:` means, whichever engine has that one.
+
+    Args:
+        engine: that knows containers.
+        request: of the annotations.
+        annotations: that flags were read as; they may name an engine.
+        look_up: whom other engines know.
+
+    Returns:
+        The request, with an id for what only another engine knows by that name; and that
+        container, if ocinet has no record of it.
+
+    Raises:
+        OcinetError: as `find_record`.
+    """
+    if request.mode != "container":
+        return request, None
+    text = annotations[NET].partition(":")[2]
+    try:
+        found = _find(engine, text, look_up)
+    except NotFoundError:
+        return request, None  # who attaches says so; a bundle may be added before it comes
+    if isinstance(found, Container):
+        return request.replace(target=found.id), found
+    is_plain = text == request.target
+    return request if is_plain else request.replace(target=found.container.id), None
+
+
+def record_shared(engine: Engine, container: Container | None) -> None:
+    """Note down, as `--net none` does, a container whose sandbox is to be shared.
+
+    It is found by its record.
+
+    Args:
+        engine: that notes it.
+        container: of `read_shared`.
+
+    Raises:
+        OcinetError: it can't be.
+    """
+    if container:
+        target = _open_running(engine, container)
+        with target.sandbox as sandbox:
+            engine.attach(target.container, Request("none"), sandbox)
+
+
+def _find(engine: Engine, text: str, look_up: LookUp) -> Attachment | Container:
+    """Return a container's record, or as its engine has it where there is none."""
+    whose, _ = split_engine(text)
+    listing = f"see: {whose} {'ps --all' if whose in ('docker', 'podman') else 'list'}"
+    unknown = NotFoundError("", f"{whose} knows no container {text}", listing)
+    if not whose:
+        try:
+            return engine.containers.find(text)
+        except NotFoundError as error:
+            unknown = error
+    try:
+        container = running(text, look_up)
+    except SystemFailure as error:
+        # An engine that is down may have it, or not: nobody here has, which is what counts.
+        raise NotFoundError("", f"{unknown.why}; {error}", unknown.hint) from error
+    if container is None:
+        raise unknown
+    return engine.containers.get(container.id) or container
 
 
 def _pid(text: str) -> int:

@@ -11,7 +11,7 @@ from ocinet.base.jsontext import MAX_BYTES, loads
 from ocinet.base.names import check_container
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
-from ocinet.request.annotations import NAME, PREFIX
+from ocinet.request.annotations import NAME, is_ours
 
 _CLONE_NEWNET = 0x40000000  # sched.h
 
@@ -38,7 +38,7 @@ def read_bundle(path: str, container_id: str = "") -> tuple[Container, dict[str,
         raise SystemFailure(what, error.strerror or str(error)) from error
     annotations = config.get("annotations") if isinstance(config, dict) else None
     annotations = annotations if isinstance(annotations, dict) else {}
-    ours = {key: value for key, value in annotations.items() if key.startswith(PREFIX)}
+    ours = {key: value for key, value in annotations.items() if is_ours(key)}
     for key, value in ours.items():
         if not isinstance(value, str):
             raise RequestError(what, f"the annotation {key!r} is no text")
