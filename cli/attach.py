@@ -6,12 +6,22 @@ import os
 
 from ocinet.base.errors import NotFoundError, OcinetError, failures
 from ocinet.cli.command_tree import Command
+from ocinet.cli.engine_names import exposed_by
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
 from ocinet.cli.printing import Table, show, show_json, spell_ports
 from ocinet.cli.request_flags import PORT, add_request, read_annotations, read_request
-from ocinet.cli.targets import HELP, METAVAR, Target, find_record, open_target
+from ocinet.cli.targets import (
+    HELP,
+    METAVAR,
+    Target,
+    find_record,
+    open_target,
+    read_shared,
+    record_shared,
+)
 from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest
 from ocinet.engine.records.attachments import encode
+from ocinet.request.bindings import parse_bindings, with_publishes
 from ocinet.request.publish import parse_publish
 
 TYPE_CHECKING = False
@@ -20,21 +30,40 @@ if TYPE_CHECKING:
 
     from ocinet.cli.console import Console
     from ocinet.engine.engine import Engine
-    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.attachment import Attachment, Container
     from ocinet.engine.model.request import Publish, Request
     from ocinet.engine.plan.steps import Step
+
+
+# By the package's name, what plans are made of; the shell has the rest.
+_NEEDED = (
+    ("iproute2", "ip"),
+    ("iproute2 (tc)", "tc"),
+    ("iproute2 (bridge)", "bridge"),
+    ("nftables", "nft"),
+    ("procps", "sysctl"),
+    ("conntrack", "conntrack"),
+    ("iptables", "iptables"),
+)
 
 
 def _configure_attach(parser: Parser) -> None:
     parser.add_argument("target", metavar=METAVAR, help=HELP)
     add_request(parser)
+    _add_publish_all(parser)
     _add_id(parser)
     add_format(parser)
     parser.examples(
         "ocinet attach pid:4711 --name web",
         "ocinet attach netns:/run/netns/blue --net lan:ip=10.9.0.5 --net dmz",
         "ocinet attach web -p 127.0.0.1:8080:80",
+        "ocinet attach web -P",
     )
+
+
+def _add_publish_all(parser: Parser) -> None:
+    says = "publish all ports that its engine or image says it exposes, on free host ports"
+    add_switch(parser, "-P", "--publish-all", says=says)
 
 
 def _add_id(parser: Parser) -> None:
@@ -43,14 +72,28 @@ def _add_id(parser: Parser) -> None:
 
 
 def _attach(arguments: Namespace, console: Console) -> None:
-    request = read_request(read_annotations(arguments))
+    asked = read_annotations(arguments)
+    request = read_request(asked)
     with console.engine() as engine:
-        target = _open(arguments, engine, request)
-        request = _beyond_what_is_there(request, engine, target, arguments)
+        request, shared = read_shared(engine, request, asked, console.look_up)
+        record_shared(engine, shared)
+        target = _open(arguments, engine, request, console)
         with target.sandbox as sandbox:
+            request = _beyond_what_is_there(request, engine, target, arguments)
+            if arguments.publish_all:
+                request = _with_exposed(request, target.container, console)
             attachment = engine.attach(target.container, request, sandbox)
             for warning in engine.warnings:
                 console.say(f"ocinet: {warning}")
+    if request.mode == "none" and attachment.endpoints:
+        name = attachment.container.name
+        console.say(f"ocinet: {name} keeps the networks that it has")
+        console.say(f"hint: ocinet detach {name} takes them")
+    show_attached(arguments, console, attachment)
+
+
+def show_attached(arguments: Namespace, console: Console, attachment: Attachment) -> None:
+    """Print what a container has now."""
     table = Table("INTERFACE", "ADDRESS", "NETWORK", "MAC")
     for endpoint in attachment.endpoints:
         for address in endpoint.addresses:
@@ -60,9 +103,12 @@ def _attach(arguments: Namespace, console: Console) -> None:
         console.print(spell_ports(attachment.ports))
 
 
-def _open(arguments: Namespace, engine: Engine, request: Request) -> Target:
+def _open(arguments: Namespace, engine: Engine, request: Request, console: Console) -> Target:
     """Open the target of a command that may give it an id and a name."""
-    return open_target(engine, arguments.target, container_id=arguments.id or "", name=request.name)
+    own_id = arguments.id or ""
+    return open_target(
+        engine, arguments.target, console.look_up, container_id=own_id, name=request.name
+    )
 
 
 def _beyond_what_is_there(
@@ -76,8 +122,33 @@ def _beyond_what_is_there(
     return request
 
 
+def _with_exposed(request: Request, container: Container, console: Console) -> Request:
+    """Return a request with the ports that a container exposes, but for those that it names."""
+    named = {(publish.protocol, publish.container_port) for publish in request.publish}
+    exposed = parse_bindings(None, exposed_by(container, console.look_up))
+    more = (port for port in exposed if (port.protocol, port.container_port) not in named)
+    return with_publishes(request, tuple(more))
+
+
+def disconnect(engine: Engine, console: Console, record: Attachment, network: str) -> None:
+    """Take a container off a network, and say which ports went with it.
+
+    Raises:
+        OcinetError: it can't be.
+    """
+    left = engine.disconnect(record.container.id, network)
+    owner = engine.containers.get(record.member_of) if record.member_of else record
+    closed = [port for port in (owner or record).ports if port not in left.ports]
+    for warning in engine.warnings:
+        console.say(f"ocinet: {warning}")
+    if closed:
+        console.say(f"ocinet: what was published there is not any more: {spell_ports(closed)}")
+
+
 def _configure_detach(parser: Parser) -> None:
     parser.add_argument("targets", metavar=METAVAR, nargs="+", help=HELP)
+    says = "take it off that network alone (default: off all of them)"
+    add_text(parser, "--net", "--network", metavar="NETWORK", says=says, several=True)
     says = "forget the record even if something can't be removed; not there is no error"
     add_switch(parser, "-f", "--force", says=says)
 
@@ -87,8 +158,11 @@ def _detach(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         for text in arguments.targets:
             try:
-                record = find_record(engine, text)
-                engine.detach(record.container.id, force=arguments.force)
+                record = find_record(engine, text, console.look_up)
+                for network in arguments.net:
+                    disconnect(engine, console, record, network)
+                if not arguments.net:
+                    engine.detach(record.container.id, force=arguments.force)
                 console.print(record.container.name)
             except NotFoundError as error:
                 if not arguments.force:
@@ -102,6 +176,7 @@ def _configure_plan(parser: Parser) -> None:
     says = f"{HELP}; or the directory of a bundle that is not started"
     parser.add_argument("target", metavar="TARGET|BUNDLE", help=says)
     add_request(parser)
+    _add_publish_all(parser)
     _add_id(parser)
     add_format(parser)
     parser.examples("ocinet plan web --net dmz", "ocinet plan /run/bundles/web -p 8080:80 | less")
@@ -117,16 +192,25 @@ def _plan(arguments: Namespace, console: Console) -> None:
             target = Target(container, empty_sandbox(container.name))
         else:
             request = read_request(read_annotations(arguments))
-            target = _open(arguments, engine, request)
-        request = _beyond_what_is_there(request, engine, target, arguments)
+            target = _open(arguments, engine, request, console)
         with target.sandbox as sandbox:
+            request = _beyond_what_is_there(request, engine, target, arguments)
+            if arguments.publish_all:
+                request = _with_exposed(request, target.container, console)
             steps = engine.plan(target.container, request, sandbox)
     if arguments.format == "json":
         show_json(console, [_describe(step) for step in steps])
         return
-    for step in steps:
-        for command in step.describe():
-            console.print(command)
+    commands = [command for step in steps for command in step.describe()]
+    packages = [package for package, word in _NEEDED if any(_runs(word, text) for text in commands)]
+    if packages:
+        console.print(f"# needs {', '.join(packages)}; as a script: ocinet plan … | sh -e")
+    for command in commands:
+        console.print(command)
+
+
+def _runs(program: str, command: str) -> bool:
+    return any(line.startswith(f"{program} ") for line in command.splitlines())
 
 
 def _describe(step: Step) -> dict[str, object]:
@@ -152,7 +236,7 @@ def _read_ports(arguments: Namespace) -> tuple[Publish, ...]:
 def _publish(arguments: Namespace, console: Console) -> None:
     publishes = _read_ports(arguments)
     with console.engine() as engine:
-        container = find_record(engine, arguments.target).container
+        container = find_record(engine, arguments.target, console.look_up).container
         attachment = engine.publish(container.id, publishes)
     _show_ports(arguments, console, attachment)
 
@@ -160,7 +244,7 @@ def _publish(arguments: Namespace, console: Console) -> None:
 def _unpublish(arguments: Namespace, console: Console) -> None:
     publishes = _read_ports(arguments)
     with console.engine() as engine:
-        container = find_record(engine, arguments.target).container
+        container = find_record(engine, arguments.target, console.look_up).container
         attachment = engine.unpublish(container.id, publishes)
     _show_ports(arguments, console, attachment)
 

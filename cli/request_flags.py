@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from ocinet.base.errors import RequestError
-from ocinet.cli.parser import Parser, add_text
-from ocinet.request.annotations import NAME, NET, PREFIX, PUBLISH, parse_annotations
+from ocinet.cli.engine_names import split_engine
+from ocinet.cli.parser import Parser, add_switch, add_text
+from ocinet.request.annotations import (
+    GATEWAY,
+    KEEP_PORTS,
+    NAME,
+    NET,
+    NO_GATEWAY,
+    PREFIX,
+    PUBLISH,
+    parse_annotations,
+)
+from ocinet.request.grammar import RESOLUTION_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import (
+        Namespace,
+        _ActionsContainer,  # the one name for parsers and groups
+    )
 
     from ocinet.engine.model.request import Request
 
@@ -23,7 +37,9 @@ _FLAGS = {
     PREFIX + "routes": "--route",
     PUBLISH: "--publish",
     NAME: "--name",
+    KEEP_PORTS: "--keep-ports",
     NET: "--net",
+    **{key: f"--{key.removeprefix(PREFIX)}" for key in RESOLUTION_KEYS},
 }
 
 
@@ -33,6 +49,17 @@ def add_request(parser: Parser) -> None:
     network = "NETWORK[:OPT=VALUE,…]"
     options = "network, with options ip, ip6, mac, ifname, mtu, gateway, routes (default: bridge)"
     add_text(group, "--net", "--network", metavar=network, says=options, several=True)
+    add_endpoint(group)
+    says = "publish a container port on the host (default: on every address, on a free port)"
+    add_text(group, "-p", "--publish", metavar=PORT, says=says, several=True)
+    says = "keep the host ports that are chosen for its name (default: others at each start)"
+    add_switch(group, "--keep-ports", says=says)
+    says = "the container's name (default: its id's first 12 characters)"
+    add_text(group, "--name", metavar="NAME", says=says)
+
+
+def add_endpoint(group: _ActionsContainer) -> None:
+    """Add what a container may ask for of the first network that it is on."""
     for family, flag in ((4, "--ip"), (6, "--ip6")):
         says = f"static IPv{family} address on the first network (default: a free one)"
         add_text(group, flag, metavar="ADDRESS", says=says, several=True)
@@ -44,12 +71,18 @@ def add_request(parser: Parser) -> None:
     add_text(group, "--mtu", metavar="BYTES", says=says)
     says = "default gateway (default: the first network's)"
     add_text(group, "--gateway", metavar="ADDRESS", says=says)
+    says = "leave the default route that is there, or none (default: the first network's)"
+    add_switch(group, "--no-default-route", says=says)
     says = "one more route through the first interface"
     add_text(group, "--route", metavar="SUBNET[ via ADDRESS]", says=says, several=True)
-    says = "publish a container port on the host (default: on every address, on a free port)"
-    add_text(group, "-p", "--publish", metavar=PORT, says=says, several=True)
-    says = "the container's name (default: its id's first 12 characters)"
-    add_text(group, "--name", metavar="NAME", says=says)
+    says = "resolver that the container asks (default: the host's)"
+    add_text(group, "--dns", metavar="ADDRESS", says=says, several=True)
+    says = "domain in which it looks for names, or . for none (default: the host's)"
+    add_text(group, "--dns-search", metavar="DOMAIN", says=says, several=True)
+    says = "option of resolv.conf, as ndots:2 (default: the host's)"
+    add_text(group, "--dns-option", "--dns-opt", metavar="OPTION[:NUMBER]", says=says, several=True)
+    says = "name that it finds at an address, which may be host-gateway"
+    add_text(group, "--add-host", metavar="NAME:ADDRESS", says=says, several=True)
 
 
 def read_annotations(arguments: Namespace) -> dict[str, str]:
@@ -60,30 +93,54 @@ def read_annotations(arguments: Namespace) -> dict[str, str]:
         "mtu": arguments.mtu,
         "gateway": arguments.gateway,
     }
-    several = {"ip": arguments.ip, "ip6": arguments.ip6, "routes": arguments.route}
+    several = {
+        "ip": arguments.ip,
+        "ip6": arguments.ip6,
+        "routes": arguments.route,
+        "dns": arguments.dns,
+        "dns-search": arguments.dns_search,
+        "dns-option": arguments.dns_option,
+        "add-host": arguments.add_host,
+    }
     annotations = {PREFIX + key: value for key, value in single.items() if value is not None}
     annotations |= {PREFIX + key: ",".join(values) for key, values in several.items() if values}
+    if arguments.no_default_route:
+        if arguments.gateway is not None:
+            why = "--gateway names one, and --no-default-route wants none"
+            raise RequestError("", why, "leave one of them out")
+        annotations[GATEWAY] = NO_GATEWAY
     if arguments.net:
         annotations[NET] = ";".join(arguments.net)
     if arguments.publish:
         annotations[PUBLISH] = ",".join(arguments.publish)
     if arguments.name is not None:
         annotations[NAME] = arguments.name
+    if arguments.keep_ports:
+        annotations[KEEP_PORTS] = "true"
     return annotations
 
 
 def read_request(annotations: dict[str, str]) -> Request:
     """Read annotations that were made from flags; none of them means `bridge`.
 
+    Whose engine `container:docker:web` names is left out: see `targets.read_shared`.
+
     Raises:
         RequestError: as `parse_annotations`, but naming the flag.
     """
     try:
-        request = parse_annotations({NET: "bridge", **annotations})
+        request = parse_annotations(_without_engine({NET: "bridge", **annotations}))
     except RequestError as error:
         raise _in_flags(error) from error
     assert request is not None  # noqa: S101  # there is always a network
     return request
+
+
+def _without_engine(annotations: dict[str, str]) -> dict[str, str]:
+    mode, _, target = annotations[NET].partition(":")
+    if mode != "container":
+        return annotations
+    return {**annotations, NET: f"{mode}:{split_engine(target)[1]}"}
 
 
 def _in_flags(error: RequestError) -> RequestError:

@@ -60,6 +60,14 @@ def test_help_of_a_command_needs_no_root_and_no_engine(shell: Shell, words: str)
     assert shell.run("help", *words.split()).out == outcome.out
 
 
+def test_help_has_no_colours(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the same text on every Python, on a terminal as in a file."""
+    plain = shell.run("network", "create", "--help").out
+    monkeypatch.setenv("FORCE_COLOR", "1")  # Python 3.14 takes any terminal for coloured
+    assert shell.run("network", "create", "--help").out == plain
+    assert "\033" not in plain
+
+
 @pytest.mark.parametrize("words", [entry.words for entry in ENTRIES])
 def test_every_flag_has_help(words: str) -> None:
     """Nothing is left unexplained, and a value says what it is."""
@@ -128,7 +136,7 @@ def test_run_of_an_unknown_command_tells_the_nearest(
         (("attach", "web", "--publsh", "80"), "unrecognized arguments: --publsh", "--publish"),
         (("ps", "--no-tru"), "unrecognized arguments: --no-tru", "did you mean --no-trunc"),
         (("ps", "--format", "yaml"), "invalid choice: 'yaml'", "see: ocinet ps --help"),
-        (("network", "create", "-d", "macvlan", "x"), "invalid choice", "network create --help"),
+        (("network", "create", "-d", "macvlan", "x"), "invalid choice", "--unmanaged --bridge"),
     ],
 )
 def test_run_with_wrong_arguments_says_what(
@@ -204,6 +212,22 @@ def test_run_with_a_fault_of_ours_tells_how_to_report(
         shell.run("gc")
 
 
+@pytest.mark.parametrize(
+    ("failure", "line"),
+    [
+        (ImportError("cannot read file data"), "cannot load a part of ocinet: cannot read file"),
+        (OSError(24, "Too many open files", "/x.py"), "cannot do that: /x.py: Too many open"),
+        (OSError(5, "Input/output error"), "cannot do that: Input/output error"),
+    ],
+)
+def test_run_short_of_something_is_one_line(shell: Shell, failure: Exception, line: str) -> None:
+    """It is no fault of ours, and there is nothing to report."""
+    shell.engine.failure = failure
+    outcome = shell.run("gc")
+    assert outcome.code == 1
+    assert outcome.err.startswith(f"ocinet: {line}")
+
+
 @pytest.mark.parametrize("count", [3, 20000])
 def test_run_into_a_closed_pipe_is_silent(shell: Shell, count: int) -> None:
     """`ocinet … | true` leaves no complaint, whether it wrote or only meant to at its end."""
@@ -241,7 +265,7 @@ def test_aliases_lead_to_commands(alias: str) -> None:
 def test_version_needs_no_root(shell: Shell) -> None:
     """Both spellings; JSON for programs."""
     assert shell.run("--version", is_root=False).out.startswith("ocinet ")
-    assert shell.run("version", "--json").data.keys() == {"version", "python", "kernel"}
+    assert shell.run("version", "--json").data.keys() == {"version", "build", "python", "kernel"}
 
 
 # --- output ---------------------------------------------------------------------------------
@@ -304,7 +328,21 @@ def test_gc_dry_run_removes_nothing(shell: Shell) -> None:
     outcome = shell.run("gc", "--dry-run")
     assert outcome.code == 0
     assert outcome.lines[1].endswith("would be")
-    assert shell.engine.calls == [("gc", True)]
+    assert shell.engine.calls == [("gc", True), ("check", False)]
+
+
+def test_gc_repairs_what_it_meets_and_fails_where_it_cannot(shell: Shell) -> None:
+    """Damage is one more row, with the reason."""
+    from ocinet.engine.check import Finding
+
+    shell.engine.damage = (Finding("web", "eth0 is down", repaired=True),)
+    outcome = shell.run("gc")
+    assert outcome.code == 0
+    assert outcome.lines[1].split() == ["damage", "web", "eth0", "is", "down", "yes"]
+    shell.engine.damage = (Finding("", "the table is gone", why_not="nft failed"),)
+    outcome = shell.run("gc")
+    assert outcome.code == 1
+    assert "the table is gone; not repaired: nft failed" in outcome.out
 
 
 def test_gc_that_could_not_remove_fails(shell: Shell) -> None:
