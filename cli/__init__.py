@@ -11,6 +11,7 @@ engine_names      containers by the names that their engines have for them
 targets           TARGET: which container or sandbox a person means
 template_functions  what a template can do to a value
 template          Go's templates, as docker's users write them
+views             our data by the names that docker's templates have for them
 printing          tables for people, JSON for programs
 registration      what hooks and runtime register, and how they tell of it
 unstarted_bundle  a bundle that `plan` looks at before it is started

@@ -1,11 +1,13 @@
-"""ps and inspect: what is recorded, and what the kernel has."""
+"""inspect: what is recorded of a container, and what the kernel has of it."""
 
 from __future__ import annotations
 
-from ocinet.base.errors import OcinetError, failures
+from ocinet.base.errors import NotFoundError, OcinetError
+from ocinet.base.errors import failures as raise_failures
 from ocinet.cli.command_tree import Command
-from ocinet.cli.parser import Parser, add_format, add_switch, add_text
-from ocinet.cli.printing import SHORT_ID, Table, age, show, show_json, spell_ports
+from ocinet.cli.kept_ports import encode_own
+from ocinet.cli.parser import Parser, add_template
+from ocinet.cli.printing import is_template, show_each, show_json
 from ocinet.cli.targets import HELP, METAVAR, find_record
 from ocinet.engine.records.attachments import encode
 
@@ -18,60 +20,23 @@ if TYPE_CHECKING:
     from ocinet.engine.engine import Engine
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.link import InsideLink
+    from ocinet.picture.failures import Failure
 
 
-def _configure_ps(parser: Parser) -> None:
-    add_switch(parser, "-a", "--all", says="show dead containers too (default: only the living)")
-    add_switch(parser, "--no-trunc", says=f"show whole ids (default: {SHORT_ID} characters)")
-    says = "show only containers on that network (default: on any)"
-    add_text(parser, "--net", "--network", metavar="NETWORK", says=says)
-    add_format(parser, quiet="ids")
+FAILED = "failed"
 
 
-def _ps(arguments: Namespace, console: Console) -> None:
-    table = Table(
-        "CONTAINER ID", "NAME", "MODE", "NETWORK", "ADDRESS", "PORTS", "PID", "STATUS", "AGE"
-    )
-    shown = []
-    ids = []
-    with console.engine() as engine:
-        records = {record.container.id: record for record in engine.containers.all()}
-        for record in records.values():
-            status = status_of(engine, record)
-            owner = records.get(record.member_of, record)
-            networks = [endpoint.network for endpoint in owner.endpoints]
-            if status == "dead" and not arguments.all:
-                continue
-            if arguments.net and arguments.net not in networks:
-                continue
-            container_id = record.container.id
-            ids.append(container_id if arguments.no_trunc else container_id[:SHORT_ID])
-            shown.append({**encode(record), "status": status})
-            table.add(ids[-1], *_cells(record, owner), status, age(record.time))
-        broken = engine.containers.unreadable()
-    if arguments.quiet:
-        for container_id in ids:
-            console.print(container_id)
-    else:
-        show(console, arguments, shown, table)
-    for container_id, why in broken:
-        console.say(f"ocinet: the record of {container_id} can't be read: {why}")
-        console.say("hint: ocinet gc sets it aside")
+def _failures(console: Console) -> tuple[Failure, ...]:
+    """Return the failures that stand, the last one last."""
+    from ocinet.picture.failures import read_failures  # JSON of its own: 7 ms
+
+    return tuple(read_failures(console.paths.run).values())
 
 
-def _cells(record: Attachment, owner: Attachment) -> tuple[str, ...]:
-    addresses = [
-        str(interface.address) for endpoint in owner.endpoints for interface in endpoint.addresses
-    ]
-    process = record.container.process
-    return (
-        record.container.name,
-        f"container:{owner.container.name}" if record.member_of else record.mode,
-        ",".join(endpoint.network for endpoint in owner.endpoints) or "-",
-        ",".join(addresses) or "-",
-        spell_ports(owner.ports) or "-",
-        str(process.pid) if process else "-",
-    )
+def _encode_failed(failure: Failure) -> dict[str, Any]:
+    """Return a container of which there is nothing but its failure."""
+    named = {"id": failure.container, "name": failure.name, "status": FAILED}
+    return {**named, "failure": failure.encode()}
 
 
 def status_of(engine: Engine, record: Attachment) -> str:
@@ -85,28 +50,52 @@ def status_of(engine: Engine, record: Attachment) -> str:
 
 def _configure_inspect(parser: Parser) -> None:
     parser.add_argument("targets", metavar=METAVAR, nargs="+", help=HELP)
-    add_format(parser, table=False)
+    add_template(parser, "-f", table=False)
+    parser.examples(
+        "ocinet inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' web"
+    )
 
 
 def _inspect(arguments: Namespace, console: Console) -> None:
+    from ocinet.picture.failures import find_failure
+
     shown = []
     errors: list[OcinetError] = []
     with console.engine() as engine:
+        failures = {failure.container: failure for failure in _failures(console)}
+        kept = engine.addresses.ports.all()
         for text in arguments.targets:
             try:
-                record = find_record(engine, text)
+                record = find_record(engine, text, console.look_up)
+            except NotFoundError as error:
+                failure = find_failure(failures, text)
+                if failure:
+                    shown.append(_encode_failed(failure))
+                else:
+                    errors.append(error.within(f"cannot inspect {text}"))
+                continue
             except OcinetError as error:
                 errors.append(error.within(f"cannot inspect {text}"))
                 continue
-            shown.append(
-                {
-                    **encode(record),
-                    "status": status_of(engine, record),
-                    "kernel": _look(engine, record),
-                }
-            )
-    show_json(console, shown)
-    failures("cannot inspect", errors)
+            failure = failures.get(record.container.id)
+            told = {
+                "kept_ports": encode_own(kept, record.container.name),
+                "status": status_of(engine, record),
+                "failure": failure.encode() if failure else None,
+                "kernel": _look(engine, record),
+            }
+            if is_template(arguments.format):
+                from ocinet.cli.views import view_container
+
+                owner = engine.containers.get(record.member_of) if record.member_of else record
+                shown.append(view_container(record, owner or record, told))
+            else:
+                shown.append({**encode(record), **told})
+    if is_template(arguments.format):
+        show_each(console, arguments.format, shown)
+    else:
+        show_json(console, shown)
+    raise_failures("cannot inspect", errors)
 
 
 def _look(engine: Engine, record: Attachment) -> dict[str, Any]:
@@ -148,6 +137,5 @@ def _encode_link(link: InsideLink) -> dict[str, Any]:
 
 
 COMMANDS = {
-    "ps": Command(_configure_ps, _ps),
     "inspect": Command(_configure_inspect, _inspect),
 }

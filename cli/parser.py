@@ -31,6 +31,18 @@ class _Formatter(RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_columns() - 2)
 
+    def _set_color(self, *_wanted: object) -> None:
+        """Be plain: Python 3.14 imports dataclasses and inspect to find out about colours."""
+        self._theme = _NoColors()
+        self._decolor = str
+
+
+class _NoColors:
+    """What argparse puts before each part of a help, by the part's name: nothing."""
+
+    def __getattr__(self, _part: str) -> str:
+        return ""
+
 
 def _columns() -> int:
     """Return the terminal's width, as `shutil.get_terminal_size` does."""
@@ -65,10 +77,14 @@ class Parser(ArgumentParser):
         Raises:
             RequestError: always.
         """
-        hint = f"see: {self.prog} --help"
+        from ocinet.cli.words import driver_hint, flag_hint  # for who is told no
+
+        hint = driver_hint(message)
         if message.startswith(_UNKNOWN):
             option = message[len(_UNKNOWN) :].partition(" ")[0].partition("=")[0]
-            hint = did_you_mean(option, self._option_string_actions) or hint
+            own = self._option_string_actions
+            hint = flag_hint(option, own) or did_you_mean(option, own)
+        hint = hint or f"see: {self.prog} --help"
         raise RequestError(f"cannot read '{self.prog}'", message, hint)
 
     def print_help(self, _file: object = None) -> NoReturn:
@@ -110,21 +126,60 @@ def add_switch(group: _ActionsContainer, *names: str, says: str) -> None:
     group.add_argument(*names, action="store_true", help=says)
 
 
-def add_format(parser: Parser, *, quiet: str = "", table: bool = True) -> None:
+class _Forms(tuple[str, ...]):
+    """What may stand after `--format`: words, and templates."""
+
+    __slots__ = ()
+
+    def __contains__(self, form: object) -> bool:
+        return tuple.__contains__(self, form) or "{{" in str(form)
+
+
+def add_template(parser: Parser, *names: str, quiet: str = "", table: bool = True) -> None:
+    """Add how data is printed, where a template of docker's may say it.
+
+    Args:
+        parser: of the command.
+        names: other names of the flag, as "-f".
+        quiet: as in `add_format`.
+        table: as in `add_format`.
+    """
+    words = _Forms(("table", "json") if table else ("json",))
+    says = f"how to print: {', '.join(words)} or a template as docker's, '{{{{.Name}}}}'"
+    says = f"{says} (default: {words[0]})".replace("%", "%%")
+    parser.add_argument(
+        *names, "--format", choices=words, default=words[0], metavar="FORM", help=says
+    )
+    add_json(parser)
+    if table:
+        add_switch(parser, "--noheading", says="print the table without its heading")
+    if quiet:
+        add_switch(parser, "-q", "--quiet", says=f"print {quiet} alone")
+
+
+def add_json(parser: Parser) -> None:
+    """Add `--json`, as other commands of this machine have it."""
+    parser.add_argument(
+        "--json", dest="format", action="store_const", const="json", help="same as --format json"
+    )
+
+
+def add_format(
+    parser: Parser, *, quiet: str = "", table: bool = True, heading: bool = True
+) -> None:
     """Add how data is printed.
 
     Args:
         parser: of the command.
         quiet: what `-q` prints, as "names"; "" means that there is no `-q`.
         table: False where there is nothing but JSON.
+        heading: whether the table can be had without its heading.
     """
     choices = ("table", "json") if table else ("json",)
     says = f"how to print: {' or '.join(choices)} (default: {choices[0]})"
     parser.add_argument("--format", choices=choices, default=choices[0], help=says)
-    parser.add_argument(
-        "--json", dest="format", action="store_const", const="json", help="same as --format json"
-    )
-    if table:
+    add_json(parser)
+    if table and heading:
         add_switch(parser, "--noheading", says="print the table without its heading")
     if quiet:
         add_switch(parser, "-q", "--quiet", says=f"print {quiet} alone")

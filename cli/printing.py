@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
     from ocinet.cli.console import Console
     from ocinet.engine.engine import Engine
-    from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.endpoint import Endpoint, PortRule
 
 SHORT_ID = 12
 _GAP = "   "
+_TABLE = "table "  # what docker's templates begin with
 _AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -61,8 +62,37 @@ def show(console: Console, arguments: Namespace, value: Any, table: Table) -> No
         console.print(line)
 
 
+def is_template(form: str) -> bool:
+    """Tell whether `--format` has a template, and not a word of ours."""
+    return "{{" in form
+
+
+def show_each(console: Console, form: str, values: Iterable[Any]) -> None:
+    """Print each value by a template, on a line of its own; `table …` has a heading.
+
+    Raises:
+        RequestError: the template makes no sense, or names what is not there.
+    """
+    # Here, for nobody else needs it: 10 ms.
+    from ocinet.cli.template import compile_template, headings_of
+
+    text = form.removeprefix(_TABLE).lstrip()
+    render = compile_template(text)
+    rows = [render(value) for value in values]
+    if not form.startswith(_TABLE):
+        for row in rows:
+            console.print(row)
+        return
+    table = Table(*headings_of(text))
+    for row in rows:
+        table.add(*row.split("\t"))
+    for line in table.lines():
+        console.print(line)
+
+
 def show_json(console: Console, value: Any) -> None:
     """Print a JSON value over several lines."""
+    # Here, for tables need none of it: 7 ms.
     import json
 
     console.print(json.dumps(value, indent=4))
@@ -90,6 +120,13 @@ def age(time: str, now: datetime | None = None) -> str:
         if seconds >= length:
             return f"{seconds // length}{unit}"
     return "0s"
+
+
+def spell_addresses(endpoints: Iterable[Endpoint]) -> list[str]:
+    """Return all addresses of endpoints, those of IPv4 first."""
+    interfaces = [interface for endpoint in endpoints for interface in endpoint.addresses]
+    interfaces.sort(key=lambda interface: interface.address.family)
+    return [str(interface.address) for interface in interfaces]
 
 
 def spell_ports(ports: Iterable[PortRule]) -> str:

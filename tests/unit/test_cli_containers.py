@@ -18,6 +18,7 @@ from ocinet.cli.printing import spell_ports
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container, Member
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
+from ocinet.engine.model.resolution import AddedHost, Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -119,7 +120,9 @@ def test_attach_reads_every_flag_through_the_one_parser(shell: Shell) -> None:
         "--ip6", "fd00::5", "--ip6", "fd00::6", "--mac-address", "02:00:00:00:00:01",
         "--ifname", "lan0", "--gateway", "10.9.0.254", "--route", "10.0.0.0/8 via 10.9.0.9",
         "--route", "172.16.0.0/12", "-p", "8080:80", "--publish", "127.0.0.1::53/udp",
-        "--name", "web",
+        "--name", "web", "--dns", "192.0.2.53", "--dns", "fd00::53", "--dns-search", "corp.example",
+        "--dns-opt", "ndots:2", "--dns-option", "edns0", "--add-host", "up:host-gateway",
+        "--add-host", "db:[fd00::7]",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     request = shell.engine.calls[0][2]
@@ -135,6 +138,19 @@ def test_attach_reads_every_flag_through_the_one_parser(shell: Shell) -> None:
         Publish("udp", Address.parse("127.0.0.1"), 0, 53),
     )
     assert request.name == "web"
+    assert request.resolution == Resolution(
+        (Address.parse("192.0.2.53"), Address.parse("fd00::53")),
+        ("corp.example",),
+        ("ndots:2", "edns0"),
+        (AddedHost("up", None), AddedHost("db", Address.parse("fd00::7"))),
+    )
+
+
+def test_connect_that_is_refused_tells_what_is_wrong(shell: Shell) -> None:
+    """Its flags are some of attach's, and read as those are."""
+    outcome = shell.run("network", "connect", "--dns", "192.0.2.1", "nosuch", SELF)
+    assert outcome.code == 3, outcome.err
+    assert "nosuch" in outcome.err
 
 
 @pytest.mark.parametrize(
@@ -145,6 +161,8 @@ def test_attach_reads_every_flag_through_the_one_parser(shell: Shell) -> None:
         (("--ip", ""), "--ip: its value is empty"),
         (("--mac-address", "x"), "--mac-address: 'x'"),
         (("--mtu", "9"), "--mtu: '9'"),
+        (("--dns", "resolver.example"), "--dns: 'resolver.example'"),
+        (("--add-host", "db"), "--add-host: 'db' names no host and its address"),
         (("--route", "x"), "--route: 'x'"),
         (("-p", "99999"), "--publish: '99999'"),
         (("--net", "lan:ipp=1"), "--net: lan: 'ipp=1' is no option"),
@@ -537,3 +555,13 @@ def test_exec_lets_the_sandbox_be_inherited(shell: Shell) -> None:
     shell.executed = Watch()
     shell.run("exec", SELF, "true")
     assert seen == [(True, True)]
+
+
+def test_attach_to_none_of_a_wired_container_says_what_stays(
+    shell: Shell, own_sandbox: str
+) -> None:
+    """It takes nothing away: that is said, with what does."""
+    shell.engine.records.attachments.put(record(sandbox=own_sandbox))
+    outcome = shell.run("attach", "web", "--net", "none")
+    assert outcome.code == 0
+    assert "web keeps the networks that it has\nhint: ocinet detach web takes them" in outcome.err
