@@ -11,7 +11,9 @@ engine_names      containers by the names that their engines have for them
 targets           TARGET: which container or sandbox a person means
 template_functions  what a template can do to a value
 template          Go's templates, as docker's users write them
+filters           --filter, and the moments in it
 views             our data by the names that docker's templates have for them
+event_log         the event log, followed
 printing          tables for people, JSON for programs
 registration      what hooks and runtime register, and how they tell of it
 unstarted_bundle  a bundle that `plan` looks at before it is started

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocinet.base.errors import NotFoundError, OcinetError, RequestError, failures
+from ocinet.base.errors import NotFoundError, OcinetError, failures
 from ocinet.cli.command_tree import Command
 from ocinet.cli.findings import show_findings
 from ocinet.cli.parser import Parser, add_format, add_switch, add_template, add_text
@@ -27,27 +27,37 @@ if TYPE_CHECKING:
     from ocinet.engine.engine import Engine
     from ocinet.engine.model.network import Network
 
-_FILTERS = ("name", "label")
+_DRIVERS, _SCOPES, _TYPES = ("bridge",), ("local",), ("builtin", "custom")
 
 
 def _configure_ls(parser: Parser) -> None:
-    says = "show only those whose name contains, or that have the label: name=…, label=KEY[=VALUE]"
+    _add_filter(parser, "show")
+    # Nothing is cut off; whoever types it for docker's ids gets what there is.
+    add_switch(parser, "--no-trunc", says="cut nothing off (default: so)")
+    add_template(parser, quiet="names")
+    parser.examples("ocinet network ls --format '{{.Name}} {{.Driver}}' --filter label=team=web")
+
+
+def _add_filter(parser: Parser, act: str) -> None:
+    says = f"{act} only those with: name=PART, id=START (of the name), label=KEY[=VALUE], "
+    says += "label!=KEY[=VALUE], until=TIME (defined before it), driver=, scope=, type="
     add_text(parser, "-f", "--filter", metavar="KEY=VALUE", says=says, several=True)
-    add_format(parser, quiet="names")
 
 
 def _ls(arguments: Namespace, console: Console) -> None:
+    is_wanted = _wanted(arguments.filter)
     with console.engine() as engine:
-        networks = [
-            network
-            for network in engine.networks.readable()
-            if all(_matches(network, text) for text in arguments.filter)
-        ]
+        networks = [network for network in engine.networks.readable() if is_wanted(network)]
         users = {network.name: engine.networks.users(network.name) for network in networks}
         tell_unreadable(engine, console)
     if arguments.quiet:
         for network in networks:
             console.print(network.name)
+        return
+    if is_template(arguments.format):
+        from ocinet.cli.views import view_network
+
+        show_each(console, arguments.format, [view_network(each, []) for each in networks])
         return
     table = Table("NAME", "BRIDGE", "SUBNET", "GATEWAY", "OPTIONS", "CONTAINERS")
     for network in networks:
@@ -64,15 +74,35 @@ def _ls(arguments: Namespace, console: Console) -> None:
     show(console, arguments, shown, table)
 
 
-def _matches(network: Network, text: str) -> bool:
-    key, equals, wanted = text.partition("=")
-    if key not in _FILTERS or not equals:
-        raise RequestError("--filter", f"{text!r} is no filter", "as in name=lan or label=team=web")
-    if key == "name":
-        return wanted in network.name
-    label, equals, value = wanted.partition("=")
-    labels = dict(network.labels)
-    return label in labels and (not equals or labels[label] == value)
+def _wanted(texts: list[str]) -> Callable[[Network], bool]:
+    """Return what tells whether a network meets all filters.
+
+    Raises:
+        RequestError: one of them makes no sense.
+    """
+    if not texts:
+        return lambda _network: True
+    from ocinet.cli.filters import has_label, is_before, read_filters, read_moment
+
+    def until(network: Network, text: str) -> bool:
+        return is_before(network.created, read_moment(text, "--filter: until"))
+
+    def among(known: tuple[str, ...]) -> Callable[[Network, str], bool]:
+        return lambda _network, text: text in known
+
+    return read_filters(
+        texts,
+        {
+            "name": lambda network, text: text in network.name,
+            "id": lambda network, text: network.name.startswith(text),
+            "label": lambda network, text: has_label(dict(network.labels), text),
+            "label!": lambda network, text: not has_label(dict(network.labels), text),
+            "until": until,
+            "driver": among(_DRIVERS),
+            "scope": among(_SCOPES),
+            "type": lambda network, text: text == _TYPES[network.name != DEFAULT_NETWORK],
+        },
+    )
 
 
 def _spell_options(network: Network) -> str:
@@ -80,6 +110,10 @@ def _spell_options(network: Network) -> str:
         "" if network.managed else "unmanaged",
         "internal" if network.internal else "",
         "" if network.masquerade else "no-masquerade",
+        "" if network.guard else "no-guard",
+        "" if network.host else "no-host",
+        "" if network.siblings else "isolate-ports",
+        *(f"egress={address}" for address in network.egress),
         f"mtu={network.mtu}" if network.mtu else "",
     ]
     return ",".join(option for option in options if option)
@@ -91,7 +125,8 @@ def _configure_names(parser: Parser) -> None:
 
 def _configure_inspect(parser: Parser) -> None:
     _configure_names(parser)
-    add_format(parser, table=False)
+    add_template(parser, "-f", table=False)
+    parser.examples("ocinet network inspect -f '{{range .IPAM.Config}}{{.Subnet}}{{end}}' lan")
 
 
 def _inspect(arguments: Namespace, console: Console) -> None:
@@ -104,8 +139,17 @@ def _inspect(arguments: Namespace, console: Console) -> None:
             except OcinetError as error:
                 errors.append(error.within(f"cannot inspect network {name}"))
             else:
-                shown.append({**encode(network), "containers": _containers(engine, name)})
-    show_json(console, shown)
+                containers = _containers(engine, name)
+                if is_template(arguments.format):
+                    from ocinet.cli.views import view_network
+
+                    shown.append(view_network(network, containers))
+                else:
+                    shown.append({**encode(network), "containers": containers})
+    if is_template(arguments.format):
+        show_each(console, arguments.format, shown)
+    else:
+        show_json(console, shown)
     failures("cannot inspect all networks", errors)
 
 
@@ -159,21 +203,27 @@ def _exists(arguments: Namespace, console: Console) -> int:
 
 def _configure_prune(parser: Parser) -> None:
     add_switch(parser, "-f", "--force", says="do not ask")
+    says = "remove only those with: label=KEY[=VALUE], label!=…, until=TIME (defined before it), "
+    says += "name=PART, id=START (of the name), driver=, scope=, type="
+    add_text(parser, "--filter", metavar="KEY=VALUE", says=says, several=True)
 
 
 def _prune(arguments: Namespace, console: Console) -> None:
+    is_wanted = _wanted(arguments.filter)
     with console.engine() as engine:
         unused = [
             name
-            for name in engine.networks.names()
+            for name in _names(engine, arguments.filter, is_wanted)
             if name != DEFAULT_NETWORK
+            # Who keeps an address there for a container that is away wants the network to stay.
             and not engine.addresses.leases.reserved(name)
             and not engine.networks.users(name)
         ]
     if not unused:
         return
-    if not arguments.force:
-        console.confirm(f"Remove the networks that nobody is on: {', '.join(unused)}?")
+    question = f"Remove the networks that nobody is on: {', '.join(unused)}?"
+    if not (arguments.force or console.confirm(question)):
+        return
     errors: list[OcinetError] = []
     with console.engine() as engine:  # another one: the first one's time may be up by now
         for name in unused:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import DB_ID, WEB_ID, endpoint, record
+from builders import DB_ID, WEB_ID, endpoint, port, record, tcp
 from fakes.shell import Shell
+from ocinet.base.address import Address
 from ocinet.engine.model.attachment import Container
+from ocinet.engine.model.endpoint import PortRule
+from ocinet.engine.model.request import Publish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +43,34 @@ def test_network_create_prints_the_name(shell: Shell) -> None:
     (shown,) = shell.run("network", "inspect", "lan").data
     assert shown["pools"] == [{"subnet": "10.72.0.0/24", "gateway": "10.72.0.1", "ranges": []}]
     assert shown["containers"] == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "egress"),
+    [
+        (("--egress-address", "198.51.100.9"), ["198.51.100.9"]),
+        (("--egress-address", "198.51.100.9,2001:db8::9"), ["198.51.100.9", "2001:db8::9"]),
+        (("--egress-address=2001:db8::9", "--egress-address=198.51.100.9"),
+         ["2001:db8::9", "198.51.100.9"]),
+        (("-o", "com.docker.network.host_ipv4=198.51.100.9"), ["198.51.100.9"]),
+        (("-o", "outbound_addr4=192.0.2.1", "--egress-address", "198.51.100.9"), ["198.51.100.9"]),
+    ],
+)  # fmt: skip
+def test_network_create_with_egress_addresses(
+    shell: Shell, flags: tuple[str, ...], egress: list[str]
+) -> None:
+    """By our flag, or docker's and podman's options; shown by inspect and ls."""
+    assert shell.run("network", "create", "--ipv6", *flags, "lan").code == 0
+    (shown,) = shell.run("network", "inspect", "lan").data
+    assert shown["egress"] == egress
+    assert ",".join(f"egress={address}" for address in egress) in shell.run("network", "ls").out
+
+
+def test_network_create_with_a_wrong_egress_address_names_the_flag(shell: Shell) -> None:
+    """And says what is wrong."""
+    outcome = shell.run("network", "create", "--egress-address", "eth0", "lan")
+    assert outcome.code != 0
+    assert "--egress-address: 'eth0' is no IP address" in outcome.err
 
 
 def test_network_create_reads_every_flag(shell: Shell) -> None:
@@ -163,9 +194,9 @@ def test_network_ls_filters(lan: Shell, filters: tuple[str, ...], names: list[st
 
 def test_network_ls_with_an_unknown_filter_fails(lan: Shell) -> None:
     """A filter that would be ignored is an error."""
-    outcome = lan.run("network", "ls", "--filter", "driver=bridge")
+    outcome = lan.run("network", "ls", "--filter", "drivers=bridge")
     assert outcome.code == 2
-    assert "'driver=bridge' is no filter" in outcome.err
+    assert "did you mean driver?" in outcome.err
 
 
 def test_network_exists_tells_by_its_exit_code(lan: Shell) -> None:
@@ -244,10 +275,10 @@ def test_network_rm_of_an_unknown_one(lan: Shell) -> None:
 
 
 def test_network_prune_asks_first(lan: Shell) -> None:
-    """Only a yes goes on."""
-    for answer in ("", "n\n", "maybe\n"):
+    """Only a yes goes on; a no is no error, and nobody to answer is one."""
+    for answer, code in (("", 2), ("n\n", 0), ("maybe\n", 0)):
         outcome = lan.run("network", "prune", stdin=answer)
-        assert outcome.code == 2
+        assert outcome.code == code
         assert "nobody is on: lan? [y/N]" in outcome.err
         assert "nothing was done" in outcome.err
         assert outcome.out == ""
@@ -342,6 +373,61 @@ def test_reservation_without_an_address_keeps_the_present_one(lan: Shell) -> Non
     lan.engine.records.attachments.put(record())
     lan.lease("10.9.0.5", WEB_ID)
     assert lan.run("reservation", "add", "lan", "web").lines == ["10.9.0.5"]
+
+
+def _publish_web(lan: Shell) -> None:
+    """Record a web that publishes two ports, one at every address and one at 127.0.0.1."""
+    home = Address.parse("127.0.0.1")
+    engine = lan.engine
+    engine.records.ports.claim(WEB_ID, "web", (tcp(49153), Publish("udp", home, 49154, 53)))
+    inside = Address.parse("10.9.0.5")
+    ports = (port(49153), PortRule("udp", home, 49154, inside, 53))
+    engine.records.attachments.put(record(ports=ports))
+
+
+def test_ports_are_kept_and_shown_and_given_up(lan: Shell) -> None:
+    """All that a container has, one of them, or one by its number."""
+    _publish_web(lan)
+    kept = ["49153->80/tcp", "127.0.0.1:49154->53/udp"]
+    assert sorted(lan.run("reservation", "add-port", "web").lines) == sorted(kept)
+    assert lan.run("reservation", "add-port", "web", "127.0.0.1::53/udp").lines == kept[1:]
+    assert lan.run("reserve", "add-port", "db", "49160:5432").lines == ["49160->5432/tcp"]
+    shown = lan.run("reservation", "ports", "--json").data
+    assert shown[0].pop("created").endswith("Z")
+    assert shown[0] == {"name": "db", "protocol": "tcp", "host_address": None,
+                        "host_port": 49160, "port": 5432}  # fmt: skip
+    rows = [line.split()[:3] for line in lan.run("reservation", "ports", "web").lines]
+    assert rows[1:] == [["web", "49153", "80/tcp"], ["web", "127.0.0.1:49154", "53/udp"]]
+    (listed,) = lan.run("ps", "--all", "--json").data
+    assert [each["host_port"] for each in listed["kept_ports"]] == [49153, 49154]
+    (told,) = lan.run("inspect", "web").data
+    assert told["kept_ports"] == listed["kept_ports"]
+    assert lan.run("reservation", "rm-port", "web", "80").lines == kept[:1]
+    assert lan.run("reservation", "rm-port", "web").lines == kept[1:]
+    outcome = lan.run("reservation", "rm-port", "web")
+    assert (outcome.code, "none of these is kept for it" in outcome.err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (("db",), 2, "db has none that are published to keep"),
+        (("web", "81"), 2, "81/tcp of web is not published now"),
+        (("db", "49153:80"), 4, "web has the host's port 49153/tcp now"),
+        (("d/b", "49160:80"), 2, "'d/b' is no container name"),
+        (("db", "x"), 2, "'x' is no port"),
+        (("old", "49160:81"), 4, "old has 49161/tcp kept for its 81/tcp"),
+    ],
+)
+def test_keeping_ports_that_are_not_to_be_had_is_refused(
+    lan: Shell, words: tuple[str, ...], code: int, why: str
+) -> None:
+    """It says why, and keeps none."""
+    _publish_web(lan)
+    lan.run("reservation", "add-port", "old", "49161:81")
+    outcome = lan.run("reservation", "add-port", *words)
+    assert (outcome.code, why in outcome.err) == (code, True), outcome.err
+    assert [each["name"] for each in lan.run("reservation", "ports", "--json").data] == ["old"]
 
 
 @pytest.mark.parametrize(
