@@ -5,6 +5,7 @@ What every command goes through, in the order in which it does:
 main              the entry point: finds the command, tells what went wrong, exits
 command_tree      all commands' names, summaries and modules, as plain text
 parser            argparse that raises, and flags that many commands have
+words             what docker, podman and ip call what we call otherwise
 request_flags     what a container may ask for, as flags
 console           a run's edges: streams, environment, the engine
 engine_names      containers by the names that their engines have for them

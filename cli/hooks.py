@@ -6,8 +6,9 @@ from ocinet.base.errors import RequestError
 from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
 from ocinet.cli.printing import show_json
-from ocinet.cli.registration import registration, report
+from ocinet.cli.registration import registration, report, tell_of_host_programs
 from ocinet.cli.request_flags import add_request, read_annotations, read_request
+from ocinet.cli.targets import read_shared, record_shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _CDI = "/etc/cdi"
 _STAGES = ("createRuntime", "prestart")
+_VERBS = ("add", "create", "check", "install", "list", "ls", "remove", "rm", "uninstall", "verify")
 
 
 def _configure_hook(parser: Parser) -> None:
@@ -28,8 +30,14 @@ def _configure_hook(parser: Parser) -> None:
 
 
 def _hook(arguments: Namespace, console: Console) -> int:
+    from ocinet.cli.command_tree import resolve
     from ocinet.hooks.entry.stage import main
 
+    if arguments.arguments and arguments.arguments[0] in _VERBS:
+        # What runtimes run is never called so; people leave the s out.
+        resolve(["hooks", arguments.arguments[0]])
+        raise RequestError("", "a runtime is the one that runs ocinet hook", "ocinet hooks "
+                           + " ".join(arguments.arguments))  # fmt: skip
     return main(arguments.arguments, environment=console.environment)
 
 
@@ -50,13 +58,29 @@ def _configure_add(parser: Parser) -> None:
     )
 
 
-def _add(arguments: Namespace, console: Console) -> None:
-    from ocinet.hooks.registration.bundle import add
-    from ocinet.hooks.registration.verify import request_flaws
+def _bundle(path: str) -> str:
+    """Return a bundle's directory, also where its config.json itself is named."""
+    from ocinet.request.config_json import CONFIG
 
+    directory, _, name = path.rpartition("/")
+    return (directory or ".") if name == CONFIG else path
+
+
+def _add(arguments: Namespace, console: Console) -> None:
+    from itertools import islice
+
+    from ocinet.hooks.registration.bundle import add
+    from ocinet.hooks.registration.installation import write_flaws
+    from ocinet.hooks.registration.verify import request_flaws
+    from ocinet.request.config_json import CONFIG
+
+    arguments.bundle = _bundle(arguments.bundle)
     annotations = read_annotations(arguments)
     request = read_request(annotations) if annotations else None
     with console.engine() as engine:
+        if request:
+            request, shared = read_shared(engine, request, annotations, console.look_up)
+            record_shared(engine, shared)
         changed = add(
             arguments.bundle,
             request,
@@ -67,6 +91,10 @@ def _add(arguments: Namespace, console: Console) -> None:
         )
     if not changed:
         console.say(f"{arguments.bundle} is like that already")
+    # No error: who may run a bundle of another's trusts that one with all of root's rights anyway.
+    for what in islice(write_flaws(f"{arguments.bundle}/{CONFIG}"), 1):
+        console.say(f"ocinet: {what}: whoever can write the bundle asks as root does"
+                    f" (hint: chown -R root {arguments.bundle})")  # fmt: skip
     # No error: what it asks for may come before the container does.
     for flaw in request_flaws(arguments.bundle, console.paths):
         console.say(f"ocinet: {flaw.what} (hint: {flaw.hint})")
@@ -80,6 +108,7 @@ def _configure_remove(parser: Parser) -> None:
 def _remove(arguments: Namespace, console: Console) -> None:
     from ocinet.hooks.registration.bundle import remove
 
+    arguments.bundle = _bundle(arguments.bundle)
     if not remove(arguments.bundle):
         console.say(f"there is nothing of ocinet's in {arguments.bundle}")
 
@@ -148,6 +177,7 @@ def _install(arguments: Namespace, console: Console) -> None:
             ours, _networks(console), directory=arguments.cdi, stage=arguments.stage
         )
     report(installed, console)
+    tell_of_host_programs(console)
 
 
 def _uninstall(arguments: Namespace, console: Console) -> None:
@@ -178,18 +208,19 @@ def _findings(arguments: Namespace, console: Console) -> tuple[Finding, ...]:
         return verify_directory(directory, environment, podman=arguments.podman)
     if arguments.podman or arguments.hooks_dir is not None or arguments.cdi is not None:
         raise RequestError("", "a bundle and a directory are two things", "verify them apart")
-    return verify_bundle(arguments.bundle, environment)
+    return verify_bundle(_bundle(arguments.bundle), environment)
 
 
 def _verify(arguments: Namespace, console: Console) -> int:
-    findings = _findings(arguments, console)
+    with console.progress("running the hook as a runtime would"):
+        findings = _findings(arguments, console)
     if arguments.format == "json":
         fields = [{"ok": check.ok, "what": check.what, "hint": check.hint} for check in findings]
         show_json(console, fields)
     else:
         for check in findings:
             hint = f" (hint: {check.hint})" if check.hint else ""
-            console.print(f"{'ok ' if check.ok else 'BAD'}   {check.what}{hint}")
+            console.print(f"{console.verdict(ok=check.ok)}   {check.what}{hint}")
     return 0 if all(check.ok for check in findings) else 1
 
 

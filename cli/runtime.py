@@ -5,7 +5,7 @@ from __future__ import annotations
 from ocinet.base.errors import RequestError
 from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_switch, add_text
-from ocinet.cli.registration import registration, report
+from ocinet.cli.registration import registration, report, tell_of_host_programs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def _install(arguments: Namespace, console: Console) -> None:
     report(done, console)
     if launcher.docker in done.changed:
         console.say(_RELOAD)
+    tell_of_host_programs(console)
 
 
 def _configure_uninstall(parser: Parser) -> None:

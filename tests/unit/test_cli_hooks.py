@@ -107,6 +107,17 @@ def test_hooks_verify_of_a_bundle_without_hooks_tells_how_to_add_them(
     assert shown["ok"] is False
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root can give a file away")
+def test_hooks_add_to_a_bundle_of_somebody_elses_says_so(shell: Shell, bundle: Path) -> None:
+    """Who can write `config.json` asks with root's word; the person may mean just that."""
+    add(shell, bundle)
+    os.chown(bundle, 65534, -1)
+    told = shell.run("hooks", "add", str(bundle)).err
+    assert f"{bundle} belongs to user 65534: whoever can write the bundle asks as root" in told
+    verified = shell.run("hooks", "verify", str(bundle))
+    assert f"{bundle} belongs to user 65534" in verified.out + verified.err
+
+
 def test_hooks_uninstall_of_nothing_prints_nothing(shell: Shell, tmp_path: Path) -> None:
     """Not there is success."""
     if os.path.exists("/etc/containers/containers.conf.d/50-ocinet.conf"):
@@ -140,7 +151,8 @@ def test_hooks_install_for_another_engine_tells_podman_nothing(
     outcome = shell.run("hooks", "install", "--hooks-dir", str(directory))
     if "others than" in outcome.err or "can be written by" in outcome.err:
         pytest.skip("the tree is writable by others than root")
-    assert outcome.lines == [f"{directory}/50-ocinet-{stage}.json" for stage in STAGES]
+    names = (*STAGES, "pod-poststop")
+    assert outcome.lines == [f"{directory}/50-ocinet-{name}.json" for name in names]
     assert outcome.err == (
         f"ocinet: podman does not read {directory}; if it shall, say --podman, too\n"
     )
