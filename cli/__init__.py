@@ -15,6 +15,8 @@ template          Go's templates, as docker's users write them
 filters           --filter, and the moments in it
 views             our data by the names that docker's templates have for them
 event_log         the event log, followed
+colours           for people at a terminal
+progress          what is done, for who waits at a terminal
 printing          tables for people, JSON for programs
 registration      what hooks and runtime register, and how they tell of it
 unstarted_bundle  a bundle that `plan` looks at before it is started

@@ -54,7 +54,10 @@ def main(arguments: list[str] | None = None, console: Console | None = None) -> 
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _BROKEN_PIPE
     except OSError as error:
-        _tell(stderr, SystemFailure("cannot write the output", error.strerror or str(error)))
+        _tell(stderr, told("cannot do that", error))
+        return SystemFailure.exit_code
+    except ImportError as error:  # as without descriptors or memory; a package may be broken, too
+        _tell(stderr, SystemFailure("cannot load a part of ocinet", str(error)))
         return SystemFailure.exit_code
     except Exception as error:  # the edge: a person gets a line, not a trace
         if os.environ.get("OCINET_DEBUG"):
@@ -77,7 +80,7 @@ def _keep_code_closed() -> None:
 
 
 def _run(arguments: list[str], console: Console | None) -> int:
-    if arguments == ["--version"]:
+    if arguments in (["--version"], ["-v"]):
         arguments = ["version"]
     entry, rest = resolve(arguments)
     if not isinstance(entry, Entry):
@@ -94,13 +97,13 @@ def _run(arguments: list[str], console: Console | None) -> int:
     try:
         parsed = parser.parse_args(rest)
     except HelpAsked as asked:
-        console.stdout.write(str(asked))
+        console.write(str(asked))
         code = None
     else:
         if entry.words not in EVERYONES:
             console.check_root()
         code = command.run(parsed, console)
-    console.stdout.flush()
+    console.write(flush=True)
     return code or 0
 
 

@@ -46,7 +46,7 @@ def _wait(arguments: Namespace, console: Console) -> None:
     if arguments.script:
         if arguments.containers or arguments.timeout is not None:
             raise RequestError("", "--script goes with nothing else", "leave the rest out")
-        console.stdout.write(_read_script(os.path.abspath(__file__)))
+        console.write(_read_script(os.path.abspath(__file__)))
         return
     if not arguments.containers:
         raise RequestError("", "there is nothing to wait for", "name containers, or say --script")
@@ -54,8 +54,9 @@ def _wait(arguments: Namespace, console: Console) -> None:
         check_container(text, "container")
     timeout_s = _read_timeout(arguments.timeout)
     deadline = Deadline(timeout_s)
-    with console.engine() as engine:
+    with console.progress("waiting"), console.engine() as engine:
         while missing := _missing(engine, arguments.containers):
+            console.tell(f"waiting for {', '.join(missing)}")
             if not deadline.left_s:
                 are = "is" if len(missing) == 1 else "are"
                 raise BusyError(
