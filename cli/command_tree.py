@@ -48,33 +48,54 @@ ENTRIES = (
     Entry("attach", "attach", "Give a running container a network"),
     Entry("detach", "attach", "Take a container's wiring down"),
     Entry("plan", "attach", "Show what attach would do, as ip and nft commands"),
-    Entry("ps", "containers", "List the containers that ocinet wired"),
+    Entry("ps", "listing", "List the containers that ocinet wired"),
     Entry("inspect", "containers", "Show a container's record, and what its kernel has"),
     Entry("exec", "execute", "Run a command in a container's network"),
+    Entry("port", "listing", "Show at which host ports a container is published"),
     Entry("publish", "attach", "Publish ports of a running container"),
     Entry("unpublish", "attach", "Take published ports back"),
     Entry("network create", "network_create", "Define a network"),
+    Entry("network connect", "connection", "Put a running container on a network, too"),
+    Entry("network disconnect", "connection", "Take a running container off a network"),
     Entry("network ls", "network", "List networks"),
     Entry("network inspect", "network", "Show networks and who is on them"),
     Entry("network rm", "network", "Remove networks that nobody is on"),
     Entry("network exists", "network", "Exit with 0 if a network is defined, with 1 if not"),
+    Entry("network reload", "network", "Put right all that is on networks, whatever became of it"),
     Entry("network prune", "network", "Remove all networks that nobody is on"),
     Entry("ipam ls", "addresses", "Show how full networks are, and whose each address is"),
     Entry("ipam release", "addresses", "Free an address whose lease can't be read"),
     Entry("reservation add", "addresses", "Keep an address for a container's name"),
     Entry("reservation ls", "addresses", "List reservations"),
     Entry("reservation rm", "addresses", "Give a reserved address up"),
+    Entry("reservation add-port", "kept_ports", "Keep host ports for a container's name"),
+    Entry("reservation ports", "kept_ports", "List the host ports that are kept"),
+    Entry("reservation rm-port", "kept_ports", "Give kept host ports up"),
     Entry("hooks add", "hooks", "Add ocinet to a bundle's config.json"),
     Entry("hooks remove", "hooks", "Take ocinet out of a bundle's config.json"),
+    Entry("hooks ls", "hooks_list", "List where ocinet is registered, and what is wrong there"),
     Entry("hooks install", "hooks", "Register ocinet with podman or CRI-O"),
     Entry("hooks uninstall", "hooks", "Take that registration back"),
     Entry("hooks verify", "hooks", "Run the registered hook as a runtime would"),
+    Entry("runtime ls", "hooks_list", "List the runtimes that network containers"),
     Entry("runtime install", "runtime", "Make a runtime that networks containers, and register it"),
     Entry("runtime uninstall", "runtime", "Take that runtime back"),
+    Entry("links install", "links", "Keep networkd and NetworkManager off ocinet's links"),
+    Entry("links uninstall", "links", "Take that back"),
+    Entry("firewalld install", "firewalld", "Give firewalld a zone for ocinet's bridges"),
+    Entry("firewalld uninstall", "firewalld", "Take that back"),
     Entry("watch", "watch", "Be the watcher: wire Docker's and Podman's containers"),
     Entry("wait", "wait", "Wait until containers are wired, or print what waits inside one"),
     Entry("hook", "hooks", "Be the hook: for runtimes, state JSON on stdin"),
+    Entry("status", "status", "Show doors, networks, containers and errors on one screen"),
+    Entry("topology", "topology", "Draw networks and containers, and what is wrong with them"),
+    Entry("top", "top", "Show what passes containers' interfaces each second"),
+    Entry("metrics", "metrics", "Print figures for Prometheus, or put them in a file"),
+    Entry("doctor", "doctor", "Say what stops containers' traffic, and what helps"),
+    Entry("explain", "explain", "Follow a packet from one end to another, rule by rule"),
+    Entry("check", "check", "Compare what is recorded with what is there, and repair it"),
     Entry("gc", "gc", "Remove what nobody holds any more"),
+    Entry("uninstall", "uninstall", "Take back all that ocinet has registered, made and kept"),
     Entry("events", "events", "Show what was done, failed and repaired"),
     Entry("version", "version", "Show the version"),
 )
@@ -82,18 +103,27 @@ ENTRIES = (
 GROUPS = {
     "network": "Define, list and remove networks",
     "ipam": "See which address is whose",
-    "reservation": "Keep addresses for containers' names",
+    "reservation": "Keep addresses and host ports for containers' names",
     "hooks": "Register ocinet with runtimes",
     "runtime": "Have a runtime of Docker's give containers networks",
+    "links": "Keep what configures links off ocinet's",
+    "firewalld": "Have firewalld let ocinet's bridges pass",
 }
 
 ALIASES = {
+    "list": "ps",
+    "ls": "ps",
+    "info": "status",
     "reserve": "reservation",
     "network list": "network ls",
     "network remove": "network rm",
+    "network delete": "network rm",
     "reservation list": "reservation ls",
     "reservation remove": "reservation rm",
+    "reservation delete": "reservation rm",
     "ipam list": "ipam ls",
+    "hooks list": "hooks ls",
+    "runtime list": "runtime ls",
 }
 
 EVERYONES = ("version", "hook")  # need no root: a hook has its own way to tell of it
@@ -131,8 +161,11 @@ def resolve(arguments: list[str]) -> tuple[Entry | str, list[str]]:
             if entry.words == longer:
                 return entry, rest
         if longer not in GROUPS:
+            from ocinet.cli.words import verb_hint  # for who is told no
+
             program = f"ocinet {words}".strip()
-            hint = did_you_mean(word, _below(words)) or f"see: {program} --help"
+            hint = verb_hint(longer) or did_you_mean(word, _below(words))
+            hint = hint or f"see: {program} --help"
             raise RequestError("", f"there is no command '{program} {word}'", hint)
         words = longer
     return words, rest

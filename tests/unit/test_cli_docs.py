@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from importlib.util import module_from_spec, spec_from_file_location
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ocinet.cli.command_tree import ENTRIES, EXIT_CODES, GROUPS
+from ocinet.cli.command_tree import ENTRIES, EXIT_CODES
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.new_network import _DRIVER_OPTIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -101,24 +106,53 @@ def test_settings_page_example_can_be_read() -> None:
     assert tuple(_convert(tomllib.loads(text), "the page")) == Settings._fields
 
 
-def test_completion_has_every_command() -> None:
-    """Commands and groups, and each group's own."""
-    text = read("packaging/completion/ocinet.bash").replace("\\\n", " ")
-    top = re.findall(r'-eq 1 \]; then\s+words="([^"]*)"', text)[0].split()
-    wanted = dict.fromkeys(entry.words.partition(" ")[0] for entry in ENTRIES)
-    assert top == [*(word for word in wanted if word != "hook"), "help"]
-    for group in GROUPS:
-        below = re.findall(rf'^\s+{group}(?: \| \w+)?\) words="([^"]*)"', text, re.MULTILINE)
-        commands = [command.words.partition(" ")[2] for command in ENTRIES
-                    if command.words.startswith(f"{group} ")]  # fmt: skip
-        assert below == [" ".join(commands)]
+def generate() -> Any:
+    """Return the program that writes completions and settings."""
+    spec = spec_from_file_location("generate", f"{ROOT}/packaging/generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_completion_completes() -> None:
-    """bash takes it, and it answers."""
+@pytest.mark.parametrize("path", generate().FILES)
+def test_generated_file_says_what_the_code_does(path: str) -> None:
+    """Completions and settings are what the parsers and the definition give: make generated."""
+    assert read(f"packaging/{path}") == generate().FILES[path]()
+
+
+def test_settings_file_says_every_default() -> None:
+    """Without its `#` each line is legal, and nothing is otherwise than without the file."""
+    import tomllib
+
+    from ocinet.engine.records.settings import _convert
+
+    text = re.sub(r"^#(\w+ = )", r"\1", read("packaging/ocinet.toml"), flags=re.MULTILINE)
+    assert Settings(**_convert(tomllib.loads(text), "the file")) == Settings()
+    assert tomllib.loads(read("packaging/ocinet.toml")) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["network", "cr"], {"create"}),
+        (["unin"], {"uninstall"}),
+        (["network", "create", "--inter"], {"--interface-name", "--internal"}),
+        (["reserve", "add", "--mac"], {"--mac", "--mac-address"}),
+        (["hooks", "install", "--stage", ""], {"createRuntime", "prestart"}),
+        (["attach", "web", "--net", ""], {"lan"}),
+        (["detach", "pi"], {"pid:"}),
+    ],
+)
+def test_completion_completes(tmp_path: Path, words: list[str], wanted: set[str]) -> None:
+    """bash takes it, and it answers: commands, flags, values, and names of what there is."""
+    (tmp_path / "ocinet").write_text("#!/bin/sh\n[ $1 != network ] || echo lan\n")
+    (tmp_path / "ocinet").chmod(0o755)
+    listed = " ".join(f"'{word}'" for word in ("ocinet", *words))
     script = (
-        f"source {ROOT}/packaging/completion/ocinet.bash; "
-        "COMP_WORDS=(ocinet network cr); COMP_CWORD=2; _ocinet; echo ${COMPREPLY[@]}"
+        f"source {ROOT}/packaging/completion/ocinet.bash; PATH={tmp_path}:$PATH; "
+        f"COMP_WORDS=({listed}); COMP_CWORD={len(words)}; _ocinet; echo ${{COMPREPLY[@]}}"
     )
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["create"]
+    assert set(done.stdout.split()) == wanted
