@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hosts.command import CommandFailed
+from hosts.engine.hooked_podman import copied_over
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,8 @@ HOOKS_DIR = "/etc/containers/oci/hooks.d"
 def _podman(lab: Lab, runtime: str = "crun", *words: str) -> Podman:
     """Return podman with the hooks installed."""
     podman = lab.podman(runtime)
-    lab.run(sys.executable, "-c", _INSTALL, *words)
+    # Not by the directory that it is run in: beside the tree that would be the sources.
+    lab.run(sys.executable, "-I", "-c", _INSTALL, *words)
     return podman
 
 
@@ -89,7 +91,7 @@ def _pull(podman: Podman, directory: Path, annotations: str) -> str:
 @pytest.mark.parametrize(
     "annotations",
     [
-        '"annotations":{"ocinet.publish":"22:22","ocinet.net":"host"}',
+        '"annotations":{"ocinet.publish":"22:22","ocinet.mtu":"576"}',
         '"Annotations":{"ocinet.publish":"22:22"}',
         '"annotations":{"ocinet.publish":"22:22"},"annotations":{"x":"y"}',
     ],
@@ -98,7 +100,7 @@ def _pull(podman: Podman, directory: Path, annotations: str) -> str:
 def test_run_image_that_asks_for_a_port_does_not_get_it(
     lab: Lab, tmp_path: Path, annotations: str
 ) -> None:
-    """podman honours the image's annotations, in any spelling of its parser; the hook does not."""
+    """podman 4 copies an image's annotations, in any spelling; the hook goes by none of them."""
     podman = _podman(lab)
     image = _pull(podman, tmp_path / "oci", annotations)
 
@@ -107,7 +109,8 @@ def test_run_image_that_asks_for_a_port_does_not_get_it(
     asked = podman("run", "--detach", "--network=none", key, image, "sleep", "1000").stdout.strip()
 
     dropped = [event for event in lab.events() if event["event"] == "image's keys ignored"]
-    assert {event["container"] for event in dropped} == {alone, asked}
+    told_of = {alone, asked} if copied_over("ocinet.publish") else set()
+    assert {event["container"] for event in dropped} == told_of
     assert all("ocinet.publish" in event["keys"] for event in dropped)
     shown = podman("inspect", "--format={{.State.Pid}}", alone, asked).stdout.split()
     first, second = (lab.enter(pid, int(pid)) for pid in shown)
