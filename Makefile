@@ -21,8 +21,17 @@ BENCH_NEEDS := $(DEMO_NEEDS) iptables containernetworking-plugins netavark
 PICK = $(PYTHON) -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print(*(project["dependencies"] if sys.argv[1] == "run" else project["optional-dependencies"][sys.argv[1]]), sep="\n")'
 
-.PHONY: help venv dev test examples coverage lint imports types demo bench bench-quick dist deps demo-deps bench-deps \
-	clean FORCE
+# Times in what is built: of the commit; of a source release, those that its files have.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2> /dev/null || stat -c %Y PKG-INFO 2> /dev/null || date +%s)
+export SOURCE_DATE_EPOCH
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+PACKAGES_OF ?= deb rpm
+PACKAGE_ROOTS ?= bookworm trixie
+
+.PHONY: help venv dev install uninstall packages packages-test python-test systemd-test generated awake test test-on prometheus-test soak fuzz examples coverage lint imports types site demo pictures bench bench-quick attacks kills vm-test dist deps demo-deps \
+	bench-deps engines-table clean FORCE
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -30,7 +39,55 @@ help:  ## list the targets
 
 venv: $(VENV)/.installed  ## .venv/bin/ocinet, from a compiled wheel
 
-# Without RECORD no pip can follow the links and delete the tree.
+# With DESTDIR, who makes a package of it has `activate` run where that is installed.
+install: build/code/site/VERSION  ## below PREFIX=/usr/local, over what runs; DESTDIR=DIR for a package's tree
+	packaging/layout/lay build/code "$(PREFIX)" "$(DESTDIR)" $(PYTHON)
+	$(if $(DESTDIR),,$(PREFIX)/share/ocinet/activate --python $(PYTHON))
+
+# Registrations stay, and what they name: `ocinet uninstall` before it takes them back.
+uninstall:  ## take away what `make install` has put there; PREFIX and DESTDIR as then
+	packaging/layout/take-away "$(PREFIX)" "$(DESTDIR)"
+
+packages: build/code/site/VERSION  ## deb and rpm of this tree, to dist/; PACKAGES_OF=deb for one of them
+	packaging/make-packages $$($(PICK) version) $(PACKAGES_OF)
+
+# Nothing else of this tree is used in there. What came out last is in docs/install.md.
+packages-test:  ## deb and rpm installed, upgraded, removed and purged on Debian 12 and 13, containers running; root
+	.ci/deps rpm
+	$(MAKE) --no-print-directory packages PACKAGES_OF="$(PACKAGES_OF)"
+	for root in $(PACKAGE_ROOTS); do \
+		.ci/in-root --online $$root .ci/deps runc nftables iproute2 busybox-static dnf rpm createrepo-c cpio || exit; \
+		for kind in $(PACKAGES_OF); do \
+			.ci/in-root $$root python3 tests/packages/lifecycle.py \
+				"$$(ls -t dist/ocinet*.$$kind | head -n 1)" || exit; \
+		done; \
+	done
+
+systemd-test:  ## a deb upgraded and removed under a systemd of its own, containers running; root
+	$(MAKE) --no-print-directory packages PACKAGES_OF=deb
+	.ci/in-root --online trixie .ci/deps runc nftables iproute2 busybox-static systemd podman
+	rm -rf build/roots/booted && cp -a build/roots/trixie build/roots/booted
+	cp -r tests/packages dist/ocinet_*_all.deb build/roots/booted/var
+	tests/packages/under-systemd build/roots/booted sh -c 'python3 /var/packages/lifecycle.py /var/ocinet_*_all.deb --systemd'
+	rm -rf build/roots/booted
+
+# A copy of the root, for its Python becomes another one's. apt fetches first: there is no network then.
+python-test:  ## Debian 12's Python becomes 13's below an installed deb, containers running; root
+	$(MAKE) --no-print-directory packages PACKAGES_OF=deb
+	.ci/in-root --online bookworm .ci/deps runc nftables iproute2 busybox-static
+	rm -rf build/roots/upgrade && cp -a build/roots/bookworm build/roots/upgrade
+	sed s/bookworm/trixie/ build/roots/bookworm/etc/apt/sources.list > build/roots/upgrade/etc/apt/sources.list.d/trixie.list
+	.ci/in-root --online upgrade sh -c 'apt-get -q update && apt-get -qy install --download-only -t trixie python3' > /dev/null
+	.ci/in-root upgrade python3 tests/packages/lifecycle.py dist/ocinet_*_all.deb --python
+	rm -rf build/roots/upgrade build/roots/upgrade.lock
+
+generated: $(VENV)/.tools build/tree  ## completions and the settings file anew, from parsers and settings
+	PYTHONPATH=build/tree $(BIN)/python packaging/generate.py
+
+awake: $(VENV)/.tools  ## hooks/awake.txt, after another try of usual acts; AWAKE=--anew forgets the former; root
+	$(BIN)/python tests/awake.py $(AWAKE)
+
+# Without RECORD no pip can follow the links and delete the tree. They lead as far up from where they are made.
 dev: $(VENV)/.installed $(VENV)/.tools  ## .venv/bin/ocinet, linked to this tree: edits count at once
 	rm -rf $(SITE)/ocinet $(SITE)/ocinet-*.dist-info/RECORD $(VENV)/.installed
 	mkdir $(SITE)/ocinet
@@ -119,6 +176,27 @@ $(VENV)/.installed: $(VENV)/.needs build/sources $(SOURCES)
 	$(BIN)/python -m ocinet.hooks.preload
 	rm -rf *.egg-info build/lib build/bdist.*
 	@touch $@
+
+# A version with all that it imports, of no machine's and no Python's own kind; beside it
+# what the wheel puts elsewhere. Its name is its content's, so nothing stays that one setuptools
+# or pip says in other words than the next.
+build/code/site/VERSION: export version = $(shell $(PICK) version)
+build/code/site/VERSION: $(VENV)/.needs build/sources $(SOURCES) pyproject.toml $(shell find packaging -type f)
+	rm -rf build/code build/lib build/bdist.*
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/code .
+	rm -rf *.egg-info build/lib build/bdist.*
+	$(PICK) run | xargs -d '\n' $(BIN)/pip install --quiet --no-compile --target build/code/site \
+		--platform any --implementation py --abi none --python-version 3.11 --only-binary=:all: \
+		build/code/ocinet-*.whl
+	$(PYTHON) -m zipfile -e build/code/ocinet-*.whl build/code/wheel
+	mv build/code/wheel/ocinet-*.data/data build/code/data
+	rm -rf build/code/site/bin build/code/site/share build/code/wheel build/code/*.whl
+	cd build/code/site && rm -rf ocinet-*.dist-info *.dist-info/RECORD *.dist-info/direct_url.json && \
+		mkdir ocinet-$$version.dist-info && printf 'Metadata-Version: 2.1\nName: ocinet\nVersion: %s\n' $$version \
+			> ocinet-$$version.dist-info/METADATA
+	find build/code/data -name ocinet-wait -exec chmod +x {} +
+	hash=$$(cd build/code/site && find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-12); \
+		echo "$$version-$$hash" > $@
 
 # A removed file must be noticed too.
 build/sources: FORCE
