@@ -9,17 +9,18 @@ TESTS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 SITE = $(wildcard $(VENV)/lib/python3.*/site-packages)
-PACKAGES := $(wildcard base ipam engine request hooks watcher cli)
-SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name 'py.typed'))
-CHECKED := $(PACKAGES) $(wildcard tests bench demo)
+PACKAGES := $(wildcard base ipam engine request picture hooks watcher cli)
+SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name py.typed -o -name awake.txt -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.svg'))
+CHECKED := $(PACKAGES) $(wildcard tests bench demo packaging)
 
-DEMO_NEEDS := python3-venv iproute2 nftables busybox-static runc crun podman docker.io curl
-TEST_NEEDS := $(DEMO_NEEDS) iptables conntrack man-db shellcheck strace systemd
+DEMO_NEEDS := python3-venv iproute2 nftables busybox-static runc crun podman docker.io docker=docker-cli curl
+TEST_NEEDS := $(DEMO_NEEDS) iptables conntrack man-db procps shellcheck strace systemd dbus-daemon firewalld ipset ufw catatonit docker-compose podman-compose zsh fish
 BENCH_NEEDS := $(DEMO_NEEDS) iptables containernetworking-plugins netavark
 
 # Prints one list of pyproject.toml, so that it stands there only.
-PICK = $(PYTHON) -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-	print(*(project["dependencies"] if sys.argv[1] == "run" else project["optional-dependencies"][sys.argv[1]]), sep="\n")'
+PICK = $(PYTHON) -c 'import sys, tomllib; told = tomllib.load(open("pyproject.toml", "rb")); project = told["project"]; \
+	lists = {"build": told["build-system"]["requires"], "run": project["dependencies"], "version": [project["version"]], **project["optional-dependencies"]}; \
+	print(*lists[sys.argv[1]], sep="\n")'
 
 # Times in what is built: of the commit; of a source release, those that its files have.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2> /dev/null || stat -c %Y PKG-INFO 2> /dev/null || date +%s)
@@ -89,9 +90,10 @@ awake: $(VENV)/.tools  ## hooks/awake.txt, after another try of usual acts; AWAK
 
 # Without RECORD no pip can follow the links and delete the tree. They lead as far up from where they are made.
 dev: $(VENV)/.installed $(VENV)/.tools  ## .venv/bin/ocinet, linked to this tree: edits count at once
-	rm -rf $(SITE)/ocinet $(SITE)/ocinet-*.dist-info/RECORD $(VENV)/.installed
-	mkdir $(SITE)/ocinet
-	for package in $(PACKAGES); do ln -s ../../../../../$$package $(SITE)/ocinet/; done
+	rm -rf $(SITE)/ocinet-*.dist-info/RECORD $(VENV)/.installed $(VENV)/.new
+	new=$(SITE:$(VENV)/%=$(VENV)/.new/%)/ocinet && mkdir -p $$new && \
+		for package in $(PACKAGES); do ln -s ../../../../../$$package $$new/ || exit; done
+	$(BIN)/python packaging/layout/put_in_place.py $(VENV)/.new $(VENV)
 
 test: deps venv $(VENV)/.tools examples  ## the whole suite, or TESTS=tests/unit; needs root
 	$(BIN)/pytest $(PYTEST_OPTIONS) $(TESTS)
@@ -126,12 +128,17 @@ bench: bench-deps venv $(VENV)/.plots  ## ocinet beside its peers, to build/benc
 bench-quick: bench-deps venv $(VENV)/.plots  ## the same with few rounds: a couple of minutes
 	$(BIN)/python bench/run.py --quick $(BENCH_OPTIONS)
 
-# No *.egg-info may stay: what it lists would get into the next one.
+# No *.egg-info may stay: what it lists would get into the next one. setuptools writes times and owners
+# of who builds into an sdist, which is packed anew without: built of what is in it, it is the same.
 dist: $(VENV)/.needs  ## sdist and wheel of a release, to dist/
-	rm -rf dist *.egg-info build/lib build/bdist.*
-	$(BIN)/python -c 'from setuptools import build_meta as built; \
-		built.build_sdist("dist"); built.build_wheel("dist")' > /dev/null
+	rm -rf dist *.egg-info build/lib build/bdist.* build/sdist
+	mkdir -p build
+	$(BIN)/python -W ignore -c 'from setuptools import build_meta as built; \
+		built.build_sdist("build/sdist"); built.build_wheel("dist")' > build/dist.log
 	rm -rf *.egg-info build/lib build/bdist.*
+	cd build/sdist && tar -xzf *.tar.gz && rm -r *.tar.gz */*.egg-info */setup.cfg && for tree in *; do \
+		tar -c --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --mode=u+w,go-w,a+rX $$tree | \
+			gzip -9n > ../../dist/$$tree.tar.gz || exit; done
 	@ls dist
 
 deps:  ## install the Debian packages that tests need
@@ -154,7 +161,7 @@ $(VENV)/.made:
 
 $(VENV)/.needs: $(VENV)/.made pyproject.toml
 	@echo "installing what ocinet needs into $(VENV)"
-	@$(PICK) run | xargs -d '\n' $(BIN)/pip install --quiet wheel
+	@{ $(PICK) build; $(PICK) run; } | xargs -d '\n' $(BIN)/pip install --quiet
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.needs pyproject.toml
@@ -170,9 +177,13 @@ $(VENV)/.plots: $(VENV)/.needs pyproject.toml
 # Not an editable link: the finder that such a link needs is not there under
 # `python3 -I -S`, which is how a hook runs.
 $(VENV)/.installed: $(VENV)/.needs build/sources $(SOURCES)
-	rm -rf build/lib build/bdist.* build/wheel $(SITE)/ocinet $(SITE)/ocinet-*.dist-info
+	rm -rf build/lib build/bdist.* build/wheel
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
-	$(BIN)/pip install --quiet --no-deps --compile build/wheel/ocinet-*.whl
+	rm -rf $(VENV)/.new
+	$(BIN)/pip install --quiet --no-deps --ignore-installed --no-warn-script-location --compile \
+		--prefix $(VENV)/.new build/wheel/ocinet-*.whl
+	rm -rf $(SITE)/ocinet-*.dist-info # a former version's name is another
+	$(BIN)/python packaging/layout/put_in_place.py $(VENV)/.new $(VENV)
 	$(BIN)/python -m ocinet.hooks.preload
 	rm -rf *.egg-info build/lib build/bdist.*
 	@touch $@
