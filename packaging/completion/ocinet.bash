@@ -1,30 +1,242 @@
-# bash completion for ocinet: commands, and the names of networks and containers.
+# bash completion for ocinet. Written by `make generated`, from the command's own parsers.
+
+_ocinet_values() {
+    case $1 in
+    networks) timeout -s KILL 1 ocinet network ls -q 2> /dev/null ;;
+    containers)
+        sh -c 'for ask in "ocinet ps --all --format {{.Names}}" "docker ps --format {{.Names}}" "podman ps --format {{.Names}}" "runc list -q" "crun list -q"; do
+        command -v "${ask%% *}" > /dev/null && timeout -s KILL 1 $ask &
+    done; wait' 2> /dev/null | grep -Evx '[0-9a-f]{64}' | sort -u
+        echo 'pid: netns:'
+        ;;
+    esac
+}
 
 _ocinet() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-    local group=${COMP_WORDS[1]} command=${COMP_WORDS[2]} words=
+    local command=${COMP_WORDS[1]} words='' flags='' about='' value=none
+    COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="attach detach plan ps inspect exec publish unpublish network ipam reservation \
-            hooks runtime watch wait gc events version help"
-    elif [ "$before" = --net ] || [ "$before" = --network ]; then
-        words=$(ocinet network ls -q 2>/dev/null)
-    elif [ "$COMP_CWORD" -eq 2 ] && [[ $word != -* ]]; then
-        case $group in
-        network) words="create ls inspect rm exists prune" ;;
-        ipam) words="ls release" ;;
-        reservation | reserve) words="add ls rm" ;;
-        hooks) words="add remove install uninstall verify" ;;
-        runtime) words="install uninstall" ;;
-        wait | attach | detach | plan | inspect | exec | publish | unpublish)
-            words="$(ocinet ps --all --noheading 2>/dev/null | awk '{ print $2 }') pid: netns:" ;;
-        esac
-    elif [[ $word != -* ]]; then
-        case "$group $command" in
-        "network inspect" | "network rm" | "network exists" | ipam\ * | reserv*\ *)
-            words=$(ocinet network ls -q 2>/dev/null) ;;
-        esac
+        mapfile -t COMPREPLY < <(compgen -W "attach detach plan ps inspect exec port publish unpublish network ipam reservation hooks runtime links firewalld watch wait status topology top metrics doctor explain check gc uninstall events version help" -- "$word")
+        return
     fi
-    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+    case $command in
+    list) command=ps ;;
+    ls) command=ps ;;
+    info) command=status ;;
+    reserve) command=reservation ;;
+    esac
+    case $command in
+    network) words='create connect disconnect ls inspect rm exists reload prune' ;;
+    ipam) words='ls release' ;;
+    reservation) words='add ls rm add-port ports rm-port' ;;
+    hooks) words='add remove ls install uninstall verify' ;;
+    runtime) words='ls install uninstall' ;;
+    links) words='install uninstall' ;;
+    firewalld) words='install uninstall' ;;
+    esac
+    if [ -n "$words" ]; then
+        if [ "$COMP_CWORD" -eq 2 ]; then
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+            return
+        fi
+        command="$command ${COMP_WORDS[2]}"
+    fi
+    case $command in
+    attach) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
+    detach) flags='-h --help --net --network -f --force' about='containers' ;;
+    plan) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
+    ps) flags='-h --help -a --all -n --last -l --latest --no-trunc --net --network -f --filter --format --json --noheading -q --quiet' about='' ;;
+    inspect) flags='-h --help -f --format --json' about='containers' ;;
+    exec) flags='-h --help' about='containers' ;;
+    port) flags='-h --help' about='containers' ;;
+    publish) flags='-h --help --format --json --noheading' about='containers' ;;
+    unpublish) flags='-h --help --format --json --noheading' about='containers' ;;
+    network\ create) flags='-h --help --subnet --gateway --ip-range --ipv6 --bridge --interface-name --unmanaged --mtu --internal --no-masquerade --egress-address --no-host --isolate-ports --no-guard -o --opt -d --driver --label --ignore' about='networks' ;;
+    network\ connect) flags='-h --help --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host --format --json --noheading' about='networks' ;;
+    network\ disconnect) flags='-h --help -f --force' about='networks' ;;
+    network\ ls) flags='-h --help -f --filter --no-trunc --format --json --noheading -q --quiet' about='' ;;
+    network\ inspect) flags='-h --help -f --format --json' about='networks' ;;
+    network\ rm) flags='-h --help -f --force' about='networks' ;;
+    network\ exists) flags='-h --help' about='networks' ;;
+    network\ reload) flags='-h --help --format --json --noheading' about='networks' ;;
+    network\ prune) flags='-h --help -f --force --filter' about='' ;;
+    ipam\ ls) flags='-h --help --no-trunc --format --json --noheading' about='networks' ;;
+    ipam\ release) flags='-h --help' about='networks' ;;
+    reservation\ add) flags='-h --help --ip --ip6 --mac --mac-address' about='networks' ;;
+    reservation\ ls) flags='-h --help --format --json --noheading' about='networks' ;;
+    reservation\ rm) flags='-h --help' about='networks' ;;
+    reservation\ add-port) flags='-h --help' about='' ;;
+    reservation\ ports) flags='-h --help --format --json --noheading' about='' ;;
+    reservation\ rm-port) flags='-h --help' about='' ;;
+    hooks\ add) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host -p --publish --keep-ports --name --stage' about='directories' ;;
+    hooks\ remove) flags='-h --help' about='directories' ;;
+    hooks\ ls) flags='-h --help --format --json --noheading -q --quiet' about='' ;;
+    hooks\ install) flags='-h --help --podman --hooks-dir --cdi --always --stage' about='' ;;
+    hooks\ uninstall) flags='-h --help --podman --hooks-dir --cdi' about='' ;;
+    hooks\ verify) flags='-h --help --podman --hooks-dir --cdi --format --json --noheading' about='directories' ;;
+    runtime\ ls) flags='-h --help --format --json --noheading -q --quiet' about='' ;;
+    runtime\ install) flags='-h --help --runtime --name --launcher --docker --default' about='' ;;
+    runtime\ uninstall) flags='-h --help --name --launcher --docker' about='' ;;
+    links\ install) flags='-h --help' about='' ;;
+    links\ uninstall) flags='-h --help' about='' ;;
+    firewalld\ install) flags='-h --help' about='' ;;
+    firewalld\ uninstall) flags='-h --help' about='' ;;
+    watch) flags='-h --help --engine --log-level --log-format --web --metrics' about='' ;;
+    wait) flags='-h --help --timeout --script' about='containers' ;;
+    status) flags='-h --help --no-check --format --json' about='' ;;
+    topology) flags='-h --help --net --network --format --json' about='containers' ;;
+    top) flags='-h --help -n --count --interval --sort --no-stream --format --json --noheading' about='containers' ;;
+    metrics) flags='-h --help --textfile' about='' ;;
+    doctor) flags='-h --help --format --json' about='' ;;
+    explain) flags='-h --help -6 --ipv6 --format --json' about='' ;;
+    check) flags='-h --help --repair --format --json --noheading' about='containers' ;;
+    gc) flags='-h --help -n --dry-run --format --json --noheading' about='' ;;
+    uninstall) flags='-h --help -n --dry-run -f --force' about='directories' ;;
+    events) flags='-h --help -n --lines --follow --stream --since --until -f --filter --format --json --noheading' about='' ;;
+    version) flags='-h --help --format --json --noheading' about='' ;;
+    esac
+    case $command/$before in
+    attach/--net | attach/--network) value='networks' ;;
+    attach/--ip) value='' ;;
+    attach/--ip6) value='' ;;
+    attach/--mac-address) value='' ;;
+    attach/--ifname) value='' ;;
+    attach/--mtu) value='' ;;
+    attach/--gateway) value='' ;;
+    attach/--route) value='' ;;
+    attach/--dns) value='' ;;
+    attach/--dns-search) value='' ;;
+    attach/--dns-option | attach/--dns-opt) value='' ;;
+    attach/--add-host) value='' ;;
+    attach/-p | attach/--publish) value='' ;;
+    attach/--name) value='' ;;
+    attach/--id) value='' ;;
+    attach/--format) value='=table json' ;;
+    detach/--net | detach/--network) value='networks' ;;
+    plan/--net | plan/--network) value='networks' ;;
+    plan/--ip) value='' ;;
+    plan/--ip6) value='' ;;
+    plan/--mac-address) value='' ;;
+    plan/--ifname) value='' ;;
+    plan/--mtu) value='' ;;
+    plan/--gateway) value='' ;;
+    plan/--route) value='' ;;
+    plan/--dns) value='' ;;
+    plan/--dns-search) value='' ;;
+    plan/--dns-option | plan/--dns-opt) value='' ;;
+    plan/--add-host) value='' ;;
+    plan/-p | plan/--publish) value='' ;;
+    plan/--name) value='' ;;
+    plan/--id) value='' ;;
+    plan/--format) value='=table json' ;;
+    ps/-n | ps/--last) value='' ;;
+    ps/--net | ps/--network) value='networks' ;;
+    ps/-f | ps/--filter) value='' ;;
+    ps/--format) value='=table json' ;;
+    inspect/-f | inspect/--format) value='=json' ;;
+    publish/--format) value='=table json' ;;
+    unpublish/--format) value='=table json' ;;
+    network\ create/--subnet) value='' ;;
+    network\ create/--gateway) value='' ;;
+    network\ create/--ip-range) value='' ;;
+    network\ create/--bridge | network\ create/--interface-name) value='' ;;
+    network\ create/--mtu) value='' ;;
+    network\ create/--egress-address) value='' ;;
+    network\ create/-o | network\ create/--opt) value='' ;;
+    network\ create/-d | network\ create/--driver) value='=bridge' ;;
+    network\ create/--label) value='' ;;
+    network\ connect/--ip) value='' ;;
+    network\ connect/--ip6) value='' ;;
+    network\ connect/--mac-address) value='' ;;
+    network\ connect/--ifname) value='' ;;
+    network\ connect/--mtu) value='' ;;
+    network\ connect/--gateway) value='' ;;
+    network\ connect/--route) value='' ;;
+    network\ connect/--dns) value='' ;;
+    network\ connect/--dns-search) value='' ;;
+    network\ connect/--dns-option | network\ connect/--dns-opt) value='' ;;
+    network\ connect/--add-host) value='' ;;
+    network\ connect/--format) value='=table json' ;;
+    network\ ls/-f | network\ ls/--filter) value='' ;;
+    network\ ls/--format) value='=table json' ;;
+    network\ inspect/-f | network\ inspect/--format) value='=json' ;;
+    network\ reload/--format) value='=table json' ;;
+    network\ prune/--filter) value='' ;;
+    ipam\ ls/--format) value='=table json' ;;
+    reservation\ add/--ip | reservation\ add/--ip6) value='' ;;
+    reservation\ add/--mac | reservation\ add/--mac-address) value='' ;;
+    reservation\ ls/--format) value='=table json' ;;
+    reservation\ ports/--format) value='=table json' ;;
+    hooks\ add/--net | hooks\ add/--network) value='networks' ;;
+    hooks\ add/--ip) value='' ;;
+    hooks\ add/--ip6) value='' ;;
+    hooks\ add/--mac-address) value='' ;;
+    hooks\ add/--ifname) value='' ;;
+    hooks\ add/--mtu) value='' ;;
+    hooks\ add/--gateway) value='' ;;
+    hooks\ add/--route) value='' ;;
+    hooks\ add/--dns) value='' ;;
+    hooks\ add/--dns-search) value='' ;;
+    hooks\ add/--dns-option | hooks\ add/--dns-opt) value='' ;;
+    hooks\ add/--add-host) value='' ;;
+    hooks\ add/-p | hooks\ add/--publish) value='' ;;
+    hooks\ add/--name) value='' ;;
+    hooks\ add/--stage) value='=createRuntime prestart' ;;
+    hooks\ ls/--format) value='=table json' ;;
+    hooks\ install/--hooks-dir) value='directories' ;;
+    hooks\ install/--cdi) value='directories' ;;
+    hooks\ install/--stage) value='=createRuntime prestart' ;;
+    hooks\ uninstall/--hooks-dir) value='directories' ;;
+    hooks\ uninstall/--cdi) value='directories' ;;
+    hooks\ verify/--hooks-dir) value='directories' ;;
+    hooks\ verify/--cdi) value='directories' ;;
+    hooks\ verify/--format) value='=table json' ;;
+    runtime\ ls/--format) value='=table json' ;;
+    runtime\ install/--runtime) value='' ;;
+    runtime\ install/--name) value='' ;;
+    runtime\ install/--launcher) value='files' ;;
+    runtime\ install/--docker) value='files' ;;
+    runtime\ uninstall/--name) value='' ;;
+    runtime\ uninstall/--launcher) value='files' ;;
+    runtime\ uninstall/--docker) value='files' ;;
+    watch/--engine) value='' ;;
+    watch/--log-level) value='=debug info warning error' ;;
+    watch/--log-format) value='=auto console json' ;;
+    watch/--web) value='' ;;
+    watch/--metrics) value='' ;;
+    wait/--timeout) value='' ;;
+    status/--format) value='=table json' ;;
+    topology/--net | topology/--network) value='networks' ;;
+    topology/--format) value='=tree dot mermaid svg json' ;;
+    top/-n | top/--count) value='' ;;
+    top/--interval) value='' ;;
+    top/--sort) value='=traffic rx tx packets drops name' ;;
+    top/--format) value='=table json' ;;
+    metrics/--textfile) value='files' ;;
+    doctor/--format) value='=table json' ;;
+    explain/--format) value='=table json' ;;
+    check/--format) value='=table json' ;;
+    gc/--format) value='=table json' ;;
+    events/-n | events/--lines) value='' ;;
+    events/--since) value='' ;;
+    events/--until) value='' ;;
+    events/-f | events/--filter) value='' ;;
+    events/--format) value='=table json' ;;
+    version/--format) value='=table json' ;;
+    esac
+    [ "$value" != none ] || value=$about
+    case $word in
+    -*) mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$word") ;;
+    *)
+        case $value in
+        files) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+        directories) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+        =*) mapfile -t COMPREPLY < <(compgen -W "${value#=}" -- "$word") ;;
+        ?*) mapfile -t COMPREPLY < <(compgen -W "$(_ocinet_values "$value")" -- "$word") ;;
+        esac
+        ;;
+    esac
 }
 
-complete -o default -F _ocinet ocinet
+complete -o filenames -F _ocinet ocinet
