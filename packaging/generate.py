@@ -366,3 +366,42 @@ def _fish(says: str) -> str:
     return "'" + says.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def settings() -> str:
+    """Return the settings file: every key with its default, as a comment."""
+    about = dict(_attributes(Settings.__doc__ or ""))
+    lines = [
+        "# Settings of ocinet, with the defaults; docs/settings.md says more of each.",
+        "# What stands in ocinet.toml.d/*.toml beside this file wins, key by key.",
+    ]
+    for key, told in about.items():
+        says = f"the most {key.removeprefix('max_')} {told}" if key.startswith("max_") else told
+        lines += ["", *textwrap.wrap(f"{says[0].upper()}{says[1:]}", 96, initial_indent="# ",
+                                     subsequent_indent="# ")]  # fmt: skip
+        lines.append(f"#{key} = {_toml(getattr(Settings(), key))}")
+    return "\n".join(lines) + "\n"
+
+
+def _attributes(text: str) -> list[tuple[str, str]]:
+    told = textwrap.dedent(text.partition("Attributes:\n")[2])
+    found = re.findall(r"^(\w+): (.*(?:\n +.*)*)", told, re.MULTILINE)
+    return [(key, " ".join(says.replace("`", "").split())) for key, says in found]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{each}"' for each in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}"
+
+
+FILES = {
+    "completion/ocinet.bash": bash,
+    "completion/_ocinet": zsh,
+    "completion/ocinet.fish": fish,
+    "ocinet.toml": settings,
+}
+
+if __name__ == "__main__":
+    for path, render in FILES.items():
+        (HERE / path).write_text(render(), encoding="utf-8")

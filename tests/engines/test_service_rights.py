@@ -16,6 +16,7 @@ from hosts.requirements import require
 from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
+    from hosts.engine.container import EngineContainer
     from hosts.lab.machine import Lab
     from hosts.lab.namespace import Background
 
@@ -25,7 +26,8 @@ CALLS = "/run/lab/confined.calls"
 # What ProtectSystem=strict, PrivateTmp and PrivateDevices come to.
 _CONFINE = r"""
 set -e
-log=$1 calls=$2 capabilities=$3 writable=$4; shift 4
+log=$1 calls=$2 capabilities=$3 writable=$4 groups=$5; shift 5
+for group in $groups; do echo $$ > $group/cgroup.procs; done
 mount --make-rslave /
 mkdir -p $writable
 for path in $writable; do
@@ -41,9 +43,13 @@ while read -r _ _ _ _ path _; do
     mount -o remount,ro,bind "$path"
 done < /proc/self/mountinfo
 case $1 in /tmp/*) ;; *) mount -t tmpfs private /tmp ;; esac  # it may be run from there
+umask UMASK
 exec strace -D -f -qq -o "$calls" -e 'signal=none' setpriv --no-new-privs \
     --inh-caps=-all --bounding-set="-all,$capabilities" "$@" >> "$log" 2>&1
 """
+
+_IP = "sa_family=AF_INET"  # and AF_INET6
+_DEVICES = {f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty", "log")}
 
 _LISTEN = """\
 import socket
@@ -90,10 +96,84 @@ def start_confined(lab: Lab, *words: str) -> Background:
         f"+{name.removeprefix('CAP_').lower()}" for name in said("CapabilityBoundingSet")
     )
     writable = {*said("ReadWritePaths"), *(f"/var/lib/{name}" for name in said("StateDirectory"))}
+    confine = _CONFINE.replace("UMASK", said("UMask")[0])
     return lab.start(
-        "unshare", "--mount", "--propagation=unchanged", "sh", "-c", _CONFINE, "sh",
-        LOG, CALLS, capabilities, " ".join(sorted(writable)), lab.command, *words,
+        "unshare", "--mount", "--propagation=unchanged", "sh", "-c", confine, "sh",
+        LOG, CALLS, capabilities, " ".join(sorted(writable)), " ".join(map(str, limits(lab))),
+        lab.command, *words,
     )  # fmt: skip
+
+
+def limits(lab: Lab) -> list[Path]:
+    """Make control groups that have the unit's limits, as far as this machine has such; cgroups(7).
+
+    Returns:
+        Their directories, of cgroup v1: in v2 a lab's have no controllers.
+    """
+    most = said("MemoryMax")[0].removesuffix("G")
+    made = []
+    for kind, file, text in (
+        ("memory", "memory.limit_in_bytes", str(int(most) << 30)),
+        ("pids", "pids.max", said("TasksMax")[0]),
+    ):
+        above = Path(f"/sys/fs/cgroup/{kind}{lab.cgroup}")
+        if not Path(f"/sys/fs/cgroup/{kind}/cgroup.procs").exists():
+            continue
+        group = above / "unit"
+        group.mkdir(parents=True, exist_ok=True)
+        (group / file).write_text(text)
+        made.append(group)
+    return made
+
+
+def refused(group: Path) -> int:
+    """Return how often a control group's limit was in the way."""
+    if group.parent.parent.name == "memory":
+        return int((group / "memory.failcnt").read_text())
+    return int((group / "pids.events").read_text().split()[1])
+
+
+def assert_limits_were_far(lab: Lab) -> None:
+    """MemoryMax and TasksMax were not in the way; the groups are gone then."""
+    groups = limits(lab)
+    times = [refused(group) for group in groups]
+    for group in groups:
+        group.rmdir()
+    assert not any(times)
+
+
+def assert_all_made_is_roots(lab: Lab) -> None:
+    """By UMask; but for the directory that is shared with `ip netns`."""
+    assert lab.path("/run/netns").stat().st_mode & 0o777 == 0o755
+    for place in ("/run/ocinet", "/etc/ocinet", "/var/lib/ocinet"):
+        loose = lab.run(
+            "find", place, "-mindepth", "1", "!", "-type", "l", "-perm", "/077", check=False
+        )
+        assert loose.stdout == ""
+
+
+def assert_nothing_of_ip_or_devices(made: dict[str, set[str]]) -> None:
+    """IPAddressDeny, DevicePolicy and PrivateMounts take away what is not used."""
+    families = {re.match(r"AF_\w+", arguments) for arguments in made["socket"]}
+    assert {family[0] for family in families if family} <= set(said("RestrictAddressFamilies"))
+    spoken = [text for call in ("sendto", "sendmsg", "connect") for text in made.get(call, ())]
+    assert [text for text in spoken if _IP in text] == []
+    assert set(re.findall(r'"(/dev/[^"]+)"', " ".join(made["openat"]))) <= _DEVICES
+    assert not {"mount", "umount2", "fsmount"} & made.keys()
+
+
+def await_names_and_ports(lab: Lab, container: EngineContainer, resolver: str) -> None:
+    """Wait until a container finds itself in Docker's files, and a resolver; its port is kept."""
+    own = f"{container.address()}\t{container.id[:12]} "
+    wait_until(lambda: own in container.exec("cat", "/etc/hosts").stdout, "its own name")
+    # One is written behind the other, and the port kept when it is attached.
+    line = f"nameserver {resolver}\n"
+    wait_until(lambda: line in container.exec("cat", "/etc/resolv.conf").stdout, line)
+
+    def kept() -> list[int]:
+        return [row["port"] for row in lab.ocinet("reservation", "ports", "--json").json()]
+
+    wait_until(lambda: kept() == [81], "its port is kept")
 
 
 def test_watcher_with_the_units_rights_wires_and_unwires(lab: Lab) -> None:
@@ -113,7 +193,10 @@ def test_watcher_with_the_units_rights_wires_and_unwires(lab: Lab) -> None:
             "--ip-range=172.17.200.0/24", "dock",
         )  # fmt: skip
         web = docker.run("--user=1000", "-p=8080:80")
-        dual = docker.run("--label=ocinet.net=dual", "-p=8081:80")
+        dual = docker.run(
+            "--label=ocinet.net=dual", "-p=8081:80", "--label=ocinet.dns=192.0.2.1",
+            "--name=dual", "-p=81", "--label=ocinet.keep-ports=true",
+        )  # fmt: skip
         dock = docker.run("--label=ocinet.net=dock")
         lab.ocinet("wait", web.id, dual.id, dock.id, "--timeout=20")
 
@@ -121,10 +204,18 @@ def test_watcher_with_the_units_rights_wires_and_unwires(lab: Lab) -> None:
             with container.namespace.serve("tcp", 80, name="it"):
                 assert lab.outside.ask("tcp", "198.51.100.1", port).server == "it"
         assert dock.namespace.pings("172.17.0.1")
+        await_names_and_ports(lab, dual, "192.0.2.1")
+        inside = web.namespace.addresses("eth0")
+        web.namespace.run("ip", "address", "flush", "dev", "eth0")
+        lab.run("nft", "delete", "element", "inet", "ocinet", "publish4", "{ tcp . 8080 }")
+        wait_until(lambda: web.namespace.addresses("eth0") == inside, "its address is back")
+        wait_until(lambda: not lab.ocinet("check", check=False).status, "it is whole")
         docker.remove(web.id, dual.id, dock.id)
         wait_until(lambda: lab.ocinet("ps", "-aq").stdout == "", "the end of all records")
+        assert_all_made_is_roots(lab)
         service.process.terminate()
         assert service.process.wait(30) == 0
+        assert_limits_were_far(lab)
         log = lab.path(LOG).read_text()
     assert not re.search(r'"level": *"(warning|error)"', log), log
     failed = [event for event in lab.events() if "error" in event or "warning" in event]
@@ -134,10 +225,9 @@ def test_watcher_with_the_units_rights_wires_and_unwires(lab: Lab) -> None:
     allowed = call_set("@system-service") - call_set("@privileged") - call_set("@resources")
     assert {"setns", "sendto", "clone3"} & made.keys()
     assert made.keys() <= allowed, sorted(made.keys() - allowed)
-    families = {re.match(r"AF_\w+", arguments) for arguments in made["socket"]}
-    assert {family[0] for family in families if family} <= set(said("RestrictAddressFamilies"))
     entered = {arguments.partition(", ")[2].partition(")")[0] for arguments in made["setns"]}
     assert entered == {"CLONE_NEWNET"}  # RestrictNamespaces=net refuses others, and 0
+    assert_nothing_of_ip_or_devices(made)
 
 
 def test_refusal_with_the_units_rights_still_names_the_holder_of_a_port(lab: Lab) -> None:
@@ -147,9 +237,10 @@ def test_refusal_with_the_units_rights_still_names_the_holder_of_a_port(lab: Lab
     assert listener.line() == "ready"
     container = lab.runc.run(lab.bundle("web"))
 
-    refused = start_confined(lab, "attach", f"pid:{container.pid}", "--id=web", "-p=8080:80")
+    attach = start_confined(lab, "attach", f"pid:{container.pid}", "--id=web", "-p=8080:80")
 
-    assert refused.process.wait(20) == 4
+    assert attach.process.wait(20) == 4
+    assert_limits_were_far(lab)
     assert f"process {listener.pid} (python3)" in lab.path(LOG).read_text()
     container.delete()
     lab.run("rm", "/run/ocinet/events.jsonl")
