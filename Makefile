@@ -98,6 +98,10 @@ dev: $(VENV)/.installed $(VENV)/.tools  ## .venv/bin/ocinet, linked to this tree
 test: deps venv $(VENV)/.tools examples  ## the whole suite, or TESTS=tests/unit; needs root
 	$(BIN)/pytest $(PYTEST_OPTIONS) $(TESTS)
 
+prometheus-test: deps venv $(VENV)/.tools  ## figures, dashboard and alerts, judged by a real Prometheus (90 MB); needs root
+	.ci/deps prometheus
+	$(BIN)/pytest tests/netns/test_prometheus.py
+
 examples: $(VENV)/.tools build/tree  ## what docstrings show after >>> is what comes out
 	PYTHONPATH=build/tree $(BIN)/pytest --quiet --doctest-modules \
 		-o consider_namespace_packages=true build/tree/ocinet
