@@ -132,6 +132,11 @@ bench: bench-deps venv $(VENV)/.plots  ## ocinet beside its peers, to build/benc
 bench-quick: bench-deps venv $(VENV)/.plots  ## the same with few rounds: a couple of minutes
 	$(BIN)/python bench/run.py --quick $(BENCH_OPTIONS)
 
+# Of ATTACKS="docker cni --only ARP" some. In Debian sid, where Docker 28 is.
+attacks:  ## who of ocinet and its peers lets an attacker in: the table of docs/security.md; root, a quarter of an hour
+	.ci/in-root --online sid make --no-print-directory bench-deps venv
+	.ci/in-root sid $(BIN)/python bench/attacks.py $(ATTACKS)
+
 # No *.egg-info may stay: what it lists would get into the next one. setuptools writes times and owners
 # of who builds into an sdist, which is packed anew without: built of what is in it, it is the same.
 dist: $(VENV)/.needs  ## sdist and wheel of a release, to dist/
