@@ -254,6 +254,7 @@ class _Server:
         _checked(_LIBC.unshare(_NEWNS | _NEWNET), "unshare")
         _checked(_LIBC.mount(b"none", b"/", None, _MS_REC_PRIVATE, None), "mount /")
         _mount("proc", "/proc")
+        _mount("sysfs", "/sys")
         for path in ("/run", "/var/lib"):
             _mount("tmpfs", path, "mode=755")
         for path in ("/run/netns", "/run/lock", "/run/containers", "/var/lib/cni"):

@@ -88,11 +88,14 @@ class Ocinet(Contestant):
     Args:
         ports: how many each container publishes.
         is_range: whether they are asked for as one range.
+        guard: whether what it sends is judged, as it is by default.
     """
 
-    def __init__(self, ports: int, *, is_range: bool = False) -> None:
-        super().__init__(f"ocinet-{ports}p{' range' if is_range else ''}", ports)
+    def __init__(self, ports: int, *, is_range: bool = False, guard: bool = True) -> None:
+        name = f"ocinet-{ports}p{' range' if is_range else ''}{'' if guard else ', no guard'}"
+        super().__init__(name, ports)
         self._is_range = is_range
+        self._guard = guard
         self._environment = {"PATH": PATH, "OCINET_CONFIG_DIR": "/run/etc-ocinet"}
         self._script = str(hook())
 
@@ -102,8 +105,10 @@ class Ocinet(Contestant):
 
     def prepare(self) -> list[Command]:
         """Register the hook, as users do, and define a network as wide as the others' are."""
-        said = ("hooks install --hooks-dir /run/hooks.d",
-                "network create bench --subnet 10.92.0.0/16")  # fmt: skip
+        said = (
+            "hooks install --hooks-dir /run/hooks.d",
+            f"network create bench --subnet 10.92.0.0/16{'' if self._guard else ' --no-guard'}",
+        )
         return [Command((str(OCINET), *words.split()), self._environment) for words in said]
 
     def attach(self, container: Container) -> Operation:
@@ -148,10 +153,16 @@ class PlainOcinet(Ocinet):
 
 
 class Cni(Contestant):
-    """The reference plugins: bridge with host-local and ipMasq, and portmap for ports."""
+    """The reference plugins: bridge with host-local and ipMasq, and portmap for ports.
 
-    def __init__(self, ports: int) -> None:
-        super().__init__(f"cni-{ports}p", ports)
+    Args:
+        ports: how many each container publishes.
+        guard: whether it has `macspoofchk`, which has frames with other MACs dropped.
+    """
+
+    def __init__(self, ports: int, *, guard: bool = False) -> None:
+        super().__init__(f"cni-{ports}p{', macspoofchk' if guard else ''}", ports)
+        self._guard = guard
 
     def is_here(self) -> bool:
         """Tell whether the plugins are installed."""
@@ -179,7 +190,7 @@ class Cni(Contestant):
         }  # fmt: skip
         config: dict[str, object] = {
             "cniVersion": "0.4.0", "name": "bench", "type": plugin, "bridge": "cni0",
-            "isGateway": True, "ipMasq": True,
+            "isGateway": True, "ipMasq": True, "macspoofchk": self._guard,
             "ipam": {"type": "host-local", "subnet": "10.90.0.0/16",
                      "routes": [{"dst": "0.0.0.0/0"}]},
             "capabilities": {"portMappings": True},

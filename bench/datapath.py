@@ -2,7 +2,8 @@
 
 Siblings, two containers on one bridge, are compared with a bare bridge and a table of
 one rule that has connections tracked, as any host with a firewall has them tracked, with
-Docker's own bridge, and with a network made by `docker network create` on the same host;
+Docker's own bridge, with a network made by `docker network create` on the same host, with
+CNI's, and with ours and CNI's with the guard of a container's frames turned round;
 x is `net.bridge.bridge-nf-call-iptables`, which sends bridged packets through the
 firewall. The bridges are built several times, since where the kernel happens to put
 things makes half a percent. Each reading is the median of a burst, and the contestants
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     Record = Callable[[Sample], None]
 
 NAME = "datapath"
-_OURS, _BARE = "ocinet", "bare bridge"
+_OURS, _UNGUARDED, _BARE = "ocinet", "ocinet, no guard", "bare bridge"
+_CNI, _CNI_GUARDED = "CNI bridge", "CNI bridge, macspoofchk"
 _DOCKER, _DOCKER_OWN = "Docker bridge", "Docker network"
 _ROUND_TRIP, _CONNECTION, _STREAM = "sibling round trip", "sibling connection", "sibling stream"
 _TO_CONTAINERS, _TO_PORTS = "connection", "connection ports"
@@ -88,6 +90,13 @@ TARGETS = (
             _DOCKER, (1.05, None), nf=1, other_nf=1),
     _faster("new connections container↔container, bridge-nf 0 / Docker's bridge as it comes",
             _CONNECTION, _DOCKER, (1.2, None), nf=0, other_nf=1),
+    *(
+        _faster(f"{what} container↔container, guarded / not, bridge-nf {nf}", measure, _UNGUARDED,
+                bounds, nf=nf, other_nf=nf)
+        for what, measure, bounds in (("new connections", _CONNECTION, (0.97, 1.0)),
+                                      ("TCP throughput", _STREAM, (0.98, 1.0)))
+        for nf in (1, 0)
+    ),
 )  # fmt: skip
 
 
@@ -207,7 +216,10 @@ def _siblings(record: Record, builds: int) -> None:
             docker("network", "create", "own")
         for _ in range(builds):
             with ExitStack() as build:
-                chosen = [(_BareBridge(_BARE), _BARE), (Ocinet(1), _OURS)]
+                chosen = [(_BareBridge(_BARE), _BARE), (Ocinet(1), _OURS),
+                          (Ocinet(1, guard=False), _UNGUARDED)]  # fmt: skip
+                if Cni(0).is_here():
+                    chosen += [(Cni(0), _CNI), (Cni(0, guard=True), _CNI_GUARDED)]
                 pairs = [build.enter_context(_arena_pair(*one))
                          for one in random.sample(chosen, len(chosen))]  # fmt: skip
                 if docker:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from samples import Key, Samples
 
-_COLOURS = {"ocinet": "#0b6fb8", "cni": "#c4561d", "netavark": "#7a4fa3",
+_COLOURS = {"ocinet-1p, no guard": "#74b3e0", "cni-1p, macspoofchk": "#e09a70",
+            "ocinet": "#0b6fb8", "cni": "#c4561d", "netavark": "#7a4fa3",
             "docker": "#2f8f5b", "bare": "#8a8a8a"}  # fmt: skip
 _OTHERS = ("#a3812b", "#b0417b", "#4a7f86")
 # Words stay words: they can be searched and read out, and need no font of ours.

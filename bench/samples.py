@@ -190,6 +190,15 @@ class Samples:
         pairs = zip(self._values[key], self._values[other], strict=False)
         return statistics.median(one / two for one, two in pairs)
 
+    def paired_difference(self, key: Key, other: Key) -> float:
+        """Return the median of the differences of each round, as `paired_ratio` has them.
+
+        Raises:
+            KeyError: one of them was not measured.
+        """
+        pairs = zip(self._values[key], self._values[other], strict=False)
+        return statistics.median(one - two for one, two in pairs)
+
 
 def write_csv(path: Path, samples: Samples) -> None:
     """Write each sample as a line, with a header."""

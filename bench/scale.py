@@ -1,14 +1,17 @@
 """Attach and detach beside others: none, a hundred, up to what a bridge takes.
 
 One contestant after the other fills a bridge step by step, and at each step wires and
-unwires one container more, several times. What ocinet takes with none attached is
-measured once more in the end, when all have stopped: a machine that grew slower
-meanwhile must not look like growth.
+unwires one container more, several times. Those that differ by their guard alone do so
+beside each other, in turns. What ocinet takes with none attached is measured once more in
+the end, when all have stopped: a machine that grew slower meanwhile must not look like
+growth.
 """
 
 from __future__ import annotations
 
+import random
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from arena import Arena, BenchError, record_cost
@@ -16,14 +19,14 @@ from contestants import Bare, Cni, Contestant, Netavark, Ocinet
 from samples import Key, Missing, Sample, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from arena import Cost
 
 NAME = "scale"
 _ATTACH, _DETACH, _GONE = "attach", "detach", "detach, sandbox gone"
 _LEFT = "links left behind"
-_OURS = "ocinet-1p"
+_OURS, _UNGUARDED = "ocinet-1p", "ocinet-1p, no guard"
 # A bridge takes 1,023 ports.
 _STEPS, _QUICK_STEPS = (0, 100, 500, 1000), (0, 100)
 _ROUNDS, _QUICK_ROUNDS = 30, 6
@@ -36,12 +39,21 @@ def _target(what: str, measure: str) -> Target:
     return Target(what, lambda samples: samples.ratio(full, empty), 1.5, 1.3)
 
 
+def _guard(measure: str, must_ms: float, *, beside: int) -> Target:
+    ours, others = (Key(NAME, name, measure, beside) for name in (_OURS, _UNGUARDED))
+    what = f"{measure} with {beside:,} attached: guarded less unguarded (median of the rounds)"
+    return Target(what, lambda samples: samples.paired_difference(ours, others), must_ms, None,
+                  unit="ms")  # fmt: skip
+
+
 TARGETS = (
     _target("attach with 1,000 attached / with none", _ATTACH),
     _target("detach of a live sandbox with 1,000 attached / with none", _DETACH),
     _target("poststop, sandbox gone, with 1,000 attached / with none", _GONE),
     Target("links left when 1,000 have stopped",
            lambda samples: samples.most(Key(NAME, _OURS, _LEFT, _STEPS[-1])), 0, None),
+    *(_guard(measure, 0.3, beside=beside)
+      for measure in (_ATTACH, f"{_ATTACH} cpu") for beside in (_STEPS[0], _STEPS[-1])),
 )  # fmt: skip
 
 
@@ -80,16 +92,15 @@ class _Filled:
         self._record(Sample(NAME, name, _LEFT, self._attached, len(left), ""))
         self._attached = 0
 
-    def measure(self, rounds: int) -> None:
-        """Wire and unwire one more, so many times."""
+    def measure(self, number: int) -> None:
+        """Wire and unwire one more."""
         arena, is_ours = self._arena, isinstance(self._arena.contestant, Ocinet)
-        for number in range(_FREE, _FREE + rounds):
+        self._note(_ATTACH, arena.attach(number))
+        self._note(_DETACH, arena.detach(number))
+        if is_ours:
             self._note(_ATTACH, arena.attach(number))
-            self._note(_DETACH, arena.detach(number))
-            if is_ours:
-                self._note(_ATTACH, arena.attach(number))
-                self._note(_GONE, arena.detach_gone(number))
-            record_cost(self._record, Key(NAME, Bare.name, _ATTACH, self._attached), Bare().run())
+            self._note(_GONE, arena.detach_gone(number))
+        record_cost(self._record, Key(NAME, Bare.name, _ATTACH, self._attached), Bare().run())
 
     def _note(self, measure: str, cost: Cost) -> None:
         name = self._arena.contestant.name
@@ -103,20 +114,39 @@ def run(record: Callable[[Sample], None], *, quick: bool) -> None:
         Missing: there is no hook.
         BenchError: an operation fails.
     """
-    ours = Ocinet(1)
-    if not ours.is_here():
+    if not Ocinet(1).is_here():
         raise Missing("there is no hook in .venv: make venv")
-    chosen: list[Contestant] = [ours, Cni(1), Netavark(1)]
-    for contestant in chosen:
-        if not contestant.is_here():
-            continue
-        rounds = (_ROUNDS, _QUICK_ROUNDS) if contestant is ours else (
-            _PEERS_ROUNDS, _QUICK_PEERS_ROUNDS)  # fmt: skip
-        with Arena(contestant) as arena:
-            filled = _Filled(arena, record)
-            for step in _QUICK_STEPS if quick else _STEPS:
-                filled.fill(step)
-                filled.measure(rounds[quick])
-            if contestant is ours:
-                filled.empty()
-                filled.measure(rounds[quick])
+    steps = _QUICK_STEPS if quick else _STEPS
+    _compare(record, (Ocinet(1), Ocinet(1, guard=False)), steps, (_ROUNDS, _QUICK_ROUNDS)[quick],
+             empty=True)  # fmt: skip
+    peers: tuple[tuple[Contestant, ...], ...] = ((Cni(1), Cni(1, guard=True)), (Netavark(1),))
+    for alike in peers:
+        if alike[0].is_here():
+            _compare(record, alike, steps, (_PEERS_ROUNDS, _QUICK_PEERS_ROUNDS)[quick])
+
+
+def _compare(
+    record: Callable[[Sample], None],
+    contestants: Sequence[Contestant],
+    steps: Sequence[int],
+    rounds: int,
+    *,
+    empty: bool = False,
+) -> None:
+    """Fill an arena for each, in steps, and let them take turns at each step."""
+    with ExitStack() as stack:
+        filled = [_Filled(stack.enter_context(Arena(one)), record) for one in contestants]
+        for step in steps:
+            for one in filled:
+                one.fill(step)
+            _take_turns(filled, rounds)
+        if empty:
+            for one in filled:
+                one.empty()
+            _take_turns(filled, rounds)
+
+
+def _take_turns(filled: Sequence[_Filled], rounds: int) -> None:
+    for number in range(_FREE, _FREE + rounds):
+        for one in random.sample(filled, len(filled)):
+            one.measure(number)

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from arena import Container
+from attack_field import checked
+from attacks import ATTACKS, rows
 from contestants import Cni, Netavark, Ocinet
+from hosts.namespace.frames import icmpv6, ipv6
+from repair import rows as repair_rows
 from report import NOT_MEASURED, Part, report, shown
 from samples import Key, Sample, Samples, Target, read_csv, write_csv
 
@@ -72,6 +76,13 @@ def test_paired_ratio_ignores_what_slowed_a_whole_round() -> None:
     samples = samples_of(ten=[11, 110, 90, 5], one=[10, 100, 20])
     ten, one = Key("hook", "ten", "attach"), Key("hook", "one", "attach")
     assert samples.paired_ratio(ten, one) == pytest.approx(1.1)
+
+
+def test_paired_difference_ignores_what_slowed_a_whole_round() -> None:
+    """As the ratio does: what a guard costs is less than what another round does."""
+    samples = samples_of(guarded=[11.0, 101.5, 41.0, 5.0], bare=[10.5, 101.0, 40.5])
+    guarded = Key("hook", "guarded", "attach")
+    assert samples.paired_difference(guarded, BARE) == 0.5
 
 
 def test_what_has_no_samples_is_a_key_error() -> None:
@@ -198,6 +209,20 @@ def test_ports_are_asked_for_one_by_one_or_as_a_range() -> None:
     assert asked == ["20006:80,20007:81,20008:82", "20006-20008:80-82"]
 
 
+def test_contestant_without_its_guard_differs_by_that_alone() -> None:
+    """And by its name; ours is guarded unless told, CNI's if told."""
+    ours, bare = (Ocinet(1, guard=guard).prepare() for guard in (True, False))
+    assert [*bare[1].argv] == [*ours[1].argv, "--no-guard"]
+    assert Ocinet(1, guard=False).name == "ocinet-1p, no guard"
+
+    container = Container(0, 7, "/proc/7/ns/net")
+    plain, checked = (json.loads(next(Cni(0, guard=guard).attach(container)).stdin)
+                      for guard in (False, True))  # fmt: skip
+    assert plain.pop("macspoofchk") is False
+    assert checked.pop("macspoofchk") is True
+    assert plain == checked
+
+
 def test_second_plugin_of_a_chain_is_given_what_the_first_answered() -> None:
     """Bridge first, then portmap with bridge's result; none without a port."""
     operation = Cni(1).attach(Container(0, 7, "/proc/7/ns/net"))
@@ -233,3 +258,45 @@ def test_equal_samples_make_equal_plots(tmp_path: Path) -> None:
     assert drawn[0] == drawn[1]
     assert sorted(drawn[0]) == ["attach-containers.svg", "attach.svg"]
     assert ">cni-1p</text>" in drawn[0]["attach-containers.svg"]
+
+
+def test_rows_of_repair_say_who_mends_what_and_how_fast() -> None:
+    """Median and worst; who did not each time, does not."""
+    samples = Samples()
+    for who, values in {"watcher": (100, 300, 200), "gc": (50,)}.items():
+        for value in values:
+            samples.record(Sample("repair", who, "ruleset flushed", 1, value, "ms"))
+    for _time in range(2):
+        samples.record(Sample("repair", "gc", "bridge down", 1, 70, "ms"))
+    head, _rule, *lines = repair_rows(samples).splitlines()
+    assert head.startswith("| fault | watcher, of 3 | check --repair, of 0 |")
+    flushed = next(line for line in lines if line.startswith("| ruleset flushed |"))
+    assert flushed == "| ruleset flushed | 200, 300 | no | no | no | no | no |"
+    down = next(line for line in lines if line.startswith("| bridge down |"))
+    assert down == "| bridge down | no | no | no | 70, 70 | no | no |"
+
+
+def test_rows_of_attacks_say_what_options_change() -> None:
+    """What comes without options; beside it what comes with them, where that is another thing."""
+    chosen = [attack for attack in ATTACKS if attack.what in ("a sibling", "another network")]
+    usual = {"a sibling": "**in**", "another network": "**in**",
+             "another network, after a flush": "dropped"}  # fmt: skip
+    narrow = {**usual, "a sibling": "dropped"}
+    head, _rule, *lines = rows({"Docker 28": {False: usual, True: narrow}}, chosen)
+    assert head == "|  | it tries | Docker 28 |"
+    assert "| any | a sibling | **in**; dropped with options |" in lines
+    assert "| any | another network | **in** |" in lines
+    assert "| any | another network, after a flush | dropped |" in lines
+
+
+@pytest.mark.parametrize("data", [b"even", b"odd"])
+def test_checksum_of_an_attack_is_one_that_hosts_take(data: bytes) -> None:
+    """All of the message and of its pseudo header sums up to ones (RFC 4443 section 2.3)."""
+    frame = checked(ipv6("02:00:00:00:00:01", "fd00::2", icmpv6(136, data), header=58,
+                         target="fd00::1"), "02:00:00:00:00:09")  # fmt: skip
+    payload = frame[54:]
+    summed = frame[22:54] + len(payload).to_bytes(4, "big") + b"\0\0\0\x3a" + payload
+    summed += bytes(len(summed) % 2)
+    total = sum(int.from_bytes(summed[at : at + 2], "big") for at in range(0, len(summed), 2))
+    assert total % 0xFFFF == 0
+    assert frame[:6] == bytes.fromhex("020000000009")
