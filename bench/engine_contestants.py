@@ -100,6 +100,10 @@ class Contestant:
         publish = self.publish(tuple(f"{outer}:{inner}" for outer, inner in ports))
         return self("create", *self._options, *publish, IMAGE, "/bin/sh", script).strip()
 
+    def run(self, script: str) -> str:
+        """Make a container and start it at once; returns its id."""
+        return self("run", "--detach", *self._options, IMAGE, "/bin/sh", script).strip()
+
     def publish(self, ports: tuple[str, ...]) -> tuple[str, ...]:
         """Return the options of `create` that publish ports."""
         return tuple(word for port in ports for word in ("-p", port))
@@ -155,19 +159,21 @@ class DockerWatcher(Docker):
     Args:
         name: as it is recorded.
         early: whether the watcher attaches before the start.
+        ipv6: whether the network has addresses of IPv6 as well.
 
     Attributes:
         watcher: its process's id.
     """
 
-    def __init__(self, name: str, *, early: bool = True) -> None:
+    def __init__(self, name: str, *, early: bool = True, ipv6: bool = False) -> None:
         super().__init__(name, "--network=none")
         self.watcher = 0
         self._early = early
+        self._ipv6 = ipv6
 
     def watch(self) -> None:
         """Start the watcher."""
-        self.watcher = start_watcher(self.machine, self.socket, early=self._early)
+        self.watcher = start_watcher(self.machine, self.socket, early=self._early, ipv6=self._ipv6)
 
 
 class DockerWrapper(Docker):
@@ -229,19 +235,21 @@ class PodmanWatcher(Podman):
         start_watcher(self.machine, self.socket, early=True)
 
 
-def start_watcher(machine: Machine, socket: str, *, early: bool) -> int:
+def start_watcher(machine: Machine, socket: str, *, early: bool, ipv6: bool = False) -> int:
     """Start a watcher, and wait until it is ready.
 
     Args:
         machine: where.
         socket: of the engine.
         early: whether it attaches before the start.
+        ipv6: whether the default network has addresses of IPv6 as well.
 
     Returns:
         Its process's id.
     """
     machine.run("mkdir", "-m", "700", "-p", "/etc/ocinet")
-    machine.path("/etc/ocinet/ocinet.toml").write_text(f"early_attach = {str(early).lower()}\n")
+    settings = f"early_attach = {str(early).lower()}\nipv6 = {str(ipv6).lower()}\n"
+    machine.path("/etc/ocinet/ocinet.toml").write_text(settings)
     log = machine.path(WATCHER_LOG)
     return machine.start(
         lambda: "watcher ready" in log.read_text(), WATCHER_LOG,

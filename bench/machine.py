@@ -37,6 +37,7 @@ mkdir -p /run/lock /run/netns /run/podman /run/bench/home
 mount -t tmpfs bench /dev/shm
 [ ! -d /sys/kernel/security ] || mount -t tmpfs bench /sys/kernel/security
 umount /sys/fs/cgroup/unified 2>/dev/null || true
+[ -z "$cgroup2" ] || mount -t cgroup2 bench /sys/fs/cgroup
 for place in /etc /var/lib /usr/share/containers; do
     [ -d $place ] || continue
     mkdir -p /run/bench/upper$place /run/bench/work$place
@@ -70,14 +71,17 @@ class Machine:
 
     Whatever runs in them is killed with the first process there, which ends with
     this one, however that ends.
+
+    Args:
+        cgroup2: whether its cgroups are of version 2 alone, where this machine has both.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, cgroup2: bool = False) -> None:
         self._holder = subprocess.Popen(
             ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork",
              "--kill-child", "--mount-proc", "sh", "-c", _MAKE],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True,
+            start_new_session=True, env={**os.environ, "cgroup2": "yes" * cgroup2},
         )  # fmt: skip
         assert self._holder.stdout is not None
         told = self._holder.stdout.readline()
