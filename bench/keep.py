@@ -322,3 +322,90 @@ def _outside(stack: ExitStack) -> int:
     return netns
 
 
+def _ports() -> int:
+    """Return how many ports the bridge has."""
+    with Engine.open(Paths()) as engine:
+        bridge = engine.host.links.link(_bridge())
+        return len(engine.host.links.ports(bridge)) if bridge else 0
+
+
+def _bridge() -> str:
+    with Engine.open(Paths()) as engine:
+        return engine.networks.get(_NETWORK).device
+
+
+def reached(netns: int, number: int) -> int:
+    """Return how many of the published ports answer from outside."""
+    asked = []
+    with ExitStack() as stack, inside(netns):
+        for at in range(number):
+            one = stack.enter_context(socket.socket())
+            one.settimeout(0)
+            with suppress(BlockingIOError):
+                one.connect((_HOST, _FIRST_PORT + at))
+            asked.append(one)
+        end = time.monotonic() + _ANSWER_S
+        while (found := sum(map(_is_connected, asked))) < number and time.monotonic() < end:
+            time.sleep(0.005)
+        return found
+
+
+def _is_connected(one: socket.socket) -> bool:
+    try:
+        one.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+def foreign(ocinet: str, events: int) -> None:
+    """Have others make and delete pairs, and see what the watcher takes for it."""
+    at_once = 500
+    adds = [f"link add f{n} group 77 type veth peer name g{n} group 77" for n in range(at_once)]
+    with watching(ocinet) as watcher:
+        batch("ip", (*adds, "link del group 77"))  # what is loaded, and kept, once
+        time.sleep(_QUIET_S)
+        before_ms, before = spent_ms(watcher.pid), _size(watcher.pid)
+        for _ in range(events // (2 * at_once)):
+            batch("ip", (*adds, "link del group 77"))
+        time.sleep(_QUIET_S)
+        say("watcher", "foreign link events, cpu", events, spent_ms(watcher.pid) - before_ms, "ms")
+        grown = [now - then for now, then in zip(_size(watcher.pid), before, strict=True)]
+        say("watcher", "foreign link events, grown by", events, grown[0], "kB")
+        say("watcher", "foreign link events, opened", events, grown[1], "files")
+
+
+def _size(pid: int) -> tuple[int, int]:
+    """Return a process's memory in kB, and its open files."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]), len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def idle(ocinet: str, seconds: int) -> None:
+    """Have nothing happen, and see what the watcher takes for it."""
+    with watching(ocinet) as watcher:
+        before_ms = spent_ms(watcher.pid)
+        time.sleep(seconds)
+        say("watcher", "idle, cpu", seconds, spent_ms(watcher.pid) - before_ms, "ms")
+
+
+def main(ocinet: str, what: str, number: int) -> None:
+    """Measure one of them."""
+    host = Host(ocinet)
+    record = host.attach("web", 8080, 8081)
+    if what == "faults":
+        each_fault(host, record, number)
+    elif what == "doors":
+        each_door(host, record, number)
+    elif what == "foreign":
+        foreign(ocinet, number)
+    elif what == "idle":
+        idle(ocinet, number)
+    else:
+        many(host, number)
+    for sleeper in host.sleepers.values():
+        sleeper.end()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
