@@ -129,6 +129,9 @@ demo: demo-deps venv  ## real containers get a network; needs root
 bench: bench-deps venv $(VENV)/.plots  ## ocinet beside its peers, to build/bench; needs root, half an hour
 	$(BIN)/python bench/run.py $(BENCH_OPTIONS)
 
+kills: $(VENV)/.tools  ## ocinet killed at every system call of all that writes; root, an hour. KILLS="--errors all" for errnos
+	$(BIN)/python bench/kills.py $(KILLS)
+
 bench-quick: bench-deps venv $(VENV)/.plots  ## the same with few rounds: a couple of minutes
 	$(BIN)/python bench/run.py --quick $(BENCH_OPTIONS)
 
