@@ -6,6 +6,8 @@ PYTEST_OPTIONS ?= -n 2
 # All of them, unless it is said.
 TESTS ?=
 
+PICTURES ?= docs/pictures
+
 VENV := .venv
 BIN := $(VENV)/bin
 SITE = $(wildcard $(VENV)/lib/python3.*/site-packages)
@@ -125,6 +127,10 @@ types: $(VENV)/.tools build/tree  ## mypy, strict
 
 demo: demo-deps venv  ## real containers get a network; needs root
 	demo/demo.sh
+
+pictures: venv  ## those of docs/pictures anew, of a host of its own with 1, 5 and 200 containers; root
+	$(BIN)/python demo/pictures.py $(PICTURES)
+	PYTHONPATH=tests $(BIN)/python demo/page_pictures.py $(PICTURES)
 
 bench: bench-deps venv $(VENV)/.plots  ## ocinet beside its peers, to build/bench; needs root, half an hour
 	$(BIN)/python bench/run.py $(BENCH_OPTIONS)

@@ -158,6 +158,11 @@ make_machine() {
     export HOME=$place
 }
 
+# need PROGRAM PACKAGES: says what to install, before anything waits for it in vain.
+need() {
+    command -v "$1" > /dev/null || fail "$1 is not installed: apt-get install $2"
+}
+
 make_rootfs() {
     local rootfs=$place/rootfs applet
     mkdir -p "$rootfs"/{bin,dev,etc,proc,root,sys,tmp,www}
@@ -169,6 +174,10 @@ make_rootfs() {
     tar -C "$rootfs" -c -f "$place/rootfs.tar" .
 }
 
+need ip iproute2
+need nft nftables
+need busybox busybox-static
+need curl curl
 make_machine
 make_rootfs
 cd "$place"

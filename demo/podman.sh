@@ -1,6 +1,9 @@
 # Part of demo.sh: podman, with the hooks.
 # shellcheck shell=bash disable=SC2154  # demo.sh sets what is not set here
 
+need podman podman
+need crun crun
+
 # podman in a cgroup of the demo's; all else is as it is shown.
 podman() {
     case $1 in
@@ -12,7 +15,8 @@ podman() {
 configure_podman() {
     mkdir -p /etc/containers/containers.conf.d
     # There is no systemd and no journal in here; and where root lacks
-    # CAP_SYS_RESOURCE, podman's own default limits can't be set.
+    # CAP_SYS_RESOURCE, podman's own default limits can't be set. Podman 5 warns of cgroup
+    # v1 at each command.
     cat > /etc/containers/containers.conf.d/00-demo.conf << 'CONF'
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
@@ -20,6 +24,7 @@ log_driver = "k8s-file"
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+env = ["PODMAN_IGNORE_CGROUPSV1_WARNING=1"]
 runtime = "crun"
 CONF
     podman import "$place/rootfs.tar" busybox > /dev/null 2>&1

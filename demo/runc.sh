@@ -1,6 +1,8 @@
 # Part of demo.sh: plain runc bundles.
 # shellcheck shell=bash disable=SC2154  # demo.sh sets what is not set here
 
+need runc runc
+
 # make_bundle NAME COMMAND...: what `runc spec` writes, with another command.
 make_bundle() {
     local name=$1
