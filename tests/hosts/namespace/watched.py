@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from ocinet.engine.model.settings import Settings
 from ocinet.watcher import watch
+from ocinet.watcher.bulletin import Bulletin
 from ocinet.watcher.container_jobs import ContainerJobs
 from ocinet.watcher.dispatch import Dispatch
 from ocinet.watcher.docker_api import Client
 from ocinet.watcher.logs import make_log
 from ocinet.watcher.remembered import Remembered
-from ocinet.watcher.watch import Watch
+from ocinet.watcher.sight import Sight
+from ocinet.watcher.watch import Shared, Watch
 from ocinet.watcher.workers import Workers
 
 if TYPE_CHECKING:
@@ -59,10 +62,15 @@ class Watched:
         self.client = Client(path, _ANSWER_S)
         self.workers = Workers(4, self.broken.append)
         self.remembered = Remembered(self.client.carried, log)
-        jobs = ContainerJobs(self.client, attacher, self.remembered, lambda: settings, log)
+        jobs = ContainerJobs(
+            self.client, attacher, self.remembered, Sight(path, log), lambda: settings, log
+        )
         dispatch = Dispatch(jobs, self.remembered, self.workers, lookout, lambda: settings, log)
         dispatch.retries_s = (0.05, 0.1, 0.2)
-        self.watch = Watch(self.client, dispatch, self.workers, lambda: settings, log, self._repair)
+        self.bulletin = Bulletin(os.path.dirname(path))
+        self.bulletin.watched([path])
+        shared = Shared(self.workers, lambda: settings, self._repair, self.bulletin)
+        self.watch = Watch(self.client, dispatch, shared, log)
         self._collect = collect
         # An engine that comes and goes is looked for at leisure, else.
         self._hurry = mock.patch.object(watch, "_LONGEST_WAIT_S", 0.2)
