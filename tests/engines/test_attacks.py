@@ -90,6 +90,9 @@ def test_claim_loopback_source_from_container_is_dropped(lab: Lab) -> None:
         sibling.ask("udp", gateway, HOST_SERVICE, timeout_s=0.4, source=("127.0.0.2", 0))
 
     cut_rule(lab, "raw_prerouting", 'comment "ip saddr 127.0.0.0/8"')
+    lab.run("tc", "filter", "delete", "dev", _device_of(lab, "lan"), "ingress")
+    (end,) = lab.records()["sibling"]["endpoints"]
+    lab.run("tc", "filter", "delete", "dev", end["host_ifname"], "ingress")  # its own guard
     reply = sibling.ask("udp", gateway, HOST_SERVICE, source=("127.0.0.2", 0))
     assert reply.peer[0] == "127.0.0.2"
     detach_all(lab)
@@ -111,6 +114,7 @@ def test_route_loopback_from_neighbour_meets_no_port_published_on_loopback(lab: 
 
 def test_pass_through_host_to_published_number_reaches_whom_it_was_sent_to(lab: Lab) -> None:
     """A connection of others that the host forwards is theirs, whatever its port number."""
+    lab.set_sysctl("net/ipv4/ip_forward", "1")
     world = make_world(lab, "web", "sibling")
     world.serve("web")
     beyond = lab.add_neighbour(
@@ -167,6 +171,8 @@ def test_connect_from_other_network_to_containers_own_address_is_dropped(lab: La
 
     device = _device_of(lab, "lan")
     lab.run("nft", f'delete element inet ocinet isolated {{ "{device}" }}')
+    assert world.ask_all(nobody) == nobody  # what is not marked does not get to the bridge
+    lab.run("tc", "filter", "delete", "dev", device, "egress")
     assert world.ask_all(attacks) == attacks
     detach_all(lab)
 
@@ -194,7 +200,7 @@ def test_detach_late_leaves_what_another_container_owns_by_now(lab: Lab) -> None
     world = _succeed_first(lab)
     published = Question("outside", "uplink", EVERY)
 
-    lab.ocinet("detach", "first")
+    lab.ocinet("detach", "--force", "first")
 
     assert world.ask(published) == "second sees outside"
     (shown,) = lab.ocinet("ipam", "ls", "bridge", "--format", "json").json()
@@ -212,7 +218,7 @@ def test_detach_late_takes_port_and_address_that_the_store_gives_it(lab: Lab) ->
         held = lab.path(f"/run/ocinet/{place}")
         held.write_text(held.read_text().replace('"second"', '"first"'))
 
-    lab.ocinet("detach", "first")
+    lab.ocinet("detach", "--force", "first")
 
     assert world.ask(published) == REFUSED
     assert not lab.path("/run/ocinet/ipam/bridge/10.72.0.9").exists()
