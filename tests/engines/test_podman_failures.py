@@ -13,11 +13,18 @@ from hosts.engine.hooked_podman import (
     why_not,
 )
 from hosts.engine.runtimes import each_runtime
+from hosts.engine.versions import version_of
 
 if TYPE_CHECKING:
     from hosts.engine.podman import Podman
     from hosts.lab.machine import Lab
 
+# What gives the key `"ocinet.publish`: podman 5 is told no other way than in a shell's history.
+QUOTED = (
+    '--annotation="ocinet.publish=8081:80,8443:443"'
+    if version_of("podman") >= (5, 0)
+    else '--annotation="""ocinet.publish=8081:80"'
+)
 # The line that the operator reads, by what is asked for.
 REFUSED = {
     "unknown network": (
@@ -28,6 +35,12 @@ REFUSED = {
         keys(nett="lan"),
         "cannot attach shop: annotation 'ocinet.nett': there is no such key "
         "(hint: did you mean net?)",
+    ),
+    "key in quotes": (
+        (QUOTED,),
+        "cannot attach shop: annotation '\"ocinet.publish': it is no key of ours, but "
+        "ocinet.publish with quotes, blanks or capitals (hint: write ocinet.publish=…; "
+        "in --annotation podman 4 alone needs and reads quotes)",
     ),
     "port in use": (
         keys(net="lan", publish="8080:80"),

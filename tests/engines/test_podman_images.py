@@ -10,12 +10,14 @@ import pytest
 from hosts.engine.hooked_podman import (
     UP_HOOK,
     build,
+    copied_over,
     install,
     keys,
     run_image,
     why_not,
 )
 from hosts.engine.runtimes import each_runtime
+from hosts.engine.versions import require_earlier
 from hosts.lab.machine import LAB_V4
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ WISHES = {
     "mac and name": {"ocinet.mac": "02:00:00:00:00:66", "ocinet.name": "victim"},
     "network": {"ocinet.net": "lan"},
     "unknown key": {"ocinet.tpyo": "1"},
+    "key in capitals": {"Ocinet.Publish": "22:22"},
 }
+_COPIES = ((5, 0), "an image's annotations in its containers")
 PUBLISHER = {"ocinet.net": "lan", "ocinet.publish": "22:22"}
 
 
@@ -70,14 +74,43 @@ def test_run_image_with_wishes_gets_nothing_at_all(lab: Lab, runtime: str) -> No
     before = lab.snapshot()
 
     for number, (wish, asked) in enumerate(WISHES.items()):
+        if "ocinet.net" in asked and copied_over("ocinet.net"):
+            continue  # refused, as below: whose wish it is can't be told
         container = run_image(podman, build(podman, f"evil{number}", asked))
         assert list(container.namespace.links()) == ["lo"], wish
         assert lab.records().keys() == {"victim"}, wish
-        assert _ignored(lab, container) == sorted(asked), wish
+        assert _ignored(lab, container) == copied_over(*asked), wish
         container.remove()
 
     lab.assert_unchanged(before)
     victim.remove()
+
+
+@each_runtime
+@pytest.mark.parametrize("flags", [(), ("--always",)], ids=["asked", "always"])
+def test_run_image_that_names_its_users_network_is_refused(
+    lab: Lab, runtime: str, flags: tuple[str, ...]
+) -> None:
+    """Nobody can tell whose word it is, and no other network is given in its place."""
+    require_earlier("podman", *_COPIES)
+    podman = install(lab, runtime, *flags)
+    lab.ocinet("network", "create", "vault", "--internal", "--subnet=10.9.0.0/24")
+    image = build(podman, "evil", {"ocinet.net": "vault"})
+    before = lab.snapshot()
+
+    refused = podman("run", "--network=none", *keys(net="vault"), image, "true", check=False)
+
+    told = why_not(lab, refused, runtime)
+    assert "ocinet.net: the image carries 'vault' too" in told
+    assert "or ocinet.net=none" in told
+    lab.run("rm", "/run/ocinet/events.jsonl")
+    lab.assert_unchanged(before)
+    meant = run_image(podman, image, *keys(net=" vault"))
+    assert meant.namespace.addresses("eth0") == ["10.9.0.2/24"]
+    meant.remove()
+    mute = run_image(podman, build(podman, "mute", {"ocinet.net": "none"}), *keys(net="none"))
+    assert list(mute.namespace.links()) == ["lo"]
+    mute.remove()
 
 
 @each_runtime
@@ -94,7 +127,7 @@ def test_run_image_with_wishes_beside_the_users_gets_the_users_alone(
     [record] = lab.records().values()
     assert (record["name"], record["ports"]) == ("shop", [])
     assert container.namespace.addresses("eth0") == ["10.72.0.2/24"]
-    assert _ignored(lab, container) == ["ocinet.ip", "ocinet.publish", "ocinet.tpyo"]
+    assert _ignored(lab, container) == copied_over("ocinet.ip", "ocinet.publish", "ocinet.tpyo")
     container.remove()
 
 
@@ -121,6 +154,7 @@ def test_run_same_key_with_the_users_own_value_is_honoured(lab: Lab, runtime: st
 @each_runtime
 def test_run_image_that_publishes_succeeds_without_the_guard(lab: Lab, runtime: str) -> None:
     """The attack is real: registered as trusted, the hook gives the image the host's port 22."""
+    require_earlier("podman", *_COPIES)
     podman = install(lab, runtime)
     lab.make_network("lan", "10.9.0.0/24")
     image = build(podman, "evil", PUBLISHER)
@@ -136,6 +170,7 @@ def test_run_image_that_publishes_succeeds_without_the_guard(lab: Lab, runtime: 
 
 def test_run_image_that_takes_an_address_succeeds_without_the_guard(lab: Lab) -> None:
     """So is the wish for an address that may be another's."""
+    require_earlier("podman", *_COPIES)
     podman = install(lab, "crun")
     lab.make_network("lan", "10.9.0.0/24")
     image = build(podman, "evil", WISHES["address"])
@@ -156,6 +191,10 @@ def test_run_image_that_takes_an_address_succeeds_without_the_guard(lab: Lab) ->
         (keys(name="victim"), "ocinet.name"),
         (keys(net="container:victim"), "ocinet.net=container:victim"),
         (keys(net="host"), "ocinet.net=host"),
+        (keys(net="mgmt"), "ocinet.net=mgmt"),
+        (keys(gateway="10.72.0.3"), "a gateway"),
+        (keys(routes="10.0.0.0/8"), "routes"),
+        (keys(mtu="576"), "an MTU"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -181,7 +220,7 @@ def test_start_of_undecidable_image_is_refused_what_it_could_have_asked(
 
 @each_runtime
 def test_start_of_undecidable_image_gets_a_plain_network(lab: Lab, runtime: str) -> None:
-    """A network by name harms nobody, whoever asks for it."""
+    """The network that everyone may have harms nobody, whoever asks for it."""
     podman = install(lab, runtime)
     podman("create", "--name=shop", "--network=none", *keys(net="bridge"), "busybox", "sleep", "99")
     _hide_image(podman, "shop")
@@ -228,7 +267,7 @@ def test_run_of_committed_image_that_inherits_wishes_gets_nothing(lab: Lab) -> N
     """What an evil image's container was committed to is no better."""
     podman = install(lab, "crun")
     lab.make_network("lan", "10.9.0.0/24")
-    first = run_image(podman, build(podman, "evil", PUBLISHER))
+    first = run_image(podman, build(podman, "evil", {"ocinet.publish": "22:22"}))
     podman("commit", "--quiet", first.id, "child")
 
     second = run_image(podman, "localhost/child")
@@ -239,14 +278,13 @@ def test_run_of_committed_image_that_inherits_wishes_gets_nothing(lab: Lab) -> N
     first.remove()
 
 
-def test_always_image_that_refuses_or_asks_is_not_heard(lab: Lab) -> None:
-    """With --always everyone gets the default network: an image can neither opt out nor choose."""
+def test_always_image_that_asks_is_not_heard(lab: Lab) -> None:
+    """With --always everyone gets the default network, and an image nothing besides."""
     podman = install(lab, "crun", "--always")
-    lab.make_network("lan", "10.9.0.0/24")
 
-    for number, wish in enumerate(({"ocinet.net": "none"}, PUBLISHER)):
-        container = run_image(podman, build(podman, f"evil{number}", wish), f"--name=shop{number}")
-        [record] = lab.records().values()
-        assert [endpoint["network"] for endpoint in record["endpoints"]] == ["bridge"]
-        assert record["ports"] == []
-        container.remove()
+    container = run_image(podman, build(podman, "evil", {"ocinet.publish": "22:22"}))
+
+    [record] = lab.records().values()
+    assert [endpoint["network"] for endpoint in record["endpoints"]] == ["bridge"]
+    assert record["ports"] == []
+    container.remove()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hosts.engine.container import IMAGE, EngineContainer
+from hosts.engine.versions import version_of
 from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
 HOOKS_DIR = "/etc/containers/oci/hooks.d"
 UP_HOOK = f"{HOOKS_DIR}/50-ocinet-createRuntime.json"
 DOWN_HOOK = f"{HOOKS_DIR}/50-ocinet-poststop.json"
+POD_HOOK = f"{HOOKS_DIR}/50-ocinet-pod-poststop.json"
 DROP_IN = "/etc/containers/containers.conf.d/50-ocinet.conf"
+
+
+def copied_over(*names: str) -> list[str]:
+    """Return which of an image's annotations podman puts into a container's: 5 none of them."""
+    return sorted(names) if version_of("podman") < (5, 0) else []
 
 
 def install(lab: Lab, runtime: str, *words: str) -> Podman:
@@ -40,11 +47,13 @@ def install(lab: Lab, runtime: str, *words: str) -> Podman:
 def keys(**given: str) -> tuple[str, ...]:
     """Spell podman's options for some of our keys: `keys(net="lan", ip="10.9.0.5")`.
 
-    podman 4 reads `--annotation` as CSV, so what has a comma is quoted for it.
+    podman 4 reads `--annotation` as CSV, so what has a comma is quoted for it; 5 does not.
     """
     pairs = [f"ocinet.{key}={text}" for key, text in given.items()]
+    is_csv = version_of("podman") < (5, 0)
     return tuple(
-        f'--annotation="{pair}"' if "," in pair else f"--annotation={pair}" for pair in pairs
+        f'--annotation="{pair}"' if "," in pair and is_csv else f"--annotation={pair}"
+        for pair in pairs
     )
 
 
