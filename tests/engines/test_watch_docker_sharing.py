@@ -62,7 +62,7 @@ def test_owner_that_restarts_takes_its_network_along(lab: Lab) -> None:
     """As with Docker, the member stays in the old sandbox without one, until it restarts, too."""
     with lab.docker() as docker, lab.watch():
         shop = docker.run("--name=shop", "--publish=8080:80")
-        shop.address()
+        address = shop.address()
         first = shop.namespace.sandbox
         log = docker.run("--name=log", network="container:shop")
         wait_until(lambda: members(lab, "shop") == ["log"], "the member's record")
@@ -70,7 +70,7 @@ def test_owner_that_restarts_takes_its_network_along(lab: Lab) -> None:
         docker("restart", "--time=0", "shop")
 
         again = shop.current
-        address = again.address()
+        assert again.address() == address
         assert again.namespace.sandbox != first
         with again.namespace.serve("tcp", 80):
             wait_until(lambda: lab.outside.reaches("tcp", LAB_V4, 8080), "the port")

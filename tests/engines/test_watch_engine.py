@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hosts.lab.machine import LAB_V4, OUTSIDE_V4
-from hosts.waiting import wait_until
+from hosts.waiting import has_ended, wait_until
 
 if TYPE_CHECKING:
     from hosts.engine.container import EngineContainer
@@ -25,7 +25,7 @@ def kill(container: EngineContainer) -> None:
     """Kill a container's process behind its engine's back, and wait for its end."""
     pid = container.pid
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}/root/"), "its end")
+    wait_until(lambda: has_ended(pid), "its end")
 
 
 def running(docker: Docker) -> set[str]:

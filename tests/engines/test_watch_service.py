@@ -107,7 +107,7 @@ def test_engine_of_another_machine_is_refused(lab: Lab) -> None:
     refused = lab.ocinet("watch", env={"DOCKER_HOST": "tcp://192.0.2.1:2375"}, check=False)
 
     assert refused.status == 2
-    assert "cannot watch DOCKER_HOST: 'tcp://192.0.2.1:2375' is no absolute path" in refused.stderr
+    assert "cannot use DOCKER_HOST: 'tcp://192.0.2.1:2375' is no absolute path" in refused.stderr
 
 
 def test_two_engines_are_watched_and_reload_changes_which(lab: Lab) -> None:

@@ -52,6 +52,7 @@ def test_failed_create_leaves_nothing(lab: Lab, runtime: str) -> None:
     ("given", "why"),
     [
         ({"nte": "lan"}, "annotation 'ocinet.nte': there is no such key (hint: did you mean net"),
+        ({"Publish": "8080:80"}, "but ocinet.publish with quotes, blanks or capitals"),
         ({"net": "nowhere"}, "cannot attach bad: there is no network nowhere"),
         ({"publish": "80"}, ""),
         ({"net": "lan:ip=10.9.0.300"}, "'10.9.0.300'"),

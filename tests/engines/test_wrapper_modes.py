@@ -10,6 +10,7 @@ import pytest
 from hosts.command import CommandFailed
 from hosts.engine.container import EngineContainer
 from hosts.engine.runtimes import each_runtime
+from hosts.engine.versions import require_earlier
 from hosts.engine.wrapped_runtime import (
     UNDER,
     call_runtime,
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 ASKED = ("--sysctl=net.ipv4.ping_group_range=1 1", "--sysctl=net.ipv6.conf.all.disable_ipv6=1")
 
 
+@pytest.fixture
+def by_label() -> None:
+    """Skip where dockerd takes hold of the sandbox itself: there the label is refused."""
+    require_earlier("docker", (26, 0), "a hook by which it takes hold of the sandbox")
+
+
 def live_through_everything(docker: Docker, name: str, look: Callable[[], None]) -> None:
     """Put a container through all that Docker does to one, looking each time."""
     for act in ("restart", "pause", "unpause", "kill", "start", "stop", "start"):
@@ -41,6 +48,7 @@ def live_through_everything(docker: Docker, name: str, look: Callable[[], None])
     look()
 
 
+@pytest.mark.usefixtures("by_label")
 @each_runtime
 def test_host_label_shares_the_hosts_network_and_changes_nothing(lab: Lab, runtime: str) -> None:
     """Every address, IPv6 too, and every net.* setting is the same through its whole life."""
@@ -58,6 +66,7 @@ def test_host_label_shares_the_hosts_network_and_changes_nothing(lab: Lab, runti
         live_through_everything(docker, "box", look)
 
 
+@pytest.mark.usefixtures("by_label")
 @each_runtime
 def test_container_label_shares_a_sandbox_and_changes_nothing(lab: Lab, runtime: str) -> None:
     """X's addresses and settings, and the host's, are the same through Y's whole life."""
@@ -81,6 +90,7 @@ def test_container_label_shares_a_sandbox_and_changes_nothing(lab: Lab, runtime:
         assert lab.records()["db"]["members"] == []
 
 
+@pytest.mark.usefixtures("by_label")
 def test_members_keep_the_network_of_an_owner_that_stops(lab: Lab) -> None:
     """X goes first: Y keeps links and address until it goes, too; then all is gone."""
     with docker_under_wrapper(lab) as docker:
@@ -95,6 +105,7 @@ def test_members_keep_the_network_of_an_owner_that_stops(lab: Lab) -> None:
         lab.assert_no_container_left()
 
 
+@pytest.mark.usefixtures("by_label")
 def test_container_label_finds_the_owners_new_sandbox_at_each_start(lab: Lab) -> None:
     """After X's restart, Y's restart joins what X has now."""
     with docker_under_wrapper(lab) as docker:
@@ -108,6 +119,7 @@ def test_container_label_finds_the_owners_new_sandbox_at_each_start(lab: Lab) ->
         assert member.namespace.sandbox == owner.namespace.sandbox
 
 
+@pytest.mark.usefixtures("by_label")
 def test_container_label_of_one_that_is_not_there_is_refused(lab: Lab) -> None:
     """Nobody is made to start in a sandbox that nobody has."""
     with docker_under_wrapper(lab) as docker:
@@ -138,7 +150,8 @@ def test_hook_that_is_not_known_is_refused_in_anothers_network(lab: Lab, net: st
     with pytest.raises(CommandFailed) as caught:
         podman.run("--name=app", f"--annotation=ocinet.net={net}")
 
-    assert "its prestart hook /bin/sh may change the network of" in caught.value.result.stderr
+    # podman 5 makes a createRuntime hook of it.
+    assert " hook /bin/sh may change the network of" in caught.value.result.stderr
     assert f"--network={net}" in caught.value.result.stderr
     assert "UP" in lab.links()["lo"]["flags"]
     podman.remove_all()
