@@ -125,6 +125,10 @@ types: $(VENV)/.tools build/tree  ## mypy, strict
 	$(BIN)/mypy build/tree/ocinet tests
 	$(BIN)/mypy bench
 
+# Of what stands in docs/ alone; --strict refuses links and anchors that lead nowhere, unless --quiet keeps it from counting them.
+site: $(VENV)/.site  ## the pages of docs/ to build/site, to be read in a browser
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file packaging/site/mkdocs.yml
+
 demo: demo-deps venv  ## real containers get a network; needs root
 	demo/demo.sh
 
@@ -185,6 +189,11 @@ $(VENV)/.needs: $(VENV)/.made pyproject.toml
 $(VENV)/.tools: $(VENV)/.needs pyproject.toml
 	@echo "installing what its checks need into $(VENV)"
 	@{ $(PICK) test; $(PICK) lint; } | xargs -d '\n' $(BIN)/pip install --quiet
+	@touch $@
+
+$(VENV)/.site: $(VENV)/.needs pyproject.toml
+	@echo "installing what makes its site into $(VENV)"
+	@$(PICK) site | xargs -d '\n' $(BIN)/pip install --quiet
 	@touch $@
 
 $(VENV)/.plots: $(VENV)/.needs pyproject.toml
