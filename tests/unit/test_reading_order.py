@@ -18,6 +18,7 @@ ROOMS = (
     "ocinet.engine.netlink",
     "ocinet.engine.plan",
     "ocinet.engine.ruleset",
+    "ocinet.picture",
 )
 
 

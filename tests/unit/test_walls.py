@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-_PACKAGES = ("base", "ipam", "engine", "request", "hooks", "watcher", "cli")
+_PACKAGES = ("base", "ipam", "engine", "request", "picture", "hooks", "watcher", "cli")
 
 _LAYERS = "imports point downward only"
 _DOORS = "hooks and watcher are two doors: neither knows the other"
 _ROOMS = "the engine's transactions stand on its rooms, and these on values"
 _VALUES = "a request knows the engine by its values alone"
+_APART = "hooks and picture: neither knows the other"
 _PURE = "what decides does nothing"
 _ACYCLIC = "no circle, in any room"
 
@@ -32,6 +33,8 @@ _BREACHES = [
     (_PURE, "engine.model.network", "ocinet.base.files"),
     (_PURE, "engine.ruleset.nft", "posix"),
     (_PURE, "request.grammar", "socket"),
+    (_PURE, "picture.values", "socket"),
+    (_APART, "picture.observe", "ocinet.hooks.entry.state"),
     (_ACYCLIC, "base.value", "ocinet.base.address"),
 ]
 
@@ -69,3 +72,14 @@ def test_import_through_a_wall_is_told(
         assert f".{importer} -> .{imported} " in told[contract]
     else:
         assert f"- ocinet.{importer} -> {imported} " in told[contract].replace("-   ", "- ")
+
+
+def test_no_module_is_longer_than_can_be_read_at_once() -> None:
+    """400 lines: what grows beyond that holds two things by then."""
+    lengths = {
+        str(path.relative_to(_ROOT)): len(path.read_text().splitlines())
+        for package in _PACKAGES
+        for path in (_ROOT / package).rglob("*.py")
+    }
+    assert len(lengths) > 100, "the product was not found"
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
