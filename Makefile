@@ -100,6 +100,14 @@ dev: $(VENV)/.installed $(VENV)/.tools  ## .venv/bin/ocinet, linked to this tree
 test: deps venv $(VENV)/.tools examples  ## the whole suite, or TESTS=tests/unit; needs root
 	$(BIN)/pytest $(PYTEST_OPTIONS) $(TESTS)
 
+# What needs the network is done first: the tests have none but what they make. As
+# environment, because a recipe's quotes would meet those of PYTEST_OPTIONS.
+test-on: export TESTS := $(TESTS)
+test-on: export PYTEST_OPTIONS := $(PYTEST_OPTIONS)
+test-on:  ## the same in a Debian of another release: ROOT=trixie, or sid, bookworm; needs root
+	.ci/in-root --online "$(ROOT)" make --no-print-directory deps venv $(VENV)/.tools
+	.ci/in-root "$(ROOT)" make --no-print-directory test
+
 prometheus-test: deps venv $(VENV)/.tools  ## figures, dashboard and alerts, judged by a real Prometheus (90 MB); needs root
 	.ci/deps prometheus
 	$(BIN)/pytest tests/netns/test_prometheus.py

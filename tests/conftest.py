@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,26 @@ from hosts.requirements import ROOT, require_marked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Its checks run in the machine that `make vm-test` boots, and nowhere else.
+collect_ignore = ["vm"]
+
 # What all tests of a folder need; what else one needs it says by the mark `needs`.
 _NEEDS: dict[str, tuple[str, ...]] = {
     "unit": (),
-    "netns": (ROOT, "ip", "nft", "nsenter", "unshare"),
+    "netns": (ROOT, "ip", "nft", "nsenter", "sysctl", "unshare"),
     "engines": (ROOT, "ip", "nft", "nsenter", "unshare"),
 }
+
+
+def pytest_configure() -> None:
+    """Have SIGINT and SIGQUIT do what they do in a terminal, here and in what tests start.
+
+    A shell without job control, as a script's, has what it starts with `&` ignore both. That
+    is inherited through every exec, no shell can trap it, and Python then has no
+    KeyboardInterrupt: who sends one of the two would wait for ever.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
