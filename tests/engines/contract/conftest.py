@@ -11,6 +11,7 @@ from fakes.engine_api import Refused
 from hosts.engine.driven import KINDS, Driven
 from hosts.engine.driven_real import running_engine
 from hosts.engine.told import client_of
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,9 @@ def engine(shared_engine: Driven) -> Iterator[Driven]:
             with contextlib.suppress(Refused):  # podman's that have members
                 shared_engine.act("rm_f", listed["Id"])
         for listed in api.containers(all=True):
-            shared_engine.act("rm_f", listed["Id"])
+            with contextlib.suppress(Refused):  # whom somebody is removing already
+                shared_engine.act("rm_f", listed["Id"])
+        wait_until(lambda: not api.containers(all=True), "an engine without containers")
 
 
 @pytest.fixture

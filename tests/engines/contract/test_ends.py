@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hosts.engine.driven import NOW_AND_THEN, Driven, Fake
+from hosts.engine.driven import DOCKERS, NOW_AND_THEN, Driven, Fake
 from hosts.engine.driven_real import running_engine
-from hosts.engine.told import PATIENCE_S, Told, client_of, runs, state_of
+from hosts.engine.told import PATIENCE_S, Told, client_of, in_order, runs, settled, state_of
 from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -86,13 +86,13 @@ def test_live_restore_keeps_containers_while_docker_is_stopped(own_engine: Drive
         told.wait_for(container, engine.removal)
         acts = [act for act in told.acts(container) if act not in NOW_AND_THEN]
         assert acts == (
-            ["kill", "die", "disconnect(none)", "destroy"]
+            in_order(engine.docker, "kill die disconnect(none) destroy")
             if engine.kind == "docker"
             else ["create", "init", "start", "die", "remove"]
         )
 
 
-@pytest.mark.parametrize("kind", ["fake-docker", "docker"])
+@pytest.mark.parametrize("kind", DOCKERS)
 def test_docker_stops_its_containers_with_itself(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str
 ) -> None:
@@ -107,9 +107,9 @@ def test_docker_stops_its_containers_with_itself(
             engine.quit()
             told.wait_for_end()
             for container in (always, never):
-                acts = told.acts(container)
+                acts = settled(told.acts(container))
                 # Docker cuts the stream off when it ends, at times before the last word.
-                whole = ["kill", "kill", "die", "disconnect(none)", "stop"]
+                whole = in_order(engine.docker, "kill kill die disconnect(none) stop")
                 assert acts == whole[: max(len(acts), whole.index("die") + 1)]
         engine.boot()
         with contextlib.closing(client_of(engine)) as api:

@@ -7,9 +7,10 @@
         web.kill()
 
 `FakeDocker` speaks what `docker.APIClient` and the watcher ask of Docker's Engine
-API 1.41, as dockerd 20.10 answers it; `FakePodman` what podman 4.3's `system
-service` answers, its own API included. What they answer and tell, and in which
-order, is held to the real ones by one suite, `tests/engines/contract`.
+API 1.41, as dockerd 20.10, 26 or 28 answers it; `FakePodman` what the `system
+service` of podman 4.3, 5.4 or 5.8 answers, its own API included: see `versions`. What
+they answer and tell, and in which order, is held to the real ones by one suite,
+`tests/engines/contract`.
 
 They run as threads of the test's process. A container's life is the test's to
 call: `create`, `start`, `die`, `kill`, `stop`, `restart`, `rename`, `pause`, `oom`,
@@ -31,9 +32,12 @@ from fakes.engine_api.faults import ODD, Answer, Faults
 from fakes.engine_api.inits import Init, Numbers, Sandboxes
 from fakes.engine_api.podman import FakePodman
 from fakes.engine_api.values import Image, Network, Refused
+from fakes.engine_api.versions import DOCKERS, PODMANS
 
 __all__ = [
+    "DOCKERS",
     "ODD",
+    "PODMANS",
     "Answer",
     "FakeContainer",
     "FakeDocker",

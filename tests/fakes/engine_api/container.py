@@ -161,16 +161,17 @@ class FakeContainer(ABC):
             Refused: it does not run.
         """
         number = _SIGNALS.get(str(signal).removeprefix("SIG"), 0) or int(signal)
-        self._check_runs()
+        self._check_runs(self.engine.kill_conflict)
         with self.engine.lock:
             self._tell("kill", signal=str(number))
         if number == _SIGNALS["KILL"]:
             self.ended_by_user = True
             self.die(KILLED)
 
-    def _check_runs(self) -> None:
+    def _check_runs(self, conflict: int = 0) -> None:
         if not self.runs:
-            raise Refused(self.engine.conflict, f"container {self.id} is not running")
+            status = conflict or self.engine.conflict
+            raise Refused(status, f"container {self.id} is not running")
 
     def oom(self) -> None:
         """Let the kernel kill it because its memory is at an end."""

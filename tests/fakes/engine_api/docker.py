@@ -1,4 +1,4 @@
-"""Docker as dockerd 20.10 shows itself: containers' lives, and who is told what."""
+"""Docker as dockerd shows itself: containers' lives, and who is told what."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from fakes.engine_api.values import (
     Spec,
     new_id,
 )
+from fakes.engine_api.versions import DOCKERS, OLDEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,32 +55,45 @@ class DockerContainer(FakeContainer):
 
     def fail_to_start(self) -> None:
         """Try to start it, and fail: connect, disconnect, and no start and no die."""
+        says = self.engine.says
         with self.busy, self.engine.lock:
             self._check_start()
             self._begin_start()
-            self._checkpoint()  # what the list shows from now on has the endpoint
-            self.error = "failed to create shim task: OCI runtime create failed: no such file"
+            if not says.connects_late:
+                self._checkpoint()  # what the list shows from now on has the endpoint
+            self.error = f"{says.start_error}: no such file"
             self.exit_code = 127
             self._release()
+            if says.connects_late:
+                self.sandbox_id = ""
+                for endpoint in self.endpoints.values():
+                    endpoint.network_id = ""
         if self.spec.auto_remove:
             self.remove()
 
     @contextlib.contextmanager
     def _death(self, exit_code: int) -> Iterator[None]:
-        """Tell of the death, and, after the block, write it down."""
+        """Tell of the death, and, after the block if that is its way, write it down."""
         told = self.engine.serves  # else nobody ever hears of it
+        first = self.engine.says.releases_first
         status = "restarting" if told and self._restarts(exit_code) else "exited"
         with self.busy:
             self._end_init()
             with self.engine.lock:
                 self.status, self.exit_code = status, exit_code
                 self.finished_ns = self.engine.log.stamp()
+                if first:
+                    self._write_down()
                 if told:
                     self._tell("die", exitCode=str(exit_code))
             yield
-            with self.engine.lock:
-                self._release()
-                self._checkpoint()
+            if not first:
+                with self.engine.lock:
+                    self._write_down()
+
+    def _write_down(self) -> None:
+        self._release()
+        self._checkpoint()
 
     def _follow_death(self, exit_code: int) -> None:  # noqa: ARG002  # its status tells
         if self.status == "restarting":
@@ -155,27 +169,35 @@ class DockerContainer(FakeContainer):
             self._checkpoint()
 
     def disconnect(self, network: str) -> None:
-        """Disconnect it by hand; of what runs it is told twice."""
+        """Disconnect it by hand; of what runs it is told twice, before version 28."""
         with self.engine.lock:
             endpoint = self.endpoints.pop(self.engine._find_network(network).name)
-            for _ in range(2 if self.runs else 1):
+            for _ in range(self.runs + self.engine.says.disconnects_twice):
                 self._tell_network("disconnect", endpoint)
             endpoint.down()
             self._checkpoint()
 
     def _begin_start(self) -> None:
         for endpoint in self.endpoints.values():
-            self._connect(endpoint)
+            self._bring_up(endpoint)
+            if not self.engine.says.connects_late:
+                self._tell_network("connect", endpoint)
         if not self.shared_with:
             self.sandbox_id = new_id()
 
     def _connect(self, endpoint: Endpoint) -> None:
+        self._bring_up(endpoint)
+        self._tell_network("connect", endpoint)
+
+    def _bring_up(self, endpoint: Endpoint) -> None:
         if endpoint.network.name not in self.engine.networks:
             raise Refused(404, f"network {endpoint.network.name} not found")
         endpoint.up()
-        self._tell_network("connect", endpoint)
 
     def _finish_start(self) -> None:
+        if self.engine.says.connects_late:
+            for endpoint in self.endpoints.values():
+                self._tell_network("connect", endpoint)
         self._checkpoint()
         self._tell("start")
 
@@ -227,8 +249,10 @@ class FakeDocker(FakeEngine):
         inits: gives each start its first process; numbers that are nobody's by
             default.
         ring: how many events, of all types, it keeps while it runs.
+        version: that it is of, a key of `versions.DOCKERS`.
 
     Attributes:
+        says: what its version does in its own way.
         cgroup_driver: cgroupfs or systemd, as its info says.
         cgroup_version: "1" or "2", as its info says.
         live_restore: whether containers outlive it when it quits.
@@ -237,14 +261,20 @@ class FakeDocker(FakeEngine):
     kind = "docker"
     _missing = {  # noqa: RUF012  # read only
         "container": "No such container: {}",
-        "image": "no such image: {0}: No such image: {0}:latest",
         "network": "network {} not found",
     }
 
     def __init__(
-        self, path: str, inits: Callable[[str], Init] | None = None, *, ring: int = _RING
+        self,
+        path: str,
+        inits: Callable[[str], Init] | None = None,
+        *,
+        ring: int = _RING,
+        version: str = OLDEST["docker"],
     ) -> None:
         super().__init__(path, inits, ring)
+        self.version, self.says = version, DOCKERS[version]
+        self._missing = {**self._missing, "image": self.says.no_image}
         self.cgroup_driver, self.cgroup_version = "cgroupfs", "1"
         self.live_restore = False
         self._stopped_by_quit: list[FakeContainer] = []
@@ -293,7 +323,7 @@ class FakeDocker(FakeEngine):
         return DockerContainer(self, name, spec, image)
 
     def _version(self) -> dict[str, Any]:
-        return docker_shapes.version()
+        return docker_shapes.version(self.says)
 
     def _info(self) -> dict[str, Any]:
         return docker_shapes.info(self)
@@ -329,7 +359,7 @@ class FakeDocker(FakeEngine):
             raise Refused(500, why) from None
 
     def _headers(self) -> dict[str, str]:
-        return {"Api-Version": docker_shapes.API, "Server": f"Docker/{docker_shapes.VERSION}"}
+        return {"Api-Version": self.says.api, "Server": f"Docker/{self.says.version}"}
 
     def _error(self, refused: Refused) -> dict[str, Any]:
         return {"message": str(refused)}

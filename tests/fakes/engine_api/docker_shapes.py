@@ -1,4 +1,4 @@
-"""What dockerd 20.10 answers, in the Docker Engine API's shapes, version 1.41.
+"""What dockerd answers, in the Docker Engine API's shapes, version 1.41.
 
 Keys that neither the watcher nor docker-py has a use for are left out.
 """
@@ -16,20 +16,19 @@ if TYPE_CHECKING:
     from fakes.engine_api.docker import DockerContainer, FakeDocker
     from fakes.engine_api.engine import FakeEngine
     from fakes.engine_api.values import Endpoint, Image, Network
-
-API = "1.41"
-VERSION = "20.10.24+dfsg1"
+    from fakes.engine_api.versions import DockerVersion
 
 
-def version() -> dict[str, Any]:
+def version(says: DockerVersion) -> dict[str, Any]:
     """Return `GET /version`."""
-    engine = {"Name": "Engine", "Version": VERSION, "Details": {"ApiVersion": API}}
+    details = {"ApiVersion": says.api}
+    engine = {"Name": "Engine", "Version": says.version, "Details": details}
     return {
         "Platform": {"Name": ""},
         "Components": [engine, {"Name": "containerd", "Version": "1.6.20~ds1", "Details": {}}],
-        "Version": VERSION,
-        "ApiVersion": API,
-        "MinAPIVersion": "1.12",
+        "Version": says.version,
+        "ApiVersion": says.api,
+        "MinAPIVersion": says.least_api,
         "Os": "linux",
         "Arch": "amd64",
     }
@@ -57,7 +56,7 @@ def info(engine: FakeDocker) -> dict[str, Any]:
         "DefaultRuntime": "runc",
         "Runtimes": {"runc": {"path": "runc"}},
         "LiveRestoreEnabled": engine.live_restore,
-        "ServerVersion": VERSION,
+        "ServerVersion": engine.says.version,
     }
 
 
@@ -166,11 +165,12 @@ def _host_config(container: DockerContainer) -> dict[str, Any]:
     spec = container.spec
     bindings = None if spec.port_bindings is None else dict(spec.port_bindings)
     devices = [device_request(spec.devices)] if spec.devices else None
+    restart = container.engine.says.restart
     return {
         "LogConfig": {"Type": spec.log_driver, "Config": {}},
         "NetworkMode": container.mode,
         "PortBindings": bindings,
-        "RestartPolicy": {"Name": spec.restart, "MaximumRetryCount": spec.restarts_max},
+        "RestartPolicy": {"Name": spec.restart or restart, "MaximumRetryCount": spec.restarts_max},
         "AutoRemove": spec.auto_remove,
         "PidMode": "",
         "Privileged": False,

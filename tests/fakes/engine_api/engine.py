@@ -337,7 +337,7 @@ class FakeEngine(ABC):
 
     def encode(self, item: Item) -> bytes:
         """Return the line that is sent for an event; bytes are sent as they are."""
-        return item if isinstance(item, bytes) else json.dumps(item).encode() + b"\n"
+        return item if isinstance(item, bytes) else json.dumps(item).encode() + self.faults.feed
 
     def may_send(self, gone: Callable[[], bool]) -> bool:
         """Wait until a stream may send; False if it has ended meanwhile."""
@@ -360,7 +360,9 @@ class FakeEngine(ABC):
     # What the two engines do each in their way.
 
     kind: str  # docker or podman
+    version: str  # a key of `versions.DOCKERS` or `versions.PODMANS`
     conflict = 409  # the status of what can't be done as things are
+    kill_conflict = 0  # the same of a kill, where it is another one
     _bad_filter_status = 400
     _missing: Mapping[str, str]  # by kind, what is said of one that there is none of
 

@@ -84,10 +84,12 @@ class Faults:
 
     Attributes:
         piece: how many bytes of the stream are sent at a time; 0: a line.
+        feed: what ends each event; a proxy may take it away.
     """
 
     def __init__(self, log: EventLog) -> None:
         self.piece = 0
+        self.feed = b"\n"
         self._log = log
         self._guard = threading.RLock()
         self._flowing = threading.Event()
@@ -247,6 +249,7 @@ class Faults:
             self._alters.clear()
             self._answers.clear()
             self.piece = 0
+            self.feed = b"\n"
             self.release()
         self.flow()
         self.thaw()

@@ -1,4 +1,4 @@
-"""Podman as the `system service` of podman 4.3 shows it: lives, and who is told what."""
+"""Podman as its `system service` shows it: lives, and who is told what."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from fakes.engine_api.values import (
     Refused,
     Spec,
 )
+from fakes.engine_api.versions import OLDEST, PODMANS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,6 +41,7 @@ _LIBPOD_ROUTES = {
     "libpod inspect": re.compile(r"/libpod/containers/([^/]+)/json"),
     "libpod image": re.compile(r"/libpod/images/(.+)/json"),
 }
+_NOT_FOUND = "OCI runtime attempted to invoke a command that was not found"
 _FILTERS = ("type", "event", "label", "container", "image", "pod", "volume")
 _ATTRIBUTES = ("exitCode", "containerExitCode")  # neither a signal nor an old name
 
@@ -55,6 +57,7 @@ class PodmanContainer(FakeContainer):
     def __init__(self, engine: FakePodman, name: str, spec: Spec, image: Image) -> None:
         super().__init__(engine, name, spec, image)
         self.was_started = False
+        self.is_cleaned_up = True
         mode = spec.network_mode
         if mode in (BRIDGE, DEFAULT):
             self.endpoints[_DEFAULT_NETWORK] = Endpoint(engine.networks[_DEFAULT_NETWORK])
@@ -77,20 +80,24 @@ class PodmanContainer(FakeContainer):
         with self.busy, self.engine.lock:
             self._check_start()
             self._tell("cleanup")
+            if self.engine.says.keeps_start_error:
+                self.error = f"{self.spec.runtime}: no such file: {_NOT_FOUND}"
         if self.spec.auto_remove:
             self.remove()
 
     @contextlib.contextmanager
     def _death(self, exit_code: int) -> Iterator[None]:
-        """Tell of the death; its endpoints go after the block."""
+        """Tell of the death; it is cleaned up, and its endpoints go, after the block."""
         with self.busy:
             self._end_init()
             with self.engine.lock:
                 self.status, self.exit_code = "exited", exit_code
+                self.is_cleaned_up = False
                 self.finished_ns = self.engine.log.stamp()
                 self._tell(_DIED, exitCode=str(exit_code), containerExitCode=str(exit_code))
             yield
             with self.engine.lock:
+                self.is_cleaned_up = True
                 for endpoint in self.endpoints.values():
                     endpoint.down()
 
@@ -219,6 +226,10 @@ class FakePodman(FakeEngine):
         inits: gives each start its first process; numbers that are nobody's by
             default.
         kept: how many events its log keeps; None: all.
+        version: that it is of, a key of `versions.PODMANS`.
+
+    Attributes:
+        says: what its version does in its own way.
     """
 
     kind = "podman"
@@ -231,9 +242,16 @@ class FakePodman(FakeEngine):
     }
 
     def __init__(
-        self, path: str, inits: Callable[[str], Init] | None = None, *, kept: int | None = None
+        self,
+        path: str,
+        inits: Callable[[str], Init] | None = None,
+        *,
+        kept: int | None = None,
+        version: str = OLDEST["podman"],
     ) -> None:
         super().__init__(path, inits, kept)
+        self.version, self.says = version, PODMANS[version]
+        self.kill_conflict = self.says.kill_conflict
         self.add_network(Network(_DEFAULT_NETWORK, "bridge", IPv4Network("10.88.0.0/16")))
 
     def made(self) -> list[PodmanContainer]:
@@ -267,7 +285,7 @@ class FakePodman(FakeEngine):
         return podman_shapes.libpod_inspected(container)
 
     def _version(self) -> dict[str, Any]:
-        return podman_shapes.version()
+        return podman_shapes.version(self.says)
 
     def _info(self) -> dict[str, Any]:
         return podman_shapes.info(self)
@@ -279,18 +297,21 @@ class FakePodman(FakeEngine):
         return podman_shapes.network(network, self.made() if whole else ())
 
     def _filter(self, filters: Filters) -> Callable[[Event], bool]:
-        """Return the filters of events, by podman's own names: "died" and not "die".
+        """Return the filters of events, by podman's own names: "died", and before 5 not "die".
 
         With a filter that podman does not know, nothing is told.
         """
         known = all(name in _FILTERS for name in filters)
 
         def accepts(event: Event) -> bool:
-            action = _DIED if event["Action"] == _SHOWN_AS[_DIED] else event["Action"]
+            action = event["Action"]
+            names = {_DIED if action == _SHOWN_AS[_DIED] else action}
+            if self.says.knows_die:
+                names.add(action)
             return (
                 known
                 and ("type" not in filters or event["Type"] in filters["type"])
-                and ("event" not in filters or action in filters["event"])
+                and ("event" not in filters or bool(names & set(filters["event"])))
                 and all(has_label(told_labels(event), label) for label in filters.get("label", ()))
             )
 
@@ -301,11 +322,10 @@ class FakePodman(FakeEngine):
         return round(Fraction(float(text)) * 10**9) if text else None
 
     def _headers(self) -> dict[str, str]:
-        version = podman_shapes.VERSION
         return {
-            "Api-Version": podman_shapes.API,
-            "Libpod-Api-Version": version,
-            "Server": f"Libpod/{version} (linux)",
+            "Api-Version": self.says.api,
+            "Libpod-Api-Version": self.says.version,
+            "Server": f"Libpod/{self.says.version} (linux)",
         }
 
     def _error(self, refused: Refused) -> dict[str, Any]:
