@@ -8,6 +8,8 @@ TESTS ?=
 
 PICTURES ?= docs/pictures
 
+TABLE_ROOTS ?= bookworm trixie sid
+
 VENV := .venv
 BIN := $(VENV)/bin
 SITE = $(wildcard $(VENV)/lib/python3.*/site-packages)
@@ -157,6 +159,17 @@ bench-quick: bench-deps venv $(VENV)/.plots  ## the same with few rounds: a coup
 attacks:  ## who of ocinet and its peers lets an attacker in: the table of docs/security.md; root, a quarter of an hour
 	.ci/in-root --online sid make --no-print-directory bench-deps venv
 	.ci/in-root sid $(BIN)/python bench/attacks.py $(ATTACKS)
+
+# The suite of the engines in each, so it takes about an hour; TABLE_OPTIONS="tests/engines/test_x.py"
+# runs some of it anew, and leaves the rest as it was.
+engines-table:  ## docs/engines.md: the engines' tests on Debian 12, 13 and sid, counted by door; needs root
+	for root in $(TABLE_ROOTS); do \
+		.ci/in-root --online $$root make --no-print-directory deps venv $(VENV)/.tools || exit; \
+		.ci/in-root $$root $(BIN)/python tests/engines_table.py run \
+			--commit "$$(git describe --always --dirty --exclude '*')" $(TABLE_OPTIONS) || true; \
+	done
+	$(PYTHON) tests/engines_table.py write --to docs/engines.md \
+		$(TABLE_ROOTS:%=build/roots/%/var/ocinet/build/engines/results.json)
 
 # No *.egg-info may stay: what it lists would get into the next one. setuptools writes times and owners
 # of who builds into an sdist, which is packed anew without: built of what is in it, it is the same.
