@@ -6,6 +6,9 @@ PYTEST_OPTIONS ?= -n 2
 # All of them, unless it is said.
 TESTS ?=
 
+# How long the chaos goes on, in seconds; the suite has a short one of its own.
+SOAK_S ?= 3600
+
 PICTURES ?= docs/pictures
 
 TABLE_ROOTS ?= bookworm trixie sid
@@ -113,6 +116,9 @@ test-on:  ## the same in a Debian of another release: ROOT=trixie, or sid, bookw
 prometheus-test: deps venv $(VENV)/.tools  ## figures, dashboard and alerts, judged by a real Prometheus (90 MB); needs root
 	.ci/deps prometheus
 	$(BIN)/pytest tests/netns/test_prometheus.py
+
+soak: deps venv $(VENV)/.tools  ## chaos for an hour, or SOAK_S seconds, SOAK_SEED=N as another run; needs root
+	SOAK_S=$(SOAK_S) $(BIN)/pytest -s tests/engines/test_soak.py
 
 examples: $(VENV)/.tools build/tree  ## what docstrings show after >>> is what comes out
 	PYTHONPATH=build/tree $(BIN)/pytest --quiet --doctest-modules \
