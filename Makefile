@@ -11,6 +11,9 @@ SOAK_S ?= 3600
 
 PICTURES ?= docs/pictures
 
+FUZZ_S ?= 60
+FUZZ ?= state keys config settings answer stream image record network lease netlink runtime-call devices
+
 TABLE_ROOTS ?= bookworm trixie sid
 
 VENV := .venv
@@ -120,6 +123,11 @@ prometheus-test: deps venv $(VENV)/.tools  ## figures, dashboard and alerts, jud
 soak: deps venv $(VENV)/.tools  ## chaos for an hour, or SOAK_S seconds, SOAK_SEED=N as another run; needs root
 	SOAK_S=$(SOAK_S) $(BIN)/pytest -s tests/engines/test_soak.py
 
+# Each of tests/fuzz/targets.py for FUZZ_S seconds, or FUZZ="keys config"; what is found stays in build/fuzz.
+fuzz: $(VENV)/.fuzz  ## what reads others' files and answers, fed by atheris: FUZZ_S=60 seconds each
+	for target in $(FUZZ); do mkdir -p build/fuzz/$$target && PYTHONPATH=tests $(BIN)/python -m fuzz.run $$target \
+		build/fuzz/$$target -max_total_time=$(FUZZ_S) -timeout=10 -artifact_prefix=build/fuzz/ || exit; done
+
 examples: $(VENV)/.tools build/tree  ## what docstrings show after >>> is what comes out
 	PYTHONPATH=build/tree $(BIN)/pytest --quiet --doctest-modules \
 		-o consider_namespace_packages=true build/tree/ocinet
@@ -216,6 +224,10 @@ $(VENV)/.needs: $(VENV)/.made pyproject.toml
 $(VENV)/.tools: $(VENV)/.needs pyproject.toml
 	@echo "installing what its checks need into $(VENV)"
 	@{ $(PICK) test; $(PICK) lint; } | xargs -d '\n' $(BIN)/pip install --quiet
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.tools pyproject.toml
+	@$(PICK) fuzz | xargs -d '\n' $(BIN)/pip install --quiet
 	@touch $@
 
 $(VENV)/.site: $(VENV)/.needs pyproject.toml
