@@ -174,6 +174,13 @@ attacks:  ## who of ocinet and its peers lets an attacker in: the table of docs/
 	.ci/in-root --online sid make --no-print-directory bench-deps venv
 	.ci/in-root sid $(BIN)/python bench/attacks.py $(ATTACKS)
 
+# All is emulated, so it takes long. Not in CI; what came out last is docs/vm-test.md.
+vm-test: build/vm/disk.img  ## a Debian of its own in qemu, with systemd, firewalls, a reboot; needs root
+	.ci/in-root --online trixie make --no-print-directory venv
+	.ci/in-root --online trixie sh -c 'rm -rf build/vm-site; $(BIN)/pip install --quiet --compile \
+		--target build/vm-site build/wheel/ocinet-*.whl'
+	$(PYTHON) tests/vm/lab.py --report docs/vm-test.md $(VM_OPTIONS)
+
 # The suite of the engines in each, so it takes about an hour; TABLE_OPTIONS="tests/engines/test_x.py"
 # runs some of it anew, and leaves the rest as it was.
 engines-table:  ## docs/engines.md: the engines' tests on Debian 12, 13 and sid, counted by door; needs root
@@ -184,6 +191,9 @@ engines-table:  ## docs/engines.md: the engines' tests on Debian 12, 13 and sid,
 	done
 	$(PYTHON) tests/engines_table.py write --to docs/engines.md \
 		$(TABLE_ROOTS:%=build/roots/%/var/ocinet/build/engines/results.json)
+
+build/vm/disk.img: tests/vm/make-disk
+	tests/vm/make-disk build/vm
 
 # No *.egg-info may stay: what it lists would get into the next one. setuptools writes times and owners
 # of who builds into an sdist, which is packed anew without: built of what is in it, it is the same.
