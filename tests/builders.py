@@ -20,6 +20,8 @@ from ocinet.ipam.lease import Holder, Lease
 from ocinet.ipam.pool import Pool, Range
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ocinet.engine.model.request import Protocol
 
 NETWORK = "lan"
@@ -148,3 +150,13 @@ def record(container_id: str = WEB_ID, name: str = "web", **changes: Any) -> Att
         time=TIME,
         endpoints=(endpoint(),),
     ).replace(**changes)
+
+
+def processes(root: Path, *found: tuple[str, str]) -> str:
+    """Make a /proc with these processes, each by name and network namespace; ours is `host`."""
+    for number, (comm, network) in enumerate((("self", "host"), *found)):
+        process = root / ("self" if not number else str(number))
+        (process / "ns").mkdir(parents=True)
+        (process / "comm").write_text(f"{comm}\n")
+        (process / "ns/net").symlink_to(network)
+    return str(root)

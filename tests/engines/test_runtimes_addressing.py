@@ -9,6 +9,7 @@ import pytest
 from hosts.engine.hooked_runtime import host_ends, refused, register, start, stop
 from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import LAB_V6, OUTSIDE_V4, OUTSIDE_V6
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from hosts.engine.runtimes import Container
@@ -96,6 +97,34 @@ def test_start_on_internal_network_has_no_way_out(lab: Lab, runtime: str) -> Non
     assert lab.pings("10.9.0.2")
     web.namespace.run("ip", "route", "add", "default", "via", "10.9.0.1")
     assert not web.namespace.pings(OUTSIDE_V4)
+
+
+@each_runtime
+def test_start_beside_what_is_plugged_in_by_hand_leaves_it_its_address(
+    lab: Lab, runtime: str
+) -> None:
+    """A veth on our own bridge, whose other end nobody has heard of yet."""
+    _network(lab, "--subnet", LAN4, "--bridge", "br-lan")
+    web = start(lab, runtime, "web", "--net", "lan")
+    lab.run("ip", "netns", "add", "vm")
+    plug = """\
+link add vm0 type veth peer name eth0 netns vm
+link set vm0 master br-lan up
+netns exec vm ip addr add 10.9.0.3/24 dev eth0
+netns exec vm ip link set eth0 up
+"""
+    for line in plug.splitlines():
+        lab.run("ip", *line.split())
+    wait_until(lambda: web.namespace.pings("10.9.0.3"), "what is plugged in")
+
+    db = start(lab, runtime, "db", "--net", "lan")
+
+    assert db.namespace.addresses("eth0") == ["10.9.0.4/24"]
+    assert db.namespace.pings("10.9.0.3")
+    (told,) = lab.events("address in use by another")
+    assert (told["network"], told["address"]) == ("lan", "10.9.0.3")
+    lab.run("ip", "link", "del", "vm0")
+    lab.run("ip", "netns", "del", "vm")
 
 
 @each_runtime

@@ -43,6 +43,7 @@ def test_attach_pid_of_unregistered_container_wires_and_detach_unwires_it(
     assert list(inside.links()) == ["lo"]
     assert not lab.outside.reaches("tcp", LAB_V4, 8080, timeout_s=0.3)
     assert netns_names(lab) == []
+    lab.ocinet("detach", target)  # it runs, and was still known
     assert before.without_networks().difference(lab.snapshot().without_networks()) == []
 
 
@@ -110,6 +111,10 @@ def test_detach_running_container_then_its_poststop_is_silent(lab: Lab, runtime:
     lab.ocinet("detach", "web")
 
     assert list(container.namespace.links()) == ["lo"]
+    lab.ocinet("attach", "web", "--net", "bridge")  # it is known as long as it runs
+    assert container.namespace.pings(OUTSIDE_V4)
+    for _ in range(2):
+        lab.ocinet("detach", "web")
     again = lab.ocinet("detach", "web", check=False)
     assert again.status != 0
     assert "web" in again.stderr

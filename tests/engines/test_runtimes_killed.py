@@ -17,7 +17,7 @@ from hosts.engine.hooked_runtime import (
 )
 from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import LAB_V4, OUTSIDE_V4
-from hosts.waiting import wait_until
+from hosts.waiting import has_ended, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ _PLACES = {"before the record": "container-", "in the middle": "global"}
 
 def _kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}/root/"), f"the end of process {pid}")
+    wait_until(lambda: has_ended(pid), f"the end of process {pid}")
 
 
 def _lose(lab: Lab, container: Container) -> None:
@@ -230,7 +230,7 @@ def test_kill_runtime_while_its_hook_works_is_put_right(
     with _held(lab, lock), _start_in_background(lab, runtime, bundle) as starting:
         hook = _waiting_hook(lab, lock)
         _kill(starting.pid)
-    wait_until(lambda: not os.path.exists(f"/proc/{hook}/root/"), "the hook's end")
+    wait_until(lambda: has_ended(hook), "the hook's end")
     for pid in _containers(lab):  # crun's goes on without crun
         _kill(pid)
     _forget(lab, runtime, "web")

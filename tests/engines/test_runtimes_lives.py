@@ -91,7 +91,9 @@ def test_delete_after_bundle_is_gone_leaves_nothing(lab: Lab, runtime: str) -> N
     container.kill()
     shutil.rmtree(container.bundle.path)
 
-    container.delete(force=False)
+    # What crun forks for the hook ends at once, for it can't enter the bundle; on a busy machine
+    # before crun has written the state to it, and SIGPIPE kills crun 1.8.
+    container.delete(force=False, check=runtime != "crun")
 
     if runtime == "crun":
         lab.ocinet("gc")

@@ -86,7 +86,7 @@ def test_command_starts_once_the_container_is_wired(
 
     assert first_seen in container.output()
     assert container.namespace.pings(reached)
-    lab.ocinet("detach", "web")
+    lab.ocinet("detach", "--force", "web")
     container.delete()
 
 
@@ -187,6 +187,6 @@ def test_wait_on_the_host_ends_with_the_attach(lab: Lab) -> None:
     assert early.status == 6
     assert "web is not wired after 0 s" in early.stderr
     for container in containers:
-        lab.ocinet("detach", container.id)
+        lab.ocinet("detach", "--force", container.id)
         container.delete()
     assert lab.ocinet("wait", "web", "--timeout", "0", check=False).status == 6

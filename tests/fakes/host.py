@@ -2,7 +2,8 @@
 
     host = FakeHost()
     process = host.start()
-    machine = Machine(host.seams(), lambda: ((), ()), host.open_sandbox(process))
+    sandbox = host.open_sandbox(process)
+    machine = Machine(host.seams(), lambda: ((), (), ()), FakeGuards(), NoOwners(), sandbox)
 
 What others do on the host, and tests by hand, are the methods of `FakeHost` itself.
 To make it fail, and to come between two acts, see `trace`: `host.trace.fail_at(2)`,
@@ -15,11 +16,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fakes.firewall import FakeFirewall, FakeForwardAccepts, ForeignTables
-from fakes.kernel import FakeBridges, FakeInsides, FakeLinks, FakeNames, FakeSysctls
+from fakes.firewall import FakeElements, FakeFirewall, FakeForwardAccepts, ForeignTables
+from fakes.kernel import FakeBridges, FakeFilters, FakeInsides, FakeLinks, FakeNames, FakeSysctls
+from fakes.name_files import FakeNameFiles
 from fakes.namespace import FakeNamespace, FakeProcesses, FakeSandbox
+from fakes.routing import FakeRoutingRules, FakeUplinks
 from fakes.trace import Trace
-from ocinet.base.address import Interface
+from ocinet.base.address import Address, Interface, Subnet
+from ocinet.engine.model.routing import RoutingRule
 from ocinet.engine.plan.machine import Host
 
 if TYPE_CHECKING:
@@ -35,7 +39,9 @@ class FakeHost:
     Attributes:
         trace: what was asked, and where it fails.
         processes: in sandboxes of their own.
-        links, insides, bridges, sysctls, names, firewall, forward_accepts: the seams.
+        links, insides, bridges, bridge_filters, sysctls, names, firewall, forward_accepts,
+            routing_rules, uplinks: the seams.
+        name_files: of the containers that have files of their own.
     """
 
     def __init__(self) -> None:
@@ -45,15 +51,22 @@ class FakeHost:
         self.namespace.sysctls.update(dict.fromkeys(_FORWARDING, "0"))
         self.processes = FakeProcesses(self.namespace)
         self.default_routes: list[tuple[int, int, str, bool]] = []  # family, metric, link, by RA
+        self.default_sources: dict[int, list[tuple[Address, str, Address]]] = {}  # by family
+        self.routes: set[Subnet] = set()  # that lead elsewhere
         self.read_only = False
+        self.filters_known = True  # by its kernel
         self.names_taken: dict[str, Process | None] = {}
         self.foreign = ForeignTables()
         self.links = FakeLinks(self)
         self.insides = FakeInsides(self)
         self.bridges = FakeBridges(self)
         self.sysctls = FakeSysctls(self)
+        self.bridge_filters = FakeFilters(self)
         self.names = FakeNames(self)
-        self.firewall = FakeFirewall(self.trace, self.foreign)
+        self.name_files = FakeNameFiles()
+        self.routing_rules = FakeRoutingRules(self)
+        self.uplinks = FakeUplinks(self.trace, self.foreign)
+        self.firewall = FakeFirewall(self.trace, self.foreign, self.uplinks)
         self.forward_accepts = FakeForwardAccepts(self.trace, self.foreign)
 
     def seams(self) -> Host:
@@ -62,10 +75,15 @@ class FakeHost:
             links=self.links,
             insides=self.insides,
             bridges=self.bridges,
+            bridge_filters=self.bridge_filters,
             sysctls=self.sysctls,
             names=self.names,
             firewall=self.firewall,
+            elements=FakeElements(self.trace, self.firewall),
             forward_accepts=self.forward_accepts,
+            routing_rules=self.routing_rules,
+            uplinks=self.uplinks,
+            name_files=self.name_files.of,
         )
 
     def state(self) -> dict[str, Any]:
@@ -73,13 +91,15 @@ class FakeHost:
         return {
             "links": {
                 name: (link.value().replace(ifindex=0, master=0, peer=0), tuple(link.addresses),
-                       link.master and link.master.ifname, link.hairpin)
+                       link.master and link.master.ifname, link.hairpin, link.filters)
                 for name, link in self.namespace.links.items()
             },
             "sysctls": dict(self.namespace.sysctls),
             "names": dict(self.names_taken),
             "table": self.firewall.contents(),
             "accepts": self.foreign.accepted(),
+            "rules": self.routing_rules.all(),
+            "uplinks": self.uplinks.rules,
         }  # fmt: skip
 
     # -- what others do ------------------------------------------------------------------
@@ -106,10 +126,29 @@ class FakeHost:
         self.namespace.links[ifname].add_address(Interface.parse(address))
 
     def add_default_route(
-        self, gateway: str, ifname: str, *, metric: int = 0, advertised: bool = False
+        self,
+        gateway: str,
+        ifname: str,
+        *,
+        metric: int = 0,
+        advertised: bool = False,
+        source: str = "",
     ) -> None:
         """Add a default route of the host's."""
-        self.default_routes.append((6 if ":" in gateway else 4, metric, ifname, advertised))
+        family = 6 if ":" in gateway else 4
+        self.default_routes.append((family, metric, ifname, advertised))
+        if source:
+            way = (Address.parse(gateway), ifname, Address.parse(source))
+            self.default_sources.setdefault(family, []).append(way)
+
+    def add_blackhole(self, subnet: str) -> None:
+        """Let the host drop what is for a subnet."""
+        self.routes.add(Subnet.parse(subnet))
+
+    def add_source_rule(self, source: str, *, table: int, priority: int) -> None:
+        """Let what the host sends from a subnet look up a routing table."""
+        subnet = Subnet.parse(source)
+        self.routing_rules.put(RoutingRule(subnet.family, priority, table, source=subnet))
 
     def set_down(self, ifname: str) -> None:
         """Set one of the host's links down."""
@@ -167,3 +206,7 @@ class FakeHost:
     def raise_wall(self) -> None:
         """Let the chain `inet wall gate` drop what is forwarded."""
         self.foreign.raise_wall()
+
+    def start_firewalld(self) -> None:
+        """Let firewalld run, with our zone; or reload it."""
+        self.foreign.start_firewalld()

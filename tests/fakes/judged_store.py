@@ -26,13 +26,20 @@ if TYPE_CHECKING:
 class JudgedStore:
     """A store, its files, and who is alive.
 
+    Args:
+        root: of its directories.
+        deadline_s: of what it does.
+        lost: leases of who lives on a network that nothing is on record of.
+
     Attributes:
         dead: containers whose holders no longer live.
         events: what was reported.
         judged: the leases whose holder's life was asked for.
     """
 
-    def __init__(self, root: object, *, deadline_s: float = 30) -> None:
+    def __init__(
+        self, root: object, *, deadline_s: float = 30, lost: tuple[Lease, ...] = ()
+    ) -> None:
         self.root = str(root)
         self.paths = Paths(
             f"{root}/etc", state=f"{root}/var", run=f"{root}/run", netns=f"{root}/netns"
@@ -43,8 +50,9 @@ class JudgedStore:
         self.before_verdict: Callable[[Lease], None] = lambda _lease: None
         self.deadline = Deadline(deadline_s)
         self.store = AddressStore(
-            self.paths, deadline=self.deadline, holder_lives=self._lives, report=self._report
-        )
+            self.paths, deadline=self.deadline, holder_lives=self._lives, report=self._report,
+            regain=lambda _network: lost,
+        )  # fmt: skip
         self.reservations = ReservationStore(self.paths, deadline=self.deadline)
 
     def _lives(self, lease: Lease) -> bool:

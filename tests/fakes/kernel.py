@@ -5,14 +5,24 @@ They are parts of one `FakeHost`, which see.
 
 from __future__ import annotations
 
-from errno import EADDRNOTAVAIL, EEXIST, ENODEV, EOPNOTSUPP, EXFULL
+from errno import EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, EOPNOTSUPP, EXFULL
 from typing import TYPE_CHECKING
 
 from fakes.namespace import FakeLink, FakeNamespace, FakeSandbox
 from fakes.trace import Trace, act, look
 from ocinet.base.address import Interface, Subnet
 from ocinet.base.errors import ConflictError, KernelError, SystemFailure, failures
-from ocinet.engine.model.link import LINK_GROUP, Inside, InsideLink, Link, Pair, Veth, is_our_group
+from ocinet.engine.model.bridge_filters import BridgeFilters
+from ocinet.engine.model.link import (
+    LINK_GROUP,
+    Inside,
+    InsideLink,
+    Link,
+    Pair,
+    SourceWay,
+    Veth,
+    is_our_group,
+)
 
 if TYPE_CHECKING:
     from fakes.host import FakeHost
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
     from ocinet.engine.plan import seams
 
 _MOST_PORTS = 1023
+_LINK_LOCAL = 0x3FA  # fe80::/10
 _DEFAULT_MTU = 1500
 
 
@@ -78,6 +89,19 @@ class FakeLinks(_Seam):
             for address in link.addresses
         )
 
+    @look
+    def connected(self, family: int) -> tuple[tuple[int, Subnet], ...]:
+        """Return those of links that are up."""
+        return tuple(
+            (link.ifindex, interface.subnet)
+            for link in self._links.values()
+            for interface in link.addresses
+            if link.up
+            and interface.address.family == family
+            and not interface.address.is_loopback
+            and interface.address.value >> 118 != _LINK_LOCAL
+        )
+
     @act
     def add_veth(self, veth: Veth, sandbox: seams.Sandbox) -> Pair:
         """Make a pair."""
@@ -102,8 +126,12 @@ class FakeLinks(_Seam):
         inner = space.add(veth.ifname, "veth", mtu=mtu, mac=veth.mac)
         outer.peer, inner.peer = inner, outer
         outer.master, outer.group, outer.alias = bridge, LINK_GROUP, veth.alias
+        outer.isolated = veth.isolated
         outer.set_up()
-        return Pair(outer.ifindex, inner.ifindex, bridge.ifindex, veth.mac)
+        unguarded = "no such thing" if veth.guard and not self._host.filters_known else ""
+        if veth.guard and not unguarded:
+            outer.filters = BridgeFilters(veth.guard, b"")
+        return Pair(outer.ifindex, inner.ifindex, bridge.ifindex, veth.mac, unguarded)
 
     @staticmethod
     def _veth_error(veth: Veth, code: int, why: str) -> KernelError:
@@ -126,13 +154,33 @@ class FakeLinks(_Seam):
         failures("cannot delete all links", errors)
 
     @act
-    def set_hairpin(self, ifname: str) -> None:
-        """Set the flag of a port."""
-        link = self._links.get(ifname)
-        if link is None or link.master is None:
-            code = EOPNOTSUPP if link else ENODEV
-            raise KernelError(f"cannot set hairpin mode on {ifname}", "no port", errno=code)
-        link.hairpin = True
+    def set_port(
+        self,
+        ifname: str,
+        *,
+        bridge: str = "",
+        hairpin: bool = False,
+        mtu: int = 0,
+        isolated: bool = False,
+    ) -> None:
+        """Make it a port, or set its flags; those of one that it was go with that."""
+        link, master = self._links.get(ifname), self._links.get(bridge)
+        what = f"cannot connect {ifname} to {bridge}"
+        if link is None or (bridge and master is None):
+            raise KernelError(what, "it is not there", errno=ENODEV)
+        if master and master.kind != "bridge":
+            raise KernelError(what, "it can't have ports", errno=EOPNOTSUPP)
+        if master and link.master is not master:
+            link.master, link.hairpin, link.isolated = master, False, False
+        if master:
+            link.mtu = mtu or link.mtu
+            link.set_up()
+        if isolated and link.master is None:
+            raise KernelError(f"cannot isolate {ifname}", "no port", errno=EOPNOTSUPP)
+        link.isolated = link.isolated or isolated
+        if hairpin and link.master is None:
+            raise KernelError(f"cannot set hairpin mode on {ifname}", "no port", errno=EOPNOTSUPP)
+        link.hairpin = link.hairpin or hairpin
 
 
 class FakeInsides(_Seam):
@@ -153,6 +201,7 @@ class FakeInsides(_Seam):
                               errno=ENODEV)  # fmt: skip
         space.links["lo"].set_up()
         link.ipv6 = inside.ipv6
+        link.mtu = inside.mtu or link.mtu
         for address in inside.addresses:
             if not _is_unicast(address):
                 what = f"cannot give {inside.ifname} the address {address}"
@@ -174,9 +223,34 @@ class FakeInsides(_Seam):
             space.routes.append((link, route))
 
     @act
+    def route_by_source(
+        self, sandbox: seams.Sandbox, ways: tuple[SourceWay, ...]
+    ) -> tuple[str, ...]:
+        """Keep them."""
+        space = self._enter(sandbox)
+        lacking = {way.ifname for way in ways} - set(space.links)
+        space.ways |= {way for way in ways if way.ifname not in lacking}
+        return tuple(f"cannot route through {ifname}: it is not there" for ifname in lacking)
+
+    @act
+    def unroute_by_source(self, sandbox: seams.Sandbox, ways: tuple[SourceWay, ...]) -> None:
+        """Forget them."""
+        self._enter(sandbox).ways -= set(ways)
+
+    @act
     def loopback_up(self, sandbox: seams.Sandbox) -> None:
         """Set `lo` up."""
         self._enter(sandbox).links["lo"].set_up()
+
+    @act
+    def unplug(self, sandbox: seams.Sandbox, ifname: str, mac: str) -> bool:
+        """Delete a veth, and its other end."""
+        space = self._enter(sandbox)
+        link = space.links.get(ifname)
+        if link is None or (link.kind, link.mac) != ("veth", mac):
+            return False
+        space.remove(link)
+        return True
 
     @look
     def look_inside(self, sandbox: seams.Sandbox) -> tuple[InsideLink, ...]:
@@ -216,14 +290,16 @@ class FakeBridges(_Seam):
             why = "there is a link of that name, and it is no bridge of ours"
             raise ConflictError(f"cannot make the bridge {ifname}", why)
         refused = [address for address in addresses if not _is_unicast(address)]
-        if link and not refused and link.up and set(addresses) <= set(link.addresses):
+        whole = link and link.up and link.mtu == mtu and set(addresses) <= set(link.addresses)
+        if whole and not refused:
             return False
         added = link or self._host.namespace.add(ifname, "bridge", mtu=mtu, mac=mac)
         added.group = LINK_GROUP
         if not added.up:
-            added.mac, added.mtu = mac, mtu
+            added.mac = mac
             for key in ("accept_ra", "accept_dad"):
                 self._host.namespace.sysctls[f"net/ipv6/conf/{ifname}/{key}"] = "0"
+        added.mtu = mtu
         for address in addresses:
             if address in refused:
                 if link is None:
@@ -244,6 +320,12 @@ class FakeBridges(_Seam):
         return True
 
     @look
+    def uplink(self) -> str:
+        """Return the way out."""
+        routes = sorted(route for route in self._host.default_routes if route[0] == 4)
+        return routes[0][2] if routes else ""
+
+    @look
     def uplink_mtu(self) -> int:
         """Return the MTU of the way out."""
         for _family, _metric, ifname, _advertised in sorted(self._host.default_routes):
@@ -257,12 +339,87 @@ class FakeBridges(_Seam):
         return tuple(sorted({ifname for family, _, ifname, by_ra in routes if by_ra}))
 
     @look
-    def occupied_subnets(self) -> tuple[Subnet, ...]:
-        """Return the subnets of all addresses: other routes of the host there are none."""
-        found = {address.subnet for link in self._links.values() for address in link.addresses}
+    def others(self) -> tuple[str, ...]:
+        """Return the bridges without our group."""
+        links = self._links.values()
         return tuple(
-            sorted(found, key=lambda subnet: (subnet.family, subnet.value, subnet.prefixlen))
+            sorted(
+                link.ifname
+                for link in links
+                if link.kind == "bridge" and not is_our_group(link.group)
+            )
         )
+
+    @look
+    def occupied_subnets(self) -> tuple[Subnet, ...]:
+        """Return the subnets of all addresses."""
+        return _in_order(
+            {address.subnet for link in self._links.values() for address in link.addresses}
+        )
+
+    @look
+    def routed_subnets(self) -> tuple[Subnet, ...]:
+        """Return the subnets of routes that lead elsewhere."""
+        return _in_order(self._host.routes)
+
+
+def _in_order(found: set[Subnet]) -> tuple[Subnet, ...]:
+    return tuple(sorted(found, key=lambda subnet: (subnet.family, subnet.value, subnet.prefixlen)))
+
+
+class FakeFilters(_Seam):
+    """See `seams.Filters`; they go with their bridge."""
+
+    seam = "bridge_filters"
+
+    @look
+    def unmarked(self) -> tuple[str, ...]:
+        """Return the flowtables of others; our table always marks."""
+        return tuple(f"flowtable {name}" for name in self._host.foreign.flowtables)
+
+    @look
+    def present(self, device: str) -> BridgeFilters:
+        """Return what was put."""
+        link = self._links.get(device)
+        return link.filters if link else BridgeFilters(b"", b"")
+
+    @look
+    def guards(self, ports: tuple[Link, ...]) -> dict[str, bytes]:
+        """Return what was put at each, or came with it."""
+        return {port.ifname: self.present(port.ifname).ingress or b"" for port in ports}
+
+    @look
+    def port_names(self, bridge: Link) -> list[str]:
+        """Look at who is its port."""
+        own = self._links[bridge.ifname]
+        return [link.ifname for link in self._links.values() if link.master is own]
+
+    @look
+    def dropped(self, device: str) -> int:
+        """Return that nothing was: nobody sends anything here."""
+        del device
+        return 0
+
+    @act
+    def put(self, device: str, filters: BridgeFilters) -> bool:
+        """Have these, but where one is None."""
+        link = self._links.get(device)
+        if link is None:
+            raise KernelError(f"cannot set filters of {device}", "No such device", errno=ENODEV)
+        if not self._host.filters_known and (filters.ingress or filters.egress):
+            raise KernelError(f"cannot set filters of {device}", "no such thing", errno=ENOENT)
+        before = link.filters
+        link.filters = BridgeFilters(
+            before.ingress if filters.ingress is None else filters.ingress,
+            before.egress if filters.egress is None else filters.egress,
+        )
+        return link.filters != before
+
+    @act
+    def remove(self, device: str) -> None:
+        """Have none."""
+        if device in self._links:
+            self._links[device].filters = BridgeFilters(b"", b"")
 
 
 class FakeSysctls(_Seam):
@@ -283,7 +440,7 @@ class FakeSysctls(_Seam):
             raise SystemFailure(f"cannot set {key} to {value}", "this kernel does not have it")
         if known[key] == value:
             return False
-        if self._host.read_only:
+        if self._host.read_only and not key.endswith("/route_localnet"):
             raise SystemFailure(f"cannot set {key} to {value}", "Read-only file system")
         known[key] = value
         return True
@@ -305,14 +462,22 @@ class FakeNames(_Seam):
 
     @act
     def add(self, name: str, process: Process) -> bool:
-        """Take a name."""
+        """Take a name, and give up the one that showed this process's id before."""
         taken = self._host.names_taken
         if name in taken:
             if taken[name] == process:
                 return False
             raise SystemFailure(f"cannot name {name}", "something else has that name")
+        for former, whose in list(taken.items()):
+            if whose is not None and whose.pid == process.pid:
+                del taken[former]
         taken[name] = process
         return True
+
+    @look
+    def shows(self, name: str, processes: tuple[Process, ...]) -> bool:
+        """Tell whose it is."""
+        return self._host.names_taken.get(name) in processes
 
     @act
     def move(self, name: str, before: Process, after: Process) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Self
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import NotFoundError, SystemFailure
-from ocinet.engine.model.link import Link
+from ocinet.engine.model.bridge_filters import BridgeFilters
+from ocinet.engine.model.link import Link, SourceWay
 from ocinet.engine.model.request import Route
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class FakeLink:
     alias: str = ""
     ipv6: bool = True
     hairpin: bool = False
+    isolated: bool = False
+    filters: BridgeFilters = field(default_factory=lambda: BridgeFilters(b"", b""))
     master: FakeLink | None = None
     peer: FakeLink | None = None
     addresses: list[Interface] = field(default_factory=list)
@@ -84,6 +87,8 @@ class FakeLink:
             alias=self.alias,
             peer=self.peer.ifindex if self.peer else 0,
             running=self.running,
+            hairpin=self.hairpin,
+            isolated=self.isolated,
         )
 
 
@@ -96,6 +101,7 @@ class FakeNamespace:
             end of a pair does not, and who tests the host does not look at it.
         routes: that somebody set: the links, and the routes through them.
         sysctls: by key; those of a link go with it.
+        ways: of what is sent from its addresses; those of a link go with it.
     """
 
     identity: str
@@ -103,6 +109,7 @@ class FakeNamespace:
     links: dict[str, FakeLink] = field(default_factory=dict)
     routes: list[tuple[FakeLink, Route]] = field(default_factory=list)
     sysctls: dict[str, str] = field(default_factory=dict)
+    ways: set[SourceWay] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Begin with `lo`, down."""
@@ -128,6 +135,7 @@ class FakeNamespace:
                 continue
             space = end.namespace
             space.links.pop(end.ifname, None)
+            space.ways = {way for way in space.ways if way.ifname != end.ifname}
             space.routes = [(by, route) for by, route in space.routes if by is not end]
             conf = (f"net/ipv4/conf/{end.ifname}/", f"net/ipv6/conf/{end.ifname}/")
             for key in [key for key in space.sysctls if key.startswith(conf)]:

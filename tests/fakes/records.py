@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.endpoint import PortRule
+    from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.listener import Listener
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.request import Publish
@@ -71,10 +72,6 @@ class FakeAttachments:
         """Put one of them out of the way."""
         del self.broken[container_id]
         self.aside.append(container_id)
-
-    def sweep(self) -> int:
-        """Find nothing: nobody is killed half-way in here."""
-        return 0
 
 
 class FakeNetworks:
@@ -275,7 +272,7 @@ class FakePortClaims:
         """Claim host ports for a container."""
         del families  # there are no sockets in here that could be in the way
         chosen = tuple(
-            publish if publish.host_port else publish.replace(host_port=self._free_port(publish))
+            publish if publish.host_port else publish.chosen(self._free_port(publish))
             for publish in publishes
         )
         claims = [
@@ -298,7 +295,8 @@ class FakePortClaims:
 
     def _free_port(self, publish: Publish) -> int:
         used = {claim.host_port for claim in self._claims if claim.protocol == publish.protocol}
-        return next(port for port in range(32768, 61000) if port not in used)
+        low, high = publish.among or (32768, 60999)
+        return next(port for port in range(low, high + 1) if port not in used)
 
     def release(self, container: str, ports: Iterable[Publish | PortRule]) -> None:
         """Give up some of a container's claims."""
@@ -331,6 +329,15 @@ class FakePortClaims:
             )
         )
 
+    def while_unclaimed(
+        self, ports: tuple[PortRule, ...], act: Callable[[tuple[PortRule, ...]], object]
+    ) -> tuple[PortRule, ...]:
+        """Do something with those that nobody claims."""
+        free = self.held("", ports)
+        if free:
+            act(free)
+        return free
+
     def all(self) -> tuple[PortClaim, ...]:
         """Return every claim, by protocol and port."""
         return tuple(
@@ -341,9 +348,13 @@ class FakePortClaims:
         """List the containers that hold a port."""
         return tuple(sorted({claim.container for claim in self._claims}))
 
-    def sweep(self) -> int:
-        """Find nothing: nobody is killed half-way in here."""
-        return 0
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """Find none: there are no files in here."""
+        return ()
+
+    def restore(self, file: str, claims: Iterable[PortClaim]) -> bool:
+        """Have nothing to put right."""
+        return any(claim.file == file for claim in claims if claim not in self._claims)
 
 
 def _meet(claim: PortClaim, other: PortClaim) -> bool:
@@ -356,11 +367,89 @@ def _claim_of(port: PortRule) -> PortClaim:
     return PortClaim(port.protocol, address, port.host_port, "", "", "")
 
 
+class FakePassages:
+    """See `storage.Passages`."""
+
+    def __init__(self) -> None:
+        self._known: tuple[int, tuple[str, ...]] = (0, ())
+
+    def open(self, generation: int) -> tuple[str, ...]:
+        """Return what was noted of that generation."""
+        known, devices = self._known
+        return devices if known == generation else ()
+
+    def remember(self, generation: int, devices: tuple[str, ...]) -> None:
+        """Note it in place of the last one."""
+        self._known = (generation, devices)
+
+
+class FakeGuards:
+    """See `storage.Guards`."""
+
+    def __init__(self) -> None:
+        self._guards: tuple[ForwardGuard, ...] = ()
+
+    def all(self) -> tuple[ForwardGuard, ...]:
+        """Return what was put last."""
+        return self._guards
+
+    def put(self, guards: tuple[ForwardGuard, ...]) -> None:
+        """Note it in place of the last ones."""
+        self._guards = guards
+
+
+class FakeReservations:
+    """Which address is kept for whom, by network."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[str, str]] = {}
+
+    def networks(self) -> tuple[str, ...]:
+        """List the networks that something is kept on."""
+        return tuple(sorted(self.kept))
+
+    def names(self, network: str) -> dict[str, str]:
+        """Return names by address."""
+        return dict(self.kept.get(network, {}))
+
+    def remove_network(self, network: str) -> None:
+        """Forget a network's."""
+        self.kept.pop(network, None)
+
+
+class NoLeftFiles:
+    """Nobody is killed half-way in here."""
+
+    def sweep(self) -> int:
+        """Find nothing."""
+        return 0
+
+
+class NoOwners:
+    """Where no port in the firewall is anybody's."""
+
+    def has_other(self, ports: tuple[PortRule, ...]) -> bool:
+        """Return that nobody has them."""
+        return not ports
+
+    def unowned(self, ports: tuple[PortRule, ...]) -> tuple[PortRule, ...]:
+        """Return that no record has them."""
+        return ports
+
+    def close_unowned(self, ports: tuple[PortRule, ...]) -> tuple[PortRule, ...]:
+        """Close none."""
+        return ports[:0]
+
+
 def fake_records(*networks: Network) -> Records:
     """Return records in memory, with these networks."""
     return Records(
         attachments=FakeAttachments(),
         networks=FakeNetworks(*networks),
         leases=FakeLeases(),
+        reservations=FakeReservations(),
         ports=FakePortClaims(),
+        passages=FakePassages(),
+        guards=FakeGuards(),
+        left_files=NoLeftFiles(),
     )

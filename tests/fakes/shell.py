@@ -15,24 +15,34 @@ from ocinet.base.paths import Paths
 from ocinet.cli.console import Console, Streams
 from ocinet.cli.main import main
 from ocinet.engine.assembly import begin_operation
+from ocinet.engine.check import Finding
 from ocinet.engine.engine import Engine
 from ocinet.engine.gc import Leftover
 from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.model.link import InsideLink, Link
+from ocinet.engine.model.observed import FirewallState
 from ocinet.engine.model.request import Route
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.model.sight import Overview, Sight
 from ocinet.engine.networks import Networks
 from ocinet.engine.plan.steps import Step
 from ocinet.engine.records.attachments import AttachmentStore
+from ocinet.engine.records.forward_guards import ForwardGuards
+from ocinet.engine.records.left_files import LeftFiles
 from ocinet.engine.records.networks import NetworkStore
+from ocinet.engine.records.passages import Passages
 from ocinet.engine.records.port_claims import PortClaims
+from ocinet.engine.sight import take_sight
 from ocinet.engine.storage import Records
 from ocinet.ipam.lease import Holder, Lease
+from ocinet.ipam.reservation import ReservationStore
 from ocinet.ipam.store import AddressStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ocinet.cli.engine_names import EngineContainer
+    from ocinet.engine.model.naming import Rootfs
     from ocinet.engine.model.request import Publish, Request
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan import seams
@@ -55,6 +65,12 @@ class BareHost:
     def __init__(self) -> None:
         self.links = self.insides = self.bridges = self.sysctls = self
         self.names = self.firewall = self.forward_accepts = self
+        self.routing_rules = self.uplinks = self.bridge_filters = self.elements = self
+        self.name_files = lambda _process: None  # everybody has the host's
+
+    def observe(self) -> FirewallState:
+        """Return that there is no table of ours."""
+        return FirewallState(table=False, generation=1)
 
     def link(self, ifname: str) -> Link | None:
         """Return docker0."""
@@ -64,12 +80,23 @@ class BareHost:
         """Return those of docker0."""
         return (Interface.parse("172.17.0.1/16"),)
 
+    def connected(self, _family: int) -> tuple[tuple[int, Subnet], ...]:
+        """Return docker0's."""
+        return ((3, Subnet.parse("172.17.0.0/16")),)
+
     def occupied_subnets(self) -> tuple[Subnet, ...]:
         """Return the route."""
         return (Subnet.parse("192.168.1.0/24"),)
 
+    def routed_subnets(self) -> tuple[Subnet, ...]:
+        """Return none."""
+        return ()
+
     def delete_links(self, _ifnames: tuple[str, ...]) -> None:
         """Delete nothing."""
+
+    def forget_flows(self, *_what: object, **_more: object) -> None:
+        """Forget nothing."""
 
     def look_inside(self, _sandbox: object) -> tuple[InsideLink, ...]:
         """Return an interface."""
@@ -94,7 +121,11 @@ def open_records(paths: Paths, operation: Operation) -> Records:
         attachments=AttachmentStore(paths),
         networks=NetworkStore(paths),
         leases=AddressStore(paths, deadline=deadline, holder_lives=lambda _: True, report=report),
+        reservations=ReservationStore(paths, deadline=deadline),
         ports=PortClaims(paths, NoSockets(), deadline=deadline),
+        passages=Passages(paths, operation.boot_id),
+        guards=ForwardGuards(paths, operation.boot_id),
+        left_files=LeftFiles(paths),
     )
 
 
@@ -132,6 +163,7 @@ class NotingEngine(Engine):
         self.failure: BaseException | None = None
         self.warnings: list[str] = []
         self.findings: tuple[Leftover, ...] = ()
+        self.damage: tuple[Finding, ...] = ()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -151,8 +183,15 @@ class NotingEngine(Engine):
         if self.failure:
             raise self.failure
 
-    def attach(self, container: Container, request: Request, sandbox: seams.Sandbox) -> Attachment:
+    def attach(
+        self,
+        container: Container,
+        request: Request,
+        sandbox: seams.Sandbox,
+        rootfs: Rootfs | None = None,
+    ) -> Attachment:
         """Keep a record as an engine would."""
+        del rootfs
         self.note("attach", container, request, sandbox.identity)
         attachment = record(container.id, container.name, container=container,
                             sandbox=sandbox.identity, ports=(port(8080, 80),))  # fmt: skip
@@ -188,6 +227,20 @@ class NotingEngine(Engine):
         self.note("gc", dry_run)
         return self.findings
 
+    def check(self, *_targets: str, repair: bool = False, **_more: object) -> tuple[Finding, ...]:
+        """Return the damage."""
+        self.note("check", repair)
+        return self.damage
+
+    def sight(self) -> Sight:
+        """Look at the records, on a host without a link of ours."""
+        book, firewall = self.addresses, self.host.firewall
+        return take_sight(lambda: Overview(()), firewall, self.records, book, self.operation)
+
+    def shadowed(self, *_targets: str) -> tuple[Finding, ...]:
+        """Look at no socket of this machine."""
+        return ()
+
 
 class Outcome:
     """What a command left: its exit code and what it printed."""
@@ -221,6 +274,7 @@ class Shell:
         self.engine = NotingEngine(self.paths)
         self.executed: list[tuple[str, list[str]]] = []
         self.opened = 0
+        self.elsewhere: list[EngineContainer] = []  # what Docker and the others have
 
     def run(self, *arguments: str, stdin: str = "", is_root: bool = True) -> Outcome:
         """Run one command."""
@@ -230,11 +284,20 @@ class Shell:
             self.opened += 1
             return cast("Engine", self.engine)
 
+        def look_up(name: str, engine: str) -> tuple[EngineContainer, ...]:
+            return tuple(
+                known
+                for known in self.elsewhere
+                if name in (known.container.name, known.container.id)
+                and engine in ("", known.engine)
+            )
+
         console = Console(
             self.environment,
             streams=Streams(io.StringIO(stdin), out, err),
             open_engine=open_engine,
             execute=lambda file, argv: self.executed.append((file, argv)),
+            look_up=look_up,
             is_root=is_root,
         )
         console.paths = self.paths

@@ -8,6 +8,7 @@
     namespace/       network namespaces in which a test runs itself
     lab/             a machine of its own: namespaces, an uplink, files, cgroups
     engine/          what runs containers in a lab: runc, crun, podman, dockerd
+    docs/            a page of the docs, typed into a lab
 
 Read `namespace/isolation.py` or `lab/machine.py` first.
 """

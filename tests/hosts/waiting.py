@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -34,3 +36,22 @@ def wait_until(
             raise AssertionError(f"{what}: not within {timeout_s:g} s")
         time.sleep(interval_s)
     return found
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether a process is gone, or a zombie.
+
+    Its memory, and with it `/proc/PID/root`, goes some time before: until it is a zombie,
+    runtimes call it running (crun refuses to delete its container).
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"
+
+
+def is_listened_at(path: str) -> bool:
+    """Tell whether somebody listens at a Unix socket: its file is there some time before."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(path) == 0

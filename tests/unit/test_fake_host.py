@@ -9,20 +9,15 @@ import pytest
 
 from builders import network_rules
 from fakes.host import FakeHost
+from fakes.records import FakeGuards, NoOwners
 from ocinet.base.address import Address, Interface
 from ocinet.base.errors import BusyError, KernelError
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.link import Inside, Veth
 from ocinet.engine.plan.machine import Machine
+from ocinet.engine.plan.port_steps import AddVeth, SetHairpin
 from ocinet.engine.plan.shared_steps import EnterNetwork, MakeBridge, MakeTable, SetSysctl
-from ocinet.engine.plan.steps import (
-    AddVeth,
-    ConfigureInside,
-    ForgetFlows,
-    NameSandbox,
-    OpenFirewall,
-    SetHairpin,
-)
+from ocinet.engine.plan.steps import ConfigureInside, ForgetFlows, NameSandbox, OpenFirewall
 
 if TYPE_CHECKING:
     from ocinet.base.clock import Process
@@ -54,7 +49,7 @@ def _go(host: FakeHost) -> None:
     process = host.start()
     undo: list[Step] = []
     with host.open_sandbox(process) as sandbox:
-        machine = Machine(host.seams(), lambda: ((), ()), sandbox)
+        machine = Machine(host.seams(), lambda: ((), (), ()), FakeGuards(), NoOwners(), sandbox)
         try:
             for step in _steps(process):
                 inverse = step.inverse()

@@ -11,6 +11,8 @@ import signal
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from fakes.engine_api import DOCKERS as DOCKER_VERSIONS
+from fakes.engine_api import PODMANS as PODMAN_VERSIONS
 from fakes.engine_api import Image
 from hosts.engine.told import client_of, state_of
 
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fakes.engine_api import FakeContainer, FakeEngine
+    from fakes.engine_api.versions import DockerVersion, PodmanVersion
     from hosts.engine.told import State
 
-DOCKERS, PODMANS = ("fake-docker", "docker"), ("fake-podman", "podman")
+DOCKERS = (*(f"fake-docker-{name}" for name in DOCKER_VERSIONS), "docker")
+PODMANS = (*(f"fake-podman-{name}" for name in PODMAN_VERSIONS), "podman")
 KINDS = DOCKERS + PODMANS
 NOW_AND_THEN = ("cleanup", "stop")  # podman's, of several processes that race
 BAD_COMMAND = ("/no/such",)
@@ -35,10 +39,23 @@ class Driven(ABC):
     Attributes:
         kind: docker or podman.
         path: of its socket, as a client here finds it.
+        version: of it, or the one that it is expected to be like: a key of `DOCKERS` or
+            `PODMANS` of `fakes.engine_api.versions`.
     """
 
     kind: str
     path: str
+    version: str
+
+    @property
+    def docker(self) -> DockerVersion:
+        """What its version of Docker does in its own way."""
+        return DOCKER_VERSIONS[self.version]
+
+    @property
+    def podman(self) -> PodmanVersion:
+        """What its version of podman does in its own way."""
+        return PODMAN_VERSIONS[self.version]
 
     @property
     def removal(self) -> str:
@@ -89,6 +106,7 @@ class Fake(Driven):
 
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
+        self.version = engine.version
         self.kind = engine.kind
         self.path = engine.path
 

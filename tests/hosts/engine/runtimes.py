@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from hosts.lab.namespace import Namespace
 from hosts.requirements import require
-from hosts.waiting import wait_until
+from hosts.waiting import has_ended, wait_until
 
 if TYPE_CHECKING:
     from hosts.command import Result
@@ -64,6 +63,10 @@ class Container:
         """Run a command inside, with the container's files."""
         return self.runtime("exec", self.id, *argv, check=check)
 
+    def read(self, path: str) -> str:
+        """Return what is in a file of the container's."""
+        return self.exec("cat", path).stdout
+
     def output(self) -> str:
         """Return what the entrypoint has printed so far."""
         return (self.bundle.path / f"{self.id}.stdout").read_text()
@@ -72,7 +75,12 @@ class Container:
         """Send a signal to the first process and wait until it is gone."""
         pid = self.pid
         self.runtime("kill", self.id, signal)
-        wait_until(lambda: not os.path.exists(f"/proc/{pid}/root/"), f"the end of {self.id}")
+        wait_until(lambda: has_ended(pid), f"the end of {self.id}")
+
+    def end(self) -> None:
+        """Kill it, and delete it."""
+        self.kill()
+        self.delete()
 
     def delete(self, *, force: bool = True, check: bool = True) -> Result:
         """Remove the container, which runs its poststop hooks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from hosts.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fakes.engine_api.versions import DockerVersion
     from hosts.engine.driven import Driven
 
 
@@ -136,6 +138,26 @@ def item_of(api: Any, container: str) -> Document:
 def _subjects(event: Document) -> tuple[str, str]:
     actor = event["Actor"]
     return actor["ID"], actor["Attributes"].get("container", "")
+
+
+def in_order(version: DockerVersion, acts: str) -> list[str]:
+    """Return what a version of Docker tells, as "kill disconnect(none) die".
+
+    Args:
+        version: whose order it is.
+        acts: as 20.10 tells it.
+    """
+    if version.releases_first:
+        acts = re.sub(r"\bdie (disconnect\(\w+\))", r"\1 die", acts)
+    return acts.split()
+
+
+def settled(acts: list[str]) -> list[str]:
+    """Return what Docker told, with a death before the stop that caused it.
+
+    Since 26 both are told at once, by two goroutines, in either order.
+    """
+    return " ".join(acts).replace("stop die", "die stop").split()
 
 
 def _spell_act(event: Document) -> str:

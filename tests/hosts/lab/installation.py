@@ -45,7 +45,7 @@ class Installation(Namespace):
     def records(self) -> dict[str, dict[str, Any]]:
         """Return the record of every container that ocinet knows, also of the dead, by name."""
         shown = self.ocinet("ps", "--all", "--json").json()
-        return {record["name"]: record for record in shown}
+        return {record["name"]: record for record in shown if record["status"] != "failed"}
 
     def all_events(self) -> list[dict[str, Any]]:
         """Return the event log: what was done to containers, and to the host."""

@@ -253,6 +253,11 @@ class Lab(Installation):
         """Return a watcher to be started: `with lab.watch() as watcher:`."""
         return Watcher(self, options, dict(env or {}))
 
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """What was made with runc or crun and is not deleted."""
+        return tuple(self._containers)
+
     def remember(self, container: Container) -> None:
         """Note a container that `delete_containers` shall delete."""
         self._containers.append(container)

@@ -41,7 +41,15 @@ LOOK = ("sh", "-c", _LOOK)
 _ENGINE_MOUNTS = ("/var/lib/containers", "/var/lib/docker", "/run/docker", "/run/containers")
 _KERNEL_ROUTES = ("local", "broadcast", "multicast", "anycast")
 _RECORDS = ("/run/ocinet/ipam/", "/run/ocinet/ports/", "/run/ocinet/attachments/")
-_PASSING_FILES = ("events.jsonl", "events.jsonl.1", "lock", "settings.json")
+_PASSING_FILES = (
+    "events.jsonl",
+    "events.jsonl.1",
+    "lock",
+    "settings.json",
+    "passages.json",
+    "table.json",
+    "watcher.json",
+)
 
 
 @dataclass(frozen=True)
@@ -167,7 +175,7 @@ def _rule_lines(objects: list[dict[str, dict[str, Any]]]) -> Iterable[str]:
         if kind not in ("set", "map"):
             continue
         words = content["type"] if isinstance(content["type"], list) else [content["type"]]
-        label = "port-element" if "inet_service" in words or kind == "map" else "element"
+        label = "port-element" if "inet_service" in words else "element"
         where = f"{content['family']} {content['table']} {content['name']}"
         for element in content.get("elem", ()):
             yield f"{label} {where} {json.dumps(_without_passing(element), sort_keys=True)}"

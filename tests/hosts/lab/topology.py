@@ -179,7 +179,7 @@ def detach_all(lab: Lab) -> None:
     """Take down whatever is attached; no hook does it for what `attach` wired."""
     names = [record["name"] for record in lab.ocinet("ps", "--format", "json").json()]
     if names:
-        lab.ocinet("detach", *names)
+        lab.ocinet("detach", "--force", *names)
 
 
 def make_world(lab: Lab, *names: str, ipv6: bool = False) -> Topology:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from typing import TYPE_CHECKING, Any
@@ -37,12 +38,18 @@ class Watcher:
         lab: where it runs; its settings are `/etc/ocinet/ocinet.toml` there.
         options: more words for the command.
         env: variables besides the lab's own.
+        within: words before the command, as `unshare --pid`; such a one is ended by `kill`.
     """
 
     def __init__(
-        self, lab: Lab, options: Sequence[str] = (), env: dict[str, str] | None = None
+        self,
+        lab: Lab,
+        options: Sequence[str] = (),
+        env: dict[str, str] | None = None,
+        within: Sequence[str] = (),
     ) -> None:
         self.lab = lab
+        self._within = tuple(within)
         self._options = tuple(options)
         self._env = dict(env or {})
         self._service: Background | None = None
@@ -79,8 +86,9 @@ class Watcher:
         """Start it, without waiting."""
         words = ("watch", "--log-format=json", "--log-level=debug", *self._options)
         self._service = self.lab.start(
-            "sh", "-c", f'exec "$@" >> {LOG} 2>&1', "sh", self.lab.command, *words, env=self._env
-        )
+            "sh", "-c", f'exec "$@" >> {LOG} 2>&1', "sh", *self._within, self.lab.command, *words,
+            env=self._env,
+        )  # fmt: skip
 
     @property
     def runs(self) -> bool:
@@ -111,10 +119,15 @@ class Watcher:
         self._service.process.wait(_END_S)
 
     def log(self) -> list[dict[str, Any]]:
-        """Return all that it logged, of every start."""
+        """Return all that it logged, of every start; without a line that a kill has torn."""
         path = self.lab.path(LOG)
         lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        entries = []
+        for line in lines:
+            if line.startswith("{"):
+                with contextlib.suppress(json.JSONDecodeError):
+                    entries.append(json.loads(line))
+        return entries
 
     def configure(self, settings: str) -> None:
         """Write `ocinet.toml`; it reads that when it is started or reloaded."""

@@ -34,6 +34,7 @@ _CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
 _MS_REC_PRIVATE = 0x4000 | 0x40000
 _PR_SET_PDEATHSIG = 1
+_PR_CAPBSET_DROP, _CAP_NET_ADMIN = 24, 12
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -56,22 +57,37 @@ def _enter(beside: int) -> bool:
         return not _LIBC.setns(namespace.fileno(), _CLONE_NEWNET)
 
 
+def own_etc() -> None:
+    """Lay something of this test's own over /etc and /var/log, with the machine's showing through.
+
+    What programs write there must not be the machine's.
+    """
+    run("mount -t tmpfs tmpfs /mnt")
+    run("mkdir /mnt/above /mnt/work /mnt/log")
+    run("mount -t overlay -o lowerdir=/etc,upperdir=/mnt/above,workdir=/mnt/work overlay /etc")
+    run("mount --bind /mnt/log /var/log")
+
+
 class Sleeper:
     """A process that sleeps in a network namespace of its own, in a `with` block.
 
     Args:
         beside: the id of a process, to sleep in that one's namespace.
+        bounded: whether it may not change its network, as most containers.
 
     Attributes:
         pid: of the process.
     """
 
-    def __init__(self, *, beside: int = 0) -> None:
+    def __init__(self, *, beside: int = 0, bounded: bool = False) -> None:
         ready, tell = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            os.write(tell, b"y" if _enter(beside) else b"n")
+            entered = _enter(beside)
+            if bounded:
+                _LIBC.prctl(_PR_CAPBSET_DROP, _CAP_NET_ADMIN)
+            os.write(tell, b"y" if entered else b"n")
             while True:
                 signal.pause()
         os.close(tell)

@@ -6,21 +6,28 @@ To be made within the namespace, and closed there. What others do is done by `ip
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 from hosts.namespace.isolation import Sleeper
 from hosts.namespace.looks import ip_json, run
+from hosts.namespace.real_firewalld import RealFirewalld, firewalld
 from hosts.waiting import wait_until
 from ocinet.base.clock import Process
 from ocinet.base.paths import Paths
 from ocinet.engine.firewall.forward_accept import ForwardAccepts
 from ocinet.engine.firewall.netfilter import NetfilterSocket
 from ocinet.engine.firewall.table import Firewall
+from ocinet.engine.firewall.table_elements import TableElements
+from ocinet.engine.firewall.uplink_table import Uplinks
 from ocinet.engine.kernel.bridges import Bridges
+from ocinet.engine.kernel.filters import Filters
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
+from ocinet.engine.kernel.name_files import NameFiles
 from ocinet.engine.kernel.netns_names import NetnsNames
+from ocinet.engine.kernel.routing import RoutingRules
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.kernel.sysctl import Sysctls
 from ocinet.engine.plan.machine import Host
@@ -36,6 +43,8 @@ class SeamedHost:
         self._links = Links()
         self._netfilter = NetfilterSocket()
         self._sleepers: dict[int, Sleeper] = {}
+        self._stack = ExitStack()
+        self._firewalld: RealFirewalld | None = None
 
     def seams(self) -> Host:
         """Return the real ones."""
@@ -43,10 +52,15 @@ class SeamedHost:
             links=self._links,
             insides=Insides(self._links),
             bridges=Bridges(),
+            bridge_filters=Filters(self._links, ForwardAccepts(self._netfilter).unmarked),
             sysctls=Sysctls(),
             names=NetnsNames(_PATHS),
             firewall=Firewall(self._netfilter),
+            elements=TableElements(self._netfilter),
             forward_accepts=ForwardAccepts(self._netfilter),
+            routing_rules=RoutingRules(self._links),
+            uplinks=Uplinks(self._netfilter),
+            name_files=lambda _process: NameFiles(),
         )
 
     def __enter__(self) -> Self:
@@ -54,7 +68,8 @@ class SeamedHost:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        """Close the sockets and end who sleeps."""
+        """Close the sockets and end who sleeps, and firewalld."""
+        self._stack.close()
         self._links.close()
         self._netfilter.close()
         for sleeper in self._sleepers.values():
@@ -111,13 +126,28 @@ class SeamedHost:
         run(f"ip addr add {address} dev {ifname}{' nodad' if ':' in address else ''}")
 
     def add_default_route(
-        self, gateway: str, ifname: str, *, metric: int = 0, advertised: bool = False
+        self,
+        gateway: str,
+        ifname: str,
+        *,
+        metric: int = 0,
+        advertised: bool = False,
+        source: str = "",
     ) -> None:
         """Add a default route."""
         family = "-6" if ":" in gateway else "-4"
         origin = "ra" if advertised else "static"
         run(f"ip {family} route add default via {gateway} dev {ifname} metric {metric}"
-            f" proto {origin}")  # fmt: skip
+            f" proto {origin}{f' src {source}' if source else ''}")  # fmt: skip
+
+    def add_blackhole(self, subnet: str) -> None:
+        """Let the host drop what is for a subnet."""
+        run(f"ip route add blackhole {subnet}")
+
+    def add_source_rule(self, source: str, *, table: int, priority: int) -> None:
+        """Add a rule."""
+        family = "-6" if ":" in source else "-4"
+        run(f"ip {family} rule add from {source} lookup {table} priority {priority}")
 
     def set_down(self, ifname: str) -> None:
         """Set a link down."""
@@ -169,3 +199,10 @@ class SeamedHost:
         """Make a table with a chain that drops."""
         chain = "chain gate { type filter hook forward priority 5; policy drop; }"
         run("nft", "-f", "-", given=f"table inet wall {{ {chain}; }}")
+
+    def start_firewalld(self) -> None:
+        """Start it with our zone and policy in its /etc, or reload it."""
+        if self._firewalld:
+            self._firewalld.tell("--reload")
+        else:
+            self._firewalld = self._stack.enter_context(firewalld(installed=True))

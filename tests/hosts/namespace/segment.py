@@ -39,10 +39,11 @@ def neighbour(*addresses: str, bridge: str = "br0", ifname: str = "v0") -> Itera
             nodad = " nodad" if ":" in address else ""
             run(f"ip addr add {address} dev eth0{nodad}", pid=sleeper.pid)
         run("ip link set eth0 up", pid=sleeper.pid)
-        wait_until(lambda: _is_forwarding(ifname), f"the bridge sends to {ifname}")
+        wait_until(lambda: is_forwarding(ifname), f"the bridge sends to {ifname}")
         yield sleeper.pid
 
 
-def _is_forwarding(ifname: str) -> bool:
+def is_forwarding(ifname: str) -> bool:
+    """Tell whether a bridge passes on what comes by a port."""
     link = link_json(ifname)
     return link is not None and link["linkinfo"]["info_slave_data"]["state"] == "forwarding"

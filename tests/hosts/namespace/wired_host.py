@@ -20,10 +20,14 @@ from ocinet.engine.model.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
 
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.plan.steps import Step
 
+# What is noted of the host, and of what is no container's.
+_OF_THE_HOST = ("lock", "events.jsonl", "settings.json", "passages.json", "table.json",
+                "forwarding.json", "tally.json")  # fmt: skip
 PATHS = Paths("/run/test/etc", "/run/test/lib", "/run/ocinet", "/run/netns")
 
 
@@ -54,9 +58,14 @@ class WiredHost:
         """Return a new engine, as each process has its own."""
         return exchanged(Engine.open(PATHS), trace=trace)
 
-    def start(self, name: str) -> Container:
-        """Start a sleeping process in a sandbox of its own; return it as a container."""
-        self.sleepers[name] = Sleeper()
+    def start(self, name: str, *, bounded: bool = False) -> Container:
+        """Start a sleeping process in a sandbox of its own; return it as a container.
+
+        Args:
+            name: the container's.
+            bounded: whether it may not change its network, as most containers.
+        """
+        self.sleepers[name] = Sleeper(bounded=bounded)
         return self.container(name, self.sleepers[name].pid)
 
     @staticmethod
@@ -107,9 +116,9 @@ class WiredHost:
             children.append(child)
         return {os.waitpid(child, 0)[1] for child in children}
 
-    def up(self, name: str, request: Request | None = None) -> Attachment:
-        """Start a container and attach it, on `lan` unless told otherwise."""
-        return self.attach(self.start(name), request or on("lan"))
+    def up(self, name: str, request: Request | None = None, *, bounded: bool = False) -> Attachment:
+        """Start a container and attach it, on `lan` unless told otherwise; see `start`."""
+        return self.attach(self.start(name, bounded=bounded), request or on("lan"))
 
     def poststop(self, name: str, bundle: str = "") -> bool:
         """Detach as a runtime's poststop would."""
@@ -131,7 +140,7 @@ class WiredHost:
         for sleeper in self.sleepers.values():
             sleeper.end()
 
-    def __enter__(self) -> WiredHost:
+    def __enter__(self) -> Self:
         """Return itself; closed at the end of the block."""
         return self
 
@@ -153,7 +162,7 @@ def records() -> list[str]:
         found += [
             os.path.relpath(f"{root}/{name}", PATHS.run)
             for name in files
-            if name not in ("lock", "events.jsonl", "settings.json") and "/locks" not in root
+            if name not in _OF_THE_HOST and not root.endswith(("/locks", "/pids"))
         ]
     return sorted(found)
 
