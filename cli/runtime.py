@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ocinet.cli.console import Console
+    from ocinet.hooks.registration.launcher import Launcher
 
 _DAEMON_JSON = "/etc/docker/daemon.json"
 _NAME = "ocinet"
 _RUNTIME = "runc"
-_RELOAD = "to make dockerd take it: systemctl reload docker, or kill -HUP of its process"
+_RELOAD = "to make dockerd take it: the same with --reload, or systemctl reload docker"
+_RELOAD_S = 20.0
 _RESTART = "dockerd knows the runtime until it is restarted: systemctl restart docker"
 
 
@@ -35,8 +37,10 @@ def _configure_install(parser: Parser) -> None:
     parser.add_argument("--docker", metavar="FILE", nargs="?", const=_DAEMON_JSON, help=says)
     says = "with --docker: for containers that name no runtime, too"
     add_switch(parser, "--default", says=says)
+    says = "with --docker: have dockerd read it now, and wait until it knows the runtime"
+    add_switch(parser, "--reload", says=says)
     parser.examples(
-        "ocinet runtime install --docker && systemctl reload docker",
+        "ocinet runtime install --docker --reload",
         "ocinet runtime install --runtime crun --name ocinet-crun --docker",
         "podman --runtime /usr/local/sbin/ocinet-runtime run --network=none …",
     )
@@ -45,8 +49,9 @@ def _configure_install(parser: Parser) -> None:
 def _install(arguments: Namespace, console: Console) -> None:
     from ocinet.hooks.registration.launcher import Launcher, install
 
-    if arguments.default and arguments.docker is None:
-        raise RequestError("", "--default is about Docker", "say --docker, too")
+    for flag in ("default", "reload"):
+        if getattr(arguments, flag) and arguments.docker is None:
+            raise RequestError("", f"--{flag} is about Docker", "say --docker, too")
     launcher = Launcher(
         runtime=arguments.runtime,
         name=arguments.name,
@@ -56,9 +61,20 @@ def _install(arguments: Namespace, console: Console) -> None:
     )
     done = install(launcher, registration(console))
     report(done, console)
-    if launcher.docker in done.changed:
+    if arguments.reload:
+        _reload(launcher, console)
+    elif launcher.docker in done.changed:
         console.say(_RELOAD)
     tell_of_host_programs(console)
+
+
+def _reload(launcher: Launcher, console: Console) -> None:
+    from ocinet.engine.records.settings import engine_sockets, load_or_defaults
+    from ocinet.watcher.docker_reload import reload_docker  # a third of a second
+
+    settings, _flaws = load_or_defaults(console.paths)
+    sockets = engine_sockets(settings, console.environment)
+    reload_docker(sockets, launcher.name, launcher.path, _RELOAD_S)
 
 
 def _configure_uninstall(parser: Parser) -> None:

@@ -15,7 +15,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from docker.transport.unixconn import UnixHTTPConnection
+from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnection
 from requests.exceptions import ConnectionError as Disconnected
 
 if TYPE_CHECKING:
@@ -56,6 +56,26 @@ class Connection(UnixHTTPConnection):  # type: ignore[misc]  # docker ships no t
             opened.close()
             raise
         self.sock = opened
+
+
+class Adapter(UnixHTTPAdapter):  # type: ignore[misc]  # docker ships no types
+    """docker's own, but with connections of ours, and answers that end."""
+
+    def send(self, request: Any, **named: Any) -> Any:
+        """Send a request; the whole answer is read here, unless it is a stream."""
+        response = super().send(request, **named)
+        if not named.get("stream"):
+            read_whole(response, self.timeout)
+        return response
+
+    def get_connection(self, url: str, proxies: Any = None) -> Any:
+        """Return a pool whose connections are ours."""
+        pool = super().get_connection(url, proxies)
+        # Not of self: in a circle, what a thread leaves behind would stay open as well.
+        path, timeout_s = self.socket_path, self.timeout
+        # The pool has no other place to say which connections it is to make.
+        pool._new_conn = lambda: Connection(url, path, timeout_s)  # noqa: SLF001
+        return pool
 
 
 class _Socket(socket.socket):

@@ -20,14 +20,13 @@ from weakref import WeakSet
 import docker
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, NotFound
-from docker.transport import UnixHTTPAdapter
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from ocinet.base.address import Address
 from ocinet.base.errors import OcinetError, SystemFailure
 from ocinet.request.docker_files import carried_in_containerd, read_docker
-from ocinet.watcher.bounded_http import LONGEST_PART, Connection, read_whole
+from ocinet.watcher.bounded_http import LONGEST_PART, Adapter
 from ocinet.watcher.cgroups import is_listed
 from ocinet.watcher.docker_json import (
     exposed_ports,
@@ -48,25 +47,6 @@ _LIBPOD = "/v4.0.0/libpod"
 _ACTS = ("create", "start", "die", "died", "destroy", "remove", "rename", "connect", "disconnect")
 _CONTAINERD = "/var/lib/containerd"
 _BRIDGE_NAME = "com.docker.network.bridge.name"
-
-
-class _Adapter(UnixHTTPAdapter):  # type: ignore[misc]  # docker ships no types
-    """docker's own, but with connections of ours, and answers that end."""
-
-    def send(self, request: Any, **named: Any) -> Any:
-        """Send a request; the whole answer is read here, unless it is a stream."""
-        response = super().send(request, **named)
-        if not named.get("stream"):
-            read_whole(response, self.timeout)
-        return response
-
-    def get_connection(self, url: str, proxies: Any = None) -> Any:
-        pool = super().get_connection(url, proxies)
-        # Not of self: in a circle, what a thread leaves behind would stay open as well.
-        path, timeout_s = self.socket_path, self.timeout
-        # The pool has no other place to say which connections it is to make.
-        pool._new_conn = lambda: Connection(url, path, timeout_s)  # noqa: SLF001
-        return pool
 
 
 class Client:
@@ -122,6 +102,16 @@ class Client:
         """
         with self._explained("list its containers"):
             return tuple(parse_listed(item) for item in self._client().containers(all=True))
+
+    def runtimes(self) -> dict[str, str]:
+        """Return the paths of the runtimes that Docker knows, by their names.
+
+        Raises:
+            SystemFailure: the engine does not answer, or nonsense.
+        """
+        with self._explained("ask for its runtimes"):
+            told = self._client().info()["Runtimes"]
+            return {name: runtime.get("path", "") for name, runtime in told.items()}
 
     def created(self, container_id: str) -> ObservedContainer | None:
         """Return what a container that was created is to be like, or None if it is not there.
@@ -265,7 +255,7 @@ class Client:
         # Its own adapter keeps a connection for each of the last 25 URLs, whatever
         # `num_pools` says; and every container has URLs of its own.
         socket_url = f"http+unix://{self.path}"
-        adapter = _Adapter(socket_url, self._timeout_s, pool_connections=1)
+        adapter = Adapter(socket_url, self._timeout_s, pool_connections=1)
         client.mount("http+docker://", adapter)
         return client
 

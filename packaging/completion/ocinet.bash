@@ -76,7 +76,7 @@ _ocinet() {
     hooks\ uninstall) flags='-h --help --podman --hooks-dir --cdi' about='' ;;
     hooks\ verify) flags='-h --help --podman --hooks-dir --cdi --format --json --noheading' about='directories' ;;
     runtime\ ls) flags='-h --help --format --json --noheading -q --quiet' about='' ;;
-    runtime\ install) flags='-h --help --runtime --name --launcher --docker --default' about='' ;;
+    runtime\ install) flags='-h --help --runtime --name --launcher --docker --default --reload' about='' ;;
     runtime\ uninstall) flags='-h --help --name --launcher --docker' about='' ;;
     links\ install) flags='-h --help' about='' ;;
     links\ uninstall) flags='-h --help' about='' ;;

@@ -317,6 +317,7 @@ complete -c ocinet -n '__ocinet_at runtime install' -l name -r -f -d 'name that 
 complete -c ocinet -n '__ocinet_at runtime install' -l launcher -r -F -d 'absolute path of the launcher'
 complete -c ocinet -n '__ocinet_at runtime install' -l docker -r -F -d 'name it in Docker\'s daemon.json'
 complete -c ocinet -n '__ocinet_at runtime install' -l default -d 'with --docker: for containers that name no runtime, too'
+complete -c ocinet -n '__ocinet_at runtime install' -l reload -d 'with --docker: have dockerd read it now, and wait until it knows the runtime'
 complete -c ocinet -n '__ocinet_at runtime uninstall' -s h -l help -d 'show this help message and exit'
 complete -c ocinet -n '__ocinet_at runtime uninstall' -l name -r -f -d 'name that engines know the runtime by'
 complete -c ocinet -n '__ocinet_at runtime uninstall' -l launcher -r -F -d 'absolute path of the launcher'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -328,19 +327,20 @@ def test_two_launchers_side_by_side(lab: Lab) -> None:
 
 
 def test_reload_takes_the_runtime_and_uninstall_gives_it_back(lab: Lab) -> None:
-    """SIGHUP is enough for dockerd to know the runtime; what was there before is there after."""
+    """It is waited for until dockerd knows the runtime; what was there before is there after."""
     lab.path("/etc/docker").mkdir(exist_ok=True)
     before = '{\n  "log-level": "warn",\n  "labels": ["a=b", "c=d"]\n}\n'
     lab.path(DAEMON_JSON).write_text(before)
     with lab.docker() as docker:
         told = install(lab, "--docker")
-        docker.signal(signal.SIGHUP)
         known = ("info", "--format={{json .Runtimes}}")
-        wait_until(lambda: "ocinet" in docker(*known).stdout, "the reload")
+        assert "ocinet" not in docker(*known).stdout
+        reloaded = install(lab, "--docker", "--reload")
 
         docker.run(UNDER, "--name=web")
 
-        assert "kill -HUP" in told.stderr
+        assert "the same with --reload" in told.stderr
+        assert "the same with --reload" not in reloaded.stderr
         assert list(lab.records()) == ["web"]
         docker.remove("web")
         lab.ocinet("runtime", "uninstall")
@@ -393,3 +393,26 @@ def test_watcher_beside_the_wrapper_wires_once(lab: Lab) -> None:
 
         assert len(lab.records()) == len(host_ends(lab)) == 4
         assert lab.events("attach failed") == lab.events("create refused") == []
+
+
+def test_reload_of_a_dockerd_that_does_not_read_the_file_is_told(lab: Lab) -> None:
+    """It is told which runtime it does not know; without a dockerd, that none listens."""
+    lab.path("/etc/docker").mkdir(exist_ok=True)
+    other = str(lab.path("/etc/docker/other.json"))
+    nobody = lab.ocinet("runtime", "install", "--docker", "--reload", check=False)
+    with lab.docker() as docker:
+        taken = install(lab, "--docker", "--reload")
+        told = lab.ocinet(
+            "runtime", "install", "--docker", other, "--name=second", "--reload", check=False
+        )
+
+        docker.run(UNDER, "--name=web")
+        docker.remove("web")
+        lab.ocinet("runtime", "uninstall", "--name=second")
+        lab.ocinet("runtime", "uninstall")
+
+    assert nobody.status == 3
+    assert "no dockerd listens" in nobody.stderr
+    assert not taken.stderr
+    assert told.status == 1
+    assert "knows no runtime second" in told.stderr

@@ -77,9 +77,10 @@ def test_launcher_hands_the_moved_directories_on(
     assert "OCINET_RUN_DIR=" in text
 
 
-def test_default_without_docker_is_refused(shell: Shell, given: list[str]) -> None:
+@pytest.mark.parametrize("flag", ["--default", "--reload"])
+def test_flags_of_docker_without_it_are_refused(shell: Shell, given: list[str], flag: str) -> None:
     """There is nothing else that it could mean."""
-    outcome = shell.run("runtime", "install", *given, "--default")
+    outcome = shell.run("runtime", "install", *given, flag)
     assert outcome.code == 2
     assert "say --docker, too" in outcome.err
 
