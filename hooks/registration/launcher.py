@@ -33,6 +33,7 @@ from ocinet.hooks.registration.launcher_text import (
     is_launcher,
     render,
 )
+from ocinet.hooks.registration.launcher_users import started_by
 
 if TYPE_CHECKING:
     from ocinet.hooks.config.hook_entry import Registration
@@ -134,7 +135,8 @@ def install(launcher: Launcher, registration: Registration) -> Installed:
 def uninstall(path: str, docker: DockerFile | None = None) -> Installed:
     """Take a launcher back, and its name out of every `daemon.json` that has it from us.
 
-    Files that are not ours stay.
+    Files that are not ours stay, and so does the launcher while containers that it has started
+    need it to be stopped.
 
     Args:
         path: of the launcher.
@@ -154,7 +156,8 @@ def uninstall(path: str, docker: DockerFile | None = None) -> Installed:
         # All are read before one is written: where one can't be, everything stays as it is.
         edits = [_unregister(docker_file, path) for docker_file in known.values()]
         changed = [edit.docker_file.file for edit in edits if edit.apply()]
-        if text is not None and is_launcher(text):
+        why = _why_it_stays(path, text)
+        if text is not None and not why:
             os.unlink(path)
             changed.append(path)
         _remove_emptied({os.path.dirname(file) for file in changed})
@@ -162,8 +165,18 @@ def uninstall(path: str, docker: DockerFile | None = None) -> Installed:
         raise SystemFailure(f"cannot remove {path}", error.strerror or str(error)) from error
     except OcinetError as error:
         raise error.within(f"cannot remove {path}") from error
-    stays = text is not None and not is_launcher(text)
-    return Installed(tuple(changed), (f"{path} is not ocinet's, and stays",) if stays else ())
+    return Installed(tuple(changed), (why,) if why else ())
+
+
+def _why_it_stays(path: str, text: str | None) -> str:
+    """Return why what is at a launcher's path can't be removed; "" if it can, or is not there."""
+    if text is None:
+        return ""
+    if not is_launcher(text):
+        return f"{path} is not ocinet's, and stays"
+    users = ", ".join(started_by(path))
+    again = "say this again when they have ended"
+    return f"{path} stays: it alone can stop {users} (hint: {again})" if users else ""
 
 
 def find_runtime(runtime: str) -> str:

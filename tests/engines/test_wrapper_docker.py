@@ -12,6 +12,7 @@ from hosts.engine.hooked_runtime import host_ends
 from hosts.engine.runtimes import each_runtime
 from hosts.engine.wrapped_runtime import (
     DAEMON_JSON,
+    LAUNCHER,
     UNDER,
     docker_under_wrapper,
     install,
@@ -416,3 +417,18 @@ def test_reload_of_a_dockerd_that_does_not_read_the_file_is_told(lab: Lab) -> No
     assert not taken.stderr
     assert told.status == 1
     assert "knows no runtime second" in told.stderr
+
+
+def test_launcher_stays_while_a_container_can_be_stopped_by_it_alone(lab: Lab) -> None:
+    """Without it Docker could not remove what it has started; new ones it is given no more."""
+    with docker_under_wrapper(lab) as docker:
+        docker.run(UNDER, "--name=web")
+        told = lab.ocinet("runtime", "uninstall").stderr
+
+        docker.remove("web")
+        lab.ocinet("runtime", "uninstall")
+
+        assert f"{LAUNCHER} stays: it alone can stop" in told
+        assert not lab.path(DAEMON_JSON).exists()
+        assert not lab.path(LAUNCHER).exists()
+        assert not lab.records()

@@ -332,3 +332,18 @@ def test_nothing_but_create_costs_more_than_a_shell(lab: Lab) -> None:
         assert lab.run(LAUNCHER, *call).stdout.splitlines()[0].split(" ", 1)[1] == " ".join(call)
     for verb in ("create", "run"):
         assert lab.run(LAUNCHER, "--root", "/x", verb, "web", check=False).status == 127
+
+
+@each_runtime
+def test_uninstalled_launcher_stays_for_who_runs_under_podman(lab: Lab, runtime: str) -> None:
+    """conmon's command line names it: told by the container's id, and gone at the next time."""
+    podman = podman_under_wrapper(lab, runtime)
+    container = podman.run()
+    told = lab.ocinet("runtime", "uninstall").stderr
+    assert lab.path(LAUNCHER).exists()
+
+    podman.remove(container.id)
+    lab.ocinet("runtime", "uninstall")
+
+    assert f"it alone can stop {container.id[:12]}" in told
+    assert not lab.path(LAUNCHER).exists()
