@@ -15,7 +15,7 @@ from ocinet.request.annotations import (
     PUBLISH,
     parse_annotations,
 )
-from ocinet.request.grammar import RESOLUTION_KEYS
+from ocinet.request.grammar import ALIAS, RESOLUTION_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _FLAGS = {
     KEEP_PORTS: "--keep-ports",
     NET: "--net",
     **{key: f"--{key.removeprefix(PREFIX)}" for key in RESOLUTION_KEYS},
+    ALIAS: "--network-alias",
 }
 
 
@@ -47,7 +48,9 @@ def add_request(parser: Parser) -> None:
     """Add what a container may ask for, spelled as docker and podman spell it."""
     group = parser.add_argument_group("what the container gets")
     network = "NETWORK[:OPT=VALUE,…]"
-    options = "network, with options ip, ip6, mac, ifname, mtu, gateway, routes (default: bridge)"
+    options = (
+        "network, with options ip, ip6, mac, ifname, mtu, gateway, routes, alias (default: bridge)"
+    )
     add_text(group, "--net", "--network", metavar=network, says=options, several=True)
     add_endpoint(group)
     says = "publish a container port on the host (default: on every address, on a free port)"
@@ -83,6 +86,12 @@ def add_endpoint(group: _ActionsContainer) -> None:
     add_text(group, "--dns-option", "--dns-opt", metavar="OPTION[:NUMBER]", says=says, several=True)
     says = "name that it finds at an address, which may be host-gateway"
     add_text(group, "--add-host", metavar="NAME:ADDRESS", says=says, several=True)
+    says = "name by which others find it on each of its networks, besides its own"
+    add_text(group, "--network-alias", "--alias", metavar="NAME", says=says, several=True)
+    says = "name for itself (default: as it was started)"
+    add_text(group, "--hostname", metavar="NAME", says=says)
+    says = "name by which it alone finds another container (default for NAME: the container's)"
+    add_text(group, "--link", metavar="CONTAINER[:NAME]", says=says, several=True)
 
 
 def read_annotations(arguments: Namespace) -> dict[str, str]:
@@ -92,6 +101,7 @@ def read_annotations(arguments: Namespace) -> dict[str, str]:
         "ifname": arguments.ifname,
         "mtu": arguments.mtu,
         "gateway": arguments.gateway,
+        "hostname": arguments.hostname,
     }
     several = {
         "ip": arguments.ip,
@@ -101,6 +111,8 @@ def read_annotations(arguments: Namespace) -> dict[str, str]:
         "dns-search": arguments.dns_search,
         "dns-option": arguments.dns_option,
         "add-host": arguments.add_host,
+        "alias": arguments.network_alias,
+        "link": arguments.link,
     }
     annotations = {PREFIX + key: value for key, value in single.items() if value is not None}
     annotations |= {PREFIX + key: ",".join(values) for key, values in several.items() if values}

@@ -36,7 +36,9 @@ def view_container(record: Attachment, owner: Attachment, told: dict[str, Any]) 
         told: what `inspect` tells beside the record; its status among it.
     """
     status = told["status"]
-    networks = Map((end.network, _view_endpoint(end)) for end in owner.endpoints)
+    networks = Map(
+        (end.network, _view_endpoint(end, _aliases(owner, end.network))) for end in owner.endpoints
+    )
     first: dict[str, Any] = next(iter(networks.values()), {})
     shared = ("IPAddress", "IPPrefixLen", "Gateway", "MacAddress", "GlobalIPv6Address")
     return {
@@ -55,6 +57,11 @@ def view_container(record: Attachment, owner: Attachment, told: dict[str, Any]) 
     }
 
 
+def _aliases(record: Attachment, network: str) -> list[str]:
+    wished = record.resolution.aliases if record.resolution else ()
+    return [alias.name for alias in wished if alias.network in ("", network)]
+
+
 def _view_resolution(record: Attachment, owner: Attachment) -> dict[str, list[str]]:
     wishes = record.resolution or owner.resolution
     return {
@@ -64,10 +71,11 @@ def _view_resolution(record: Attachment, owner: Attachment) -> dict[str, list[st
         "ExtraHosts": [f"{added.name}:{added.address or 'host-gateway'}" for added in wishes.hosts]
         if wishes
         else [],
+        "Links": [f"{linked.target}:{linked.name}" for linked in wishes.links] if wishes else [],
     }
 
 
-def _view_endpoint(endpoint: Endpoint) -> dict[str, Any]:
+def _view_endpoint(endpoint: Endpoint, aliases: list[str]) -> dict[str, Any]:
     by_family = {at.address.family: at for at in reversed(endpoint.addresses)}
     gateways = {
         route.destination.family: str(route.gateway)
@@ -85,7 +93,7 @@ def _view_endpoint(endpoint: Endpoint) -> dict[str, Any]:
         "IPv6Gateway": gateways.get(6, ""),
         "MacAddress": endpoint.mac,
         "Interface": endpoint.ifname,
-        "Aliases": [],
+        "Aliases": aliases,
     }
 
 

@@ -10,7 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
 
-_NO_NAMES = "containers are found by address: ocinet reservation add keeps one for a name"
 _NOT_OURS = "ocinet starts no containers: start it without a network, as docker run --net=none, \
 podman run --network=none; then ocinet attach NAME, or a door does it: see ocinet status"
 _ONE_HOST = "networks are this host's alone: leave it out"
@@ -50,10 +49,7 @@ FLAGS: dict[str, tuple[tuple[str, ...], str]] = {
     "--hosts": (("--add-host",), ""),
     "--no-hosts": ((), "podman's own keeps its /etc/hosts away: ocinet's is in its place then"),
     "--disable-dns": ((), "there is none to disable: leave it out"),
-    "--network-alias": ((), _NO_NAMES),
-    "--net-alias": ((), _NO_NAMES),
-    "--alias": ((), _NO_NAMES),
-    "--link": ((), _NO_NAMES),
+    "--net-alias": (("--network-alias",), ""),
     "--gw-priority": (
         ("--no-default-route",),
         "the first network has the default route; --no-default-route for one has it not",

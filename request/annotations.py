@@ -3,7 +3,7 @@
     ocinet.net       bridge | host | none | container:NAME_or_ID | NETWORK
                      NETWORK[:OPTION,…][;NETWORK[:OPTION,…]]…
                      OPTION: ip= ip6= routes= (each may be repeated)
-                             mac= ifname= mtu= gateway=
+                     alias=  mac= ifname= mtu= gateway=
     ocinet.ip        ADDRESS[,ADDRESS]…          for the first network, as are
     ocinet.ip6       ADDRESS[,ADDRESS]…          the six that follow
     ocinet.mac       02:42:ac:11:00:02
@@ -14,7 +14,8 @@
     ocinet.publish   PUBLISH[,PUBLISH]…, see `publish`
     ocinet.name      the container's name
     ocinet.keep-ports true | false: the host ports that are chosen stay the name's
-    ocinet.dns, ocinet.dns-search, ocinet.dns-option, ocinet.add-host, see `resolution`
+    ocinet.dns, ocinet.dns-search, ocinet.dns-option, ocinet.add-host, ocinet.hostname,
+    ocinet.alias, ocinet.link, see `resolution`
     ocinet.sandbox   written by `ocinet hooks add`: DEV:INODE that must be found
     ocinet.bundle    written by `ocinet hooks add`: what `hooks remove` restores
 
@@ -70,10 +71,11 @@ SANDBOX = "ocinet.sandbox"
 BUNDLE = "ocinet.bundle"
 NO_NETWORK = "none"
 NO_GATEWAY = "none"
-OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes")
+FLAT_OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes")
+OPTIONS = (*FLAT_OPTIONS, "alias")  # alone, that one is for every network
 KEYS = (
     NET,
-    *(PREFIX + option for option in OPTIONS),
+    *(PREFIX + option for option in FLAT_OPTIONS),
     PUBLISH,
     NAME,
     KEEP_PORTS,
@@ -94,7 +96,7 @@ _AROUND = (
     "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u2028\u2029\u202f"
     "\u205f\u3000\ufeff"
 )
-_REPEATABLE = ("ip", "ip6", "routes")
+_REPEATABLE = ("ip", "ip6", "routes", "alias")
 _INTERNAL = (SANDBOX, BUNDLE)
 # Of an endpoint's wishes, by field, what `needs_trust` says of each.
 _UNTRUSTED = {
@@ -146,8 +148,16 @@ def parse_annotations(annotations: Mapping[str, str]) -> Request | None:
     publish = parse_publish(keys.pop(PUBLISH), PUBLISH) if PUBLISH in keys else ()
     keep_ports = within(KEEP_PORTS, read_truth, keys.pop(KEEP_PORTS, "false"))
     wishes = {key: keys.pop(key) for key in RESOLUTION_KEYS if key in keys}
-    resolution = _resolution(wishes) if wishes else None
-    return Request(mode, "", _endpoints(net, keys), publish, name, keep_ports, resolution)
+    networks = _networks(net, keys)
+    aliases = tuple(
+        (network, option.text, option.where)
+        for network, options in networks
+        for option in options
+        if option.name == "alias"
+    )
+    resolution = _resolution(wishes, aliases) if wishes or aliases else None
+    endpoints = _check_endpoints([_endpoint(*network) for network in networks])
+    return Request(mode, "", endpoints, publish, name, keep_ports, resolution)
 
 
 def is_ours(key: str) -> bool:
@@ -200,6 +210,7 @@ def needs_trust(request: Request, networks: tuple[str, ...] = ()) -> tuple[str, 
         from ocinet.request.resolution import spell_resolution
 
         asks += spell_resolution(request.resolution)
+        asks += ["an alias"] if any(alias.network for alias in request.resolution.aliases) else []
     return tuple(asks)
 
 
@@ -251,17 +262,17 @@ def _mode(net: str) -> tuple[Mode, str]:
     return "bridge", ""
 
 
-def _resolution(wishes: Mapping[str, str]) -> Resolution:
+def _resolution(wishes: Mapping[str, str], aliases: tuple[tuple[str, str, str], ...]) -> Resolution:
     from ocinet.request.resolution import parse_resolution  # for the few that say so
 
-    return parse_resolution(wishes)
+    return parse_resolution(wishes, aliases)
 
 
 def _container_name(text: str) -> str:
     return check_container(text, "container name")
 
 
-def _endpoints(net: str, flat: Mapping[str, str]) -> tuple[EndpointRequest, ...]:
+def _networks(net: str, flat: Mapping[str, str]) -> list[tuple[str, list[_Option]]]:
     """Join the networks' options with the flat keys, which are the first one's."""
     networks = _split_networks(net)
     first, options = networks[0]
@@ -272,7 +283,7 @@ def _endpoints(net: str, flat: Mapping[str, str]) -> tuple[EndpointRequest, ...]
         texts = within(key, split_items, text) if name in _REPEATABLE else [text]
         options = [*options, *(_Option(name, item, key) for item in texts)]
     networks[0] = first, options
-    return _check_endpoints([_endpoint(*network) for network in networks])
+    return networks
 
 
 def _split_networks(net: str) -> list[tuple[str, list[_Option]]]:

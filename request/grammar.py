@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 BLANK = " \t\r\n"
 MAX_ITEMS = 1024
 # Here, because who has one of them alone loads their parser, `resolution`.
-DNS, ADD_HOST = "ocinet.dns", "ocinet.add-host"
-RESOLUTION_KEYS = (DNS, "ocinet.dns-search", "ocinet.dns-option", ADD_HOST)
+DNS, ADD_HOST, LINK = "ocinet.dns", "ocinet.add-host", "ocinet.link"
+HOSTNAME, ALIAS = "ocinet.hostname", "ocinet.alias"
+RESOLUTION_KEYS = (
+    DNS, "ocinet.dns-search", "ocinet.dns-option", ADD_HOST, HOSTNAME, ALIAS, LINK
+)  # fmt: skip
 SHOWN = 60  # characters of a wrong text that an error repeats
 
 _HEX = frozenset("0123456789abcdef")

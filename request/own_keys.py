@@ -12,14 +12,14 @@ of it, at every door:
     -, or none      none                no           none: it grants nothing
     -, or net=x     net=x               no           refused, for what is given to those who
                                                      ask for nothing may be more than x;
-                                                     gateway, routes, dns and add-host
-                                                     likewise
+                                                     gateway, routes, dns, add-host and
+                                                     link likewise
     -, or net=bridge  net=bridge        no           as if nothing were said, if all get bridge
     -, or other=x   other=x             no           left out, and told: it gives less
     x               can't be read       no           x, if it needs no trust; else refused
 
-"other" are published ports, addresses, MAC, name, MTU, names of interfaces, search list
-and options of the resolver.
+"other" are published ports, addresses, MAC, name, hostname, aliases, MTU, names of
+interfaces, search list and options of the resolver.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ocinet.request.annotations import (
     needs_trust,
     parse_annotations,
 )
-from ocinet.request.grammar import ADD_HOST, BLANK, DNS, quote
+from ocinet.request.grammar import ADD_HOST, BLANK, DNS, LINK, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 # They say where packets go, and questions for names: without them they would go elsewhere,
 # and perhaps further.
-_STEERING = (NET, GATEWAY, ROUTES, DNS, ADD_HOST)
+_STEERING = (NET, GATEWAY, ROUTES, DNS, ADD_HOST, LINK)
 
 
 def _nothing() -> None:

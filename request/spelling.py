@@ -25,13 +25,16 @@ def to_annotations(request: Request) -> dict[str, str]:
     if request.mode != "bridge":
         annotations[NET] = spell_mode(request)
     # As a person would write it, for people read these in `config.json`.
-    elif len(request.endpoints) == 1:
+    elif len(request.endpoints) == 1 and not _aliases(request, request.endpoints[0].network):
         endpoint = request.endpoints[0]
         annotations[NET] = endpoint.network
         for name, texts in _spell_options(endpoint).items():
             annotations[PREFIX + name] = ",".join(texts)
     else:
-        annotations[NET] = ";".join(_spell_endpoint(endpoint) for endpoint in request.endpoints)
+        annotations[NET] = ";".join(
+            _spell_endpoint(endpoint, _aliases(request, endpoint.network))
+            for endpoint in request.endpoints
+        )
     if request.publish:
         annotations[PUBLISH] = ",".join(spell_publish(publish) for publish in request.publish)
     if request.name:
@@ -66,7 +69,13 @@ def _spell_gateway(endpoint: EndpointRequest) -> list[str]:
     return [str(endpoint.gateway)] if endpoint.gateway else []
 
 
-def _spell_endpoint(endpoint: EndpointRequest) -> str:
-    options = _spell_options(endpoint)
+def _aliases(request: Request, network: str) -> list[str]:
+    """Return the aliases that are of one network alone."""
+    aliases = request.resolution.aliases if request.resolution else ()
+    return [alias.name for alias in aliases if alias.network == network]
+
+
+def _spell_endpoint(endpoint: EndpointRequest, aliases: list[str]) -> str:
+    options = _spell_options(endpoint) | ({"alias": aliases} if aliases else {})
     spelled = ",".join(f"{name}={text}" for name, texts in options.items() for text in texts)
     return f"{endpoint.network}:{spelled}" if spelled else endpoint.network

@@ -43,9 +43,9 @@ _ocinet() {
         command="$command ${COMP_WORDS[2]}"
     fi
     case $command in
-    attach) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
+    attach) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
     detach) flags='-h --help --net --network -f --force' about='containers' ;;
-    plan) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
+    plan) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
     ps) flags='-h --help -a --all -n --last -l --latest --no-trunc --net --network -f --filter --format --json --noheading -q --quiet' about='' ;;
     inspect) flags='-h --help -f --format --json' about='containers' ;;
     exec) flags='-h --help' about='containers' ;;
@@ -53,7 +53,7 @@ _ocinet() {
     publish) flags='-h --help --format --json --noheading' about='containers' ;;
     unpublish) flags='-h --help --format --json --noheading' about='containers' ;;
     network\ create) flags='-h --help --subnet --gateway --ip-range --ipv6 --bridge --interface-name --unmanaged --mtu --internal --no-masquerade --egress-address --no-host --isolate-ports --no-guard -o --opt -d --driver --label --ignore' about='networks' ;;
-    network\ connect) flags='-h --help --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host --format --json --noheading' about='networks' ;;
+    network\ connect) flags='-h --help --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --format --json --noheading' about='networks' ;;
     network\ disconnect) flags='-h --help -f --force' about='networks' ;;
     network\ ls) flags='-h --help -f --filter --no-trunc --format --json --noheading -q --quiet' about='' ;;
     network\ inspect) flags='-h --help -f --format --json' about='networks' ;;
@@ -69,7 +69,7 @@ _ocinet() {
     reservation\ add-port) flags='-h --help' about='' ;;
     reservation\ ports) flags='-h --help --format --json --noheading' about='' ;;
     reservation\ rm-port) flags='-h --help' about='' ;;
-    hooks\ add) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host -p --publish --keep-ports --name --stage' about='directories' ;;
+    hooks\ add) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link -p --publish --keep-ports --name --stage' about='directories' ;;
     hooks\ remove) flags='-h --help' about='directories' ;;
     hooks\ ls) flags='-h --help --format --json --noheading -q --quiet' about='' ;;
     hooks\ install) flags='-h --help --podman --hooks-dir --cdi --always --stage' about='' ;;
@@ -109,6 +109,9 @@ _ocinet() {
     attach/--dns-search) value='' ;;
     attach/--dns-option | attach/--dns-opt) value='' ;;
     attach/--add-host) value='' ;;
+    attach/--network-alias | attach/--alias) value='' ;;
+    attach/--hostname) value='' ;;
+    attach/--link) value='containers' ;;
     attach/-p | attach/--publish) value='' ;;
     attach/--name) value='' ;;
     attach/--id) value='' ;;
@@ -126,6 +129,9 @@ _ocinet() {
     plan/--dns-search) value='' ;;
     plan/--dns-option | plan/--dns-opt) value='' ;;
     plan/--add-host) value='' ;;
+    plan/--network-alias | plan/--alias) value='' ;;
+    plan/--hostname) value='' ;;
+    plan/--link) value='containers' ;;
     plan/-p | plan/--publish) value='' ;;
     plan/--name) value='' ;;
     plan/--id) value='' ;;
@@ -157,6 +163,9 @@ _ocinet() {
     network\ connect/--dns-search) value='' ;;
     network\ connect/--dns-option | network\ connect/--dns-opt) value='' ;;
     network\ connect/--add-host) value='' ;;
+    network\ connect/--network-alias | network\ connect/--alias) value='' ;;
+    network\ connect/--hostname) value='' ;;
+    network\ connect/--link) value='containers' ;;
     network\ connect/--format) value='=table json' ;;
     network\ ls/-f | network\ ls/--filter) value='' ;;
     network\ ls/--format) value='=table json' ;;
@@ -180,6 +189,9 @@ _ocinet() {
     hooks\ add/--dns-search) value='' ;;
     hooks\ add/--dns-option | hooks\ add/--dns-opt) value='' ;;
     hooks\ add/--add-host) value='' ;;
+    hooks\ add/--network-alias | hooks\ add/--alias) value='' ;;
+    hooks\ add/--hostname) value='' ;;
+    hooks\ add/--link) value='containers' ;;
     hooks\ add/-p | hooks\ add/--publish) value='' ;;
     hooks\ add/--name) value='' ;;
     hooks\ add/--stage) value='=createRuntime prestart' ;;

@@ -13,7 +13,7 @@ from ocinet.base.errors import SystemFailure
 from ocinet.base.paths import Paths
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.endpoint import PortRule
-from ocinet.engine.model.resolution import AddedHost, Resolution
+from ocinet.engine.model.resolution import AddedHost, Alias, LinkedName, Resolution
 from ocinet.engine.records.attachments import AttachmentStore, encode
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ def test_shown_record_has_each_port() -> None:
 def test_record_of_resolvers_and_names_is_read_as_it_was_written(tmp_path: Path) -> None:
     """And says nothing of them where nothing is wished, as an earlier version wrote it."""
     wishes = Resolution(
-        (AT,), ("corp.example",), ("ndots:2",), (AddedHost("db", OTHER), AddedHost("up", None))
-    )
+        (AT,), ("corp.example",), ("ndots:2",), (AddedHost("db", OTHER), AddedHost("up", None)),
+        "web1", (Alias("www"), Alias("shop", "lan")), (LinkedName("postgres", "db"),),
+    )  # fmt: skip
     record = Attachment(Container("web", "web"), "bridge", ATTACHED, "1:2", "boot", "now",
                         resolution=wishes)  # fmt: skip
     store = AttachmentStore(Paths(run=str(tmp_path)))
@@ -83,7 +84,13 @@ def test_record_of_resolvers_and_names_is_read_as_it_was_written(tmp_path: Path)
     store.put(record)
 
     assert store.get("web") == record
-    assert encode(record)["resolution"]["hosts"][1] == {"name": "up", "address": None}
+    shown = encode(record)["resolution"]
+    assert shown["hosts"][1] == {"name": "up", "address": None}
+    assert shown["aliases"][1] == {"name": "shop", "network": "lan"}
+    store.put(record.replace(resolution=Resolution((AT,))))
+    assert set(json.loads((tmp_path / "attachments/web.json").read_text())["resolution"]) == {
+        "servers", "search", "options", "hosts"
+    }  # fmt: skip
     store.put(record.replace(resolution=None))
     assert "resolution" not in json.loads((tmp_path / "attachments/web.json").read_text())
     assert store.get("web") == record.replace(resolution=None)

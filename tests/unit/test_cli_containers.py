@@ -18,7 +18,7 @@ from ocinet.cli.printing import spell_ports
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container, Member
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
-from ocinet.engine.model.resolution import AddedHost, Resolution
+from ocinet.engine.model.resolution import AddedHost, Alias, LinkedName, Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -122,7 +122,8 @@ def test_attach_reads_every_flag_through_the_one_parser(shell: Shell) -> None:
         "--route", "172.16.0.0/12", "-p", "8080:80", "--publish", "127.0.0.1::53/udp",
         "--name", "web", "--dns", "192.0.2.53", "--dns", "fd00::53", "--dns-search", "corp.example",
         "--dns-opt", "ndots:2", "--dns-option", "edns0", "--add-host", "up:host-gateway",
-        "--add-host", "db:[fd00::7]",
+        "--add-host", "db:[fd00::7]", "--hostname", "Web1", "--alias", "www", "--network-alias",
+        "shop", "--link", "postgres:db", "--link", "cache",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     request = shell.engine.calls[0][2]
@@ -143,6 +144,9 @@ def test_attach_reads_every_flag_through_the_one_parser(shell: Shell) -> None:
         ("corp.example",),
         ("ndots:2", "edns0"),
         (AddedHost("up", None), AddedHost("db", Address.parse("fd00::7"))),
+        "web1",
+        (Alias("www"), Alias("shop")),
+        (LinkedName("postgres", "db"), LinkedName("cache", "cache")),
     )
 
 
@@ -164,6 +168,10 @@ def test_connect_that_is_refused_tells_what_is_wrong(shell: Shell) -> None:
         (("--dns", "resolver.example"), "--dns: 'resolver.example'"),
         (("--add-host", "db"), "--add-host: 'db' names no host and its address"),
         (("--route", "x"), "--route: 'x'"),
+        (("--alias", "a b"), "--network-alias: 'a b' is no name of a container"),
+        (("--hostname", "localhost"), "--hostname: localhost means the host"),
+        (("--link", "a:b:c"), "--link: 'b:c' is no name for a container"),
+        (("--net", "lan:alias=-x"), "--net: lan: alias: '-x'"),
         (("-p", "99999"), "--publish: '99999'"),
         (("--net", "lan:ipp=1"), "--net: lan: 'ipp=1' is no option"),
         (("--name", "a/b"), "--name: 'a/b'"),

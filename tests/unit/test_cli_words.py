@@ -73,7 +73,7 @@ def test_every_command_that_a_hint_names_is_there(hint: str) -> None:
         (("attach", "web", "--mac", "02:00:00:00:00:05"), "here it is --mac-address"),
         (("hooks", "add", "bundle", "--publish-all"), "here it is --publish; ocinet attach -P"),
         (("hooks", "add", "bundle", "--hosts", "db:192.0.2.7"), "here it is --add-host"),
-        (("network", "connect", "lan", "web", "--alias", "db"), "ocinet reservation add"),
+        (("network", "connect", "lan", "web", "--net-alias", "db"), "here it is --network-alias"),
         (("network", "create", "--attachable", "lan"), "this host's alone"),
         (("network", "create", "--iface=br0", "lan"), "here it is --bridge"),
         (("network", "create", "-d", "macvlan", "lan"), "--unmanaged --bridge br0"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
-from ocinet.engine.model.resolution import AddedHost, Resolution
+from ocinet.engine.model.resolution import AddedHost, Alias, LinkedName, Resolution
 from ocinet.request.annotations import KEYS, parse_annotations
 from ocinet.request.spelling import to_annotations
 
@@ -80,6 +80,7 @@ def _distinct(endpoints: list[EndpointRequest]) -> bool:
 
 
 _hosts = st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9_-]{0,20}(\.[a-z0-9]{1,9}){0,3}\Z")
+_dns_names = st.from_regex(r"\A[a-z_][a-z0-9_-]{0,20}(\.[a-z][a-z0-9]{0,8}){0,3}\Z")
 _options = st.from_regex(r"\A[a-z][a-z0-9-]{0,9}(:[0-9]{1,5})?\Z")
 _resolutions = st.builds(
     Resolution,
@@ -89,6 +90,11 @@ _resolutions = st.builds(
     st.lists(st.builds(AddedHost, _hosts, st.none() | _own4 | _own6), max_size=4, unique=True).map(
         tuple
     ),
+    st.just("") | _dns_names,
+    st.lists(st.builds(Alias, _dns_names), max_size=3, unique=True).map(tuple),
+    st.lists(
+        st.builds(LinkedName, _ids, _dns_names), max_size=3, unique_by=lambda linked: linked.name
+    ).map(tuple),
 ).filter(lambda wishes: wishes != Resolution())
 
 
@@ -106,11 +112,28 @@ _bridged = st.builds(
     st.booleans(),
     st.none() | _resolutions,
 )
+
+
+@st.composite
+def _with_aliases(draw: st.DrawFn) -> Request:
+    """A request that has aliases on some of its networks."""
+    request_ = draw(_bridged)
+    names = st.lists(_dns_names, max_size=2, unique=True)
+    aliases = [
+        Alias(name, endpoint.network) for endpoint in request_.endpoints for name in draw(names)
+    ]
+    if not aliases:
+        return request_
+    wishes = request_.resolution or Resolution()
+    flat = tuple(alias for alias in wishes.aliases if not alias.network)
+    return request_.replace(resolution=wishes.replace(aliases=(*flat, *aliases)))
+
+
 _others = st.builds(Request, st.sampled_from(("host", "none")), name=st.just("") | _ids)
 _members = st.builds(Request, st.just("container"), _ids, name=st.just("") | _ids)
 
 
-@given(_bridged | _others | _members)
+@given(_bridged | _with_aliases() | _others | _members)
 def test_parse_of_spelled_request_is_that_request(request_: Request) -> None:
     """`to_annotations` and `parse_annotations` are each other's inverse."""
     assert parse_annotations(to_annotations(request_)) == request_

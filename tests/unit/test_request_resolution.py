@@ -6,7 +6,7 @@ import pytest
 
 from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
-from ocinet.engine.model.resolution import AddedHost, Resolution
+from ocinet.engine.model.resolution import AddedHost, Alias, LinkedName, Resolution
 from ocinet.request.annotations import needs_trust, parse_annotations
 from ocinet.request.spelling import to_annotations
 
@@ -40,6 +40,33 @@ def test_parse_keys_gives_each_list_in_its_order() -> None:
         ),
     )
     assert _parsed(dns_search=".") == Resolution(search=(".",))
+
+
+def test_parse_aliases_hostname_and_links_gives_names_as_they_are_asked_for() -> None:
+    """An alias is for each network, or an option of one; a link's name is its target's."""
+    wishes = _parsed(
+        net="lan:alias=DB,alias=b\u00fccher;dmz:ip=10.9.0.5,alias=db",
+        alias="Shop, www.example", hostname="Web1", link="postgres:DB,Cache",
+    )  # fmt: skip
+    assert wishes
+    assert wishes.hostname == "web1"
+    assert wishes.aliases == (
+        Alias("shop"), Alias("www.example"), Alias("db", "lan"), Alias("xn--bcher-kva", "lan"),
+        Alias("db", "dmz"),
+    )  # fmt: skip
+    assert wishes.links == (LinkedName("postgres", "db"), LinkedName("Cache", "cache"))
+    request = parse_annotations({"ocinet.net": "lan:alias=db"})
+    assert request
+    assert needs_trust(request, ("lan",)) == ("an alias",)
+
+
+def test_later_aliases_take_the_place_of_those_of_their_network() -> None:
+    """Who is put on one more network keeps what it is called on the others."""
+    before = Resolution(aliases=(Alias("www"), Alias("db", "lan")), hostname="web1")
+    after = Resolution(aliases=(Alias("db", "dmz"), Alias("shop")))
+    assert after.over(before) == Resolution(
+        aliases=(Alias("db", "lan"), Alias("db", "dmz"), Alias("shop")), hostname="web1"
+    )
 
 
 def test_parse_without_these_keys_wishes_nothing() -> None:
@@ -81,6 +108,19 @@ def test_parse_without_these_keys_wishes_nothing() -> None:
         ("add-host", "db\t:192.0.2.7", "is no name of a host"),
         ("add-host", "db#:192.0.2.7", "is no name of a host"),
         ("add-host", "db:192.0.2.7,db:192.0.2.7", "comes twice"),
+        ("alias", "a b", "is no name of a container"),
+        ("alias", "db,DB", "comes twice"),
+        ("alias", "host.docker.internal", "means the host"),
+        ("alias", "10.9.0.2", "read as an address"),
+        ("net", "lan:alias=db,alias=DB", "db comes twice"),
+        ("hostname", "a,b", "is no hostname"),
+        ("hostname", "localhost", "means the host"),
+        ("hostname", "x.example." + "y" * 60, "longer than a hostname may be"),
+        ("link", "a/b", "is no container's name or id"),
+        ("link", "db:", "is no name for a container"),
+        ("link", "my+db", "is no name for a container"),
+        ("link", "a:db,b:db", "db would be two containers"),
+        ("link", "a:localhost", "means the host"),
     ],
 )
 def test_parse_illegal_value_tells_key_and_why(word: str, text: str, why: str) -> None:
@@ -111,6 +151,9 @@ def test_needs_trust_names_each_of_the_keys() -> None:
         "ocinet.dns-search": "a.example",
         "ocinet.dns-option": "ndots:2",
         "ocinet.add-host": "db:192.0.2.7",
+        "ocinet.hostname": "web1",
+        "ocinet.alias": "db",
+        "ocinet.link": "postgres:db",
     }
     for key, text in keys.items():
         request = parse_annotations({key: text})
