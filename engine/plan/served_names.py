@@ -1,7 +1,8 @@
 """By which names a container is found on a network: what the network's name server answers to.
 
-Each is one label, in lower case, as a resolver asks for it: one with a dot could stand
-for a name of the public's, and what is no label could not be asked for.
+Each is in lower case, as a resolver asks for it. What a container calls itself, its name and
+its hostname, counts where it is one label: with a dot it could stand for a name of the
+public's. An alias is its user's word, and may have dots.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
 
-_ID_SHOWN = 12  # of an id, what engines show, and have for a hostname
+ID_SHOWN = 12  # of an id, what engines show, and have for a hostname
 _LABEL_MAX = 63  # RFC 1035
 _FIRST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _REST = _FIRST | frozenset("-_")
 # A resolver answers these itself, to whoever asks: a container that had one would be another
 # thing to each (RFC 6761).
-_NOBODYS = frozenset(("localhost",))
+_NOBODYS = frozenset(("localhost", "ip6-localhost", "ip6-loopback"))
 
 
 def served_names(record: Attachment, network: str) -> tuple[str, ...]:
     """Return the names that a container is served by on one of its networks, each once.
 
-    None, if it is not on that network. The first one is what an address is told to be.
+    None, if it is not on that network. The first one is what an address is told to be. Those
+    up to the id's start are its own, what follows are aliases.
 
     Args:
         record: of the sandbox; its owner's names are the sandbox's.
@@ -30,9 +32,37 @@ def served_names(record: Attachment, network: str) -> tuple[str, ...]:
     """
     if all(endpoint.network != network for endpoint in record.endpoints):
         return ()
-    container = record.container
-    candidates = (label(container.name), label(container.id[:_ID_SHOWN]))
+    return tuple(dict.fromkeys((*own_names(record), *aliases_on(record, network))))
+
+
+def own_names(record: Attachment) -> tuple[str, ...]:
+    """Return what a container calls itself, as far as it can be served; the id's start last."""
+    container, wished = record.container, record.resolution
+    hostname = wished.hostname if wished else ""
+    candidates = (label(container.name), label(hostname), label(container.id[:ID_SHOWN]))
     return tuple(dict.fromkeys(filter(None, candidates)))
+
+
+def aliases_on(record: Attachment, network: str) -> tuple[str, ...]:
+    """Return what a container's user has it called on a network besides."""
+    wished = record.resolution
+    if wished is None:
+        return ()
+    return tuple(alias.name for alias in wished.aliases if alias.network in ("", network))
+
+
+def unserved(record: Attachment) -> tuple[str, ...]:
+    """Tell what a container calls itself and is not found by, with what to do."""
+    wished = record.resolution
+    told = []
+    for what, name in (("name", record.container.name), ("hostname", wished and wished.hostname)):
+        if name and not label(name):
+            why = "has a dot, and may be a public one" if "." in name else "is none in the DNS"
+            told.append(
+                f"nobody finds it by its {what} {name}, which {why}: say it by ocinet.alias,"
+                " as far as it is legal there"
+            )
+    return tuple(told)
 
 
 def label(name: str) -> str:

@@ -6,7 +6,8 @@ import pytest
 
 from builders import WEB_ID, endpoint, record
 from ocinet.engine.model.attachment import Container
-from ocinet.engine.plan.served_names import label, served_names
+from ocinet.engine.model.resolution import Alias, Resolution
+from ocinet.engine.plan.served_names import label, own_names, served_names, unserved
 
 
 def test_served_a_container_by_its_name_and_its_short_id() -> None:
@@ -35,3 +36,34 @@ def test_served_without_a_name_by_the_id_alone_once() -> None:
 def test_label_of_what_is_none_is_nothing(name: str) -> None:
     """It could be a public name, the host's, or a second line of the server's file."""
     assert label(name) == ""
+
+
+def test_served_by_hostname_and_aliases_of_that_network() -> None:
+    """Its own names come first, up to the id's start: what follows is its user's word."""
+    wished = Resolution(
+        hostname="web1", aliases=(Alias("www.example"), Alias("db", "dmz"), Alias("web"))
+    )
+    known = record(
+        endpoints=(endpoint("lan"), endpoint("dmz")), container=Container(WEB_ID, "Web"),
+        resolution=wished,
+    )  # fmt: skip
+    own = ("web", "web1", WEB_ID[:12])
+    assert served_names(known, "lan") == (*own, "www.example")
+    assert served_names(known, "dmz") == (*own, "www.example", "db")
+    assert own_names(known) == own
+    assert unserved(known) == ()
+
+
+def test_what_a_container_calls_itself_with_a_dot_is_told_and_not_served() -> None:
+    """It could be a public name: bank.example is as quickly said as web."""
+    known = record(
+        endpoints=(endpoint("lan"),), container=Container(WEB_ID, "bank.example"),
+        resolution=Resolution(hostname="www.bank.example"),
+    )  # fmt: skip
+    assert served_names(known, "lan") == (WEB_ID[:12],)
+    first, second = unserved(known)
+    assert "its name bank.example, which has a dot" in first
+    assert "its hostname www.bank.example" in second
+    assert "ocinet.alias" in second
+    odd = known.replace(container=Container(WEB_ID, "a+b"), resolution=None)
+    assert "is none in the DNS" in unserved(odd)[0]
