@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.resolution import Resolution
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
-    from ocinet.engine.plan.name_steps import WriteNames
+    from ocinet.engine.plan.steps import Step
     from ocinet.engine.storage import Networks, Records
 
 _NO_FILES = (
@@ -33,7 +33,7 @@ def plan_names(
     container: Container,
     record: Attachment,
     rootfs: Rootfs | None = None,
-) -> tuple[WriteNames, ...]:
+) -> tuple[Step, ...]:
     """Return the steps that write a container's own name and its resolvers.
 
     What can't be told or done is a warning: nothing of the network depends on it.
@@ -48,7 +48,7 @@ def plan_names(
     process = container.process
     files = process and machine.name_files(process)
     if not process or not files:
-        if record.resolution:
+        if record.resolution and record.resolution.in_files:
             machine.warnings.append(_NO_FILES)
         return ()
     from ocinet.engine.plan.name_files import Named, is_filled_later, plan_name_files
@@ -64,16 +64,22 @@ def plan_names(
         return ()
     refilled = bool(rootfs and rootfs.refilled)
     machine.unnamed = found is None or is_filled_later(found, refilled=refilled)
-    if found is None:
-        return ()
     wishes = record.resolution
+    own: tuple[Step, ...] = ()
+    if wishes and wishes.hostname:
+        from ocinet.engine.own_hostname import plan_hostname
+
+        own = plan_hostname(machine, files, process, wishes.hostname, rootfs)
+    if found is None:
+        return own
     host = _host_addresses(machine, networks, record) if wishes and wishes.hosts else ()
-    if found.hostname:
-        place = place.replace(names=tuple(dict.fromkeys((found.hostname, container.name))))
+    called = (wishes and wishes.hostname) or found.hostname
+    if called:
+        place = place.replace(names=tuple(dict.fromkeys((called, container.name))))
     named = Named(place, record.endpoints, internal, wishes, host)
     steps, told = plan_name_files(named, found)
     machine.warnings += told
-    return steps
+    return (*steps, *own)
 
 
 def tell_member(
@@ -100,7 +106,8 @@ def tell_member(
     if wishes:
         member = member.replace(resolution=wishes.over(member.resolution))
         records.attachments.put(member)
-    told = owner.replace(resolution=member.resolution or owner.resolution)
+    wished = member.resolution
+    told = owner.replace(resolution=wished if wished and wished.in_files else owner.resolution)
     before = len(machine.warnings)
     for step in plan_names(machine, records.networks, member.container, told, rootfs):
         step.apply(machine)
@@ -114,15 +121,20 @@ def tell_late(operation: Operation, machine: Machine, records: Records, containe
     a container has files, and whose service enters no mounts of others, and the wrapper's at
     `start`. Docker's two files are there whatever the image has.
     """
+    from ocinet.engine.plan.name_steps import WriteNames
+
     with operation.locks.container(container_id):
         record = records.attachments.get(container_id)
         if record is None or not record.unnamed:
             return
         for step in plan_names(machine, records.networks, record.container, record):
+            if not isinstance(step, WriteNames):
+                step.apply(machine)
+                continue
             written = step.in_place
             if written.files:
                 written.apply(machine)
-            if record.resolution and written != step:
+            if record.resolution and record.resolution.in_files and written != step:
                 machine.warnings.append(_COVERS_NONE)
         operation.tell_warnings(record.container, machine.warnings)
         if not machine.unnamed:

@@ -39,6 +39,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ocinet.base.clock import Process
     from ocinet.engine.model.naming import FileState, NameFile, Place
 
 _CLOEXEC = posix.O_CLOEXEC
@@ -102,6 +103,20 @@ class NameFiles:
         finally:
             for fd in opened:
                 posix.close(fd)
+
+    def exchange_hostname(self, process: Process, name: str = "") -> str:
+        """Return what a container calls itself, and give it another name if there is one.
+
+        Raises:
+            SystemFailure: it is not allowed.
+            StrandedError: there is no way back.
+        """
+        from ocinet.engine.kernel.hostnames import exchange_hostname  # for the few that wish one
+
+        try:
+            return exchange_hostname(process, name)
+        except OSError as error:
+            raise told("cannot give the container its hostname", error) from error
 
 
 def _refused(error: OSError) -> SystemFailure:

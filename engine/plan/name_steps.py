@@ -56,3 +56,35 @@ class WriteNames(Step):
             file.replace(text=file.before, before=file.text, mounted=False) for file in self.files
         )
         return WriteNames(self.place, files)
+
+
+class SetHostname(Step):
+    """Have a container call itself by a name: its UTS namespace's.
+
+    Attributes:
+        place: whose it is.
+        hostname: that it is to have.
+        before: that it had.
+    """
+
+    place: Place
+    hostname: str
+    before: str
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the command that does it."""
+        return (f"nsenter --uts=/proc/{self.place.process.pid}/ns/uts hostname {self.hostname}",)
+
+    def apply(self, machine: Machine) -> bool:
+        """Set it; what is refused is noted: others find the container by that name all the same."""
+        process = self.place.process
+        files = machine.name_files(process)
+        try:
+            return bool(files and files.exchange_hostname(process, self.hostname))
+        except OcinetError as error:
+            machine.warnings.append(str(error))
+            return False
+
+    def inverse(self) -> Step:
+        """Return the step that gives it back what it had."""
+        return self.replace(hostname=self.before, before=self.hostname)

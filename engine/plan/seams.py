@@ -373,3 +373,13 @@ class NameFiles(Protocol):
             SystemFailure: one of them is not what it was when it was looked for, or it
                 can't be written.
         """
+
+    def exchange_hostname(self, process: Process, name: str = "") -> str:
+        """Return what a container calls itself, and have it another name if there is one.
+
+        Returns:
+            "" if it has the host's hostname, or is gone.
+
+        Raises:
+            SystemFailure: it is not allowed.
+        """

@@ -14,6 +14,7 @@ from ocinet.base.errors import RequestError
 from ocinet.base.jsontext import dumps, loads
 from ocinet.request.annotations import BUNDLE, SANDBOX, is_ours
 from ocinet.request.config_json import CONFIG, DOWN_STAGE, UP_STAGES, hooks_of, is_our_hook
+from ocinet.request.grammar import BLANK, HOSTNAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def apply(
         config: one without our part.
         mode: of the request: host, container, bridge or none; "" leaves the
             network namespace as it is.
-        annotations: ours, all of them but `ocinet.bundle`.
+        annotations: ours, all of them but `ocinet.bundle`; of these the runtime itself
+            does what `ocinet.hostname` says.
         entries: hook entries by stage.
         netns_path: with mode container, the sandbox to join.
         by: who does it: `BY_HAND` for as long as the bundle lives, `BY_WRAPPER`
@@ -67,6 +69,11 @@ def apply(
     # host's IPv6 addresses were wiped.
     if mode in ("host", "container"):
         _drop_sysctls(linux, saved)
+    if HOSTNAME in annotations and _has_own_hostname(linux):
+        from ocinet.base.dns_names import dns_name  # for the few that wish one
+
+        saved["hostname"] = config.get("hostname")
+        config["hostname"] = dns_name(annotations[HOSTNAME].strip(BLANK))
     hooks = _ensure(config, "hooks", {}, saved, "hooks")
     for stage, entry in entries.items():
         listed = _ensure(hooks, stage, [], saved, f"hooks.{stage}")
@@ -182,6 +189,14 @@ def locate(target: str, find: Callable[[str], Attachment], netns_dir: str) -> tu
     return path, attachment.sandbox
 
 
+def _has_own_hostname(linux: Json) -> bool:
+    """Tell whether a config asks for a UTS namespace of its own; runtimes refuse one without."""
+    return any(
+        isinstance(entry, dict) and entry.get("type") == "uts" and not entry.get("path")
+        for entry in linux.get("namespaces") or ()
+    )
+
+
 def _read_saved(text: str) -> Json:
     saved: Json = loads(text.encode(), BUNDLE)
     if saved["version"] != _VERSION:
@@ -204,6 +219,10 @@ def _restore_parts(config: Json, saved: Json) -> None:
         if entry is not None:
             namespaces.insert(index, entry)
         linux["namespaces"] = namespaces
+    if "hostname" in saved:
+        config["hostname"] = saved["hostname"]
+        if saved["hostname"] is None:
+            del config["hostname"]
     if "sysctl" in saved:
         linux["sysctl"] = {**(linux.get("sysctl") or {}), **saved["sysctl"]}
     for name in (*(f"hooks.{stage}" for stage in (*UP_STAGES, DOWN_STAGE)),

@@ -111,7 +111,7 @@ def inject(
         raise refused(error, name, call, site) from error
     if intent is None:
         return None
-    rootfs = None if up_hook else _rootfs_of(plain, call, refilled=_is_refilled(plain, docker))
+    rootfs = None if up_hook else _rootfs_of(edited, call, refilled=_is_refilled(plain, docker))
     return Injected(intent.request, sandbox, rootfs)
 
 

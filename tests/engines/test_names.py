@@ -11,6 +11,7 @@ import pytest
 from hosts.engine.hooked_podman import install, keys
 from hosts.engine.runtimes import each_runtime
 from hosts.engine.versions import version_of
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -251,3 +252,33 @@ def test_run_an_image_with_something_odd_there_starts(
     elif not told:
         assert web.read("/etc/resolv.conf") == _RESOLV_CONF
     web.end()
+
+
+@each_runtime
+def test_run_with_a_hostname_calls_itself_so(lab: Lab, runtime: str) -> None:
+    """By a bundle's config, and by a hook where that has none; what a runtime sets itself stays."""
+    engine = lab.runtime(runtime)
+    bundle = lab.bundle("web", args=("sh", "-c", "hostname; sleep 1000"))
+    web = engine.run(_registered(lab, bundle, net="bridge", hostname="Web1"))
+    wait_until(lambda: web.output() == "web1\n", "its first word")
+    assert "\tweb1 web\n" in web.read("/etc/hosts")
+    assert '"hostname": "web1"' in lab.ocinet("inspect", "web").stdout
+    web.end()
+    lab.ocinet("hooks", "remove", str(bundle.path))
+    assert bundle.config["hostname"] == "runc"
+
+    def ask(config: Config) -> None:
+        del config["hostname"]
+        config["annotations"] = {"ocinet.hostname": "web2"}
+
+    bundle.edit(ask)
+    web = engine.run(_registered(lab, bundle))
+    assert web.exec("hostname").stdout == "web2\n"
+    web.end()
+
+    podman = install(lab, runtime)
+    shop = podman.run("--name=shop", "--hostname=own", *keys(net="bridge", hostname="web3"))
+    assert shop.exec("hostname").stdout == "own\n"
+    warned = [str(event["warning"]) for event in lab.events("attached with a warning")]
+    assert any("--hostname=web3" in warning for warning in warned)
+    shop.remove()

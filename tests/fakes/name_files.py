@@ -16,11 +16,13 @@ class FakeNameFiles:
 
     Attributes:
         found: what containers have; who is not in it has the host's files.
+        hostnames: what they call themselves; who is not in it has the host's.
         failure: to be raised by the next look or write.
     """
 
     def __init__(self) -> None:
         self.found: dict[Process, FoundFiles] = {}
+        self.hostnames: dict[Process, str] = {}
         self.failure: Exception | None = None
 
     def of(self, process: Process) -> FakeNameFiles | None:
@@ -42,6 +44,15 @@ class FakeNameFiles:
             state = "ours" if file.mounted else before.state
             after = found.replace(**{name: FoundFile(state, file.text)})
             self.found[place.process] = after
+
+    def exchange_hostname(self, process: Process, name: str = "") -> str:
+        """Return what it is called, and note the new name."""
+        self._fail()
+        if process not in self.hostnames:
+            return ""
+        before = self.hostnames[process]
+        self.hostnames[process] = name or before
+        return before
 
     def _fail(self) -> None:
         if self.failure:

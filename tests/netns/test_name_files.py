@@ -168,3 +168,34 @@ def test_who_has_the_hosts_files_or_is_gone_has_none() -> None:
     with _container() as place:
         pass
     assert files.look(place) is None
+
+
+@in_namespaces
+def test_hostname_is_set_in_the_containers_own_namespace_alone() -> None:
+    """And read there; whoever has the host's keeps it."""
+    files, own = NameFiles(), os.uname().nodename
+    words = ("unshare", "--uts", "sh", "-c", "hostname first; echo; exec sleep 1000")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout
+            child.stdout.readline()
+            process = Process.of(child.pid)
+            assert process
+            assert files.exchange_hostname(process) == "first"
+            assert files.exchange_hostname(process, "web1.example") == "first"
+            enter = ("nsenter", f"--uts=/proc/{child.pid}/ns/uts", "hostname")
+            shown = subprocess.run(enter, stdout=subprocess.PIPE, text=True, check=True).stdout
+            assert shown == "web1.example\n"
+            assert files.exchange_hostname(process.replace(start_time=1), "other") == ""
+        finally:
+            child.kill()
+    assert os.uname().nodename == own
+    with subprocess.Popen(("sleep", "1000")) as child:
+        try:
+            process = Process.of(child.pid)
+            assert process
+            assert files.exchange_hostname(process, "taken") == ""
+        finally:
+            child.kill()
+    assert files.exchange_hostname(process, "gone") == ""
+    assert os.uname().nodename == own

@@ -377,3 +377,29 @@ def test_restore_of_applied_config_is_the_config(
     assert json.loads(json.dumps(edited)) == edited
     if not mode:
         assert edited["linux"] == before["linux"]
+
+
+@pytest.mark.parametrize("before", [None, "host-1"])
+def test_add_with_a_hostname_has_the_runtime_set_it(tmp_path: Path, before: str | None) -> None:
+    """A hook's would be overwritten: runtimes set the config's when all hooks are done."""
+    config = copy.deepcopy(CONFIG)
+    config["linux"]["namespaces"].append({"type": "uts"})
+    config.pop("hostname")
+    if before:
+        config["hostname"] = before
+    bundle = _bundle(tmp_path, config)
+    request = parse_annotations({"ocinet.hostname": "Web1"})
+
+    assert add(bundle, request, REGISTRATION, _find)
+    assert _config(bundle)["hostname"] == "web1"
+    assert add(bundle, parse_annotations({"ocinet.net": "lan"}), REGISTRATION, _find)
+    assert _config(bundle).get("hostname") == before
+    assert remove(bundle)
+    assert _config(bundle) == config
+
+
+def test_add_with_a_hostname_where_it_is_anothers_leaves_it(tmp_path: Path) -> None:
+    """Runtimes refuse a hostname beside a UTS namespace that is shared."""
+    bundle = _bundle(tmp_path, CONFIG)
+    assert add(bundle, parse_annotations({"ocinet.hostname": "web1"}), REGISTRATION, _find)
+    assert _config(bundle)["hostname"] == CONFIG["hostname"]

@@ -13,7 +13,7 @@ from ocinet.base.address import Address
 from ocinet.base.errors import ConflictError, KernelError, NotFoundError, OcinetError, RequestError
 from ocinet.engine.model.attachment import Member
 from ocinet.engine.model.endpoint import PortRule
-from ocinet.engine.model.naming import UNSTARTED, FoundFile, FoundFiles
+from ocinet.engine.model.naming import UNSTARTED, FoundFile, FoundFiles, Rootfs
 from ocinet.engine.model.request import EndpointRequest, Request
 from ocinet.engine.model.resolution import AddedHost, Resolution
 from ocinet.engine.model.settings import Settings
@@ -555,3 +555,35 @@ def test_attach_before_a_hosts_file_is_filled_is_named_later(world: World) -> No
     assert text.endswith("10.9.0.2\ttill web\n")
     assert not world.attach(web, on("lan")).unnamed
     check(world)
+
+
+@pytest.mark.parametrize(
+    ("rootfs", "comes", "told"),
+    [
+        (None, "web1", 0),
+        (Rootfs("/r"), "web1", 0),
+        (Rootfs("/r", "web1"), "first", 0),  # its runtime will set it
+        (Rootfs("/r", "other"), "first", 1),
+        (UNSTARTED, "first", 0),  # at its start
+    ],
+)
+def test_attach_with_a_hostname_sets_it_where_nobody_else_will(
+    world: World, rootfs: Rootfs | None, comes: str, told: int
+) -> None:
+    """Its own line in /etc/hosts has it in any case; a plan says how, and a failure undoes it."""
+    web = world.start("web")
+    free, names = FoundFile("free"), world.host.name_files
+    assert web.process
+    names.found[web.process] = FoundFiles(free, free, "nameserver 192.0.2.53\n")
+    names.hostnames[web.process] = "first"
+    asked = on("lan").replace(resolution=Resolution(hostname="web1"))
+    with world.engine() as engine, world.host.open_sandbox(web.process) as sandbox:
+        record = engine.attach(web, asked, sandbox, rootfs)
+    assert record.unnamed == (rootfs == UNSTARTED)
+    assert names.hostnames[web.process] == comes
+    assert names.found[web.process].hosts.text.endswith("10.9.0.2\tweb1 web\n")
+    assert len(world.told("attached with a warning")) == told
+    if record.unnamed:
+        with world.engine() as engine:
+            engine.tell_names(web.id)
+        assert names.hostnames[web.process] == "web1"
