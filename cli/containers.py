@@ -9,7 +9,7 @@ from ocinet.cli.kept_ports import encode_own
 from ocinet.cli.parser import Parser, add_template
 from ocinet.cli.printing import is_template, show_each, show_json
 from ocinet.cli.targets import HELP, METAVAR, find_record
-from ocinet.engine.records.attachments import encode
+from ocinet.engine.records.attachments import ROUTE, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,13 +126,7 @@ def _encode_link(link: InsideLink) -> dict[str, Any]:
         "mac": link.mac,
         "mtu": link.mtu,
         "addresses": [str(address) for address in link.addresses],
-        "routes": [
-            {
-                "destination": str(route.destination),
-                "gateway": str(route.gateway) if route.gateway else None,
-            }
-            for route in link.routes
-        ],
+        "routes": list(map(ROUTE.write, link.routes)),
     }
 
 

@@ -25,7 +25,7 @@ class Endpoint(Value):
         mac: of the container's end.
         mtu: bytes.
         addresses: with their prefix lengths.
-        routes: all that are set, the default route among them.
+        routes: all that are set, the default route among them, and those that refuse.
     """
 
     network: str
@@ -38,9 +38,15 @@ class Endpoint(Value):
     routes: tuple[Route, ...] = ()
     host_ifindex: int = 0
 
+    @property
+    def refusing(self) -> tuple[Route, ...]:
+        """The routes that are through no interface: what is for there is refused."""
+        return tuple(route for route in self.routes if route.kind != "unicast")
+
     def serves(self, wish: EndpointRequest) -> bool:
         """Tell whether this is what a wish for its network came to."""
-        gateways = [route.gateway for route in self.routes if not route.destination.prefixlen]
+        defaults = [route for route in self.routes if not route.destination.prefixlen]
+        gateways = [route.gateway for route in defaults]
         return (
             {interface.address for interface in self.addresses}.issuperset(wish.addresses)
             and wish.mac in ("", self.mac)
@@ -48,6 +54,7 @@ class Endpoint(Value):
             and wish.mtu in (0, self.mtu)
             and (wish.gateway is None or not gateways or wish.gateway in gateways)
             and (wish.default_route or not gateways)
+            and (not wish.metric or all(map(wish.has_metric, defaults)))
             and set(self.routes).issuperset(wish.routes)
         )
 

@@ -67,7 +67,7 @@ class Inside(Value):
         A gateway in no prefix of the link, as with a /32, is told to be on it.
         """
         near = [interface.subnet for interface in self.addresses]
-        near += [route.destination for route in self.routes if route.gateway is None]
+        near += [route.destination for route in self.routes if route.is_on_link]
 
         def is_far(gateway: Address | None) -> bool:
             if gateway is None or is_link_local(gateway):
@@ -105,7 +105,8 @@ class InsideLink(Value):
         mac: lower case with colons, or "".
         mtu: bytes.
         addresses: all of them, link-local ones as well.
-        routes: those of the main table through it, the kernel's own as well.
+        routes: those of the main table through it, the kernel's own as well; of `lo`, all
+            that refuse.
     """
 
     ifname: str

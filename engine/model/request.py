@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
     Mode = Literal["bridge", "host", "container", "none"]
     Protocol = Literal["tcp", "udp", "sctp"]
+    RouteKind = Literal["unicast", "blackhole", "unreachable", "prohibit"]
 
 
 DEFAULT_NETWORK = "bridge"
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "sctp")
+# As `ip route` has them: what is for there is dropped, or refused with an error.
+REFUSING: tuple[RouteKind, ...] = ("blackhole", "unreachable", "prohibit")
+_KERNELS_METRIC = {4: 0, 6: 1024}  # of a route that says none (IP6_RT_PRIO_USER)
 
 
 class Route(Value):
@@ -24,11 +28,32 @@ class Route(Value):
 
     Attributes:
         destination: 0.0.0.0/0 or ::/0 for a default route.
-        gateway: next hop; None for an on-link route.
+        gateway: next hop; None for an on-link route, and for one that refuses.
+        metric: of two routes to one destination the lower one counts; 0 where none is said.
+        kind: unicast, or one of `REFUSING`.
     """
 
     destination: Subnet
     gateway: Address | None = None
+    metric: int = 0
+    kind: RouteKind = "unicast"
+
+    @property
+    def is_on_link(self) -> bool:
+        """Whether its destinations are on the link."""
+        return self.gateway is None and self.kind == "unicast"
+
+    def __str__(self) -> str:
+        """Spell it as `ip route add` takes it, but for the device."""
+        kind = "" if self.kind == "unicast" else f"{self.kind} "
+        via = f" via {self.gateway}" if self.gateway else ""
+        metric = f" metric {self.metric}" if self.metric else ""
+        return f"{kind}{self.destination}{via}{metric}"
+
+
+def metric_of(family: int, told: int) -> int:
+    """Return a route's metric: 0 for what the kernel takes where none is said."""
+    return 0 if told == _KERNELS_METRIC[family] else told
 
 
 class Publish(Value):
@@ -73,6 +98,7 @@ class EndpointRequest(Value):
         gateway: replaces the network's, of the same family.
         default_route: False leaves the sandbox the default route that it has, or none.
         routes: besides the default route.
+        metric: of the default route; 0 means the network's.
     """
 
     network: str
@@ -83,6 +109,11 @@ class EndpointRequest(Value):
     gateway: Address | None = None
     routes: tuple[Route, ...] = ()
     default_route: bool = True
+    metric: int = 0
+
+    def has_metric(self, route: Route) -> bool:
+        """Tell whether a default route has the metric that is wished."""
+        return route.metric == metric_of(route.destination.family, self.metric)
 
 
 class Request(Value):

@@ -28,7 +28,7 @@ from ocinet.base.records import (
 )
 from ocinet.engine.model.attachment import ATTACHED, ATTACHING, Attachment, Container, Member
 from ocinet.engine.model.endpoint import Endpoint, PortRule, rows_of
-from ocinet.engine.model.request import PROTOCOLS, Route
+from ocinet.engine.model.request import PROTOCOLS, REFUSING, Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -221,8 +221,14 @@ def _write_resolution(resolution: Resolution | None) -> dict[str, Any] | None:
     return RESOLUTION.write(resolution)
 
 
+ROUTE = Record(
+    Route,
+    destination=SUBNET,
+    gateway=optional(ADDRESS),
+    metric=Defaulted(NUMBER, 0),
+    kind=Defaulted(one_of("unicast", *REFUSING), "unicast"),
+)
 _PROCESS = Record(Process, pid=NUMBER, start_time=NUMBER)
-_ROUTE = Record(Route, destination=SUBNET, gateway=optional(ADDRESS))
 _ENDPOINT = Record(
     Endpoint,
     network=TEXT,
@@ -233,7 +239,7 @@ _ENDPOINT = Record(
     mac=TEXT,
     mtu=NUMBER,
     addresses=listed(INTERFACE),
-    routes=listed(_ROUTE),
+    routes=listed(ROUTE),
 )
 _PORT_FIELDS: dict[str, Kind] = {
     "protocol": one_of(*PROTOCOLS),
