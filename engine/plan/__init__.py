@@ -3,6 +3,7 @@
 Read in this order; each module imports only what stands above it. What steps are:
 
     firewall_seams  what steps ask of the firewall: Protocols
+    inside_seams  the same of sandboxes
     seams         the same of the kernel, and all of them by name
     machine       a host by those seams, in the course of one operation
     steps         what plans are made of: one container's own steps
@@ -10,6 +11,7 @@ Read in this order; each module imports only what stands above it. What steps ar
     shared_steps  steps for what all containers share
     passage_steps  steps that have packets pass the tables of others
     source_steps  a step for containers on several networks
+    refusal_steps steps for what a container is to send nothing to
     name_steps    the step that tells a container names
     uplink_steps  steps for hosts where routes say more than which link
 
@@ -26,6 +28,7 @@ How they come about:
     wiring        what of a request is not there yet; record and steps that it comes to
     wished_names  what a container's user wishes of resolvers and names, as lines
     name_files    what a container's hosts and resolv.conf are to hold
+    inside_flaws  what a sandbox is not as its record has it
     port_flaws    what a host end is not as its record has it
     mend          what is not as a record has it any more, and the steps that put it right
     repair_kinds  of which kind that is, in one word

@@ -111,8 +111,8 @@ def plan_loopback(
     return [RouteLoopback(device, LOOPBACK_ROUTED) for device in unrouted]
 
 
-def plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, Step]:
-    """Return the steps that make an endpoint: its pair, then what is inside."""
+def plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:
+    """Return the steps that make an endpoint: its pair, then what is inside, then the rest."""
     alias = f"ocinet:{wanted.container.id}/{endpoint.ifname}"[:ALIAS_MAX]
     network = network_of(endpoint, wanted.networks)
     veth = Veth(
@@ -128,10 +128,15 @@ def plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, Step]:
         isolated=not network.siblings,
     )
     inside = inside_of(endpoint, announce=_may_be_known_otherwise(endpoint, wanted))
-    return (
+    steps: tuple[Step, ...] = (
         AddVeth(veth, wanted.netns),
         ConfigureInside(inside, wanted.netns, endpoint.host_ifname),
     )
+    if endpoint.refusing:
+        from ocinet.engine.plan.refusal_steps import Refuse
+
+        steps += (Refuse(endpoint.refusing, wanted.netns),)
+    return steps
 
 
 def network_of(endpoint: Endpoint, networks: tuple[Network, ...]) -> Network:
@@ -167,7 +172,7 @@ def source_ways(
     """Return how what a sandbox sends from its addresses is routed; () where it has one way.
 
     A network that has not got the default route of one of its families is a second way,
-    whoever that route is by.
+    whoever that route is by; so is one that has a second such route, of another metric.
 
     Args:
         endpoints: all of its endpoints.
@@ -179,10 +184,12 @@ def source_ways(
         for interface in endpoint.addresses
         if (gateway := gateway_of(endpoint, interface, networks))
     ]
+    first: dict[int, Endpoint] = {}
     several = {
         way.address.address.family
         for endpoint, way in ways
-        if not _has_default(endpoint, way.address.address.family)
+        if not has_default(endpoint, way.address.address.family)
+        or first.setdefault(way.address.address.family, endpoint) is not endpoint
     }
     return tuple(way for _, way in ways if way.address.address.family in several)
 
@@ -196,7 +203,8 @@ def _table_of(ifname: str) -> int:
     return FIRST_SOURCE_TABLE + 100 + int.from_bytes(digest, "big")
 
 
-def _has_default(endpoint: Endpoint, family: int) -> bool:
+def has_default(endpoint: Endpoint, family: int) -> bool:
+    """Tell whether an endpoint has a default route of a family."""
     return any(
         not route.destination.prefixlen and route.destination.family == family
         for route in endpoint.routes
@@ -222,7 +230,7 @@ def inside_of(endpoint: Endpoint, *, announce: bool) -> Inside:
     return Inside(
         ifname=endpoint.ifname,
         addresses=endpoint.addresses,
-        routes=endpoint.routes,
+        routes=tuple(route for route in endpoint.routes if route.kind == "unicast"),
         ipv6=any(interface.address.family == 6 for interface in endpoint.addresses),
         announce=announce,
     )

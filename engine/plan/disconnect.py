@@ -8,8 +8,9 @@ from ocinet.engine.model.attachment import Attachment
 from ocinet.engine.model.endpoint import Endpoint
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import Route
-from ocinet.engine.plan.attach import gateway_of, inside_of, source_ways
+from ocinet.engine.plan.attach import gateway_of, has_default, inside_of, source_ways
 from ocinet.engine.plan.detach import addresses_of
+from ocinet.engine.plan.refusal_steps import Unrefuse
 from ocinet.engine.plan.source_steps import UnrouteBySource
 from ocinet.engine.plan.steps import ConfigureInside, Step
 
@@ -64,10 +65,15 @@ def plan_disconnect(
     )
     ways = source_ways(staying, networks)
     former = tuple(way for way in source_ways(record.endpoints, networks) if way not in ways)
+    before: list[Step] = [UnrouteBySource(former, netns)] if former else []
+    refused = {route for endpoint in going for route in endpoint.refusing}
+    refused.difference_update(route for endpoint in staying for route in endpoint.refusing)
+    if refused:
+        before.append(Unrefuse(tuple(sorted(refused, key=str)), netns))
     return Parting(
         gone,
         kept,
-        (UnrouteBySource(former, netns),) if former else (),
+        tuple(before),
         tuple(
             ConfigureInside(inside_of(endpoint, announce=False), netns, endpoint.host_ifname)
             for endpoint in staying
@@ -79,11 +85,14 @@ def plan_disconnect(
 def _with_default(
     left: tuple[Endpoint, ...], going: tuple[Endpoint, ...], networks: tuple[Network, ...]
 ) -> tuple[Endpoint, ...]:
-    """Return the endpoints that stay, one of each family with the default route that goes."""
+    """Return the endpoints that stay, one of each family with the default route that goes.
+
+    Where one has such a route, of a higher metric, it counts from now on as it is.
+    """
     staying = list(left)
     for route in [route for endpoint in going for route in endpoint.routes]:
         family = route.destination.family
-        if route.destination.prefixlen:
+        if route.destination.prefixlen or any(has_default(end, family) for end in staying):
             continue
         for place, endpoint in enumerate(staying):
             own = [wish for wish in endpoint.addresses if wish.address.family == family]

@@ -10,7 +10,7 @@ from ocinet.base.value import Value
 from ocinet.engine.model.endpoint import Endpoint
 from ocinet.engine.model.link import is_link_local
 from ocinet.engine.model.network import Network
-from ocinet.engine.model.request import EndpointRequest, Request, Route
+from ocinet.engine.model.request import EndpointRequest, Request, Route, metric_of
 
 _LEAST_MTU_IPV6 = 1280  # RFC 8200 section 5
 _LOOPBACK = (Subnet(4, 127 << 24, 8), Subnet(6, 1, 128))
@@ -114,10 +114,13 @@ def check_request(request: Request, networks: tuple[Network, ...]) -> None:
 def _check_ways(wish: EndpointRequest, network: Network) -> None:
     """Refuse routes that lead to nobody: through what is not on the link, or is no host there."""
     subnets = [pool.subnet for pool in network.pools]
-    near = subnets + [route.destination for route in wish.routes if route.gateway is None]
+    near = subnets + [route.destination for route in wish.routes if route.is_on_link]
     for route in wish.routes:
         if any(route.destination.overlaps(own) for own in _LOOPBACK):
             raise RequestError("", f"{route.destination} is the container's own, by lo")
+        if route.kind != "unicast" and route.destination in subnets:
+            raise RequestError("", f"{route.destination} is network {network.name} itself",
+                               "what is on a network can't refuse it all")  # fmt: skip
     for gateway in filter(None, (wish.gateway, *(route.gateway for route in wish.routes))):
         why = ""
         if gateway in wish.addresses:
@@ -197,7 +200,7 @@ def make_endpoint(wish: EndpointRequest, network: Network, grant: Grant) -> Endp
     for family in grant.default_for:
         gateway = _gateway(wish, network, family)
         if gateway and any(address.family == family for address in grant.addresses):
-            routes.append(Route(_ANYWHERE[family], gateway))
+            routes.append(Route(_ANYWHERE[family], gateway, metric_of(family, wish.metric)))
     return Endpoint(
         network=network.name,
         device=network.device,

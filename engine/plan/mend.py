@@ -25,6 +25,7 @@ from ocinet.engine.plan.attach import (
 )
 from ocinet.engine.plan.closing import CloseBridge
 from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding, guard_flaw
+from ocinet.engine.plan.inside_flaws import missing_inside, unrefused
 from ocinet.engine.plan.networks import bridge_mac, gateways, or_explain, plan_networks
 from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
 from ocinet.engine.plan.port_flaws import off_bridge, unguarded
@@ -330,40 +331,24 @@ def _endpoint_flaws(
         program = dict(left.guards)[endpoint.host_ifname]
         open_to = unguarded(endpoint, network, program, strict=left.strict)
         found += [Flaw(open_to[0], (open_to[1],))] if open_to else []
-    missing = "" if left.inside is None else _missing_inside(endpoint, left.inside)
+    if left.inside is None:
+        return found
+    _add, configure, *rest = _made_whole(endpoint, wanted)
+    missing = missing_inside(endpoint, left.inside)
     if missing:
-        steps = (_made_whole(endpoint, wanted)[1], *plan_by_source(wanted))
-        found.append(Flaw(f"in the sandbox, {missing}", steps))
+        found.append(Flaw(f"in the sandbox, {missing}", (configure, *plan_by_source(wanted))))
+    refused = unrefused(endpoint, left.inside)
+    if refused:
+        found.append(Flaw(f"in the sandbox, {refused}", tuple(rest)))
     return found
 
 
-def _made_whole(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, Step]:
+def _made_whole(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:
     """Return the steps that make an endpoint with the MTU that it had, whatever its bridge has."""
-    add, configure = plan_endpoint(endpoint, wanted)
+    add, configure, *rest = plan_endpoint(endpoint, wanted)
     if isinstance(configure, ConfigureInside):
         configure = configure.replace(inside=configure.inside.replace(mtu=endpoint.mtu))
-    return add, configure
-
-
-def _missing_inside(endpoint: Endpoint, inside: tuple[InsideLink, ...]) -> str:
-    """Return what a sandbox lacks of an endpoint; "" if it has all of it."""
-    links = {link.ifname: link for link in inside}
-    own = links.get(endpoint.ifname)
-    if own is None:
-        return f"{endpoint.ifname} is not there"
-    lacking = [str(wish) for wish in endpoint.addresses if wish not in own.addresses]
-    routes = {(route.destination, route.gateway) for route in own.routes}
-    lacking += [
-        f"the route to {route.destination}"
-        for route in endpoint.routes
-        if (route.destination, route.gateway) not in routes
-    ]
-    if lacking:
-        return f"{endpoint.ifname} lacks {', '.join(lacking)}"
-    if own.mtu != endpoint.mtu:
-        return f"{endpoint.ifname} has an MTU of {own.mtu}, and has to have {endpoint.mtu}"
-    down = [ifname for ifname in ("lo", endpoint.ifname) if not links[ifname].up]
-    return f"{' and '.join(down)} {'is' if len(down) == 1 else 'are'} down" if down else ""
+    return add, configure, *rest
 
 
 def _text(step: Step, observed: Observed) -> str:

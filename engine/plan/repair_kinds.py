@@ -7,6 +7,7 @@ from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding
 from ocinet.engine.plan.name_steps import WriteNames
 from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
 from ocinet.engine.plan.port_steps import AddVeth, GuardPort, JoinBridge, SetHairpin, Unplug
+from ocinet.engine.plan.refusal_steps import Refuse
 from ocinet.engine.plan.shared_steps import MakeBridge, MakeTable, RouteLoopback, SetSysctl
 from ocinet.engine.plan.source_steps import RouteBySource
 from ocinet.engine.plan.steps import ConfigureInside, NameSandbox, OpenFirewall, RaiseLoopback
@@ -27,7 +28,7 @@ _KINDS: dict[str, tuple[type[Step], ...]] = {
     SYSCTL: (SetSysctl, GuardForwarding, UnguardForwarding),
     "passage": (AcceptForward, JoinZone),
     "port": (AddVeth, JoinBridge, GuardPort, SetHairpin, Unplug),
-    "sandbox": (ConfigureInside, RaiseLoopback, RouteBySource),
+    "sandbox": (ConfigureInside, RaiseLoopback, RouteBySource, Refuse),
     "name": (NameSandbox, WriteNames),
     "uplinks": (FollowUplinks,),
 }

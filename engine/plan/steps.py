@@ -289,6 +289,7 @@ class ConfigureInside(Step):
             family = f"{ip} -6" if route.destination.family == 6 else ip
             via = f"via {route.gateway} " if route.gateway else ""
             flag = " onlink" if onlink else ""
+            flag += f" metric {route.metric}" if route.metric else ""
             routes.append(f"{family} route add {route.destination} {via}{dev}{flag}")
         return (
             *((f"{ipv4}arp_notify=1",) if inside.announce else ()),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ocinet.engine.model.link import Link
+    from ocinet.engine.model.request import Route
     from ocinet.engine.model.resolution import Resolution
 
 
@@ -86,14 +87,17 @@ class Granted(Value):
         wishes = zip(self.missing.endpoints, self.networks, self.grants, strict=True)
         for wish, network, grant in wishes:
             # One default route for each family: whoever has it since an earlier attach keeps it.
-            routed = {
-                route.destination.family
+            # Of another metric, each has one.
+            routed = [
+                route
                 for endpoint in (*self.before.endpoints, *made)
                 for route in endpoint.routes
                 if not route.destination.prefixlen
-            }
+            ]
             default_for = tuple(
-                family for family in (4, 6) if wish.default_route and family not in routed
+                family
+                for family in (4, 6)
+                if wish.default_route and not _is_routed(family, wish, routed)
             )
             made += (make_endpoint(wish, network, grant.replace(default_for=default_for)),)
         return made
@@ -102,6 +106,12 @@ class Granted(Value):
     def endpoints(self) -> tuple[Endpoint, ...]:
         """All endpoints, those that are there first."""
         return self.before.endpoints + self.made
+
+
+def _is_routed(family: int, wish: EndpointRequest, routed: list[Route]) -> bool:
+    """Tell whether there is a default route of a family that leaves no place for another one."""
+    there = [route for route in routed if route.destination.family == family]
+    return any(not wish.metric or wish.has_metric(route) for route in there)
 
 
 def check_quotas(lacking: Missing, before: Attachment, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from ocinet.engine.model.observed import DeviceState, FirewallState, Observed
 from ocinet.engine.model.passage import ForwardDrop, Passage, Zoned
 from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.plan.attach import Wanted, plan_attach
+from ocinet.engine.plan.attach import Wanted, plan_attach, source_ways
 from ocinet.engine.plan.closing import CloseBridge
 from ocinet.engine.plan.detach import addresses_of, plan_detach
 from ocinet.engine.plan.endpoint import (
@@ -34,6 +34,7 @@ from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding
 from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
 from ocinet.engine.plan.port_steps import AddVeth, DeleteLinks, SetHairpin
 from ocinet.engine.plan.ports import make_ports
+from ocinet.engine.plan.refusal_steps import Refuse
 from ocinet.engine.plan.shared_steps import (
     EnterNetwork,
     MakeBridge,
@@ -52,6 +53,7 @@ from ocinet.engine.plan.steps import (
     RaiseLoopback,
     UnnameSandbox,
 )
+from ocinet.engine.plan.wiring import Granted, Missing
 
 A = Address.parse
 WEB = container()
@@ -477,6 +479,76 @@ def test_make_endpoint_routes(
     made = make_endpoint(wish, of, grant)
 
     assert made.routes == routes
+
+
+def test_plan_attach_refuses_behind_what_is_inside() -> None:
+    """Routes that refuse are no interface's: they are printed, and taken back, by themselves."""
+    routes = (
+        *endpoint().routes,
+        TO_10.replace(gateway=A("10.9.0.7"), metric=200),
+        Route(Subnet.parse("10.7.0.0/16"), kind="blackhole"),
+        Route(Subnet.parse("fd07::/64"), None, 9, "prohibit"),
+    )
+    asked = wanted(endpoints=(endpoint(routes=routes),))
+
+    steps = plan_attach(asked, observed(ready()), Settings())
+
+    assert kinds(steps)[-3:] == [AddVeth, ConfigureInside, Refuse]
+    assert steps[-2].describe()[-2] == (
+        "ip -n web route add 10.0.0.0/8 via 10.9.0.7 dev eth0 metric 200"
+    )
+    assert steps[-1].describe() == (
+        "ip -n web -4 route add blackhole 10.7.0.0/16",
+        "ip -n web -6 route add prohibit fd07::/64 metric 9",
+    )
+    inverse = steps[-1].inverse()
+    assert inverse
+    assert inverse.describe()[1] == "ip -n web -6 route del prohibit fd07::/64 metric 9"
+    assert inverse.inverse() == steps[-1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "gateways"),
+    [
+        (0, 0, [("10.9.0.1", 0)]),
+        (0, 100, [("10.9.0.1", 0), ("10.8.0.1", 100)]),
+        (200, 100, [("10.9.0.1", 200), ("10.8.0.1", 100)]),
+        (100, 100, [("10.9.0.1", 100)]),
+        (200, 0, [("10.9.0.1", 200)]),
+    ],
+)
+def test_made_endpoints_of_several_metrics_have_a_default_route_each(
+    first: int, second: int, gateways: list[tuple[str, int]]
+) -> None:
+    """Of one metric the first has it; and answers go by whichever network was asked."""
+    networks = (network(), network("dmz", "10.8.0.0/24"))
+    wishes = (
+        EndpointRequest("lan", ifname="eth0", metric=first),
+        EndpointRequest("dmz", ifname="eth1", metric=second),
+    )
+    grants = tuple(Grant(WEB.id, SANDBOX, (A(f"10.{number}.0.2"),), 1400) for number in (9, 8))
+    before = Attachment(WEB, "none", "attached", SANDBOX, "b", "t")
+
+    granted = Granted(WEB, "web", name_sandbox=True, before=before, missing=Missing(wishes))
+    made = granted.replace(networks=networks, grants=grants).made
+
+    found = [(str(route.gateway), route.metric) for end in made for route in end.routes]
+    assert found == gateways
+    assert len(source_ways(made, networks)) == 2
+    assert all(end.serves(wish) for end, wish in zip(made, wishes, strict=True))
+    assert not made[0].serves(wishes[0].replace(metric=7))
+
+
+def test_check_request_that_refuses_its_own_network_is_refused() -> None:
+    """A part of it is fine: the kernel goes by the longest prefix."""
+    for subnet, why in (("10.9.0.0/24", "is network lan itself"), ("10.9.0.128/25", "")):
+        route = Route(Subnet.parse(subnet), kind="blackhole")
+        request = Request("bridge", "", (EndpointRequest("lan", routes=(route,)),))
+        if why:
+            with pytest.raises(RequestError, match=why):
+                check_request(request, (DUAL,))
+        else:
+            check_request(request, (DUAL,))
 
 
 def test_make_ports_without_host_address_covers_both_families() -> None:

@@ -1,0 +1,35 @@
+"""What a sandbox is not as its record has it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.model.endpoint import Endpoint
+    from ocinet.engine.model.link import InsideLink
+
+
+def missing_inside(endpoint: Endpoint, inside: tuple[InsideLink, ...]) -> str:
+    """Return what a sandbox lacks of an endpoint; "" if it has all of it."""
+    links = {link.ifname: link for link in inside}
+    own = links.get(endpoint.ifname)
+    if own is None:
+        return f"{endpoint.ifname} is not there"
+    lacking = [str(wish) for wish in endpoint.addresses if wish not in own.addresses]
+    lacking += [
+        f"the route to {route.destination}"
+        for route in endpoint.routes
+        if route.kind == "unicast" and route not in own.routes
+    ]
+    if lacking:
+        return f"{endpoint.ifname} lacks {', '.join(lacking)}"
+    if own.mtu != endpoint.mtu:
+        return f"{endpoint.ifname} has an MTU of {own.mtu}, and has to have {endpoint.mtu}"
+    down = [ifname for ifname in ("lo", endpoint.ifname) if not links[ifname].up]
+    return f"{' and '.join(down)} {'is' if len(down) == 1 else 'are'} down" if down else ""
+
+
+def unrefused(endpoint: Endpoint, inside: tuple[InsideLink, ...]) -> str:
+    """Return what a sandbox is to refuse for an endpoint, and does not; "" if it does."""
+    there = [route for link in inside for route in link.routes]
+    lacking = [str(route) for route in endpoint.refusing if route not in there]
+    return f"it lacks the route {', '.join(lacking)}" if lacking else ""
