@@ -6,18 +6,24 @@ all else is asked through that socket, from the host.
 
 from __future__ import annotations
 
-from errno import EAFNOSUPPORT, EEXIST, ENODEV, ENOENT
+from errno import EEXIST, ENODEV
 from time import sleep
 
-from ocinet.base.address import Subnet
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import KernelError, SystemFailure
-from ocinet.base.value import Value
 from ocinet.engine.kernel import ip_messages, link_messages, sysctl
-from ocinet.engine.kernel.links import AT_ONCE, find_link, list_addresses, list_links
+from ocinet.engine.kernel.ip_messages import LOOPBACK
+from ocinet.engine.kernel.links import (
+    AT_ONCE,
+    Act,
+    find_link,
+    list_addresses,
+    list_links,
+    list_routes,
+    socket_in,
+)
 from ocinet.engine.kernel.sandbox import entered
-from ocinet.engine.model.link import SOURCE_PRIORITY, Inside, InsideLink, Pair
-from ocinet.engine.model.request import Route
+from ocinet.engine.model.link import Inside, InsideLink, Pair
 from ocinet.engine.netlink.framing import Refusal, with_last_ack
 from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
 
@@ -26,10 +32,9 @@ if TYPE_CHECKING:
     from ocinet.engine.kernel.links import Links
     from ocinet.engine.kernel.sandbox import OpenNamespace
     from ocinet.engine.model.link import SourceWay
-    from ocinet.engine.model.routing import RoutingRule
+    from ocinet.engine.model.request import Route
 
 _KEEP_ROUTE = "leave it as it is: attach --no-default-route, or gateway=none"
-_LOOPBACK = 1  # the index of `lo` in every namespace: LOOPBACK_IFINDEX
 # The kernel tells of a carrier within a few of the first waits; on a slow machine, later.
 _FIRST_WAIT_S, _LATER, _LONGEST_WAIT_S = 0.0002, 1.05, 0.02
 _RESERVE_S = 2.0  # left of an operation's time for what follows
@@ -168,73 +173,32 @@ class Insides:
             SystemFailure: the sandbox could not be entered.
             KernelError: the kernel refused.
         """
-        with _socket_in(sandbox) as socket:
-            refusals = socket.ask(link_messages.set_up(1, _LOOPBACK), 1)[1]
+        with socket_in(sandbox) as socket:
+            refusals = socket.ask(link_messages.set_up(1, LOOPBACK), 1)[1]
         if refusals:
             raise refusals[0].error("cannot set lo up")
 
     def route_by_source(
         self, sandbox: OpenNamespace, ways: tuple[SourceWay, ...]
     ) -> tuple[str, ...]:
-        """Have what is sent from each of these addresses take its own way.
+        """Have what is sent from each address take its own way; see `inside_ways`."""
+        from ocinet.engine.kernel.inside_ways import route_by_source  # of several networks
 
-        Returns:
-            What could not be set, one line each: nothing that a container would not start for.
-
-        Raises:
-            SystemFailure: the sandbox could not be entered.
-            KernelError: the kernel would not say which interfaces there are.
-        """
-        from ocinet.engine.kernel.routing_rules import new_rule
-
-        with _socket_in(sandbox) as socket:
-            indexes = {link.ifname: link.ifindex for link in list_links(socket)}
-            acts: list[_Act] = []
-            for way in ways:
-                own, family = way.address.address, way.address.address.family
-                what = f"route what is sent from {own} through {way.ifname}"
-                acts.append(_Act(what, new_rule(len(acts), _rule_of(way))))
-                onlink = way.gateway not in way.address.subnet
-                for route in (
-                    Route(way.address.subnet),
-                    Route(Subnet(family, 0, 0), way.gateway),
-                ):
-                    message = ip_messages.new_route(
-                        len(acts),
-                        indexes.get(way.ifname, 0),
-                        route,
-                        onlink=onlink and bool(route.gateway),
-                        table=way.table,
-                    )
-                    acts.append(_Act(what, message, route))
-            refusals: list[Refusal] = []
-            for start in range(0, len(acts), AT_ONCE):
-                some = acts[start : start + AT_ONCE]
-                refusals += socket.ask(with_last_ack([act.message for act in some]), 1)[1]
-        failed = {
-            f"cannot {acts[refused.sequence].what}: {refused.why}"
-            for refused in refusals
-            if refused.errno != EEXIST
-        }
-        return tuple(sorted(failed))
+        return route_by_source(sandbox, ways)
 
     def unroute_by_source(self, sandbox: OpenNamespace, ways: tuple[SourceWay, ...]) -> None:
-        """Have none of these addresses take a way of its own; not there is fine.
+        """Have none of these addresses take a way of its own; see `inside_ways`."""
+        from ocinet.engine.kernel.inside_ways import unroute_by_source
 
-        Only the rules: what the tables have goes with the interfaces.
+        unroute_by_source(sandbox, ways)
 
-        Raises:
-            SystemFailure: the sandbox could not be entered.
-            KernelError: a rule could not be deleted.
-        """
-        from ocinet.engine.kernel.routing_rules import delete_rule
+    def refuse(
+        self, sandbox: OpenNamespace, routes: tuple[Route, ...], *, ended: bool = False
+    ) -> bool:
+        """Have nothing sent to the destinations of routes, or again; see `inside_ways`."""
+        from ocinet.engine.kernel.inside_ways import refuse
 
-        with _socket_in(sandbox) as socket:
-            for way in ways:
-                message = delete_rule(1, _rule_of(way))
-                for refused in socket.ask(message, 1)[1]:
-                    if refused.errno not in (ENOENT, EAFNOSUPPORT):
-                        raise refused.error(f"cannot delete the rule of {way.address.address}")
+        return refuse(sandbox, routes, ended=ended)
 
     def unplug(self, sandbox: OpenNamespace, ifname: str, mac: str) -> bool:
         """Delete a veth of a sandbox if it has this MAC, and with it its other end, wherever it is.
@@ -246,7 +210,7 @@ class Insides:
             SystemFailure: the sandbox could not be entered.
             KernelError: the kernel refused.
         """
-        with _socket_in(sandbox) as socket:
+        with socket_in(sandbox) as socket:
             link = find_link(socket, ifname)
             if link is None or (link.kind, link.mac) != ("veth", mac):
                 return False
@@ -262,10 +226,10 @@ class Insides:
             SystemFailure: the sandbox could not be entered.
             KernelError: the kernel would not say.
         """
-        with _socket_in(sandbox) as socket:
+        with socket_in(sandbox) as socket:
             links = list_links(socket)
             addresses = list_addresses(socket, 0)
-            hops = _list_routes(socket)
+            hops = list_routes(socket)
         return tuple(
             InsideLink(
                 link.ifname,
@@ -277,26 +241,6 @@ class Insides:
             )
             for link in sorted(links, key=lambda link: link.ifindex)
         )
-
-
-def _rule_of(way: SourceWay) -> RoutingRule:
-    """Return the rule that has what is sent from an address take its way."""
-    from ocinet.engine.model.routing import RoutingRule  # for containers on several networks
-
-    own, family = way.address.address, way.address.address.family
-    source = Subnet(family, own.value, 8 * len(own.packed))
-    return RoutingRule(family, SOURCE_PRIORITY, way.table, source=source)
-
-
-def _socket_in(sandbox: OpenNamespace) -> NetlinkSocket:
-    with entered(sandbox):
-        return NetlinkSocket(NETLINK_ROUTE, strict=True)
-
-
-def _list_routes(socket: NetlinkSocket) -> list[tuple[int, Route]]:
-    """Return the plain routes where a socket is, each with its link's index."""
-    bodies = socket.dump(ip_messages.dump_routes(1))
-    return [hop for body in bodies for hop in ip_messages.decode_routes(body)]
 
 
 def _write_sysctls(inside: Inside) -> tuple[str, ...]:
@@ -325,38 +269,29 @@ def _write_sysctls(inside: Inside) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-class _Act(Value):
-    """One message of a batch: what it is to do, for an error, and the route it makes."""
-
-    what: str
-    message: bytes
-    route: Route | None = None
-
-
-def _batch(ifindex: int, inside: Inside) -> list[_Act]:
+def _batch(ifindex: int, inside: Inside) -> list[Act]:
     """Return the messages that configure an interface; each one's sequence is its place."""
     ifname = inside.ifname
     # Going up is what announces, and it announces what is there by then: so the wish and
     # the addresses come before it. Routes come after: the kernel takes a gateway for one
     # that can't be reached while its link is down.
-    acts = [_Act("set lo up", link_messages.set_up(0, _LOOPBACK))]
+    acts = [Act("set lo up", link_messages.set_up(0, LOOPBACK))]
     if inside.announce:
-        acts.append(_Act(f"set arp_notify of {ifname}", link_messages.set_arp_notify(1, ifindex)))
+        acts.append(Act(f"set arp_notify of {ifname}", link_messages.set_arp_notify(1, ifindex)))
     for address in inside.addresses:
         message = ip_messages.new_address(len(acts), ifindex, address)
-        acts.append(_Act(f"give {ifname} the address {address}", message))
+        acts.append(Act(f"give {ifname} the address {address}", message))
     if inside.mtu:
         message = link_messages.set_mtu(len(acts), ifindex, inside.mtu)
-        acts.append(_Act(f"set the MTU of {ifname} to {inside.mtu}", message))
-    acts.append(_Act(f"set {ifname} up", link_messages.set_up(len(acts), ifindex)))
+        acts.append(Act(f"set the MTU of {ifname} to {inside.mtu}", message))
+    acts.append(Act(f"set {ifname} up", link_messages.set_up(len(acts), ifindex)))
     for route, onlink in inside.ordered_routes():
         message = ip_messages.new_route(len(acts), ifindex, route, onlink=onlink)
-        via = f" via {route.gateway}" if route.gateway else ""
-        acts.append(_Act(f"route {route.destination}{via} through {ifname}", message, route))
+        acts.append(Act(f"route {route} through {ifname}", message, route))
     return acts
 
 
-def _send_batch(socket: NetlinkSocket, acts: list[_Act], ifindex: int) -> None:
+def _send_batch(socket: NetlinkSocket, acts: list[Act], ifindex: int) -> None:
     """Send a batch; a route that is there already, through the same link, is fine.
 
     Raises:
@@ -368,7 +303,7 @@ def _send_batch(socket: NetlinkSocket, acts: list[_Act], ifindex: int) -> None:
         refusals += socket.ask(with_last_ack([act.message for act in some]), 1)[1]
     there: set[tuple[int, Route]] = set()
     if any(refused.errno == EEXIST for refused in refusals):
-        there.update(_list_routes(socket))
+        there.update(list_routes(socket))
     for refused in refusals:
         act = acts[refused.sequence]
         if act.route is None or refused.errno != EEXIST:

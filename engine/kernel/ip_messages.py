@@ -11,7 +11,7 @@ from _struct import Struct
 
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import SystemFailure
-from ocinet.engine.model.request import Route
+from ocinet.engine.model.request import REFUSING, Route, metric_of
 from ocinet.engine.netlink.framing import (
     NLM_F_ACK,
     NLM_F_CREATE,
@@ -28,6 +28,7 @@ from ocinet.engine.netlink.framing import (
 RTM_NEWADDR = 20
 RTM_GETADDR = 22
 RTM_NEWROUTE = 24
+RTM_DELROUTE = 25
 RTM_GETROUTE = 26
 
 _IFADDR = Struct("=BBBBI")  # family, prefixlen, flags, scope, index
@@ -44,6 +45,7 @@ _IFA_F_NODAD = 0x02
 _RTA_DST = 1
 _RTA_OIF = 4
 _RTA_GATEWAY = 5
+_RTA_PRIORITY = 6
 _RTA_PREFSRC = 7
 _RTA_MULTIPATH = 9
 _RTA_TABLE = 15
@@ -52,10 +54,15 @@ _RT_TABLE_MAIN = 254
 _RTPROT_KERNEL = 2
 _RTPROT_BOOT = 3  # as `ip route add` says, so that the container sees the usual line
 _RTN_UNICAST = 1
+# RTN_BLACKHOLE, RTN_UNREACHABLE and RTN_PROHIBIT follow one another.
+_KINDS = {1: "unicast", **{6 + place: kind for place, kind in enumerate(REFUSING)}}
+_NUMBERS = {kind: number for number, kind in _KINDS.items()}
 _RT_SCOPE_UNIVERSE = 0
 _RT_SCOPE_LINK = 253
 _RTNH_F_ONLINK = 4
 _FIB_MATCH = 0x2000  # RTM_F_FIB_MATCH, Linux 4.13; before, the route is told as it is used
+
+LOOPBACK = 1  # the index of `lo` in every namespace: LOOPBACK_IFINDEX
 
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _LINK_LOCAL = b"\xfe\x80"
@@ -105,16 +112,28 @@ def new_route(
 
     Args:
         sequence: of the message.
-        ifindex: of the link.
+        ifindex: of the link; 0 for a route that refuses.
         route: without a gateway, its destination is on the link.
         onlink: take the gateway to be on the link, whatever the addresses say.
         table: that it is added to; the main one, unless another is said.
     """
+    header = _route_header(route, onlink=onlink, table=table)
+    body = header + (u32(_RTA_OIF, ifindex) if ifindex else b"") + _route_body(route, table)
+    return message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sequence, body)
+
+
+def delete_route(sequence: int, route: Route) -> bytes:
+    """Encode the deletion of a route of the main table that refuses."""
+    body = _route_header(route) + _route_body(route, _RT_TABLE_MAIN)
+    return message(RTM_DELROUTE, NLM_F_ACK, sequence, body)
+
+
+def _route_header(route: Route, *, onlink: bool = False, table: int = _RT_TABLE_MAIN) -> bytes:
     destination = route.destination
     scope = _RT_SCOPE_UNIVERSE
-    if route.gateway is None and destination.family == 4:  # IPv6 knows no scopes of routes
+    if route.is_on_link and destination.family == 4:  # IPv6 knows no scopes of routes
         scope = _RT_SCOPE_LINK
-    header = _RTMSG.pack(
+    return _RTMSG.pack(
         _FAMILIES[destination.family],
         destination.prefixlen,
         0,
@@ -122,12 +141,16 @@ def new_route(
         table if table <= _LARGEST_BYTE else 0,
         _RTPROT_BOOT,
         scope,
-        _RTN_UNICAST,
+        _NUMBERS[route.kind],
         _RTNH_F_ONLINK if onlink else 0,
     )
-    body = header + u32(_RTA_OIF, ifindex)
-    if table > _LARGEST_BYTE:
-        body += u32(_RTA_TABLE, table)
+
+
+def _route_body(route: Route, table: int) -> bytes:
+    destination = route.destination
+    body = u32(_RTA_TABLE, table) if table > _LARGEST_BYTE else b""
+    if route.metric:
+        body += u32(_RTA_PRIORITY, route.metric)
     if destination.prefixlen:
         body += attribute(_RTA_DST, destination.first.packed)
     if route.gateway:
@@ -135,7 +158,7 @@ def new_route(
             raise SystemFailure("cannot encode a route", f"{destination} and its gateway"
                                 f" {route.gateway} are of two families")  # fmt: skip
         body += attribute(_RTA_GATEWAY, route.gateway.packed)
-    return message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sequence, body)
+    return body
 
 
 def dump_routes(sequence: int) -> bytes:
@@ -186,20 +209,27 @@ def decode_routes(body: bytes) -> tuple[tuple[int, Route], ...]:
     """Decode an RTM_NEWROUTE into the links' indexes and the routes through them.
 
     Returns:
-        One per next hop; nothing for what is no plain route of the main table
-        (local, broadcast and multicast ones, other tables).
+        One per next hop; those that refuse are through `lo`, as the kernel has them for
+        IPv6; nothing for what is no plain route of the main table (local, broadcast and
+        multicast ones, other tables).
     """
-    family, prefixlen, _, _, table, _, _, kind, _ = _RTMSG.unpack_from(body)
-    plain = table == _RT_TABLE_MAIN and kind == _RTN_UNICAST and family in (AF_INET, AF_INET6)
-    if not plain:
+    family, prefixlen, _, _, table, protocol, _, number_, _ = _RTMSG.unpack_from(body)
+    kind = _KINDS.get(number_)
+    if table != _RT_TABLE_MAIN or kind is None or family not in (AF_INET, AF_INET6):
         return ()
     found = attributes(body, _RTMSG.size)
     value = int.from_bytes(found.get(_RTA_DST, b""), "big")
     destination = Subnet(4 if family == AF_INET else 6, value, prefixlen)
+    metric = 0
+    # What the kernel makes with an address of IPv6 has 256, which nobody said.
+    if _RTA_PRIORITY in found and protocol != _RTPROT_KERNEL:
+        metric = metric_of(destination.family, number(found[_RTA_PRIORITY]))
+    if kind != "unicast":
+        return ((LOOPBACK, Route(destination, None, metric, kind)),)
     hops = _next_hops(found.get(_RTA_MULTIPATH, b""))
     if _RTA_OIF in found:
         hops.append((number(found[_RTA_OIF]), found))
-    return tuple((ifindex, Route(destination, _gateway(hop))) for ifindex, hop in hops)
+    return tuple((ifindex, Route(destination, _gateway(hop), metric)) for ifindex, hop in hops)
 
 
 def _gateway(hop: dict[int, bytes]) -> Address | None:

@@ -21,8 +21,9 @@ from errno import (
 
 from ocinet.base.address import Interface, Subnet
 from ocinet.base.errors import KernelError, OcinetError, SystemFailure, failures
+from ocinet.base.value import Value
 from ocinet.engine.kernel import filter_messages, ip_messages, link_messages
-from ocinet.engine.kernel.sandbox import check_privilege
+from ocinet.engine.kernel.sandbox import check_privilege, entered
 from ocinet.engine.model.link import DOOMED, LINK_GROUP, Link, Pair, Veth, is_our_group
 from ocinet.engine.netlink.framing import Refusal, with_last_ack
 from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
@@ -30,10 +31,19 @@ from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.kernel.sandbox import OpenNamespace
+    from ocinet.engine.model.request import Route
 
 AT_ONCE = 64  # messages in one request: all their answers must fit a socket's buffer
 _NO_FILTERS = (ENOENT, EOPNOTSUPP)  # how a kernel says that it has none such
 _MOST_PORTS = 1023  # of a Linux bridge: BR_MAX_PORTS less port 0
+
+
+class Act(Value):
+    """One message of a batch: what it is to do, for an error, and the route it makes."""
+
+    what: str
+    message: bytes
+    route: Route | None = None
 
 
 class Links:
@@ -316,6 +326,22 @@ def list_addresses(socket: NetlinkSocket, ifindex: int) -> list[tuple[int, Inter
         for body in socket.dump(ip_messages.dump_addresses(1, ifindex))
     ]
     return [(at, interface) for at, interface in found if ifindex in (0, at)]
+
+
+def list_routes(socket: NetlinkSocket) -> list[tuple[int, Route]]:
+    """Return the plain routes where a socket is, each with its link's index."""
+    bodies = socket.dump(ip_messages.dump_routes(1))
+    return [hop for body in bodies for hop in ip_messages.decode_routes(body)]
+
+
+def socket_in(sandbox: OpenNamespace) -> NetlinkSocket:
+    """Return a socket that stays in a sandbox; to be closed.
+
+    Raises:
+        SystemFailure: it could not be entered.
+    """
+    with entered(sandbox):
+        return NetlinkSocket(NETLINK_ROUTE, strict=True)
 
 
 def _veth_error(what: str, veth: Veth, refused: Refusal, *, host_end_exists: bool) -> KernelError:

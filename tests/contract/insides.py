@@ -204,6 +204,50 @@ def closed_sandbox_is_not_entered(place: Place) -> None:
         insides.look_inside(sandbox)
 
 
+def configure_with_metrics_has_several_routes_to_one_destination(place: Place) -> None:
+    """A default route of each metric; what is said of IPv6's own, 1024, is as nothing said."""
+    backup = DEFAULT4.replace(gateway=Address.parse("10.9.0.7"), metric=200)
+    far = Route(Subnet.parse("fd01::/64"), Address.parse("fd00:9::7"), 4294967295)
+    inside = DUAL.replace(routes=(*DUAL.routes, backup, far))
+    with _wired(place) as (host, sandbox):
+        for _time in range(2):
+            host.insides.configure(sandbox, inside)
+            assert set(_eth0(host, sandbox).routes) >= {DEFAULT4, DEFAULT6, backup, far}
+
+
+def refuse_can_be_repeated_and_ended(place: Place) -> None:
+    """Each kind and family: they are routes of `lo`, and no interface's."""
+    routes = (
+        Route(Subnet.parse("10.0.0.0/8"), kind="blackhole"),
+        Route(Subnet.parse("10.1.0.0/16"), None, 7, "unreachable"),
+        Route(Subnet.parse("10.1.0.0/16"), None, 8, "prohibit"),
+        Route(Subnet.parse("fd01::/64"), kind="blackhole"),
+        Route(Subnet.parse("fd02::/64"), None, 9, "unreachable"),
+        Route(Subnet.parse("fd03::/64"), kind="prohibit"),
+    )
+    with _wired(place) as (host, sandbox):
+        host.insides.configure(sandbox, DUAL)
+        assert host.insides.refuse(sandbox, routes)
+        assert not host.insides.refuse(sandbox, routes)
+        loopback, eth0 = host.insides.look_inside(sandbox)
+        assert set(loopback.routes) == set(routes)
+        assert not set(eth0.routes) & set(routes)
+        assert host.insides.refuse(sandbox, routes[1:], ended=True)
+        assert not host.insides.refuse(sandbox, routes[1:], ended=True)
+        assert host.insides.look_inside(sandbox)[0].routes == routes[:1]
+
+
+def refuse_beside_another_route_is_eexist(place: Place) -> None:
+    """Of the same metric; what is there stays."""
+    known = Route(Subnet.parse("10.1.0.0/16"), Address.parse("10.9.0.7"))
+    with _wired(place) as (host, sandbox):
+        host.insides.configure(sandbox, IPV4.replace(routes=(known,)))
+        with pytest.raises(KernelError) as caught:
+            host.insides.refuse(sandbox, (Route(known.destination, kind="blackhole"),))
+        assert caught.value.errno == EEXIST
+        assert known in _eth0(host, sandbox).routes
+
+
 def route_by_source_can_be_repeated(place: Place) -> None:
     """An interface that is not there is told, and the others get their ways."""
     ways = tuple(

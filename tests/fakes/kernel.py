@@ -214,13 +214,28 @@ class FakeInsides(_Seam):
 
     @staticmethod
     def _add_route(space: FakeNamespace, link: FakeLink, route: Route) -> None:
+        place = (route.destination, route.metric)
         for by, known in space.routes:
-            if known.destination == route.destination and (by, known) != (link, route):
+            if (known.destination, known.metric) == place and (by, known) != (link, route):
                 raise KernelError(f"cannot route {route.destination} through {link.ifname}",
                                   "the sandbox has another such route already",
                                   errno=EEXIST)  # fmt: skip
         if (link, route) not in space.routes:
             space.routes.append((link, route))
+
+    @act
+    def refuse(
+        self, sandbox: seams.Sandbox, routes: tuple[Route, ...], *, ended: bool = False
+    ) -> bool:
+        """Keep them as routes of `lo`, or forget them."""
+        space = self._enter(sandbox)
+        before = list(space.routes)
+        for route in routes:
+            if ended:
+                space.routes = [known for known in space.routes if known[1] != route]
+            else:
+                self._add_route(space, space.links["lo"], route)
+        return space.routes != before
 
     @act
     def route_by_source(

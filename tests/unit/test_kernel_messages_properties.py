@@ -18,7 +18,7 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.engine.kernel import ip_messages, link_messages, routing, routing_rules
 from ocinet.engine.model.link import Link, Veth
-from ocinet.engine.model.request import Route
+from ocinet.engine.model.request import REFUSING, Route, metric_of
 from ocinet.engine.model.routing import RoutingRule
 from ocinet.engine.netlink.framing import (
     NLM_F_ACK,
@@ -53,7 +53,13 @@ def interfaces(draw: st.DrawFn) -> Interface:
 def some_routes(draw: st.DrawFn) -> Route:
     destination = draw(interfaces()).subnet
     same = ADDRESSES.filter(lambda address: address.family == destination.family)
-    return Route(destination, draw(st.none() | same))
+    metric = metric_of(destination.family, draw(st.just(0) | U32))
+    return Route(destination, draw(st.none() | same), metric)
+
+
+@st.composite
+def some_refusals(draw: st.DrawFn) -> Route:
+    return draw(some_routes()).replace(gateway=None, kind=draw(st.sampled_from(REFUSING)))
 
 
 @st.composite
@@ -291,6 +297,23 @@ def test_new_route_any_value_reads_back(
         assert destination is None
     gateway = message.get_attr("RTA_GATEWAY")
     assert (Address.parse(gateway) if gateway else None) == route.gateway
+    assert message.get_attr("RTA_PRIORITY") == (route.metric or None)
+
+
+@given(sequence=SEQUENCES, route=some_refusals())
+def test_refusal_any_value_reads_back(sequence: int, route: Route) -> None:
+    """It is through no link, neither when it is added nor when it is deleted; told, it is lo's."""
+    kind = {"blackhole": 6, "unreachable": 7, "prohibit": 8}[route.kind]
+    for encoded, act, flags in (
+        (ip_messages.new_route(sequence, 0, route), 24, NLM_F_CREATE | NLM_F_EXCL),
+        (ip_messages.delete_route(sequence, route), 25, 0),
+    ):
+        message = decoded(rtmsg, encoded)
+        assert head(message) == (act, REQUEST | NLM_F_ACK | flags, sequence)
+        assert (message["table"], message["type"], message["scope"]) == (254, kind, 0)
+        assert message.get_attr("RTA_OIF") is None
+        assert message.get_attr("RTA_PRIORITY") == (route.metric or None)
+        assert ip_messages.decode_routes(encoded[16:]) == ((1, route),)
 
 
 @given(sequence=SEQUENCES, rule=some_rules())
@@ -480,9 +503,9 @@ def test_next_hops_multipath_route_gives_one_each() -> None:
     )
 
 
-@pytest.mark.parametrize(("table", "kind"), [(255, 2), (254, 6), (254, 5), (100, 1)])
+@pytest.mark.parametrize(("table", "kind"), [(255, 2), (254, 9), (254, 5), (100, 1), (100, 6)])
 def test_routes_what_is_no_plain_route_is_left_out(table: int, kind: int) -> None:
-    """Local, blackhole and multicast routes and those of other tables are not a sandbox's."""
+    """Local, throw and multicast routes and those of other tables are not a sandbox's."""
     message = rtmsg()
     message.update({"family": 2, "dst_len": 16, "table": table, "type": kind})
     message["attrs"] = [("RTA_DST", "10.7.0.0"), ("RTA_OIF", 2)]
