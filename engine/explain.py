@@ -35,6 +35,7 @@ from ocinet.engine.probing.attempt import OUTSIDER, Attempt
 from ocinet.engine.probing.incoming import Incoming
 from ocinet.engine.probing.routes import Way, is_forwarding, way_to
 from ocinet.engine.probing.trace import Trace
+from ocinet.engine.refusals import refusal
 from ocinet.engine.ruleset.nft import IPTABLES
 
 TYPE_CHECKING = False
@@ -201,13 +202,12 @@ class Explain:
         mends = f"ocinet check --repair {start.name}" if start.record else ""
         if way.error:
             what = f"no way to {destination}: {way.error}"
-            return (Hop(start.name, what, ok=False, remedy=mends),)
+            hop = refusal(start.record, destination)
+            return (hop or Hop(start.name, what, ok=False, remedy=mends),)
         via = f" via {way.gateway}" if way.gateway else ""
         hops = [Hop(start.name, f"sends by {way.ifname}{via}")]
-        for endpoint in _endpoints(start.record):
-            if endpoint.ifname == way.ifname:
-                hops.append(self._host_end(endpoint))
-        return tuple(hops)
+        own = (endpoint for endpoint in _endpoints(start.record) if endpoint.ifname == way.ifname)
+        return (*hops, *map(self._host_end, own))
 
     def _host_end(self, endpoint: Endpoint) -> Hop:
         """Look at the end of a pair that the host has, and at its bridge."""
@@ -365,7 +365,7 @@ def _endpoint_to(record: Attachment | None, destination: Address) -> Endpoint | 
     best, longest = None, -1
     for endpoint in _endpoints(record):
         ways = [interface.subnet for interface in endpoint.addresses]
-        ways += [route.destination for route in endpoint.routes]
+        ways += [route.destination for route in endpoint.routes if route.kind == "unicast"]
         for subnet in ways:
             if destination in subnet and subnet.prefixlen > longest:
                 best, longest = endpoint, subnet.prefixlen

@@ -1,0 +1,55 @@
+"""What containers were told to send nothing to: routes that no interface takes along."""
+
+from __future__ import annotations
+
+from ocinet.base.errors import OcinetError
+from ocinet.engine.kernel.sandbox import open_recorded
+from ocinet.engine.model.flow import Hop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.base.address import Address
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.request import Route
+    from ocinet.engine.plan import seams
+
+
+def refusing(record: Attachment) -> tuple[Route, ...]:
+    """Return the routes by which a container refuses, each once."""
+    routes = (route for endpoint in record.endpoints for route in endpoint.refusing)
+    return tuple(dict.fromkeys(routes))
+
+
+def end_refusals(
+    insides: seams.Insides, record: Attachment, kept: Attachment | None = None
+) -> None:
+    """Have a sandbox that lives on refuse nothing any more of what its record tells of.
+
+    With the last of its processes a sandbox goes, and all that is in it: then there is nothing
+    to do. What can't be done in there is nobody's reason to keep the rest.
+
+    Args:
+        insides: of sandboxes.
+        record: of what goes.
+        kept: of what stays in there.
+    """
+    stays = refusing(kept) if kept else ()
+    routes = tuple(route for route in refusing(record) if route not in stays)
+    try:
+        with open_recorded(record) as sandbox:
+            insides.refuse(sandbox, routes, ended=True)
+    except OcinetError:
+        return
+
+
+def refusal(record: Attachment | None, destination: Address) -> Hop | None:
+    """Return where a packet to an address ends, if its container was told to send none there."""
+    if record is None:
+        return None
+    known = [route for route in refusing(record) if destination in route.destination]
+    route = max(known, key=lambda route: route.destination.prefixlen, default=None)
+    if route is None:
+        return None
+    told = f"sends nothing to {destination}: it has the route {route}"
+    asked = "it was asked for: by ocinet.routes, or its network (ocinet network inspect)"
+    return Hop(record.container.name, told, ok=False, remedy=asked)
