@@ -11,6 +11,7 @@ from ocinet.request.annotations import (
     NAME,
     NET,
     NO_GATEWAY,
+    OPTIONS,
     PREFIX,
     PUBLISH,
     parse_annotations,
@@ -35,6 +36,7 @@ _FLAGS = {
     PREFIX + "mtu": "--mtu",
     PREFIX + "gateway": "--gateway",
     PREFIX + "routes": "--route",
+    PREFIX + "metric": "--metric",
     PUBLISH: "--publish",
     NAME: "--name",
     KEEP_PORTS: "--keep-ports",
@@ -48,9 +50,7 @@ def add_request(parser: Parser) -> None:
     """Add what a container may ask for, spelled as docker and podman spell it."""
     group = parser.add_argument_group("what the container gets")
     network = "NETWORK[:OPT=VALUE,…]"
-    options = (
-        "network, with options ip, ip6, mac, ifname, mtu, gateway, routes, alias (default: bridge)"
-    )
+    options = f"network, with options {', '.join(OPTIONS)} (default: bridge)"
     add_text(group, "--net", "--network", metavar=network, says=options, several=True)
     add_endpoint(group)
     says = "publish a container port on the host (default: on every address, on a free port)"
@@ -76,8 +76,10 @@ def add_endpoint(group: _ActionsContainer) -> None:
     add_text(group, "--gateway", metavar="ADDRESS", says=says)
     says = "leave the default route that is there, or none (default: the first network's)"
     add_switch(group, "--no-default-route", says=says)
-    says = "one more route through the first interface"
+    says = "one more route, with its metric after it, or blackhole, unreachable, prohibit before it"
     add_text(group, "--route", metavar="SUBNET[ via ADDRESS]", says=says, several=True)
+    says = "metric of the first network's default route (default: the network's)"
+    add_text(group, "--metric", metavar="NUMBER", says=says)
     says = "resolver that the container asks (default: the host's)"
     add_text(group, "--dns", metavar="ADDRESS", says=says, several=True)
     says = "domain in which it looks for names, or . for none (default: the host's)"
@@ -102,6 +104,7 @@ def read_annotations(arguments: Namespace) -> dict[str, str]:
         "mtu": arguments.mtu,
         "gateway": arguments.gateway,
         "hostname": arguments.hostname,
+        "metric": arguments.metric,
     }
     several = {
         "ip": arguments.ip,

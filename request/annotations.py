@@ -3,14 +3,16 @@
     ocinet.net       bridge | host | none | container:NAME_or_ID | NETWORK
                      NETWORK[:OPTION,…][;NETWORK[:OPTION,…]]…
                      OPTION: ip= ip6= routes= (each may be repeated)
-                     alias=  mac= ifname= mtu= gateway=
+                     alias=  mac= ifname= mtu= gateway= metric=
     ocinet.ip        ADDRESS[,ADDRESS]…          for the first network, as are
-    ocinet.ip6       ADDRESS[,ADDRESS]…          the six that follow
+    ocinet.ip6       ADDRESS[,ADDRESS]…          the seven that follow
     ocinet.mac       02:42:ac:11:00:02
     ocinet.ifname    eth0
     ocinet.mtu       68 to 65535
     ocinet.gateway   ADDRESS | none               none: no default route
-    ocinet.routes    SUBNET[ via ADDRESS][,SUBNET[ via ADDRESS]]…
+    ocinet.routes    SUBNET[ via ADDRESS][ metric NUMBER][,…]…, or without via:
+                     blackhole|unreachable|prohibit SUBNET
+    ocinet.metric    1 to 4294967295: of the default route
     ocinet.publish   PUBLISH[,PUBLISH]…, see `publish`
     ocinet.name      the container's name
     ocinet.keep-ports true | false: the host ports that are chosen stay the name's
@@ -41,6 +43,7 @@ from ocinet.request.grammar import (
     read_ipv4,
     read_ipv6,
     read_mac,
+    read_metric,
     read_mtu,
     read_route,
     read_truth,
@@ -64,6 +67,7 @@ PREFIX = "ocinet."
 NET = "ocinet.net"
 GATEWAY = "ocinet.gateway"
 ROUTES = "ocinet.routes"
+METRIC = "ocinet.metric"
 PUBLISH = "ocinet.publish"
 NAME = "ocinet.name"
 KEEP_PORTS = "ocinet.keep-ports"
@@ -71,7 +75,7 @@ SANDBOX = "ocinet.sandbox"
 BUNDLE = "ocinet.bundle"
 NO_NETWORK = "none"
 NO_GATEWAY = "none"
-FLAT_OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes")
+FLAT_OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes", "metric")
 OPTIONS = (*FLAT_OPTIONS, "alias")  # alone, that one is for every network
 KEYS = (
     NET,
@@ -105,6 +109,7 @@ _UNTRUSTED = {
     "mtu": "an MTU",
     "gateway": "a gateway",
     "routes": "routes",
+    "metric": "a metric",
 }
 _CONTAINER = "container:"
 
@@ -325,6 +330,7 @@ def _endpoint(network: str, options: list[_Option]) -> EndpointRequest:
         gateway=_single(options, "gateway", read_gateway, None),
         routes=_routes(options),
         default_route=default_route,
+        metric=_single(options, "metric", read_metric, 0),
     )
 
 
@@ -365,8 +371,9 @@ def _check_endpoints(endpoints: list[EndpointRequest]) -> tuple[EndpointRequest,
 
 def _routes(options: list[_Option]) -> tuple[Route, ...]:
     routes = _each(options, "routes", read_route)
-    twice = first_repeated([str(route.destination) for route in routes])
+    twice = first_repeated([f"{route.destination} {route.metric}" for route in routes])
     if twice:
         where = next(option.where for option in options if option.name == "routes")
-        raise RequestError(where, f"{twice} comes twice", "give one route to it")
+        hint = "give one route to it, or another metric"
+        raise RequestError(where, f"{twice.split()[0]} comes twice", hint)
     return routes

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
 from ocinet.base.names import check_ifname
-from ocinet.engine.model.request import Route
+from ocinet.engine.model.request import REFUSING, Route, metric_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ SHOWN = 60  # characters of a wrong text that an error repeats
 _HEX = frozenset("0123456789abcdef")
 _MTU = range(68, 65536)
 _LONGEST_ADDRESS = 45  # INET6_ADDRSTRLEN, less the NUL
-_LONGEST_ROUTE = 120
+_LONGEST_ROUTE = 140
+_METRIC = range(1, 1 << 32)
+_ROUTE_WORDS = frozenset(("via", "metric"))
+_ROUTE_HINT = (
+    "write SUBNET[ via ADDRESS][ metric NUMBER], or before SUBNET "
+    "blackhole, unreachable or prohibit"
+)
 _V4_MAPPED = 0xFFFF
 _LINK_LOCAL_6 = 0xFE80 >> 6
 
@@ -172,15 +178,34 @@ def read_truth(text: str) -> bool:
     return text.lower() == "true"
 
 
+def read_metric(text: str) -> int:
+    """Read the metric of a route."""
+    # As with `read_number`; of 10 digits at most.
+    metric = int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else 0
+    if metric not in _METRIC:
+        raise RequestError("", f"{quote(text)} is no metric", f"use 1 to {_METRIC[-1]}")
+    return metric
+
+
 def read_route(text: str) -> Route:
-    """Read `10.0.0.0/8 via 10.9.0.1`, or a subnet alone for a route on the link."""
-    words = text.split()
-    if len(text) > _LONGEST_ROUTE or len(words) not in (1, 3) or words[1:2] not in ([], ["via"]):
-        raise RequestError("", f"{quote(text)} is no route", "write SUBNET or SUBNET via ADDRESS")
-    destination = Subnet.parse(words[0])
-    gateway = read_gateway(words[2]) if len(words) == 3 else None
-    if destination.prefixlen == 0:
-        raise RequestError("", f"{destination} is the default route", "use gateway for it")
-    if gateway and gateway.family != destination.family:
-        raise RequestError("", f"{destination} and {gateway} are of different families")
-    return Route(destination, gateway)
+    """Read what `ip route add` takes: `10.0.0.0/8 via 10.9.0.1 metric 200`, `blackhole fd01::/64`.
+
+    A subnet alone is a route on the link.
+    """
+    words = text.split() if len(text) <= _LONGEST_ROUTE else []
+    kind = next((known for known in REFUSING if words[:1] == [known]), None)
+    destination, *rest = (words[1:] if kind else words) or [""]
+    said = dict(zip(rest[::2], rest[1::2], strict=False))
+    if not destination or len(rest) != 2 * len(said) or not _ROUTE_WORDS.issuperset(said):
+        raise RequestError("", f"{quote(text)} is no route", _ROUTE_HINT)
+    subnet = Subnet.parse(destination)
+    gateway = read_gateway(said["via"]) if "via" in said else None
+    metric = read_metric(said["metric"]) if "metric" in said else 0
+    if subnet.prefixlen == 0:
+        hint = "use gateway=none, or an internal network" if kind else "use gateway for it"
+        raise RequestError("", f"{subnet} is the default route", hint)
+    if gateway and kind:
+        raise RequestError("", f"what is {kind} has no gateway", "leave one of them out")
+    if gateway and gateway.family != subnet.family:
+        raise RequestError("", f"{subnet} and {gateway} are of different families")
+    return Route(subnet, gateway, metric_of(subnet.family, metric), kind or "unicast")

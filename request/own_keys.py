@@ -12,8 +12,8 @@ of it, at every door:
     -, or none      none                no           none: it grants nothing
     -, or net=x     net=x               no           refused, for what is given to those who
                                                      ask for nothing may be more than x;
-                                                     gateway, routes, dns, add-host and
-                                                     link likewise
+                                                     gateway, routes, metric, dns,
+                                                     add-host and link likewise
     -, or net=bridge  net=bridge        no           as if nothing were said, if all get bridge
     -, or other=x   other=x             no           left out, and told: it gives less
     x               can't be read       no           x, if it needs no trust; else refused
@@ -29,6 +29,7 @@ from ocinet.base.value import Value
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.request.annotations import (
     GATEWAY,
+    METRIC,
     NET,
     NO_NETWORK,
     ROUTES,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 # They say where packets go, and questions for names: without them they would go elsewhere,
 # and perhaps further.
-_STEERING = (NET, GATEWAY, ROUTES, DNS, ADD_HOST, LINK)
+_STEERING = (NET, GATEWAY, ROUTES, METRIC, DNS, ADD_HOST, LINK)
 
 
 def _nothing() -> None:

@@ -55,10 +55,8 @@ def _spell_options(endpoint: EndpointRequest) -> dict[str, list[str]]:
         "ifname": [endpoint.ifname] if endpoint.ifname else [],
         "mtu": [str(endpoint.mtu)] if endpoint.mtu else [],
         "gateway": _spell_gateway(endpoint),
-        "routes": [
-            f"{route.destination} via {route.gateway}" if route.gateway else str(route.destination)
-            for route in endpoint.routes
-        ],
+        "routes": [str(route) for route in endpoint.routes],
+        "metric": [str(endpoint.metric)] if endpoint.metric else [],
     }
     return {name: texts for name, texts in spelled.items() if texts}
 

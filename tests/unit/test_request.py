@@ -103,6 +103,23 @@ def test_parse_flat_keys_apply_to_the_first_network() -> None:
     )
 
 
+def test_parse_route_takes_the_words_of_ip_route() -> None:
+    """Metric and gateway in either order; several to one destination, by their metrics."""
+    parsed = parse_annotations(
+        {
+            "ocinet.routes": "10.0.0.0/8 metric 200 via 10.9.0.1, 10.0.0.0/8,"
+            "prohibit  10.7.0.0/16 metric 3,fd01::/64 metric 1024"
+        }
+    )
+    assert parsed is not None
+    assert parsed.endpoints[0].routes == (
+        Route(Subnet.parse("10.0.0.0/8"), Address.parse("10.9.0.1"), 200),
+        Route(Subnet.parse("10.0.0.0/8")),
+        Route(Subnet.parse("10.7.0.0/16"), None, 3, "prohibit"),
+        Route(Subnet.parse("fd01::/64")),  # what IPv6 takes where nothing is said
+    )
+
+
 def test_parse_publish_goes_with_networks() -> None:
     """Published ports belong to the request, whatever its networks are."""
     parsed = parse_annotations({"ocinet.publish": "8080:80"})
@@ -178,6 +195,17 @@ def test_parse_publish_goes_with_networks() -> None:
         ({"ocinet.routes": "10.0.0.1/8"}, "did you mean 10.0.0.0/8?"),
         ({"ocinet.routes": "0.0.0.0/0 via 10.9.0.1"}, "is the default route (hint: use gateway"),
         ({"ocinet.routes": "10.0.0.0/8 dev eth0"}, "is no route"),
+        ({"ocinet.routes": "10.0.0.0/8 via"}, "is no route"),
+        ({"ocinet.routes": "10.0.0.0/8 metric 1 metric 2"}, "is no route"),
+        ({"ocinet.routes": "blackhole"}, "is no route"),
+        ({"ocinet.routes": "throw 10.0.0.0/8"}, "is no route"),
+        ({"ocinet.routes": "10.0.0.0/8 metric 4294967296"}, "'4294967296' is no metric"),
+        ({"ocinet.routes": "10.0.0.0/8 metric -1"}, "is no metric (hint: use 1 to 4294967295)"),
+        ({"ocinet.routes": "blackhole 10.0.0.0/8 via 10.9.0.1"}, "what is blackhole has no gate"),
+        ({"ocinet.routes": "unreachable 0.0.0.0/0"}, "default route (hint: use gateway=none, or"),
+        ({"ocinet.routes": "fd01::/64,fd01::/64 via fd00::1 metric 1024"}, "fd01::/64 comes twice"),
+        ({"ocinet.metric": "0"}, "ocinet.metric: '0' is no metric"),
+        ({"ocinet.net": "lan:metric=x"}, "ocinet.net: lan: metric: 'x' is no metric"),
         ({"ocinet.routes": "10.0.0.0/8 via fd00::1"}, "are of different families"),
         ({"ocinet.routes": "10.0.0.0/8,10.0.0.0/8 via 10.9.0.1"}, "10.0.0.0/8 comes twice"),
         ({"ocinet.keep-ports": "yes"}, "ocinet.keep-ports: 'yes' is neither true nor false"),
@@ -227,6 +255,7 @@ def test_parse_error_in_a_list_names_key_network_and_option() -> None:
         ({"ocinet.net": "bridge;lan"}, ("ocinet.net=lan",)),
         ({"ocinet.mtu": "1400"}, ("an MTU",)),
         ({"ocinet.net": "bridge:gateway=10.0.0.9,routes=10.8.0.0/16"}, ("a gateway", "routes")),
+        ({"ocinet.metric": "7"}, ("a metric",)),
         ({"ocinet.net": "host"}, ("ocinet.net=host",)),
         ({"ocinet.net": "container:db"}, ("ocinet.net=container:db",)),
         (
@@ -257,7 +286,8 @@ def test_to_annotations_of_one_network_uses_the_flat_keys() -> None:
     annotations = {
         "ocinet.net": "lan",
         "ocinet.ip": "10.9.0.5",
-        "ocinet.routes": "10.0.0.0/8 via 10.9.0.1,fd01::/64",
+        "ocinet.routes": "10.0.0.0/8 via 10.9.0.1 metric 200,fd01::/64,blackhole 10.7.0.0/16",
+        "ocinet.metric": "50",
         "ocinet.publish": "127.0.0.1::53/udp,[fd00::5]:80:80/tcp,8080:80/tcp,90/sctp",
         "ocinet.name": "web",
         "ocinet.keep-ports": "true",
@@ -268,8 +298,8 @@ def test_to_annotations_of_one_network_uses_the_flat_keys() -> None:
 
 
 def test_keys_are_those_of_the_manual() -> None:
-    """The eighteen public keys and the two internal ones are all there are."""
-    assert len(KEYS) == 20
+    """The nineteen public keys and the two internal ones are all there are."""
+    assert len(KEYS) == 21
     assert set(KEYS) >= {"ocinet.net", "ocinet.ip", "ocinet.publish", "ocinet.routes"}
 
 

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
-from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
+from ocinet.engine.model.request import (
+    REFUSING,
+    EndpointRequest,
+    Publish,
+    Request,
+    Route,
+    metric_of,
+)
 from ocinet.engine.model.resolution import AddedHost, Alias, LinkedName, Resolution
 from ocinet.request.annotations import KEYS, parse_annotations
 from ocinet.request.spelling import to_annotations
@@ -36,8 +43,10 @@ def _routes(draw: st.DrawFn) -> Route:
     bits = 32 if family == 4 else 128
     prefixlen = draw(st.integers(1, bits))
     value = draw(st.integers(0, (1 << prefixlen) - 1)) << (bits - prefixlen)
-    gateway = draw(st.none() | (_own4 if family == 4 else _own6))
-    return Route(Subnet(family, value, prefixlen), gateway)
+    kind = draw(st.sampled_from(("unicast", *REFUSING)))
+    gateway = draw(st.none() | (_own4 if family == 4 else _own6)) if kind == "unicast" else None
+    metric = metric_of(family, draw(st.integers(0, (1 << 32) - 1)))
+    return Route(Subnet(family, value, prefixlen), gateway, metric, kind)
 
 
 @st.composite
@@ -55,6 +64,7 @@ def _endpoints(draw: st.DrawFn) -> EndpointRequest:
         draw(st.none() | _own4 | _own6) if default_route else None,
         tuple(routes),
         default_route,
+        draw(st.integers(0, (1 << 32) - 1)),
     )
 
 
