@@ -115,6 +115,9 @@ def _spell_options(network: Network) -> str:
         "" if network.siblings else "isolate-ports",
         *(f"egress={address}" for address in network.egress),
         f"mtu={network.mtu}" if network.mtu else "",
+        "" if network.default_route else "no-default-route",
+        f"metric={network.metric}" if network.metric else "",
+        *(f"route={route}" for route in network.routes),
     ]
     return ",".join(option for option in options if option)
 

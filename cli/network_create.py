@@ -9,8 +9,10 @@ from ocinet.base.errors import OcinetError, RequestError
 from ocinet.base.names import check_ifname
 from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_switch, add_text
+from ocinet.engine.model.request import REFUSING, Route
 from ocinet.engine.plan.new_network import NetworkOptions, with_driver_option
 from ocinet.ipam.pool import Range
+from ocinet.request.grammar import first_repeated, read_metric, read_route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +46,12 @@ def _configure(parser: Parser) -> None:
     add_switch(group, "--no-masquerade", says=says)
     says = "the host's address that packets leave with (default: the kernel chooses)"
     add_text(group, "--egress-address", metavar="ADDRESS", says=says, several=True)
+    says = "give its containers no default route, unless they ask for one"
+    add_switch(group, "--no-default-route", says=says)
+    says = "metric of its containers' default route (default: none said)"
+    add_text(group, "--metric", metavar="NUMBER", says=says)
+    says = "route that all its containers get, also as podman writes it: SUBNET,ADDRESS[,METRIC]"
+    add_text(group, "--route", metavar="ROUTE", says=says, several=True)
     says = "keep its containers from the host's own services"
     add_switch(group, "--no-host", says=says)
     add_switch(group, "--isolate-ports", says="keep its containers from each other")
@@ -89,6 +97,8 @@ def _read_options(arguments: Namespace) -> NetworkOptions:
         options = _within("--opt", partial(with_driver_option, options), text)
     if arguments.bridge is not None:
         options = options.replace(device=_within("--bridge", check_ifname, arguments.bridge))
+    if arguments.metric is not None:
+        options = options.replace(metric=_within("--metric", read_metric, arguments.metric))
     if arguments.mtu is not None:
         options = _within("--mtu", partial(with_driver_option, options), f"mtu={arguments.mtu}")
     return options.replace(
@@ -104,6 +114,8 @@ def _read_options(arguments: Namespace) -> NetworkOptions:
         guard=not arguments.no_guard,
         host=not arguments.no_host,
         siblings=options.siblings and not arguments.isolate_ports,
+        default_route=options.default_route and not arguments.no_default_route,
+        routes=_read_routes(arguments.route),
     )
 
 
@@ -118,6 +130,31 @@ def _read_egress(texts: list[str]) -> tuple[Address, ...]:
     """Read `198.51.100.9`, or two with a comma between, as often as it is said."""
     parts = [part for text in texts for part in text.split(",")]
     return tuple(_within("--egress-address", Address.parse, part) for part in parts)
+
+
+def _read_routes(texts: list[str]) -> tuple[Route, ...]:
+    routes = tuple(_within("--route", _read_route, text) for text in texts)
+    places = [f"{route.destination} {route.metric}" for route in routes]
+    twice = first_repeated(places)
+    if twice:
+        why = f"{twice.split()[0]} comes twice"
+        raise RequestError("--route", why, "give one route to it, or another metric")
+    return routes
+
+
+def _read_route(text: str) -> Route:
+    """Read a route as `ip route add` has it, or `10.0.0.0/8,10.9.0.1,100` as podman does.
+
+    With a kind for the gateway, as `10.0.0.0/8,blackhole`, in either order.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) not in (2, 3):
+        return read_route(text)
+    kind = next((part for part in parts[:2] if part in REFUSING), "")
+    metric = f"metric {parts[2]}" if len(parts) == 3 else ""
+    subnet = next(part for part in parts if part != kind)
+    via = "" if kind else f"via {parts[1]}"
+    return read_route(" ".join(filter(None, (kind, subnet, via, metric))))
 
 
 def _read_range(text: str) -> Range:

@@ -69,7 +69,7 @@ FLAGS: dict[str, tuple[tuple[str, ...], str]] = {
     "--ip-masq": (("--no-masquerade",), "addresses are masqueraded unless --no-masquerade says no"),
     "--no-masq": (("--no-masquerade",), ""),
     "--parent": ((), "for the LAN itself: ocinet network create --unmanaged --bridge br0 NETWORK"),
-    "--route": ((), "routes are a container's: ocinet attach NAME --route 'SUBNET via ADDRESS'"),
+    "--route": (("--route",), "for one container: attach --route, for all: network create"),
     "--tail": (("--lines",), ""),
     "--last": (("--lines",), ""),
     "--no-stream": ((), "leave --follow out"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.value import Value
+from ocinet.engine.model.request import Route
 from ocinet.ipam.pool import Pool
 
 
@@ -25,6 +26,9 @@ class Network(Value):
         guard: whether its containers can send as themselves alone.
         host: whether its containers reach the host's own services.
         siblings: whether they reach each other.
+        default_route: whether its containers get one by it unasked.
+        metric: of that route; 0: the kernel's.
+        routes: that each of its containers gets besides.
     """
 
     name: str
@@ -40,6 +44,9 @@ class Network(Value):
     guard: bool = True
     host: bool = True
     siblings: bool = True
+    default_route: bool = True
+    metric: int = 0
+    routes: tuple[Route, ...] = ()
 
     @property
     def families(self) -> tuple[int, ...]:

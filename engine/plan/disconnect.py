@@ -7,7 +7,7 @@ from ocinet.base.value import Value
 from ocinet.engine.model.attachment import Attachment
 from ocinet.engine.model.endpoint import Endpoint
 from ocinet.engine.model.network import Network
-from ocinet.engine.model.request import Route
+from ocinet.engine.model.request import Route, metric_of
 from ocinet.engine.plan.attach import gateway_of, has_default, inside_of, source_ways
 from ocinet.engine.plan.detach import addresses_of
 from ocinet.engine.plan.refusal_steps import Unrefuse
@@ -97,8 +97,10 @@ def _with_default(
         for place, endpoint in enumerate(staying):
             own = [wish for wish in endpoint.addresses if wish.address.family == family]
             gateway = gateway_of(endpoint, own[0], networks) if own else None
-            if gateway:
-                routes = (Route(_ANYWHERE[family], gateway), *endpoint.routes)
+            network = next((net for net in networks if net.name == endpoint.network), None)
+            if gateway and network and network.default_route:
+                metric = metric_of(family, network.metric)
+                routes = (Route(_ANYWHERE[family], gateway, metric), *endpoint.routes)
                 staying[place] = endpoint.replace(routes=routes)
                 break
     return tuple(staying)

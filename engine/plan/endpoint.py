@@ -209,8 +209,14 @@ def make_endpoint(wish: EndpointRequest, network: Network, grant: Grant) -> Endp
         mac=wish.mac or grant.mac or derive_mac(grant.addresses[0]),
         mtu=wish.mtu or grant.mtu,
         addresses=tuple(interfaces),
-        routes=(*routes, *wish.routes),
+        routes=(*routes, *_without(network.routes, wish.routes), *wish.routes),
     )
+
+
+def _without(routes: tuple[Route, ...], own: tuple[Route, ...]) -> tuple[Route, ...]:
+    """Return a network's routes but for those that a container has others in place of."""
+    places = {(route.destination, route.metric) for route in own}
+    return tuple(route for route in routes if (route.destination, route.metric) not in places)
 
 
 def _gateway(wish: EndpointRequest, network: Network, family: int) -> Address | None:

@@ -9,8 +9,9 @@ from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.base.names import check_ifname, check_network, did_you_mean
 from ocinet.base.value import Value
 from ocinet.engine.model.network import Network
-from ocinet.engine.model.request import DEFAULT_NETWORK
+from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest, Request, Route
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.plan.endpoint import check_request
 from ocinet.engine.plan.free_subnet import Taken, check_free, check_subnets, free_subnet
 from ocinet.ipam.pool import Pool, Range
 
@@ -18,6 +19,7 @@ DEFAULT_DEVICE = "ocinet0"
 _HALVED_SIZE = 8  # half of less could be the gateway alone
 _SMALLEST_MTU = {4: 68, 6: 1280}  # RFC 791, RFC 8200
 _LARGEST_MTU = 65535
+_LARGEST_METRIC = (1 << 32) - 1
 _LINK_LOCAL = ("169.254.0.0/16", "fe80::/10")
 _NOBODYS = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8")
 
@@ -41,6 +43,9 @@ class NetworkOptions(Value):
         guard: whether its containers can send as themselves alone.
         host: whether they reach the host's own services.
         siblings: whether they reach each other.
+        default_route: whether they get one by it unasked.
+        metric: of that route; 0: the kernel's.
+        routes: that each of them gets besides.
     """
 
     subnets: tuple[Subnet, ...] = ()
@@ -57,6 +62,9 @@ class NetworkOptions(Value):
     guard: bool = True
     host: bool = True
     siblings: bool = True
+    default_route: bool = True
+    metric: int = 0
+    routes: tuple[Route, ...] = ()
 
 
 class Device(Value):
@@ -128,7 +136,7 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
         raise RequestError("", f"what leaves {device} is its owner's to masquerade, not ocinet's",
                            "leave that option out")  # fmt: skip
     _check_egress(options, pools)
-    return Network(
+    network = Network(
         name=name,
         device=device,
         pools=pools,
@@ -141,7 +149,15 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
         guard=options.guard,
         host=options.host,
         siblings=options.siblings,
+        default_route=options.default_route,
+        metric=options.metric,
+        routes=options.routes,
     )
+    if options.routes:
+        check_request(
+            Request("bridge", endpoints=(EndpointRequest(name, routes=options.routes),)), (network,)
+        )
+    return network
 
 
 def _device(name: str, options: NetworkOptions, surroundings: Surroundings) -> str:
@@ -332,10 +348,11 @@ def with_driver_option(options: NetworkOptions, text: str) -> NetworkOptions:
         raise RequestError("", f"unknown option {key!r}", hint)
     if field == "device":
         return options.replace(device=check_ifname(value))
-    if field == "mtu":
-        if not (value.isascii() and value.isdigit() and len(value) <= 5):
-            raise RequestError("", f"{key} must be a number of bytes, not {value!r}")
-        return options.replace(mtu=int(value))
+    if field in _NUMBERS:
+        most, what = _NUMBERS[field]
+        if not (value.isascii() and value.isdigit() and len(value) <= most):
+            raise RequestError("", f"{key} must be a number{what}, not {value!r}")
+        return _checked_metric(options.replace(**{field: int(value)}))
     if field in _EGRESS:
         address = Address.parse(value)
         if address.family != _EGRESS[field]:
@@ -343,11 +360,21 @@ def with_driver_option(options: NetworkOptions, text: str) -> NetworkOptions:
         others = (known for known in options.egress if known.family != address.family)
         return options.replace(egress=(*others, address))
     words = ("managed", "unmanaged") if field == "unmanaged" else ("false", "true")
+    value = _TRUTHS.get(value, value)
     if value not in words:
         raise RequestError("", f"{key} must be {' or '.join(words)}, not {value!r}")
-    return options.replace(**{field: value == words[1]})
+    is_so = value == words[1]
+    return options.replace(**{field: not is_so if field == "default_route" else is_so})
 
 
+def _checked_metric(options: NetworkOptions) -> NetworkOptions:
+    if options.metric > _LARGEST_METRIC:
+        raise RequestError("", f"{options.metric} is no metric", f"use 1 to {_LARGEST_METRIC}")
+    return options
+
+
+_NUMBERS = {"mtu": (5, " of bytes"), "metric": (10, "")}  # digits at most, and of what
+_TRUTHS = {"0": "false", "1": "true"}  # as podman takes them, too
 _EGRESS = {"egress4": 4, "egress6": 6}
 _DRIVER_OPTIONS = {
     "com.docker.network.driver.mtu": "mtu",
@@ -359,5 +386,7 @@ _DRIVER_OPTIONS = {
     "outbound_addr4": "egress4",
     "outbound_addr6": "egress6",
     "mtu": "mtu",
+    "metric": "metric",
+    "no_default_route": "default_route",
     "mode": "unmanaged",
 }

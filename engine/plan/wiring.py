@@ -94,12 +94,12 @@ class Granted(Value):
                 for route in endpoint.routes
                 if not route.destination.prefixlen
             ]
+            by_it = wish.default_route and bool(network.default_route or wish.gateway)
+            asked = wish.replace(metric=wish.metric or network.metric)
             default_for = tuple(
-                family
-                for family in (4, 6)
-                if wish.default_route and not _is_routed(family, wish, routed)
+                family for family in (4, 6) if by_it and not _is_routed(family, asked, routed)
             )
-            made += (make_endpoint(wish, network, grant.replace(default_for=default_for)),)
+            made += (make_endpoint(asked, network, grant.replace(default_for=default_for)),)
         return made
 
     @property

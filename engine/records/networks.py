@@ -33,6 +33,7 @@ from ocinet.base.records import (
 )
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import DEFAULT_NETWORK
+from ocinet.engine.records.attachments import ROUTE
 from ocinet.ipam.pool import Pool, Range
 
 TYPE_CHECKING = False
@@ -242,4 +243,7 @@ _NETWORK = Record(
     guard=Defaulted(FLAG, default=True),
     host=Defaulted(FLAG, default=True),
     siblings=Defaulted(FLAG, default=True),
+    default_route=Defaulted(FLAG, default=True),
+    metric=Defaulted(NUMBER, 0),
+    routes=Defaulted(listed(ROUTE), ()),
 )

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from builders import on
+from builders import network, on
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json, run
 from hosts.namespace.wired_host import WiredHost, records
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import KernelError
 from ocinet.engine.model.flow import UNSENT
-from ocinet.engine.model.request import Route
+from ocinet.engine.model.request import EndpointRequest, Request, Route
 from ocinet.engine.plan.refusal_steps import Refuse
 from ocinet.engine.plan.steps import Step
 
@@ -142,3 +142,35 @@ def test_lower_metric_leads_outside_and_the_other_takes_over() -> None:
             engine.disconnect("web", "dmz")
         (route,) = ip_json("route show default", pid)
         assert (route["dev"], route["metric"]) == ("eth0", 200)
+
+
+@in_namespaces
+def test_network_gives_its_routes_to_all_on_it() -> None:
+    """No default route, but for who asks for a gateway; and a route of one's own instead of its."""
+    far = FAR.replace(metric=0)
+    own = far.replace(gateway=Address.parse("10.7.9.88"))
+    asked = EndpointRequest("far", routes=(own,), gateway=Address.parse("10.7.9.1"))
+    with WiredHost() as host:
+        with host.engine() as engine:
+            made = network("far", "10.7.9.0/24").replace(
+                default_route=False,
+                metric=300,
+                routes=(far.replace(gateway=Address.parse("10.7.9.77")), *REFUSED[1:]),
+            )
+            engine.records.networks.add(made)
+        host.up("web", on("far"), bounded=True)
+        host.up("db", Request("bridge", endpoints=(asked,)), bounded=True)
+        shown = {}
+        for name in ("web", "db"):
+            shown[name] = ip_json("route show table main", host.sleepers[name].pid)
+            assert refused(host, name) == ALL[1:]
+            (near,) = [route for route in shown[name] if route["dst"] == "10.6.0.0/16"]
+            assert near["gateway"] == ("10.7.9.77" if name == "web" else "10.7.9.88")
+        assert not [route for route in shown["web"] if route["dst"] == "default"]
+        (default,) = [route for route in shown["db"] if route["dst"] == "default"]
+        assert (default["gateway"], default["metric"]) == ("10.7.9.1", 300)
+        host.attach(host.container("web", host.sleepers["web"].pid), on("lan"))
+        with host.engine() as engine:
+            assert engine.check() == ()
+            engine.disconnect("web", "lan")
+        assert not ip_json("route show default", host.sleepers["web"].pid)

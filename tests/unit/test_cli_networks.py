@@ -66,6 +66,68 @@ def test_network_create_with_egress_addresses(
     assert ",".join(f"egress={address}" for address in egress) in shell.run("network", "ls").out
 
 
+@pytest.mark.parametrize(
+    ("flags", "keys", "listed"),
+    [
+        (("--no-default-route",), {"default_route": False}, "no-default-route"),
+        (("-o", "no_default_route=1"), {"default_route": False}, "no-default-route"),
+        (("--opt", "no_default_route=true"), {"default_route": False}, "no-default-route"),
+        (("-o", "no_default_route=false", "-o", "metric=200"), {"metric": 200}, "metric=200"),
+        (("-o", "metric=7", "--metric", "8"), {"metric": 8}, "metric=8"),
+        (
+            ("--route", "10.0.0.0/8,10.72.0.7,100"),
+            {"routes": [{"destination": "10.0.0.0/8", "gateway": "10.72.0.7", "metric": 100}]},
+            "route=10.0.0.0/8 via 10.72.0.7 metric 100",
+        ),
+        (
+            ("--route=10.0.0.0/8,blackhole", "--route=prohibit,fd07::/64,9",
+             "--route=unreachable 10.6.0.0/16"),
+            {
+                "routes": [
+                    {"destination": "10.0.0.0/8", "gateway": None, "kind": "blackhole"},
+                    {"destination": "fd07::/64", "gateway": None, "metric": 9, "kind": "prohibit"},
+                    {"destination": "10.6.0.0/16", "gateway": None, "kind": "unreachable"},
+                ]
+            },
+            "route=blackhole 10.0.0.0/8,route=prohibit fd07::/64 metric 9",
+        ),
+    ],
+)  # fmt: skip
+def test_network_create_with_routes(
+    shell: Shell, flags: tuple[str, ...], keys: dict[str, object], listed: str
+) -> None:
+    """By our flags, or as podman writes it; shown by inspect and ls, and what is usual is not."""
+    assert shell.run("network", "create", *flags, "lan").code == 0
+    (shown,) = shell.run("network", "inspect", "lan").data
+    known = {key: shown[key] for key in ("default_route", "metric", "routes") if key in shown}
+    assert known == keys
+    assert listed in shell.run("network", "ls").out
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (("--route", "10.0.0.0/8,10.1.0.7"), "the gateway 10.1.0.7 is not on network lan"),
+        (("--route", "10.72.0.0/24,blackhole"), "10.72.0.0/24 is network lan itself"),
+        (("--route", "10.0.0.0/8,x"), "--route: 'x' is no IP address"),
+        (("--route", "10.0.0.0/8,10.72.0.7,1,2"), "--route: '10.0.0.0/8,10.72.0.7,1,2' is no "),
+        (("--route", "10.0.0.0/8", "--route", "10.0.0.0/8,blackhole"), "10.0.0.0/8 comes twice"),
+        (("--metric", "x"), "--metric: 'x' is no metric"),
+        (("-o", "metric=x"), "metric must be a number, not 'x'"),
+        (("-o", "metric=4294967296"), "4294967296 is no metric"),
+        (("-o", "no_default_route=maybe"), "no_default_route must be false or true"),
+    ],
+)
+def test_network_create_with_wrong_routes_says_why(
+    shell: Shell, flags: tuple[str, ...], why: str
+) -> None:
+    """And makes none."""
+    outcome = shell.run("network", "create", *flags, "lan")
+    assert outcome.code != 0
+    assert why in outcome.err
+    assert shell.run("network", "ls", "-q").lines == []
+
+
 def test_network_create_with_a_wrong_egress_address_names_the_flag(shell: Shell) -> None:
     """And says what is wrong."""
     outcome = shell.run("network", "create", "--egress-address", "eth0", "lan")
