@@ -1,8 +1,9 @@
 """The locks of one operation: pods', containers', and the one for what all share.
 
 Order in which they may be held together: pod (one of 256 files, by hash of its
-sandbox), container (of 256 as well, by hash of the id), network, ports, global. A
-member of a shared sandbox works under its owner's lock, never under two.
+sandbox), container (of 256 as well, by hash of the id), network, ports, global; under
+that of a hosts file, none. A member of a shared sandbox works under its owner's lock, never
+under two.
 """
 
 from __future__ import annotations
@@ -87,6 +88,15 @@ class Locks:
         """
         path = f"{self._path}/pod-{_number_of(identity)}"
         return Lock(path, f"the pod of sandbox {identity}", self._end_of_wait())
+
+    def hosts(self, container_id: str) -> Lock:
+        """Return the lock under which others' lines are written into a container's hosts file.
+
+        Whoever changes has its own container's lock then, so that is one of 256 as well; under
+        it no other is taken.
+        """
+        path = f"{self._path}/hosts-{_number_of(container_id)}"
+        return Lock(path, f"the hosts file of {container_id[:12]}", self._end_of_wait())
 
     def shared(self, what: str = "the machine's shared bridges and tables") -> Lock:
         """Return the global lock, under which what all share is made and removed.

@@ -172,6 +172,30 @@ if TYPE_CHECKING:
         def sweep(self) -> int:
             """Remove it; return how many files."""
 
+    class Linked(Protocol):
+        """Who finds whom by a name of its own; see `records.linked`."""
+
+        def is_empty(self) -> bool:
+            """Tell whether there is no link at all."""
+
+        def add(self, target: str, container_id: str) -> None:
+            """Note a container's link to a name or an id."""
+
+        def remove(self, target: str, container_id: str) -> None:
+            """Forget a link; one that is not there is fine."""
+
+        def linkers(self, targets: tuple[str, ...]) -> tuple[str, ...]:
+            """List the containers that have a link to one of these."""
+
+        def targets(self) -> tuple[str, ...]:
+            """List what there is a link to."""
+
+        def note(self, target: str, container_id: str) -> None:
+            """Note who a target is, if there is a link to it; "" for nobody."""
+
+        def noted(self, target: str) -> str:
+            """Return who was noted last; "" for nobody."""
+
     class Passages(Protocol):
         """What gets through the chains of others, as judged; see `records.passages`."""
 
@@ -193,6 +217,7 @@ class Records(Value):
         ports: claims of host ports.
         passages: whose packets get through the chains of others.
         guards: what is kept from being forwarded.
+        linked: who finds whom by a name of its own.
         left_files: what killed writers left.
     """
 
@@ -203,6 +228,7 @@ class Records(Value):
     ports: PortClaims
     passages: Passages
     guards: Guards
+    linked: Linked
     left_files: LeftFiles
 
 

@@ -65,6 +65,8 @@ class Attachment(Value):
         unnamed: its files do not name it yet: there were none, or its engine is to write them.
         resolution: what the container's user wished of resolvers and names; of a member,
             in place of the owner's.
+        rootfs: where its files were before it entered them, for who writes others' lines into
+            them; "" where nobody does.
     """
 
     container: Container
@@ -84,6 +86,7 @@ class Attachment(Value):
     path: str = ""
     resolution: Resolution | None = None
     unnamed: bool = False
+    rootfs: str = ""
 
     @property
     def done(self) -> Attachment:

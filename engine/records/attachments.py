@@ -276,4 +276,5 @@ _RECORD = Record(
     done_ports=NUMBER,
     resolution=Defaulted(Kind(_read_resolution, _write_resolution), None),
     unnamed=Defaulted(FLAG, default=False),
+    rootfs=Defaulted(TEXT, ""),
 )

@@ -34,7 +34,11 @@ class LeftFiles:
             paths.netns,
         )
         self._pids, self._netns = f"{paths.run}/pids", paths.netns
-        self._by_network = (f"{paths.state}/reservations", f"{paths.run}/ipam")
+        self._by_network = (
+            f"{paths.state}/reservations",
+            f"{paths.run}/ipam",
+            f"{paths.run}/linked",  # by name, these
+        )
 
     def sweep(self) -> int:
         """Remove them; return how many.

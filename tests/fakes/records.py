@@ -417,6 +417,46 @@ class FakeReservations:
         self.kept.pop(network, None)
 
 
+class FakeLinked:
+    """See `storage.Linked`."""
+
+    def __init__(self) -> None:
+        self.links: set[tuple[str, str]] = set()
+        self._noted: dict[str, str] = {}
+
+    def is_empty(self) -> bool:
+        """Tell whether there is none."""
+        return not self.links
+
+    def add(self, target: str, container_id: str) -> None:
+        """Note a link."""
+        self.links.add((target, container_id))
+
+    def remove(self, target: str, container_id: str) -> None:
+        """Forget a link, and with the last one who its target is."""
+        self.links.discard((target, container_id))
+        if target not in self.targets():
+            self._noted.pop(target, None)
+
+    def linkers(self, targets: tuple[str, ...]) -> tuple[str, ...]:
+        """List who has a link to one of these, each once."""
+        found = [who for target in targets for to, who in sorted(self.links) if to == target]
+        return tuple(dict.fromkeys(found))
+
+    def targets(self) -> tuple[str, ...]:
+        """List what there is a link to."""
+        return tuple(sorted({target for target, _ in self.links}))
+
+    def note(self, target: str, container_id: str) -> None:
+        """Note who it is, if there is a link to it."""
+        if target in self.targets():
+            self._noted[target] = container_id
+
+    def noted(self, target: str) -> str:
+        """Return who was noted last."""
+        return self._noted.get(target, "")
+
+
 class NoLeftFiles:
     """Nobody is killed half-way in here."""
 
@@ -451,5 +491,6 @@ def fake_records(*networks: Network) -> Records:
         ports=FakePortClaims(),
         passages=FakePassages(),
         guards=FakeGuards(),
+        linked=FakeLinked(),
         left_files=NoLeftFiles(),
     )

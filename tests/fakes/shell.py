@@ -29,6 +29,7 @@ from ocinet.engine.plan.steps import Step
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.forward_guards import ForwardGuards
 from ocinet.engine.records.left_files import LeftFiles
+from ocinet.engine.records.linked import Linked
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.passages import Passages
 from ocinet.engine.records.port_claims import PortClaims
@@ -125,6 +126,7 @@ def open_records(paths: Paths, operation: Operation) -> Records:
         ports=PortClaims(paths, NoSockets(), deadline=deadline),
         passages=Passages(paths, operation.boot_id),
         guards=ForwardGuards(paths, operation.boot_id),
+        linked=Linked(paths),
         left_files=LeftFiles(paths),
     )
 

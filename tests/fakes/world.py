@@ -21,6 +21,7 @@ from fakes.records import (
     FakeAttachments,
     FakeGuards,
     FakeLeases,
+    FakeLinked,
     FakeNetworks,
     FakePassages,
     FakePortClaims,
@@ -108,6 +109,7 @@ class World:
         self.ports = FakePortClaims(self._claim_stands)
         self.passages = FakePassages()
         self.guards = FakeGuards()
+        self.linked = FakeLinked()
         self.records = Records(
             attachments=cast("Any", _Noted("attachments", self.attachments, self.trace)),
             networks=cast("Any", _Noted("networks", self.networks, self.trace)),
@@ -116,6 +118,7 @@ class World:
             ports=cast("Any", _Noted("ports", self.ports, self.trace)),
             passages=self.passages,
             guards=self.guards,
+            linked=cast("Any", _Noted("linked", self.linked, self.trace)),
             left_files=NoLeftFiles(),
         )
 
@@ -224,6 +227,7 @@ class World:
                 ]
                 for network in self.leases.networks()
             },
+            "linked": sorted(self.linked.links),
             "ports": [
                 (claim.container, claim.protocol, claim.host_port) for claim in self.ports.all()
             ],
@@ -300,6 +304,7 @@ def check_nothing_left(world: World) -> None:
     state = world.state()
     assert (state["records"], state["leases"], state["ports"]) == ((), {}, [])
     assert (state["names"], world.published()) == ({}, {})
+    assert world.linked.is_empty(), "a link by name is left"
     devices = {network.device for network in world.networks.all()}
     ours = {link.ifname for link in world.host.links.links()}
     assert ours <= devices, "a link is left"
