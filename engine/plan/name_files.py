@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LOCALHOST = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 _HEAD = "# From here on by ocinet, which makes it anew.\n"
+_OTHERS = "# Others, which ocinet keeps as they are by now.\n"
 _LOCAL = frozenset({"localhost", "ip6-localhost", "ip6-loopback"})
 
 
@@ -36,6 +37,7 @@ class Named(Value):
         internal: whether nothing outside can be reached by them.
         wishes: of the container's user.
         host: the host's own addresses, as the container reaches it.
+        others: lines of other containers.
     """
 
     place: Place
@@ -43,6 +45,7 @@ class Named(Value):
     internal: bool = False
     wishes: Resolution | None = None
     host: tuple[Address, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def plan_name_files(
@@ -92,7 +95,7 @@ def _hosts(named: Named, found: FoundFile) -> tuple[NameFile, ...]:
         from ocinet.engine.plan.wished_names import added_lines
 
         added = added_lines(named.wishes, named.host)
-    text = hosts_text(found.text, names, addresses, added)
+    text = with_others(hosts_text(found.text, names, addresses, added), named.others)
     return _changed(HOSTS, text, _LOCALHOST, found)
 
 
@@ -150,7 +153,7 @@ def hosts_text(
         added: lines of other names.
     """
     own = frozenset(names)
-    above, _, below = others.partition(_HEAD)
+    above, _, below = others.partition(_OTHERS)[0].partition(_HEAD)
     head = [line for line in above.splitlines() if not _is_of(line, own)]
     text = "".join(f"{line}\n" for line in head) or _LOCALHOST
     lines = [f"{address}\t{' '.join(names)}\n" for address in addresses if names]
@@ -162,6 +165,17 @@ def hosts_text(
     ]
     lines += added
     return f"{text}{_HEAD}{''.join(dict.fromkeys(lines))}" if lines else text
+
+
+def with_others(text: str, lines: tuple[str, ...]) -> str:
+    r"""Return a hosts file with the lines of other containers at its end, and no former ones.
+
+    >>> with_others(with_others("::1 localhost", ("10.9.0.2\tdb\n",)), ())
+    '::1 localhost\n'
+    """
+    above = text.partition(_OTHERS)[0]
+    above += "" if above.endswith("\n") or not above else "\n"
+    return f"{above}{_OTHERS}{''.join(dict.fromkeys(lines))}" if lines else above
 
 
 def _is_of(line: str, own: frozenset[str]) -> bool:

@@ -75,6 +75,8 @@ def flaws(
     """
     if wishes.hosts and found.hosts.state == "left":
         yield "/etc/hosts of the container is its user's own, so what add-host says is not in it"
+    if wishes.links and found.hosts.state == "left":
+        yield "/etc/hosts of the container is its user's own, so what link says is not in it"
     if found.resolv_conf.state == "left" and (wishes.servers or wishes.search or wishes.options):
         yield "/etc/resolv.conf of the container is its user's own, so no dns key counts for it"
     if not host and any(added.address is None for added in wishes.hosts):
