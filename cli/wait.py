@@ -11,7 +11,7 @@ from ocinet.base.errors import BusyError, RequestError, SystemFailure
 from ocinet.base.names import check_container
 from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_switch, add_text
-from ocinet.engine.containers import choose_record
+from ocinet.engine.known import choose_record
 from ocinet.engine.model.attachment import ATTACHED
 
 TYPE_CHECKING = False

@@ -6,7 +6,8 @@ from errno import EEXIST
 
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, KernelError, NotFoundError, OcinetError, RequestError
-from ocinet.engine.containers import find_record, with_member
+from ocinet.engine.containers import with_member
+from ocinet.engine.known import find_record
 from ocinet.engine.liveness import Liveness
 from ocinet.engine.model.attachment import ATTACHED, Attachment
 from ocinet.engine.settle import Settle

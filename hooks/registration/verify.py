@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ocinet.base.errors import OcinetError
 from ocinet.base.names import did_you_mean
 from ocinet.base.paths import VARIABLES, Paths
-from ocinet.engine.containers import find_record
+from ocinet.engine.known import find_record
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.networks import NetworkStore

@@ -161,7 +161,7 @@ def _edit(config: Json, intent: Intent, site: Site, *, up_hook: bool) -> tuple[J
         config = _without_setkey(config, intent)
         _check_hooks(config, request)
     if intent.mode == "container":
-        from ocinet.engine.containers import find_record
+        from ocinet.engine.known import find_record
         from ocinet.engine.records.attachments import AttachmentStore
 
         store = AttachmentStore(site.paths)

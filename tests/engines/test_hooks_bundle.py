@@ -11,7 +11,7 @@ import pytest
 from hosts.command import CommandFailed
 from hosts.engine.runtimes import each_runtime
 from ocinet.base.paths import Paths
-from ocinet.engine.containers import find_record
+from ocinet.engine.known import find_record
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.hooks.registration.bundle import add, remove
 from ocinet.hooks.registration.installation import resolve
