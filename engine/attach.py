@@ -128,6 +128,7 @@ class Attach:
                 wiring = self._plan(granted, observed)
             # A kill from here on leaves `attaching`: whoever comes next undoes what is on record.
             self._journal.apply(wiring.steps)
+            self._enter_links(wiring.record)
             self._journal.apply(self._names(wiring.record))
             self._mend_followers(observed)
             if observed.firewall.changed:
@@ -137,6 +138,10 @@ class Attach:
             record = self._machine.with_indexes(wiring.record)
             record = record.replace(unnamed=self._machine.unnamed)
             self._records.attachments.put(record)
+            if not self._records.linked.is_empty():
+                from ocinet.engine.linked_names import attached
+
+                attached(self._operation, self._machine, self._records, record)
             passing = Passing(self._machine, self._records.passages, observed.firewall.generation)
             passing.attached(observed.devices, opened=len(granted.publish) > 0)
         except (Exception, KeyboardInterrupt):  # not a StrandedError: see `sandbox`
@@ -198,9 +203,13 @@ class Attach:
         )
         observed = self._observe()
         internal = tuple(network.name for network in self._networks if network.internal)
+        wished = resolution_of(request, self._before)
         granted = self._named(lacking).replace(
-            networks=networks, internal=internal, resolution=resolution_of(request, self._before)
+            networks=networks, internal=internal, resolution=wished
         )
+        if wished and wished.links and self._rootfs:
+            before = granted.before.replace(rootfs=self._rootfs.path)
+            granted = granted.replace(before=before)
         for wish, network in zip(lacking.endpoints, networks, strict=True):
             check_mtu(wish, network, observed.device(network.device).mtu)
             self._tell_led(wish)
@@ -263,9 +272,17 @@ class Attach:
         if same and record.resolution == before.resolution:
             self._machine.unnamed = before.unnamed
             return ()
-        return plan_names(
-            self._machine, self._records.networks, self._container, record, self._rootfs
-        )
+        return plan_names(self._machine, self._records, self._container, record, self._rootfs)
+
+    def _enter_links(self, record: Attachment) -> None:
+        """Have those whom the container has links to tell it from now on when they change."""
+        before = self._before
+        if record.resolution == before.resolution:
+            return
+        from ocinet.engine.linked_names import enter_links
+
+        self._journal.push(enter_links, self._records, before, record)
+        enter_links(self._records, record, before)
 
     def _record(self, record: Attachment) -> None:
         """Write the record as attaching, with how much of it was there before."""

@@ -146,6 +146,10 @@ class Detach:
         for member in record.members:
             self._attachments.remove(member.id)
         self._attachments.remove(container_id)
+        if not self._records.linked.is_empty():
+            from ocinet.engine.linked_names import went
+
+            went(self._operation, self._machine, self._records, record)
         if before:
             try:
                 close_again(firewall, held, before)
@@ -222,6 +226,10 @@ class Detach:
                 self._pass_name_on(owner, record.container.process, living)
         # After the owner's: a kill in between leaves a member that can be counted out again.
         self._attachments.remove(record.container.id)
+        if not self._records.linked.is_empty():
+            from ocinet.engine.linked_names import went
+
+            went(self._operation, self._machine, self._records, record)
 
     def _end_owner(self, record: Attachment, *, asked: bool, force: bool) -> None:
         """Take an owner's wiring down, or leave it to the members that live on."""
@@ -243,8 +251,8 @@ class Detach:
         """Have a container that runs on without a network find no address and no resolver."""
         from ocinet.engine.naming import plan_names  # for people alone
 
-        networks, machine = self._records.networks, self._machine
-        for step in plan_names(machine, networks, bare.container, bare):
+        machine = self._machine
+        for step in plan_names(machine, self._records, bare.container, bare):
             step.apply(machine)
 
     def _pass_name_on(

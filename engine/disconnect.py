@@ -98,12 +98,15 @@ class Disconnect:
 
     def _tell_names(self, kept: Attachment) -> None:
         """Have the container know itself by an address that it has left."""
+        machine, records = self._machine, self._records
+        if not records.linked.is_empty():
+            from ocinet.engine.linked_names import came
+
+            came(self._operation, machine, records, kept)
         if not kept.endpoints:
             return
-        networks, machine = self._records.networks, self._machine
         try:
-            go_through(
-                self._operation, machine, plan_names(machine, networks, kept.container, kept)
-            )
+            steps = plan_names(machine, records, kept.container, kept)
+            go_through(self._operation, machine, steps)
         except OcinetError as error:  # nothing of the network depends on it
             machine.warnings.append(str(error))

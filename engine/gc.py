@@ -8,6 +8,8 @@ a lock that is held means that somebody is at work there.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ocinet.base.address import Address
 from ocinet.base.errors import BusyError, OcinetError
 from ocinet.base.value import Value
@@ -35,9 +37,10 @@ class Leftover(Value):
     """One thing that nobody holds.
 
     Attributes:
-        kind: attachment, record, lease, port, link or bridge; rule, for an accept rule in
-            a table of others; what `strays` finds; network, where its file can't be read:
-            that is for a person to mend; forwarding and file, where they could not be looked
+        kind: attachment, record, lease, port, link or bridge; name, of a link by name; rule,
+            for an accept rule in a table of others; what `strays` finds; network, where its
+            file can't be read: that is for a person to mend; forwarding and file, where they
+            could not be looked
             at; damage, of what is held.
         name: which.
         why: how it was judged.
@@ -107,6 +110,16 @@ class _Collector:
 
     def _take_down(self, container_id: str) -> Callable[[], object]:
         return lambda: self._detach.take_down_dead(container_id)
+
+    def linked(self) -> None:
+        """Forget links by name of containers that have no record."""
+        linked, ids = self._records.linked, set(self._records.attachments.ids())
+        for target in linked.targets():
+            for linker in linked.linkers((target,)):
+                if linker not in ids:
+                    forget = partial(linked.remove, target, linker)
+                    self.find("name", f"{target}, for {linker}", "its container has no record",
+                              partial(self.alone, linker, forget))  # fmt: skip
 
     def leases(self) -> None:
         """Release addresses whose holder has no record and no life."""
@@ -347,6 +360,7 @@ def collect(
     if not dry_run:
         collector.regain()
     collector.links()
+    collector.linked()
     collector.leases()
     collector.claim_files()
     collector.ports()

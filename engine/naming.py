@@ -29,7 +29,7 @@ _SHOWN_ID = 12  # of an id, what engines give a container for a hostname
 
 def plan_names(
     machine: Machine,
-    networks: Networks,
+    records: Records,
     container: Container,
     record: Attachment,
     rootfs: Rootfs | None = None,
@@ -40,7 +40,7 @@ def plan_names(
 
     Args:
         machine: that it is done on.
-        networks: that are defined.
+        records: the networks that are defined, and those to whom it has links.
         container: whose files they are: the record's, or a member of its sandbox.
         record: of the sandbox, as it is or is to be.
         rootfs: where the container's files are, if it has not entered them yet.
@@ -55,7 +55,7 @@ def plan_names(
 
     hostname = (rootfs and rootfs.hostname) or container.id[:_SHOWN_ID]
     place = Place(process, rootfs, tuple(dict.fromkeys((hostname, container.name))))
-    defined = (networks.find(endpoint.network) for endpoint in record.endpoints)
+    defined = (records.networks.find(endpoint.network) for endpoint in record.endpoints)
     internal = all(network is not None and network.internal for network in defined)
     try:
         found = files.look(place)
@@ -72,11 +72,17 @@ def plan_names(
         own = plan_hostname(machine, files, process, wishes.hostname, rootfs)
     if found is None:
         return own
-    host = _host_addresses(machine, networks, record) if wishes and wishes.hosts else ()
+    host = _host_addresses(machine, records.networks, record) if wishes and wishes.hosts else ()
     called = (wishes and wishes.hostname) or found.hostname
     if called:
         place = place.replace(names=tuple(dict.fromkeys((called, container.name))))
     named = Named(place, record.endpoints, internal, wishes, host)
+    if wishes and wishes.links:
+        from ocinet.engine.linked_names import link_lines
+
+        lines, flaws = link_lines(records, record, everywhere=True)
+        machine.warnings += [why for _target, why in flaws]
+        named = named.replace(others=lines)
     steps, told = plan_name_files(named, found)
     machine.warnings += told
     return (*steps, *own)
@@ -109,7 +115,7 @@ def tell_member(
     wished = member.resolution
     told = owner.replace(resolution=wished if wished and wished.in_files else owner.resolution)
     before = len(machine.warnings)
-    for step in plan_names(machine, records.networks, member.container, told, rootfs):
+    for step in plan_names(machine, records, member.container, told, rootfs):
         step.apply(machine)
     operation.tell_warnings(member.container, machine.warnings[before:])
 
@@ -127,7 +133,7 @@ def tell_late(operation: Operation, machine: Machine, records: Records, containe
         record = records.attachments.get(container_id)
         if record is None or not record.unnamed:
             return
-        for step in plan_names(machine, records.networks, record.container, record):
+        for step in plan_names(machine, records, record.container, record):
             if not isinstance(step, WriteNames):
                 step.apply(machine)
                 continue
@@ -137,8 +143,19 @@ def tell_late(operation: Operation, machine: Machine, records: Records, containe
             if record.resolution and record.resolution.in_files and written != step:
                 machine.warnings.append(_COVERS_NONE)
         operation.tell_warnings(record.container, machine.warnings)
+        _write_links(operation, machine, records, record)
         if not machine.unnamed:
             records.attachments.put(record.replace(unnamed=False))
+
+
+def _write_links(
+    operation: Operation, machine: Machine, records: Records, record: Attachment
+) -> None:
+    """Write a container's links once more: who they lead to may have changed meanwhile."""
+    if record.resolution and record.resolution.links:
+        from ocinet.engine.linked_names import write_links
+
+        write_links(operation, machine, records, record.container.id)
 
 
 def _host_addresses(

@@ -31,6 +31,8 @@ class Share:
 
     def __init__(self, operation: Operation, machine: Machine, records: Records) -> None:
         self._operation = operation
+        self._machine = machine
+        self._records = records
         self._attachments = records.attachments
         self._settle = Settle(operation, machine, records)
         self._liveness = Liveness(machine.links, records.attachments, operation)
@@ -84,6 +86,10 @@ class Share:
         # The member's own record goes first: without it nothing would ever count the member out.
         self._attachments.put(member)
         self._attachments.put(with_member(owner, container))
+        if not self._records.linked.is_empty():
+            from ocinet.engine.linked_names import came
+
+            came(self._operation, self._machine, self._records, member)
         return member
 
     def _leave_own(self, container: Container, identity: str) -> None:

@@ -22,8 +22,8 @@ from ocinet.base.clock import Deadline, Process
 from ocinet.base.errors import ConflictError, OcinetError, RequestError, SystemFailure
 from ocinet.base.files import Directory
 from ocinet.base.paths import Paths
-from ocinet.engine.containers import find_record
 from ocinet.engine.kernel.listeners import ListeningSockets
+from ocinet.engine.known import find_record
 from ocinet.engine.model.attachment import Attachment, Member
 from ocinet.engine.model.request import Publish
 from ocinet.engine.records import networks, port_claim
