@@ -1,4 +1,4 @@
-"""The containers that are known: looked up, looked at, known by another name."""
+"""The containers that are known: looked up, and looked at."""
 
 from __future__ import annotations
 
@@ -83,29 +83,6 @@ class Containers:
             KernelError: the kernel would not say.
         """
         return self._machine.insides.look_inside(sandbox)
-
-    def rename(self, container_id: str, name: str) -> bool:
-        """Know a container by another name from now on; its sandbox's name stays.
-
-        Returns:
-            False if it is not known, or has that name already.
-        """
-        known = self._attachments.get(container_id)
-        if known is None:
-            return False
-        with self._operation.locks.container(known.member_of or container_id):
-            known = self._attachments.get(container_id)
-            if known is None or known.container.name == name:
-                return False
-            renamed = known.container.replace(name=name)
-            self._attachments.put(known.replace(container=renamed))
-            # An owner's record has its members' names, by which people are told of them.
-            owner = self._attachments.get(known.member_of) if known.member_of else None
-            if owner:
-                self._attachments.put(with_member(owner, renamed))
-        self._operation.log.append("renamed", container=container_id, name=name)
-        return True
-
 
 
 def with_member(owner: Attachment, container: Container) -> Attachment:

@@ -66,6 +66,12 @@ class Engine(Lifecycle):
         kept = KeptPorts(self._paths, deadline=deadline)
         return Addresses(book, reservations, kept, self.records.ports)
 
+    def rename(self, container_id: str, name: str) -> bool:
+        """Know a container by another name from now on; see `renaming.rename`."""
+        from ocinet.engine.renaming import rename
+
+        return rename(self.operation, self.machine, self.records, container_id, name)
+
     def open_sandbox(self, record: Attachment) -> Sandbox:
         """Open the sandbox of a container that is known; to be closed.
 

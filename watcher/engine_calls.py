@@ -200,7 +200,7 @@ class EngineCalls:
             OcinetError: its record can't be read or written.
         """
         with self._engine() as engine:
-            return engine.containers.rename(container_id, name)
+            return engine.rename(container_id, name)
 
     def tell(self, event: str, container_id: str, name: str, error: str) -> None:
         """Add to the event log what did not get as far as the engine."""

@@ -86,10 +86,10 @@ def test_rename_is_known_wherever_the_name_stands() -> None:
         host.up("web")
         host.join("side", "web")
         with host.engine() as engine:
-            assert engine.containers.rename("web-id", "shop")
-            assert engine.containers.rename("side-id", "till")
-            assert not engine.containers.rename("side-id", "till")
-            assert not engine.containers.rename("nobody", "x")
+            assert engine.rename("web-id", "shop")
+            assert engine.rename("side-id", "till")
+            assert not engine.rename("side-id", "till")
+            assert not engine.rename("nobody", "x")
         assert names(host) == {"web-id": "shop", "side-id": "till"}
         with host.engine() as engine:
             assert engine.containers.find("shop").container.id == "web-id"

@@ -163,7 +163,7 @@ def test_reader_sees_a_container_by_whatever_name_and_its_end() -> None:
     with WiredHost() as host, shown() as (_keeping, place, token):
         host.up("web")
         with host.engine() as engine:
-            engine.containers.rename("web-id", _HOSTILE)
+            engine.rename("web-id", _HOSTILE)
         reader = Reader(place, token)
         (container,) = reader.await_("picture")["containers"]
         assert (container["name"], container["state"]) == (_HOSTILE, "running")

@@ -47,7 +47,7 @@ def test_browser_shows_names_as_text_and_runs_nothing_of_them() -> None:
     with WiredHost() as host, Keeping("--web", "127.0.0.1:0") as keeping, Browser() as browser:
         host.up("web", on("lan", publish=(tcp(8080),)))
         with host.engine() as engine:
-            engine.containers.rename("web-id", _HOSTILE)
+            engine.rename("web-id", _HOSTILE)
         refused = {"container": "f" * 64, "name": _HOSTILE, "door": "hook", "error": _HOSTILE}
         EventLog(PATHS.run).append("hook failed", **refused)
         where = wait_until(_place, "the page is shown", timeout_s=_WAIT_S)

@@ -192,7 +192,7 @@ def test_topology_prints_each_format_of_what_is_there() -> None:
         host.up("db", on("dmz"))
         run(f"ip link set {end} down")
         with host.engine() as engine:
-            engine.containers.rename("db-id", _NAME)
+            engine.rename("db-id", _NAME)
         tree = print_("--network", "lan")
         ascii_ = print_("web", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
         told = json.loads(print_("--json"))
