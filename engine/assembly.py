@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.settings import Settings
     from ocinet.engine.operation import Neighbours
     from ocinet.engine.plan import seams
+    from ocinet.engine.records.cables import CableStore
     from ocinet.engine.records.port_claim import PortClaim
     from ocinet.engine.records.table_shapes import TableShapes
     from ocinet.ipam.lease import Lease
@@ -127,7 +128,11 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
 
 
 def machine_on(
-    host: Host, records: Records, operation: Operation, sandbox: seams.Sandbox | None = None
+    host: Host,
+    records: Records,
+    operation: Operation,
+    sandbox: seams.Sandbox | None = None,
+    far: seams.Sandbox | None = None,
 ) -> Machine:
     """Return what steps work on.
 
@@ -136,10 +141,11 @@ def machine_on(
         records: of what our table has to hold, if it must be made anew.
         operation: that they are part of.
         sandbox: that they work in, if any.
+        far: a second one, where two are linked.
     """
     boot_id = operation.boot_id
     owners = PortOwners(records, host.firewall, boot_id)
-    return Machine(host, lambda: recorded(records, boot_id), records.guards, owners, sandbox)
+    return Machine(host, lambda: recorded(records, boot_id), records.guards, owners, sandbox, far)
 
 
 def open_records(
@@ -190,6 +196,11 @@ def open_records(
 
         return regained(network, host.links, operation.boot_id)
 
+    def cables() -> CableStore:
+        from ocinet.engine.records.cables import CableStore  # for the few that have one
+
+        return CableStore(paths)
+
     deadline, report = operation.deadline, operation.log.append
     records = Records(
         attachments=attachments,
@@ -209,5 +220,6 @@ def open_records(
         guards=ForwardGuards(paths, operation.boot_id),
         linked=Linked(paths),
         left_files=LeftFiles(paths),
+        cables=cables,
     )
     return records

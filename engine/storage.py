@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ocinet.base.address import Address
-    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.attachment import Attachment, Container
+    from ocinet.engine.model.cable import Cable
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import Recorded
@@ -205,6 +206,33 @@ if TYPE_CHECKING:
         def remember(self, generation: int, devices: tuple[str, ...]) -> None:
             """Note that these bridges' packets all pass at that number of changes."""
 
+    class Cables(Protocol):
+        """The links between two containers that are defined; see `records.cables`."""
+
+        def names(self) -> tuple[str, ...]:
+            """List them, sorted."""
+
+        def find(self, name: str) -> Cable | None:
+            """Return a link, or None."""
+
+        def get(self, name: str) -> Cable:
+            """Return a link, or raise a NotFoundError that tells the nearest names."""
+
+        def all(self) -> tuple[Cable, ...]:
+            """Return every link, or raise if one can't be read."""
+
+        def sorted_out(self) -> tuple[tuple[Cable, ...], tuple[tuple[str, str], ...]]:
+            """Return those that can be read; and of the others the name and the reason."""
+
+        def naming(self, container: Container) -> tuple[Cable, ...]:
+            """Return those that have an end in a container."""
+
+        def add(self, cable: Cable) -> None:
+            """Keep a new definition, or raise a ConflictError."""
+
+        def remove(self, name: str) -> bool:
+            """Forget a definition; False if there was none."""
+
 
 class Records(Value):
     """All that is persisted.
@@ -219,6 +247,7 @@ class Records(Value):
         guards: what is kept from being forwarded.
         linked: who finds whom by a name of its own.
         left_files: what killed writers left.
+        cables: opens the links between two containers, which few have.
     """
 
     attachments: Attachments
@@ -230,6 +259,7 @@ class Records(Value):
     guards: Guards
     linked: Linked
     left_files: LeftFiles
+    cables: Callable[[], Cables]
 
 
 def recorded(records: Records, boot_id: str) -> Recorded:

@@ -6,12 +6,14 @@ Read them in this order, in which each imports only what stands above it:
     request     what a container asks for
     network     a network as it is defined
     endpoint    what an attach came to: interfaces and published ports
+    plug        an end of a link to another sandbox, as that record keeps it
     attachment  the record of it, and whose it is
     listener    a socket of the host, which a published port must not meet
     forwarding  the sysctls of forwarding, and what we write there
     passage     what should pass the chains of others, and who drops it
     forward_guard what is not forwarded, though we switched forwarding on
     link        links of the kernel, as they are and as they are to be
+    cable       a link of two sandboxes, as it is defined
     routing     how the host routes by source
     naming      by which names a container finds others, and the files that tell it
     flow        one packet's way, as it was tried

@@ -8,6 +8,7 @@ from ocinet.engine.model.endpoint import Endpoint, PortRule
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.clock import Process
+    from ocinet.engine.model.plug import Plug
     from ocinet.engine.model.request import Mode
     from ocinet.engine.model.resolution import Resolution
 
@@ -67,6 +68,7 @@ class Attachment(Value):
             in place of the owner's.
         rootfs: where its files were before it entered them, for who writes others' lines into
             them; "" where nobody does.
+        plugs: ends of links to other sandboxes.
     """
 
     container: Container
@@ -87,6 +89,7 @@ class Attachment(Value):
     resolution: Resolution | None = None
     unnamed: bool = False
     rootfs: str = ""
+    plugs: tuple[Plug, ...] = ()
 
     @property
     def done(self) -> Attachment:
@@ -105,7 +108,8 @@ class Attachment(Value):
         return self.replace(
             endpoints=self.endpoints[self.done_endpoints :],
             ports=self.ports[self.done_ports :],
-            # Name and members belong to what is complete, and stay with it.
+            # Name, members and links belong to what is complete, and stay with it.
             netns_name="",
             members=(),
+            plugs=(),
         )

@@ -52,6 +52,8 @@ class Inside(Value):
         ipv6: whether IPv6 is on; off, not even a link-local address is left.
         announce: whether neighbours may know another MAC by one of the addresses.
         mtu: bytes; 0: as it was made.
+        strict: whether it takes in of IPv4 only what it would answer through itself
+            (rp_filter), where no guard on a bridge's port sees to that.
     """
 
     ifname: str
@@ -60,6 +62,7 @@ class Inside(Value):
     ipv6: bool = False
     announce: bool = True
     mtu: int = 0
+    strict: bool = False
 
     def ordered_routes(self) -> tuple[tuple[Route, bool], ...]:
         """Return the routes in the order to be set, each with whether it is `onlink`.

@@ -65,6 +65,7 @@ class Machine:
         guards: where it is noted what is guarded.
         owners: whose the ports in the firewall are.
         sandbox: None where a plan needs none, as in detach.
+        far: a second one, where two are linked.
 
     Attributes:
         pairs: that were made, by the names of their host ends.
@@ -79,6 +80,7 @@ class Machine:
         guards: Guards,
         owners: Owners,
         sandbox: seams.Sandbox | None = None,
+        far: seams.Sandbox | None = None,
     ) -> None:
         self.links = host.links
         self.insides = host.insides
@@ -99,6 +101,7 @@ class Machine:
         self.warnings: list[str] = []
         self.unnamed = False
         self._sandbox = sandbox
+        self._far = far
 
     def host_ends(self, record: Attachment) -> tuple[Link, ...]:
         """Return those of the host's ends of a container that are there."""
@@ -122,3 +125,10 @@ class Machine:
         if self._sandbox is None:
             raise RuntimeError("this plan has a step inside a sandbox, but there is none")
         return self._sandbox
+
+    @property
+    def far(self) -> seams.Sandbox:
+        """The second sandbox, where two are worked in."""
+        if self._far is None:
+            raise RuntimeError("this plan links two sandboxes, but there is one")
+        return self._far

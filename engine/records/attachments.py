@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.address import Address
     from ocinet.base.paths import Paths
+    from ocinet.engine.model.plug import Plug
     from ocinet.engine.model.request import Protocol
     from ocinet.engine.model.resolution import Resolution
 
@@ -228,6 +229,22 @@ ROUTE = Record(
     metric=Defaulted(NUMBER, 0),
     kind=Defaulted(one_of("unicast", *REFUSING), "unicast"),
 )
+def _read_plugs(value: Any) -> tuple[Plug, ...]:
+    from ocinet.engine.records.cables import PLUGS  # for the few that have one
+
+    plugs: tuple[Plug, ...] = PLUGS.read(value)
+    return plugs
+
+
+def _write_plugs(plugs: tuple[Plug, ...]) -> list[dict[str, Any]]:
+    if not plugs:
+        return []
+    from ocinet.engine.records.cables import PLUGS
+
+    written: list[dict[str, Any]] = PLUGS.write(plugs)
+    return written
+
+
 _PROCESS = Record(Process, pid=NUMBER, start_time=NUMBER)
 _ENDPOINT = Record(
     Endpoint,
@@ -277,4 +294,5 @@ _RECORD = Record(
     resolution=Defaulted(Kind(_read_resolution, _write_resolution), None),
     unnamed=Defaulted(FLAG, default=False),
     rootfs=Defaulted(TEXT, ""),
+    plugs=Defaulted(Kind(_read_plugs, _write_plugs), ()),
 )

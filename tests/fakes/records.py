@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from fakes.cables import FakeCables
 from ocinet.base.address import Address
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, ExhaustedError, NotFoundError, RequestError
@@ -493,4 +494,5 @@ def fake_records(*networks: Network) -> Records:
         guards=FakeGuards(),
         linked=FakeLinked(),
         left_files=NoLeftFiles(),
+        cables=FakeCables,
     )

@@ -27,6 +27,7 @@ from ocinet.engine.model.sight import Overview, Sight
 from ocinet.engine.networks import Networks
 from ocinet.engine.plan.steps import Step
 from ocinet.engine.records.attachments import AttachmentStore
+from ocinet.engine.records.cables import CableStore
 from ocinet.engine.records.forward_guards import ForwardGuards
 from ocinet.engine.records.left_files import LeftFiles
 from ocinet.engine.records.linked import Linked
@@ -128,6 +129,7 @@ def open_records(paths: Paths, operation: Operation) -> Records:
         guards=ForwardGuards(paths, operation.boot_id),
         linked=Linked(paths),
         left_files=LeftFiles(paths),
+        cables=lambda: CableStore(paths),
     )
 
 

@@ -16,6 +16,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any, cast
 
 import builders
+from fakes.cables import FakeCables
 from fakes.host import FakeHost
 from fakes.records import (
     FakeAttachments,
@@ -110,6 +111,7 @@ class World:
         self.passages = FakePassages()
         self.guards = FakeGuards()
         self.linked = FakeLinked()
+        self.cables = FakeCables()
         self.records = Records(
             attachments=cast("Any", _Noted("attachments", self.attachments, self.trace)),
             networks=cast("Any", _Noted("networks", self.networks, self.trace)),
@@ -120,6 +122,7 @@ class World:
             guards=self.guards,
             linked=cast("Any", _Noted("linked", self.linked, self.trace)),
             left_files=NoLeftFiles(),
+            cables=lambda: self.cables,
         )
 
     def __enter__(self) -> World:
