@@ -14,6 +14,7 @@ Read in this order; each module imports only what stands above it:
     filters        the filters of the host's bridges, and who is plugged into them
     routing        the host's routing rules
     inside_ways    ways of what a sandbox sends that few have: by source, and to nowhere
+    cables         links between two sandboxes
     inside         interfaces in sandboxes: their addresses and routes
     address_losses addresses that a sandbox loses, told by the kernel as it happens
     link_notices   what of links and sandboxes others may have touched, told likewise

@@ -31,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.kernel.links import Links
     from ocinet.engine.kernel.sandbox import OpenNamespace
+    from ocinet.engine.model.cable import Cable
     from ocinet.engine.model.link import SourceWay
     from ocinet.engine.model.request import Route
 
@@ -219,6 +220,12 @@ class Insides:
             raise refusals[0].error(f"cannot delete {ifname} in the sandbox")
         return True
 
+    def lay(self, near: OpenNamespace, far: OpenNamespace, cable: Cable) -> tuple[Pair, Pair]:
+        """Make a veth pair with an end in each of two sandboxes; see `cables.lay_cable`."""
+        from ocinet.engine.kernel.cables import lay_cable  # for the few that have one
+
+        return lay_cable(self._host.socket, near, far, cable)
+
     def look_inside(self, sandbox: OpenNamespace) -> tuple[InsideLink, ...]:
         """Return all interfaces of a sandbox as they are, by their index.
 
@@ -258,13 +265,15 @@ def _write_sysctls(inside: Inside) -> tuple[str, ...]:
         ]
         if inside.announce:
             wanted.append((f"{conf}/{inside.ifname}/ndisc_notify", "1"))
+    if inside.strict:
+        wanted.append((f"net/ipv4/conf/{inside.ifname}/rp_filter", "1"))
     warnings = []
     for key, value in wanted:
         try:
             sysctl.write(key, value)
         except SystemFailure as error:
             # One that is not turned off is in nobody's way, or is not there at all.
-            if inside.ipv6:
+            if inside.ipv6 or inside.strict:
                 warnings.append(str(error))
     return tuple(warnings)
 

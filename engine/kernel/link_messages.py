@@ -187,6 +187,37 @@ def new_veth(sequence: int, veth: Veth, *, netns_fd: int, master: int, group: in
     )
 
 
+def new_cable(
+    sequence: int, near: tuple[str, str, int], far: tuple[str, str, int], *, mtu: int, group: int
+) -> bytes:
+    """Encode the making of a pair with both ends in sandboxes, down; the host has neither, ever.
+
+    Args:
+        sequence: of the message.
+        near: name, MAC and open sandbox of the one end.
+        far: the same of the other.
+        mtu: of both, in bytes.
+        group: of both.
+    """
+    size, kind = u32(_IFLA_MTU, mtu), u32(_IFLA_GROUP, group)
+    ends = [
+        _ifname(ifname) + _mac(mac) + size + kind + u32(_IFLA_NET_NS_FD, netns_fd)
+        for ifname, mac, netns_fd in (near, far)
+    ]
+    peer = _IFINFO.pack(AF_UNSPEC, 0, 0, 0, 0) + ends[1]
+    return _link(
+        RTM_NEWLINK,
+        NLM_F_CREATE | NLM_F_EXCL,
+        sequence,
+        ends[0],
+        _nested(
+            _IFLA_LINKINFO,
+            attribute(_IFLA_INFO_KIND, b"veth\0"),
+            _nested(_IFLA_INFO_DATA, _nested(_VETH_INFO_PEER, peer)),
+        ),
+    )
+
+
 def set_alias(sequence: int, ifindex: int, alias: str, *, up: bool = False) -> bytes:
     """Encode the setting of a link's alias, and up; longer ones are cut to 255 bytes."""
     text = alias.encode()[:ALIAS_MAX]

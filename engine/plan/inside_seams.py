@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ocinet.base.clock import Process
+    from ocinet.engine.model.cable import Cable
     from ocinet.engine.model.link import Inside, InsideLink, Pair, SourceWay
     from ocinet.engine.model.request import Route
 else:
@@ -121,6 +122,15 @@ class Insides(Protocol):
         Raises:
             SystemFailure: the sandbox could not be entered.
             KernelError: the kernel refused.
+        """
+
+    def lay(self, near: Sandbox, far: Sandbox, cable: Cable) -> tuple[Pair, Pair]:
+        """Make a veth pair with an end in each of two sandboxes, both down; the host has neither.
+
+        Raises:
+            SystemFailure: a sandbox could not be entered.
+            KernelError: it could not be made, and nothing is left of it: EEXIST where
+                either end's name is taken.
         """
 
     def look_inside(self, sandbox: Sandbox) -> tuple[InsideLink, ...]:

@@ -11,6 +11,7 @@ import pytest
 from hosts.waiting import wait_until
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import KernelError, NotFoundError, SystemFailure
+from ocinet.engine.model.cable import Cable, CableEnd
 from ocinet.engine.model.link import Inside, SourceWay, Veth
 from ocinet.engine.model.request import Route
 
@@ -28,6 +29,14 @@ DEFAULT6 = Route(Subnet.parse("::/0"), Address.parse("fd00:9::1"))
 NEAR4, NEAR6 = Route(Subnet.parse("10.9.0.0/24")), Route(Subnet.parse("fd00:9::/64"))
 LINK_LOCAL = Interface.parse("fe80::42:aff:fe09:5/64")
 IPV4 = Inside("eth0", (Interface.parse("10.9.0.5/24"),), (DEFAULT4,))
+CABLE = Cable(
+    "web-db",
+    (
+        CableEnd("web", "wire0", "02:6c:00:00:00:01", (Interface.parse("10.7.0.0/31"),)),
+        CableEnd("db", "wire1", "02:6c:00:00:00:02", (Interface.parse("10.7.0.1/31"),)),
+    ),
+    1400,
+)
 DUAL = Inside(
     "eth0",
     (Interface.parse("10.9.0.5/24"), Interface.parse("fd00:9::5/64")),
@@ -272,6 +281,39 @@ def unplug_takes_the_other_end_along(place: Place) -> None:
         assert host.insides.unplug(sandbox, "eth0", VETH.mac)
         assert host.links.link("oc1") is None
         assert not host.insides.unplug(sandbox, "eth0", VETH.mac)
+
+
+def lay_joins_two_sandboxes(place: Place) -> None:
+    """Each has its own end, down and as it was said; it goes with the other."""
+    host = place.seams()
+    with place.open_sandbox(place.start()) as near, place.open_sandbox(place.start()) as far:
+        pairs = host.insides.lay(near, far, CABLE)
+        for sandbox, end, pair in zip((near, far), CABLE.ends, pairs, strict=True):
+            (link,) = (at for at in host.insides.look_inside(sandbox) if at.ifname == end.ifname)
+            assert (link.mac, link.mtu, link.up, link.addresses) == (end.mac, 1400, False, ())
+            assert (pair.mac, pair.host_ifindex, pair.bridge_ifindex) == (end.mac, 0, 0)
+            assert host.insides.configure(sandbox, end.inside(1400), pair) == ()
+        (link,) = (at for at in host.insides.look_inside(far) if at.ifname == "wire1")
+        assert link.up
+        assert Interface.parse("10.7.0.1/31") in link.addresses
+        assert host.insides.unplug(near, "wire0", CABLE.ends[0].mac)
+        assert [link.ifname for link in host.insides.look_inside(far)] == ["lo"]
+
+
+def lay_is_refused_where_a_name_is_taken(place: Place) -> None:
+    """By either end; it says in whose sandbox, and nothing is left of it."""
+    host = place.seams()
+    with place.open_sandbox(place.start()) as near, place.open_sandbox(place.start()) as far:
+        host.insides.lay(near, far, CABLE)
+        one, other = CABLE.ends
+        for ends, whose in (
+            ((one, other.replace(ifname="wire2")), "web has an interface wire0"),
+            ((one.replace(ifname="wire2"), other), "db has an interface wire1"),
+        ):
+            with pytest.raises(KernelError, match=whose) as refused:
+                host.insides.lay(near, far, CABLE.replace(ends=ends))
+            assert refused.value.errno == EEXIST
+        assert len(host.insides.look_inside(near)) == len(host.insides.look_inside(far)) == 2
 
 
 def unroute_by_source_can_be_repeated(place: Place) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fakes.host import FakeHost
     from ocinet.base.clock import Process
     from ocinet.base.errors import OcinetError
+    from ocinet.engine.model.cable import Cable
     from ocinet.engine.model.request import Route
     from ocinet.engine.plan import seams
 
@@ -266,6 +267,22 @@ class FakeInsides(_Seam):
             return False
         space.remove(link)
         return True
+
+    @act
+    def lay(self, near: seams.Sandbox, far: seams.Sandbox, cable: Cable) -> tuple[Pair, Pair]:
+        """Make a pair with an end in each of two."""
+        spaces = self._enter(near), self._enter(far)
+        for space, end in zip(spaces, cable.ends, strict=True):
+            if end.ifname in space.links:
+                why = f"{end.container} has an interface {end.ifname} already"
+                raise KernelError(f"cannot make the link {cable.name}", why, errno=EEXIST)
+        one, other = (
+            space.add(end.ifname, "veth", mtu=cable.mtu, mac=end.mac)
+            for space, end in zip(spaces, cable.ends, strict=True)
+        )
+        one.peer, other.peer = other, one
+        one.group = other.group = LINK_GROUP
+        return Pair(0, one.ifindex, 0, one.mac), Pair(0, other.ifindex, 0, other.mac)
 
     @look
     def look_inside(self, sandbox: seams.Sandbox) -> tuple[InsideLink, ...]:
