@@ -10,6 +10,7 @@ Read in this order; each module imports only what stands above it. What steps ar
     port_steps    steps for its ports of bridges
     shared_steps  steps for what all containers share
     passage_steps  steps that have packets pass the tables of others
+    cable_steps   steps for links of two sandboxes
     source_steps  a step for containers on several networks
     refusal_steps steps for what a container is to send nothing to
     name_steps    the step that tells a container names

@@ -293,6 +293,7 @@ class ConfigureInside(Step):
             routes.append(f"{family} route add {route.destination} {via}{dev}{flag}")
         return (
             *((f"{ipv4}arp_notify=1",) if inside.announce else ()),
+            *((f"{ipv4}rp_filter=1",) if inside.strict else ()),
             f"{conf}disable_ipv6=0" if inside.ipv6 else f"{conf}disable_ipv6=1",
             *(f"{conf}{setting}" for setting in _IPV6_SYSCTLS if inside.ipv6),
             *((f"{conf}ndisc_notify=1",) if inside.ipv6 and inside.announce else ()),
