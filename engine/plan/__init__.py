@@ -38,4 +38,5 @@ How they come about:
     holding       which ports of the host are held while they are published
     free_subnet   which subnet a network may have, or gets
     new_network   a person's wishes to a new network
+    new_cable     likewise to a link of two containers
 """

@@ -117,13 +117,14 @@ def _first_free(family: int, pools: list[Subnet], taken: Taken) -> Subnet | None
     for longest in passed_over:
         routed = [other for other in taken.routed if other.prefixlen > longest]
         for pool in pools:
-            found = _first_within(pool, prefixlen, [*fixed, *routed])
+            found = first_within(pool, prefixlen, [*fixed, *routed])
             if found:
                 return found
     return None
 
 
-def _first_within(pool: Subnet, prefixlen: int, blockers: list[Subnet]) -> Subnet | None:
+def first_within(pool: Subnet, prefixlen: int, blockers: Sequence[Subnet]) -> Subnet | None:
+    """Return the first subnet of that size in a pool that overlaps none of these, or None."""
     start = pool.value
     while start <= pool.last.value:
         candidate = Subnet(pool.family, start, prefixlen)
