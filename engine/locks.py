@@ -3,7 +3,7 @@
 Order in which they may be held together: pod (one of 256 files, by hash of its
 sandbox), container (of 256 as well, by hash of the id), network, ports, global; under
 that of a hosts file, none. A member of a shared sandbox works under its owner's lock, never
-under two.
+under two; who links two sandboxes takes both, in the order of their numbers.
 """
 
 from __future__ import annotations
@@ -46,6 +46,33 @@ class ContainerLock:
             self._lock.__exit__(*exception)
 
 
+class ContainerLocks:
+    """The locks of several containers.
+
+    Args:
+        locks: in the order in which they are taken.
+    """
+
+    def __init__(self, locks: list[ContainerLock]) -> None:
+        self._locks = locks
+        self._taken: list[ContainerLock] = []
+
+    def __enter__(self) -> ContainerLocks:
+        """Take them, or none."""
+        try:
+            for lock in self._locks:
+                self._taken.append(lock.__enter__())
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Release what was taken, the last one first."""
+        while self._taken:
+            self._taken.pop().__exit__(*exception)
+
+
 class Locks:
     """The lock files in `RUN/locks`.
 
@@ -77,6 +104,19 @@ class Locks:
         deadline = self._end_of_wait() if wait else None
         lock = Lock(f"{self._path}/container-{number}", f"container {container_id[:12]}", deadline)
         return ContainerLock(lock, self._held, number)
+
+    def containers(self, *container_ids: str) -> ContainerLocks:
+        """Return the locks of several containers, taken in the order of their numbers.
+
+        Whoever needs two takes them so, with none of any container's in hand, and two that
+        need the same two never wait for each other.
+
+        Args:
+            container_ids: whole.
+        """
+        return ContainerLocks(
+            [self.container(each) for each in sorted(container_ids, key=_number_of)]
+        )
 
     def pod(self, identity: str) -> Lock:
         """Return the lock that a member of a pod attaches under, to come before or after another.
