@@ -131,6 +131,8 @@ class Detach:
         is_of_this_boot = record.boot_id == self._operation.boot_id
         steps = plan_detach(record, held, is_of_this_boot=is_of_this_boot)
         try:
+            if record.plugs and is_of_this_boot:
+                self._unplug(record)
             go_through(self._operation, self._machine, steps)
             if before:
                 Passing(self._machine, self._records.passages, before.generation).closed()
@@ -159,6 +161,14 @@ class Detach:
         # their holders. Free any sooner, an address could be borne by two links.
         self.release(record)
         failures("", errors)
+
+    def _unplug(self, record: Attachment) -> None:
+        """Take the links to other sandboxes down, which nothing on the host leads to."""
+        from ocinet.engine.unplugging import forget_peers, pull_plug  # for the few that have one
+
+        for plug in record.plugs:
+            pull_plug(self._machine, self._records, record, plug)
+        forget_peers(self._operation, self._records, record)
 
     def roll_back(self, record: Attachment) -> Attachment:
         """Undo what a killed attach began to add to a live container; needs its lock.
@@ -281,4 +291,5 @@ def _without_network(record: Attachment) -> Attachment:
         members=(),
         resolution=None,
         unnamed=False,
+        plugs=(),
     )

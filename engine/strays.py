@@ -18,6 +18,7 @@ from ocinet.engine.model.routing import OUR_PROTOCOL
 from ocinet.engine.plan.closing import nowhere
 from ocinet.engine.plan.uplink_steps import UnfollowUplinks
 from ocinet.engine.ruleset.elements import guard_elements, network_elements, port_of
+from ocinet.engine.unplugging import unplug_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Stray(Value):
     """One thing that nobody claims.
 
     Attributes:
-        kind: element, routing, filter or reservation.
+        kind: element, link, routing, filter or reservation.
         name: which.
         why: how it was judged.
         remove: removes it; False if somebody claims it by now.
@@ -68,6 +69,7 @@ class Strays:
             OcinetError: the kernel, or a file, can't be read.
         """
         yield from self.ports()
+        yield from self._plugs()
         # One that can't be read may be whose they are.
         if not self._records.networks.unreadable():
             yield from self._elements()
@@ -113,6 +115,31 @@ class Strays:
             return bool(closed)
 
         return close
+
+    # -- links between two containers ------------------------------------------------------
+
+    def _plugs(self) -> Iterator[Stray]:
+        """Find ends of links that are not defined any more, as after a removal that was killed."""
+        recorded = [
+            (record.container.id, plug.cable)
+            for record in self._records.attachments.all()
+            for plug in record.plugs
+        ]
+        if not recorded:
+            return
+        defined = self._records.cables().names()
+        for container_id, cable in recorded:
+            if cable not in defined:
+                why = f"{container_id[:12]} has an end of it, and no such link is defined"
+                yield Stray("link", cable, why, self._unplug(container_id, cable))
+
+    def _unplug(self, container_id: str, cable: str) -> Callable[[], bool]:
+        def remove() -> bool:
+            if cable in self._records.cables().names():
+                return False
+            return unplug_end(self._operation, self._machine, self._records, container_id, cable)
+
+        return remove
 
     # -- what networks have ----------------------------------------------------------------
 
