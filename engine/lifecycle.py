@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ocinet.base.clock import now, took_ms, uptime_s
 from ocinet.base.errors import OcinetError, told
+from ocinet.base.files import exists
 from ocinet.engine.assembly import begin_operation, machine_on, open_host, open_records
 from ocinet.engine.liveness import Liveness
 from ocinet.engine.model.attachment import ATTACHED, Attachment
@@ -122,8 +123,7 @@ class Lifecycle:
     ) -> Attachment:
         """Give a container what it asks for, in its sandbox.
 
-        Can be repeated: what is there already is left as it is, and networks and
-        ports that are new in the request are added.
+        Can be repeated: what is there stays, and networks and ports that are new are added.
 
         Args:
             container: who asks.
@@ -164,6 +164,10 @@ class Lifecycle:
             from ocinet.engine.kept import keep_ports  # for who asks for it
 
             self.warnings += keep_ports(self._paths, self.operation, attachment, request.publish)
+        if exists(f"{self._paths.config}/links"):
+            from ocinet.engine.plugging import plug_all  # where links of two are defined at all
+
+            self.warnings += plug_all(self.operation, self.host, self.records, container)
         return attachment
 
     def _attach(
@@ -370,11 +374,7 @@ class Lifecycle:
     def ended(self, container_id: str) -> bool:
         """Detach a container of which it is said that it has ended; not if it lives.
 
-        Returns:
-            False if there was nothing to do.
-
-        Raises:
-            OcinetError: as `detach`.
+        As `detach`, and False as well if there was nothing to do.
         """
         # "" is no bundle that could differ, and not None, which would be a person's word: so what
         # decides is whether the process lives.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posix
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
@@ -16,6 +18,21 @@ if TYPE_CHECKING:
 
         def get(self, container_id: str) -> Attachment | None:
             """Return a container's record, or None."""
+
+
+def shows_sandbox(record: Attachment) -> bool:
+    """Tell whether the path that a sandbox was given by still leads to it.
+
+    No more than a sign of life where the host has nothing of it: the kernel may give the
+    number of a namespace that is gone to the next one.
+    """
+    if not record.path or record.container.process:
+        return False
+    try:
+        status = posix.stat(record.path)
+    except OSError:
+        return False
+    return f"{status.st_dev}:{status.st_ino}" == record.sandbox
 
 
 class Liveness:
@@ -38,14 +55,17 @@ class Liveness:
         """Tell whether the container of a record still runs.
 
         One without a process to follow, a namespace given by its path, lives as
-        long as a link of its does.
+        long as a link of its does; if it is linked with another sandbox alone, as its
+        path leads there.
         """
         if record.boot_id != self._boot_id or record.left:
             return False
         if record.container.process:
             return self._is_alive(record.container.process)
         # With a namespace the kernel deletes the pair's end in it, and that end's peer.
-        return any(self._links.link(endpoint.host_ifname) for endpoint in record.endpoints)
+        if any(self._links.link(endpoint.host_ifname) for endpoint in record.endpoints):
+            return True
+        return bool(record.plugs) and shows_sandbox(record)
 
     def living_members(self, record: Attachment) -> tuple[Member, ...]:
         """Return the members of a sandbox that still run."""
