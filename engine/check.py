@@ -139,6 +139,12 @@ class Check:
             give_way,
             inside=scope.inside,
         )
+        if scope.inside and self._records.cables().names():
+            from ocinet.engine.check_cables import check_cables
+
+            check_cables(
+                self._operation, self._host, self._records, living, self._may_repair, self._note
+            )
         return tuple(self._findings)
 
     def reload(self, networks: tuple[str, ...]) -> tuple[Finding, ...]:
