@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ocinet.base.address import Subnet
 from ocinet.base.clock import now
+from ocinet.base.errors import ConflictError
 from ocinet.base.names import check_ifname, check_network
 from ocinet.engine.model.link import is_our_group
 from ocinet.engine.model.request import DEFAULT_NETWORK
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocinet.base.lock import Lock
+    from ocinet.engine.model.cable import Cable
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.settings import Settings
     from ocinet.engine.operation import Operation
@@ -43,16 +45,21 @@ class HostFacts(Protocol):
     def device(self, ifname: str) -> Device | None:
         """Return one of its links, or None."""
 
+    def linked(self) -> tuple[Cable, ...]:
+        """Return the links between two of its containers, whose subnets are taken."""
+
 
 class KernelFacts:
     """The host as its kernel tells it.
 
     Args:
         machine: whose links and bridges are asked.
+        records: of what is defined.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, records: Records) -> None:
         self._machine = machine
+        self._records = records
 
     def occupied(self) -> tuple[Subnet, ...]:
         """Return the subnets that it has for itself."""
@@ -69,6 +76,10 @@ class KernelFacts:
             return None
         addresses = self._machine.links.addresses(link.ifindex)
         return Device(link.kind, is_our_group(link.group), addresses)
+
+    def linked(self) -> tuple[Cable, ...]:
+        """Return the links between two of its containers, or raise if one can't be read."""
+        return self._records.cables().all()
 
 
 class CreateNetwork:
@@ -108,7 +119,7 @@ class CreateNetwork:
         """
         operation.check_settings()
         lock = operation.locks.shared("the networks")
-        facts, warn = KernelFacts(machine), machine.warnings.append
+        facts, warn = KernelFacts(machine, records), machine.warnings.append
         clear = Strays(operation, machine, records).clear
         return cls(records.networks, facts, operation.settings, lock, warn, clear)
 
@@ -135,13 +146,15 @@ class CreateNetwork:
             known = self._networks.find(name) if ignore else None
             if known is not None:
                 return known
+            linked = self._host.linked()
+            _check_links(options, linked)
             surroundings = Surroundings(
                 # All, or an error: one that can't be read may have any subnet.
                 networks=self._networks.all(),
-                occupied=self._host.occupied(),
+                occupied=(*self._host.occupied(), *_subnets(linked)),
                 routed=self._host.routed(),
                 device=self._host.device(check_ifname(options.device or device_of(name))),
-                pools=_with_unique_local(self._settings.pools),
+                pools=with_unique_local(self._settings.pools),
                 ipv6=self._settings.ipv6,
             )
             network = define(name, options, surroundings).replace(created=now())
@@ -167,7 +180,26 @@ class CreateNetwork:
         return self.create(DEFAULT_NETWORK, NetworkOptions(), ignore=True)
 
 
-def _with_unique_local(pools: tuple[Subnet, ...]) -> tuple[Subnet, ...]:
+def _subnets(linked: tuple[Cable, ...]) -> list[Subnet]:
+    return [subnet for cable in linked for subnet in cable.subnets]
+
+
+def _check_links(options: NetworkOptions, linked: tuple[Cable, ...]) -> None:
+    """Refuse a subnet that a link between two containers has.
+
+    Raises:
+        ConflictError: it names the link.
+    """
+    for subnet in options.subnets:
+        for cable in linked:
+            for other in cable.subnets:
+                if subnet.overlaps(other):
+                    why = f"{subnet} overlaps {other} of the link {cable.name}"
+                    hint = f"ocinet link rm {cable.name}, or another --subnet"
+                    raise ConflictError("", why, hint)
+
+
+def with_unique_local(pools: tuple[Subnet, ...]) -> tuple[Subnet, ...]:
     """Add this machine's unique local /48 (RFC 4193) where no IPv6 pool is set.
 
     Its 40 bits are a hash of the machine's id, which must not be shown itself

@@ -28,11 +28,15 @@ from ocinet.engine.records.networks import NetworkStore, decode, encode
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ocinet.engine.model.cable import Cable
+
 LAN = network()
 
 
 class FakeHost:
     """A host with the routes and links that a test gives it."""
+
+    cables: tuple[Cable, ...] = ()
 
     def __init__(self, *occupied: str, routed: tuple[str, ...] = (), **devices: Device) -> None:
         self._occupied = subnets(*occupied)
@@ -42,6 +46,10 @@ class FakeHost:
     def occupied(self) -> tuple[Subnet, ...]:
         """Return what it has."""
         return self._occupied
+
+    def linked(self) -> tuple[Cable, ...]:
+        """Return those that were given."""
+        return self.cables
 
     def routed(self) -> tuple[Subnet, ...]:
         """Return the routes."""
