@@ -11,6 +11,7 @@ it in this order, in which each imports only what stands above:
     port_owners         whose the ports in the firewall are
     former              what an earlier life had
     naming              what a container is told by names
+    unplugging          links of two sandboxes, taken down by one's record
     detach              taking down, from the record alone
     strays              what of ours nobody claims
     observe             looking at the host before a plan
@@ -25,6 +26,8 @@ it in this order, in which each imports only what stands above:
     kept                host ports that were chosen, kept for a name
     regained            leases of who lives, where what was on record is gone
     assembly            where real objects are made
+    plugging            links of two sandboxes, made and made again
+    check_cables        the same links, compared with their definitions
     check, changes      mending for everybody; what others may have touched
     sight               all that is there and recorded, for who shows it
     held_ports          published ports, held against whoever binds them later
@@ -32,6 +35,7 @@ it in this order, in which each imports only what stands above:
     black_holes         long packets that are lost without a word
     explain             a packet's way, station by station
     lifecycle           attach and detach, as hooks call them
+    cables              links of two sandboxes, as people define and remove them
     engine              what people and the watcher call besides
     doctor              what stops traffic, by asking all of them
 """

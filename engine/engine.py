@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ocinet.engine.addresses import Addresses
     from ocinet.engine.black_holes import BlackHole
+    from ocinet.engine.cables import Cables
     from ocinet.engine.check import Check, Finding
     from ocinet.engine.containers import Containers
     from ocinet.engine.gc import Leftover
@@ -49,6 +50,13 @@ class Engine(Lifecycle):
         from ocinet.engine.networks import Networks  # not on the hook's path
 
         return Networks(self.operation, self.machine, self.records)
+
+    @property
+    def cables(self) -> Cables:
+        """The links between two containers, as people deal with them."""
+        from ocinet.engine.cables import Cables  # not on the hook's path
+
+        return Cables(self.operation, self.host, self.machine, self.records)
 
     @property
     def addresses(self) -> Addresses:
