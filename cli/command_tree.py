@@ -63,6 +63,10 @@ ENTRIES = (
     Entry("network exists", "network", "Exit with 0 if a network is defined, with 1 if not"),
     Entry("network reload", "network", "Put right all that is on networks, whatever became of it"),
     Entry("network prune", "network", "Remove all networks that nobody is on"),
+    Entry("link add", "link", "Link two containers with each other, past every bridge"),
+    Entry("link ls", "link", "List such links, and how they are"),
+    Entry("link inspect", "link", "Show links, their two ends, and what is wrong with them"),
+    Entry("link rm", "link", "Remove links, and take them down"),
     Entry("ipam ls", "addresses", "Show how full networks are, and whose each address is"),
     Entry("ipam release", "addresses", "Free an address whose lease can't be read"),
     Entry("reservation add", "addresses", "Keep an address for a container's name"),
@@ -102,11 +106,12 @@ ENTRIES = (
 
 GROUPS = {
     "network": "Define, list and remove networks",
+    "link": "Link two containers with each other",
     "ipam": "See which address is whose",
     "reservation": "Keep addresses and host ports for containers' names",
     "hooks": "Register ocinet with runtimes",
     "runtime": "Have a runtime of Docker's give containers networks",
-    "links": "Keep what configures links off ocinet's",
+    "links": "Keep networkd and NetworkManager off ocinet's interfaces",
     "firewalld": "Have firewalld let ocinet's bridges pass",
 }
 
@@ -118,6 +123,9 @@ ALIASES = {
     "network list": "network ls",
     "network remove": "network rm",
     "network delete": "network rm",
+    "link list": "link ls",
+    "link remove": "link rm",
+    "link delete": "link rm",
     "reservation list": "reservation ls",
     "reservation remove": "reservation rm",
     "reservation delete": "reservation rm",

@@ -229,6 +229,8 @@ ROUTE = Record(
     metric=Defaulted(NUMBER, 0),
     kind=Defaulted(one_of("unicast", *REFUSING), "unicast"),
 )
+
+
 def _read_plugs(value: Any) -> tuple[Plug, ...]:
     from ocinet.engine.records.cables import PLUGS  # for the few that have one
 

@@ -139,7 +139,8 @@ def test_link_has_both_families_and_routes() -> None:
         behind = host.sleepers["db"].pid
         run("ip addr add 10.66.0.1/32 dev lo", pid=behind)
         both = (Subnet.parse("10.7.0.0/30"), Subnet.parse("fd00:7::/126"))
-        link(host, subnets=both, routes=((0, Subnet.parse("10.66.0.0/16")),), mtu=9000)
+        routes = tuple((0, Subnet.parse(text)) for text in ("10.66.0.0/16", "fd00:66::/64", "::/0"))
+        link(host, subnets=both, routes=routes, mtu=9000)
 
         web = host.sleepers["web"].pid
         assert pings("10.7.0.2", web)
@@ -147,6 +148,7 @@ def test_link_has_both_families_and_routes() -> None:
         assert pings("10.66.0.1", web)
         assert ip_json("link show link0", behind)[0]["mtu"] == 9000
         assert host.pings("db", "10.9.0.1")  # its network is as it was
+        assert word(host) == "up"
 
 
 @pytest.mark.parametrize("returns", ["web", "db"])
