@@ -24,8 +24,10 @@ from ocinet.engine.model.settings import Settings
 HERE = Path(__file__).parent
 # What stands for a value, and how the shell finds one; anything else is the user's own.
 _NETWORKS, _CONTAINERS, _FILES, _DIRECTORIES = "networks", "containers", "files", "directories"
+_LINKS = "links"
 _KINDS = {
     "NETWORK": _NETWORKS, "NET": _NETWORKS, "CONTAINER": _CONTAINERS, "TARGET": _CONTAINERS,
+    "LINK": _LINKS, "A": _CONTAINERS, "B": _CONTAINERS,
     "FILE": _FILES, "PATH": _FILES, "DIR": _DIRECTORIES, "BUNDLE": _DIRECTORIES,
 }  # fmt: skip
 _HIDDEN = ("hook",)  # runtimes call it
@@ -35,7 +37,7 @@ class Value(NamedTuple):
     """What may stand somewhere.
 
     Attributes:
-        kind: networks, containers, files, directories, or "".
+        kind: networks, links, containers, files, directories, or "".
         words: or these.
     """
 
@@ -120,6 +122,7 @@ _BASH = """\
 _ocinet_values() {
     case $1 in
     networks) timeout -s KILL 1 ocinet network ls -q 2> /dev/null ;;
+    links) timeout -s KILL 1 ocinet link ls -q 2> /dev/null ;;
     containers)
         @CONTAINERS@
         echo 'pid: netns:'
@@ -216,6 +219,11 @@ _ocinet_networks() {
     compadd -a found
 }
 
+_ocinet_links() {
+    local -a found=(${(f)"$(timeout -s KILL 1 ocinet link ls -q 2> /dev/null)"})
+    compadd -a found
+}
+
 _ocinet_containers() {
     local -a found=(${(f)"$(
         @CONTAINERS@
@@ -253,8 +261,9 @@ _ocinet() {
 
 _ocinet "$@"
 """
-_ZSH_ACTIONS = {_NETWORKS: "_ocinet_networks", _CONTAINERS: "_ocinet_containers",
-                _FILES: "_files", _DIRECTORIES: "_files -/"}  # fmt: skip
+_ZSH_ACTIONS = {_NETWORKS: "_ocinet_networks", _LINKS: "_ocinet_links",
+                _CONTAINERS: "_ocinet_containers", _FILES: "_files",
+                _DIRECTORIES: "_files -/"}  # fmt: skip
 
 
 def zsh() -> str:
@@ -317,6 +326,10 @@ function __ocinet_networks
     timeout -s KILL 1 ocinet network ls -q 2>/dev/null
 end
 
+function __ocinet_links
+    timeout -s KILL 1 ocinet link ls -q 2>/dev/null
+end
+
 function __ocinet_containers
     @CONTAINERS@
     printf '%s\\n' pid: netns:
@@ -324,7 +337,8 @@ end
 
 complete -c ocinet -f
 """
-_FISH_VALUES = {_NETWORKS: "-f -a '(__ocinet_networks)'", _FILES: "-F",
+_FISH_VALUES = {_NETWORKS: "-f -a '(__ocinet_networks)'", _LINKS: "-f -a '(__ocinet_links)'",
+                _FILES: "-F",
                 _CONTAINERS: "-f -a '(__ocinet_containers)'",
                 _DIRECTORIES: "-f -a '(__fish_complete_directories)'"}  # fmt: skip
 

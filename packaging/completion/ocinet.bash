@@ -3,6 +3,7 @@
 _ocinet_values() {
     case $1 in
     networks) timeout -s KILL 1 ocinet network ls -q 2> /dev/null ;;
+    links) timeout -s KILL 1 ocinet link ls -q 2> /dev/null ;;
     containers)
         sh -c 'for ask in "ocinet ps --all --format {{.Names}}" "docker ps --format {{.Names}}" "podman ps --format {{.Names}}" "runc list -q" "crun list -q"; do
         command -v "${ask%% *}" > /dev/null && timeout -s KILL 1 $ask &
@@ -17,7 +18,7 @@ _ocinet() {
     local command=${COMP_WORDS[1]} words='' flags='' about='' value=none
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "attach detach plan ps inspect exec port publish unpublish network ipam reservation hooks runtime links firewalld watch wait status topology top metrics doctor explain check gc uninstall events version help" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "attach detach plan ps inspect exec port publish unpublish network link ipam reservation hooks runtime links firewalld watch wait status topology top metrics doctor explain check gc uninstall events version help" -- "$word")
         return
     fi
     case $command in
@@ -28,6 +29,7 @@ _ocinet() {
     esac
     case $command in
     network) words='create connect disconnect ls inspect rm exists reload prune' ;;
+    link) words='add ls inspect rm' ;;
     ipam) words='ls release' ;;
     reservation) words='add ls rm add-port ports rm-port' ;;
     hooks) words='add remove ls install uninstall verify' ;;
@@ -61,6 +63,10 @@ _ocinet() {
     network\ exists) flags='-h --help' about='networks' ;;
     network\ reload) flags='-h --help --format --json --noheading' about='networks' ;;
     network\ prune) flags='-h --help -f --force --filter' about='' ;;
+    link\ add) flags='-h --help --subnet --ip --ipv6 --ifname --route --mtu --name --dry-run' about='containers' ;;
+    link\ ls) flags='-h --help --format --json --noheading -q --quiet' about='' ;;
+    link\ inspect) flags='-h --help -f --format --json' about='links' ;;
+    link\ rm) flags='-h --help -f --force' about='links' ;;
     ipam\ ls) flags='-h --help --no-trunc --format --json --noheading' about='networks' ;;
     ipam\ release) flags='-h --help' about='networks' ;;
     reservation\ add) flags='-h --help --ip --ip6 --mac --mac-address' about='networks' ;;
@@ -177,6 +183,14 @@ _ocinet() {
     network\ inspect/-f | network\ inspect/--format) value='=json' ;;
     network\ reload/--format) value='=table json' ;;
     network\ prune/--filter) value='' ;;
+    link\ add/--subnet) value='' ;;
+    link\ add/--ip) value='containers' ;;
+    link\ add/--ifname) value='containers' ;;
+    link\ add/--route) value='containers' ;;
+    link\ add/--mtu) value='' ;;
+    link\ add/--name) value='' ;;
+    link\ ls/--format) value='=table json' ;;
+    link\ inspect/-f | link\ inspect/--format) value='=json' ;;
     ipam\ ls/--format) value='=table json' ;;
     reservation\ add/--ip | reservation\ add/--ip6) value='' ;;
     reservation\ add/--mac | reservation\ add/--mac-address) value='' ;;

@@ -27,6 +27,10 @@ function __ocinet_networks
     timeout -s KILL 1 ocinet network ls -q 2>/dev/null
 end
 
+function __ocinet_links
+    timeout -s KILL 1 ocinet link ls -q 2>/dev/null
+end
+
 function __ocinet_containers
     sh -c 'for ask in "ocinet ps --all --format {{.Names}}" "docker ps --format {{.Names}}" "podman ps --format {{.Names}}" "runc list -q" "crun list -q"; do
         command -v "${ask%% *}" > /dev/null && timeout -s KILL 1 $ask &
@@ -45,11 +49,12 @@ complete -c ocinet -n '__ocinet_next' -a port -d 'Show at which host ports a con
 complete -c ocinet -n '__ocinet_next' -a publish -d 'Publish ports of a running container'
 complete -c ocinet -n '__ocinet_next' -a unpublish -d 'Take published ports back'
 complete -c ocinet -n '__ocinet_next' -a network -d 'Define, list and remove networks'
+complete -c ocinet -n '__ocinet_next' -a link -d 'Link two containers with each other'
 complete -c ocinet -n '__ocinet_next' -a ipam -d 'See which address is whose'
 complete -c ocinet -n '__ocinet_next' -a reservation -d 'Keep addresses and host ports for containers\' names'
 complete -c ocinet -n '__ocinet_next' -a hooks -d 'Register ocinet with runtimes'
 complete -c ocinet -n '__ocinet_next' -a runtime -d 'Have a runtime of Docker\'s give containers networks'
-complete -c ocinet -n '__ocinet_next' -a links -d 'Keep what configures links off ocinet\'s'
+complete -c ocinet -n '__ocinet_next' -a links -d 'Keep networkd and NetworkManager off ocinet\'s interfaces'
 complete -c ocinet -n '__ocinet_next' -a firewalld -d 'Have firewalld let ocinet\'s bridges pass'
 complete -c ocinet -n '__ocinet_next' -a watch -d 'Be the watcher: wire Docker\'s and Podman\'s containers'
 complete -c ocinet -n '__ocinet_next' -a wait -d 'Wait until containers are wired, or print what waits inside one'
@@ -74,6 +79,10 @@ complete -c ocinet -n '__ocinet_next network' -a rm -d 'Remove networks that nob
 complete -c ocinet -n '__ocinet_next network' -a exists -d 'Exit with 0 if a network is defined, with 1 if not'
 complete -c ocinet -n '__ocinet_next network' -a reload -d 'Put right all that is on networks, whatever became of it'
 complete -c ocinet -n '__ocinet_next network' -a prune -d 'Remove all networks that nobody is on'
+complete -c ocinet -n '__ocinet_next link' -a add -d 'Link two containers with each other, past every bridge'
+complete -c ocinet -n '__ocinet_next link' -a ls -d 'List such links, and how they are'
+complete -c ocinet -n '__ocinet_next link' -a inspect -d 'Show links, their two ends, and what is wrong with them'
+complete -c ocinet -n '__ocinet_next link' -a rm -d 'Remove links, and take them down'
 complete -c ocinet -n '__ocinet_next ipam' -a ls -d 'Show how full networks are, and whose each address is'
 complete -c ocinet -n '__ocinet_next ipam' -a release -d 'Free an address whose lease can\'t be read'
 complete -c ocinet -n '__ocinet_next reservation' -a add -d 'Keep an address for a container\'s name'
@@ -252,6 +261,28 @@ complete -c ocinet -n '__ocinet_at network reload' -l noheading -d 'print the ta
 complete -c ocinet -n '__ocinet_at network prune' -s h -l help -d 'show this help message and exit'
 complete -c ocinet -n '__ocinet_at network prune' -s f -l force -d 'do not ask'
 complete -c ocinet -n '__ocinet_at network prune' -l filter -r -f -d 'remove only those with: label=KEY[=VALUE], label!=…, until=TIME (defined before it), name=PART, id=START (of the name), driver=, scope=, type='
+complete -c ocinet -n '__ocinet_at link add' -f -a '(__ocinet_containers)'
+complete -c ocinet -n '__ocinet_at link add' -s h -l help -d 'show this help message and exit'
+complete -c ocinet -n '__ocinet_at link add' -l subnet -r -f -d 'subnet of the two, IPv4 or IPv6'
+complete -c ocinet -n '__ocinet_at link add' -l ip -r -f -a '(__ocinet_containers)' -d 'address of an end, as web=10.7.0.1/30'
+complete -c ocinet -n '__ocinet_at link add' -l ipv6 -d 'add an IPv6 subnet, a free /127, where none is given'
+complete -c ocinet -n '__ocinet_at link add' -l ifname -r -f -a '(__ocinet_containers)' -d 'name of the interface in both, or in one as web=wire0'
+complete -c ocinet -n '__ocinet_at link add' -l route -r -f -a '(__ocinet_containers)' -d 'what a container reaches through the link, as web=10.5.0.0/16 or web=default'
+complete -c ocinet -n '__ocinet_at link add' -l mtu -r -f -d 'MTU in bytes'
+complete -c ocinet -n '__ocinet_at link add' -l name -r -f -d 'name of the link'
+complete -c ocinet -n '__ocinet_at link add' -l dry-run -d 'print what would be done, as ip and sysctl commands, and change nothing'
+complete -c ocinet -n '__ocinet_at link ls' -s h -l help -d 'show this help message and exit'
+complete -c ocinet -n '__ocinet_at link ls' -l format -r -f -a 'table json' -d 'how to print: table, json or a template as docker\'s, \'{{.Name}}\''
+complete -c ocinet -n '__ocinet_at link ls' -l json -d 'same as --format json'
+complete -c ocinet -n '__ocinet_at link ls' -l noheading -d 'print the table without its heading'
+complete -c ocinet -n '__ocinet_at link ls' -s q -l quiet -d 'print names alone'
+complete -c ocinet -n '__ocinet_at link inspect' -f -a '(__ocinet_links)'
+complete -c ocinet -n '__ocinet_at link inspect' -s h -l help -d 'show this help message and exit'
+complete -c ocinet -n '__ocinet_at link inspect' -s f -l format -r -f -a 'json' -d 'how to print: json or a template as docker\'s, \'{{.Name}}\''
+complete -c ocinet -n '__ocinet_at link inspect' -l json -d 'same as --format json'
+complete -c ocinet -n '__ocinet_at link rm' -f -a '(__ocinet_links)'
+complete -c ocinet -n '__ocinet_at link rm' -s h -l help -d 'show this help message and exit'
+complete -c ocinet -n '__ocinet_at link rm' -s f -l force -d 'not there is no error'
 complete -c ocinet -n '__ocinet_at ipam ls' -f -a '(__ocinet_networks)'
 complete -c ocinet -n '__ocinet_at ipam ls' -s h -l help -d 'show this help message and exit'
 complete -c ocinet -n '__ocinet_at ipam ls' -l no-trunc -d 'show whole ids'
