@@ -29,6 +29,7 @@ class LeftFiles:
             paths.run,
             f"{paths.run}/attachments",
             f"{paths.run}/ports",
+            f"{paths.run}/names",
             f"{paths.state}/ports",
             f"{paths.run}/ipam",  # leases that were being made anew, of a whole network
             paths.netns,

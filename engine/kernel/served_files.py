@@ -1,0 +1,139 @@
+"""The files that the name server reads: one for each network, in `RUN/names/served`.
+
+They are a cache of what is on record. Each change puts a whole file in the place of the
+former one: the server may read at any time, and a line that is half there ends 1.4. (A
+thousand lines are read and written in 0.09 ms, beside 0.04 for one that is appended.)
+Half-written ones lie a folder above, for the server reads whatever is in its own.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.files import Directory
+from ocinet.base.lock import Lock
+from ocinet.engine.model.served import has_containers, network_of, with_line, without_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.base.clock import Deadline
+    from ocinet.base.paths import Paths
+    from ocinet.engine.model.served import ServedContainer, ServedNetwork
+
+FOLDER = "names"
+_SERVED, _FLAWS = "served", "flaws"
+
+
+class ServedFiles:
+    """Reads and writes them.
+
+    Args:
+        paths: of the installation.
+        deadline: of the operation, which waits for their lock until then.
+    """
+
+    def __init__(self, paths: Paths, deadline: Deadline | None) -> None:
+        self.folder = f"{paths.run}/{FOLDER}"
+        self.path = f"{self.folder}/{_SERVED}"
+        self._deadline = deadline
+
+    def lock(self) -> Lock:
+        """Return the lock that they are changed under, and that the server starts and stops under.
+
+        No other lock is taken under it.
+        """
+        return Lock(f"{self.folder}/lock", "the names that are served", self._deadline)
+
+    def has(self, network: ServedNetwork) -> bool:
+        """Tell whether a network is served."""
+        with Directory(self.path) as served:
+            return served.exists(network.file)
+
+    def enter(self, network: ServedNetwork, container: ServedContainer) -> bool:
+        """Put a container's line into its network's file; needs the lock.
+
+        Returns:
+            False if it is there.
+
+        Raises:
+            SystemFailure: it can't be read or written.
+        """
+        with Directory(self.path) as served:
+            before = (served.read(network.file) or b"").decode()
+            after = with_line(before, network.head, container.line)
+            if after == before:
+                return False
+            self._put(network.file, after)
+            if not before:  # the first one there
+                self._drop_former(served, network)
+                self._forget_flaw(network.name)
+        return True
+
+    def leave(self, network: str, container_id: str) -> bool:
+        """Take a container's line out, and with the last one the file; needs the lock.
+
+        Returns:
+            False if it is in none.
+
+        Raises:
+            SystemFailure: it can't be read or written.
+        """
+        changed = False
+        with Directory(self.path) as served:
+            for file in self._files_of(served, network):
+                before = (served.read(file) or b"").decode()
+                after = without_line(before, container_id)
+                if after != before:
+                    changed = True
+                    if has_containers(after):
+                        self._put(file, after)
+                    else:
+                        served.remove(file)
+        return changed
+
+    def note_flaw(self, network: str, why: str) -> bool:
+        """Note why a network is not served; False if that is what was noted; needs the lock."""
+        with Directory(self.folder) as folder:
+            if folder.noted(f"{_FLAWS}/{network}") == why:
+                return False
+            folder.note(f"{_FLAWS}/{network}", why)
+        return True
+
+    def texts(self) -> dict[str, str]:
+        """Return what is in each file, by the file's name.
+
+        Raises:
+            SystemFailure: one can't be read.
+        """
+        with Directory(self.path) as served:
+            names = sorted(filter(network_of, served.names()))
+            return {name: (served.read(name) or b"").decode() for name in names}
+
+    def is_empty(self) -> bool:
+        """Tell whether no network is served."""
+        with Directory(self.path) as served:
+            return not any(map(network_of, served.names()))
+
+    def put(self, file: str, text: str) -> None:
+        """Have a file say this; "" removes it; needs the lock."""
+        if text:
+            self._put(file, text)
+        else:
+            with Directory(self.path) as served:
+                served.remove(file)
+
+    def _forget_flaw(self, network: str) -> None:
+        with Directory(self.folder) as folder:
+            folder.remove(f"{_FLAWS}/{network}")
+
+    def _put(self, file: str, text: str) -> None:
+        with Directory(self.folder) as folder:
+            folder.replace(f"{_SERVED}/{file}", text)
+
+    def _drop_former(self, served: Directory, network: ServedNetwork) -> None:
+        """Remove the file that a network of the same name had when it was another one."""
+        for file in self._files_of(served, network.name):
+            if file != network.file:
+                served.remove(file)
+
+    @staticmethod
+    def _files_of(served: Directory, network: str) -> list[str]:
+        return [file for file in served.names() if network_of(file) == network]
