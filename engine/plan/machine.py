@@ -53,6 +53,7 @@ class Host(Value):
     forward_accepts: seams.ForwardAccepts
     routing_rules: seams.RoutingRules
     uplinks: seams.Uplinks
+    name_server: seams.NameServer
     name_files: Callable[[Process], seams.NameFiles | None]  # None of who has the host's files
 
 
@@ -71,6 +72,7 @@ class Machine:
         pairs: that were made, by the names of their host ends.
         warnings: what could not be done but is not needed.
         unnamed: whether a container's files could not name it yet.
+        unserved: the networks whose name server could not be told of it.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Machine:
         self.forward_accepts = host.forward_accepts
         self.routing_rules = host.routing_rules
         self.uplinks = host.uplinks
+        self.name_server = host.name_server
         self.name_files = host.name_files
         self.recorded = recorded
         self.guards = guards
@@ -100,6 +103,7 @@ class Machine:
         self.pairs: dict[str, Pair] = {}
         self.warnings: list[str] = []
         self.unnamed = False
+        self.unserved: list[str] = []
         self._sandbox = sandbox
         self._far = far
 

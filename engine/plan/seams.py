@@ -5,14 +5,15 @@ Each is owned here, by its user, and has at most eight methods. The rooms `kerne
 same tests (`tests/contract`). For type checkers: nobody imports this at run time.
 
 What each raises, and what counts as success, is said here, once for both; of what has to
-do with tables of nftables', in `firewall_seams`, and of what is inside of sandboxes, in
-`inside_seams`: both are named here with the others.
+do with tables of nftables', in `firewall_seams`, of what is inside of sandboxes, in
+`inside_seams`, and with names, in `name_seams`: all are named here with the others.
 """
 
 from __future__ import annotations
 
 from ocinet.engine.plan.firewall_seams import Elements, Firewall, ForwardAccepts, Uplinks
 from ocinet.engine.plan.inside_seams import Insides, Sandbox
+from ocinet.engine.plan.name_seams import NameFiles, Names, NameServer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,14 +23,13 @@ if TYPE_CHECKING:
     from ocinet.base.clock import Process
     from ocinet.engine.model.bridge_filters import BridgeFilters
     from ocinet.engine.model.link import Link, Pair, Veth
-    from ocinet.engine.model.naming import FoundFiles, NameFile, Place
     from ocinet.engine.model.routing import RoutingRule, WayOut
 else:
     Protocol = object  # `typing` brings `os` along, and costs more than all the wiring
 
 __all__ = (
     "Bridges", "Elements", "Filters", "Firewall", "ForwardAccepts", "Insides", "Links",
-    "NameFiles", "Names", "RoutingRules", "Sandbox", "Sysctls", "Uplinks",
+    "NameFiles", "NameServer", "Names", "RoutingRules", "Sandbox", "Sysctls", "Uplinks",
 )  # fmt: skip
 
 
@@ -234,56 +234,4 @@ class Sysctls(Protocol):
 
         Raises:
             SystemFailure: there is none such, or it may not be written.
-        """
-
-
-class Names(Protocol):
-    """Sandboxes' names, as `ip netns` shows them."""
-
-    def choose(self, name: str, container_id: str, process: Process) -> str:
-        """Return the name to use: the wanted one, or ours where something else has it."""
-
-    def add(self, name: str, process: Process) -> bool:
-        """Give a process's sandbox a name; False if it has this very one already.
-
-        Raises:
-            SystemFailure: something else has the name.
-        """
-
-    def shows(self, name: str, processes: tuple[Process, ...]) -> bool:
-        """Tell whether a name shows the sandbox of one of these."""
-
-    def move(self, name: str, before: Process, after: Process) -> None:
-        """Let a name show another process's view; one that is not ours is left alone."""
-
-    def remove(self, name: str, processes: tuple[Process, ...]) -> bool:
-        """Take a name away if it shows one of `processes`; else leave it and return False."""
-
-
-class NameFiles(Protocol):
-    """`/etc/hosts` and `/etc/resolv.conf` of containers that have files of their own."""
-
-    def look(self, place: Place) -> FoundFiles | None:
-        """Return what there is, or None if that can't be known yet, or the container is gone.
-
-        Raises:
-            SystemFailure: it can't be looked for, as by a kernel before 5.6.
-        """
-
-    def write(self, place: Place, files: tuple[NameFile, ...]) -> None:
-        """Have files say what they shall; a container that is gone is fine.
-
-        Raises:
-            SystemFailure: one of them is not what it was when it was looked for, or it
-                can't be written.
-        """
-
-    def exchange_hostname(self, process: Process, name: str = "") -> str:
-        """Return what a container calls itself, and have it another name if there is one.
-
-        Returns:
-            "" if it has the host's hostname, or is gone.
-
-        Raises:
-            SystemFailure: it is not allowed.
         """
