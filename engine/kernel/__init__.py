@@ -21,6 +21,8 @@ Read in this order; each module imports only what stands above it:
     netns_names    names under /run/netns
     container_root opens and mounts beneath a container's root, whatever its image has there
     name_files     hosts and resolv.conf in a container, whatever its image has there
+    served_files   what the name server reads: who is found by which names
+    name_program   its life: found, started, told and ended, as nobody's child
     bridge         bridges and routes: the one module that talks pyroute2
     bridges        the same for who may need it: imports `bridge` when it is needed
     overview       all links and what has passed them, by one list of each kind
