@@ -18,6 +18,7 @@ from ocinet.engine.kernel.filters import Filters
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.listeners import ListeningSockets
+from ocinet.engine.kernel.name_server import NameServer
 from ocinet.engine.kernel.netns_names import NetnsNames
 from ocinet.engine.kernel.routing import RoutingRules
 from ocinet.engine.kernel.sandbox import has_own_mounts
@@ -122,6 +123,7 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
         forward_accepts=forward_accepts,
         routing_rules=RoutingRules(links),
         uplinks=Uplinks(netfilter, deadline),
+        name_server=NameServer(paths, deadline),
         name_files=name_files,
     )
     return host, (links.close, netfilter.close)

@@ -27,6 +27,7 @@ Read in this order; each module imports only what stands above it:
     bridges        the same for who may need it: imports `bridge` when it is needed
     overview       all links and what has passed them, by one list of each kind
     listeners      who listens on a port of the host
+    name_server    those files and that program together
     port_sockets   sockets that hold published ports, and answer nothing
     inotify        what happens in directories, told as it happens
     checksum       of IP's packets

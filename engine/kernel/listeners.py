@@ -163,11 +163,17 @@ def sctp_endpoints(table: str) -> list[Listener]:
 
 
 def name_process(inode: int) -> str:
-    """Name a process that has a socket open, by looking through all of /proc.
+    """Name a process that has a socket open.
 
     Returns:
         "process PID (command)", or "a process that can't be seen from here".
     """
+    pid = process_with(inode)
+    return describe_process(pid) if pid else "a process that can't be seen from here"
+
+
+def process_with(inode: int) -> int:
+    """Return a process that has a socket open, by looking through all of /proc; 0 for none."""
     wanted = f"socket:[{inode}]"
     for pid in posix.listdir("/proc"):
         if pid.isdigit():
@@ -178,10 +184,10 @@ def name_process(inode: int) -> str:
             for descriptor in descriptors:
                 try:
                     if posix.readlink(f"/proc/{pid}/fd/{descriptor}") == wanted:
-                        return describe_process(int(pid))
+                        return int(pid)
                 except OSError:
                     continue
-    return "a process that can't be seen from here"
+    return 0
 
 
 class ListeningSockets:

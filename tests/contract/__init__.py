@@ -9,6 +9,7 @@
     firewall          our table
     forward_accepts   our rules in the tables of others
     bridge_filters    what keeps a bridge closed without our table
+    name_server       names of containers on networks
     routing_rules     what the host's routes say of sources, and our second table
 
 A question is a function that is given a `Place`; its name is the fact, as a test's is.
@@ -38,6 +39,7 @@ _PARTS = (
     "firewall",
     "forward_accepts",
     "bridge_filters",
+    "name_server",
     "routing_rules",
 )
 

@@ -68,6 +68,9 @@ class Place(Protocol):
     def is_hairpin(self, ifname: str) -> bool:
         """Tell whether a port sends frames back to where they came from."""
 
+    def served(self, network: str) -> dict[str, str]:
+        """Return who is found by name on a network, each with addresses and names in one line."""
+
     def take_name(self, name: str) -> None:
         """Let something else have a name."""
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from fakes.firewall import FakeElements, FakeFirewall, FakeForwardAccepts, ForeignTables
 from fakes.kernel import FakeBridges, FakeFilters, FakeInsides, FakeLinks, FakeNames, FakeSysctls
 from fakes.name_files import FakeNameFiles
+from fakes.name_server import FakeNameServer
 from fakes.namespace import FakeNamespace, FakeProcesses, FakeSandbox
 from fakes.routing import FakeRoutingRules, FakeUplinks
 from fakes.trace import Trace
@@ -40,7 +41,7 @@ class FakeHost:
         trace: what was asked, and where it fails.
         processes: in sandboxes of their own.
         links, insides, bridges, bridge_filters, sysctls, names, firewall, forward_accepts,
-            routing_rules, uplinks: the seams.
+            routing_rules, uplinks, name_server: the seams.
         name_files: of the containers that have files of their own.
     """
 
@@ -63,6 +64,7 @@ class FakeHost:
         self.sysctls = FakeSysctls(self)
         self.bridge_filters = FakeFilters(self)
         self.names = FakeNames(self)
+        self.name_server = FakeNameServer(self)
         self.name_files = FakeNameFiles()
         self.routing_rules = FakeRoutingRules(self)
         self.uplinks = FakeUplinks(self.trace, self.foreign)
@@ -83,6 +85,7 @@ class FakeHost:
             forward_accepts=self.forward_accepts,
             routing_rules=self.routing_rules,
             uplinks=self.uplinks,
+            name_server=self.name_server,
             name_files=self.name_files.of,
         )
 
@@ -100,6 +103,7 @@ class FakeHost:
             "accepts": self.foreign.accepted(),
             "rules": self.routing_rules.all(),
             "uplinks": self.uplinks.rules,
+            "served": {name: dict(lines) for name, lines in self.name_server.served.items()},
         }  # fmt: skip
 
     # -- what others do ------------------------------------------------------------------
@@ -161,6 +165,14 @@ class FakeHost:
     def is_hairpin(self, ifname: str) -> bool:
         """Tell whether a port sends frames back to where they came from."""
         return self.namespace.links[ifname].hairpin
+
+    def served(self, network: str) -> dict[str, str]:
+        """Return who is found by name."""
+        known = self.name_server.served.get(network, {})
+        return {
+            key: " ".join([",".join(map(str, each.addresses)), ",".join(each.names)])
+            for key, each in known.items()
+        }
 
     def take_name(self, name: str) -> None:
         """Let something else have a name."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, ParamSpec
 import pytest
 
 from hosts.descriptors import assert_none_opened, open_descriptors
+from hosts.name_server import NAMESPACE_CONFIG, leave_names_off
 from hosts.namespace.looks import run
 from hosts.requirements import ROOT, require
 
@@ -48,6 +49,7 @@ def _enter_new_namespaces() -> None:
     _checked(_LIBC.mount(b"none", b"/", None, _MS_REC_PRIVATE, None), "mount --make-rprivate /")
     _checked(_LIBC.mount(b"tmpfs", b"/run", b"tmpfs", 0, b"mode=0755"), "mount /run")
     run("ip link set lo up")
+    leave_names_off(NAMESPACE_CONFIG)
 
 
 def _enter(beside: int) -> bool:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from hosts.name_server import SERVED, end_servers
 from hosts.namespace.isolation import Sleeper
 from hosts.namespace.looks import ip_json, run
 from hosts.namespace.real_firewalld import RealFirewalld, firewalld
@@ -26,6 +27,7 @@ from ocinet.engine.kernel.filters import Filters
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.name_files import NameFiles
+from ocinet.engine.kernel.name_server import NameServer
 from ocinet.engine.kernel.netns_names import NetnsNames
 from ocinet.engine.kernel.routing import RoutingRules
 from ocinet.engine.kernel.sandbox import Sandbox
@@ -60,6 +62,7 @@ class SeamedHost:
             forward_accepts=ForwardAccepts(self._netfilter),
             routing_rules=RoutingRules(self._links),
             uplinks=Uplinks(self._netfilter),
+            name_server=NameServer(_PATHS, None),
             name_files=lambda _process: NameFiles(),
         )
 
@@ -68,7 +71,8 @@ class SeamedHost:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        """Close the sockets and end who sleeps, and firewalld."""
+        """Close the sockets and end who sleeps, firewalld and the name server."""
+        end_servers()
         self._stack.close()
         self._links.close()
         self._netfilter.close()
@@ -161,6 +165,16 @@ class SeamedHost:
         """Ask `ip` for the port's flag."""
         (link,) = ip_json(f"-d link show dev {ifname}")
         return bool(link["linkinfo"]["info_slave_data"]["hairpin"])
+
+    def served(self, network: str) -> dict[str, str]:
+        """Read the server's files."""
+        lines = [
+            line.split(" ")
+            for file in Path(SERVED).glob(f"net-{network}*")
+            for line in file.read_text().splitlines()[1:]
+        ]
+        found = {words[0]: " ".join(filter(None, words[1:])) for words in lines}
+        return {key: text for key, text in found.items() if key[0] != "@"}
 
     def take_name(self, name: str) -> None:
         """Put a file there, as who mounts a namespace does."""

@@ -1,0 +1,121 @@
+"""What serves the names of networks: the files, and the program that reads them, together."""
+
+from __future__ import annotations
+
+from ocinet.base.errors import OcinetError, told
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.base.address import Address
+    from ocinet.base.clock import Deadline
+    from ocinet.base.paths import Paths
+    from ocinet.engine.kernel.name_program import NameProgram
+    from ocinet.engine.kernel.served_files import ServedFiles
+    from ocinet.engine.model.request import Protocol
+    from ocinet.engine.model.served import ServedContainer, ServedNetwork
+
+_DNS = 53
+_MISSING = "aardvark-dns is not installed: apt-get install aardvark-dns"
+
+
+class NameServer:
+    """See `seams.NameServer`.
+
+    Args:
+        paths: of the installation.
+        deadline: of the operation.
+    """
+
+    def __init__(self, paths: Paths, deadline: Deadline | None) -> None:
+        self._paths = paths
+        self._deadline = deadline
+        self._opened: tuple[ServedFiles, NameProgram] | None = None
+
+    @property
+    def _parts(self) -> tuple[ServedFiles, NameProgram]:
+        if self._opened is None:
+            # Nobody needs them where no names are served.
+            from ocinet.engine.kernel.name_program import NameProgram
+            from ocinet.engine.kernel.served_files import ServedFiles
+
+            files = ServedFiles(self._paths, self._deadline)
+            self._opened = files, NameProgram(files.folder, files.path)
+        return self._opened
+
+    def flaw(self, network: ServedNetwork) -> str:
+        """Return why nobody can be served there now, with what helps; "" if one can."""
+        files, program = self._parts
+        if files.has(network) and program.pid:
+            return ""
+        if not program.find():
+            return _MISSING
+        return _taken(network.gateways, program)
+
+    def enter(self, network: ServedNetwork, container: ServedContainer) -> bool:
+        """Have a container found by its names, by whoever asks from now on."""
+        files, program = self._parts
+        with files.lock():
+            changed = files.enter(network, container)
+            runs = program.tell() if changed else bool(program.pid)
+            if not runs:
+                _start(program)
+        return changed
+
+    def leave(self, network: str, container_id: str) -> bool:
+        """Have a container found by its names no more; with the last of all, the server ends."""
+        files, program = self._parts
+        with files.lock():
+            changed = files.leave(network, container_id)
+            if changed and files.is_empty():
+                program.stop()
+            elif changed and not program.tell():
+                _start(program)
+        return changed
+
+    def host_resolvers(self) -> tuple[str, ...]:
+        """Return the words behind `nameserver` in the host's /etc/resolv.conf."""
+        try:
+            with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
+                lines = [line.split() for line in file.read(1 << 16).splitlines()]
+        except OSError:
+            return ()
+        return tuple(words[1] for words in lines if words[:1] == ["nameserver"] and words[1:])
+
+    def is_news(self, network: str, why: str) -> bool:
+        """Tell whether a reason is another one than that which was told last."""
+        files, _ = self._parts
+        with files.lock():
+            return files.note_flaw(network, why)
+
+
+def _start(program: NameProgram) -> None:
+    path = program.find()
+    if not path:
+        return  # `flaw` tells of it
+    try:
+        program.start(path)
+    except OSError as error:
+        raise told(f"cannot start {path}", error) from error
+
+
+def _taken(gateways: tuple[Address, ...], program: NameProgram) -> str:
+    """Return who has port 53 at one of these addresses, other than our server."""
+    from ocinet.engine.kernel.listeners import listeners, name_process, process_with
+
+    protocols: tuple[Protocol, ...] = ("udp", "tcp")
+    for protocol in protocols:
+        try:
+            found = listeners(protocol, _DNS)
+        except OcinetError:
+            return ""  # the server will see
+        for listener in found:
+            if not any(listener.takes(address.family, address) for address in gateways):
+                continue
+            # Ours may be about to end, when nothing notes its id any more.
+            if not program.is_ours(process_with(listener.inode)):
+                return (
+                    f"{listener} is taken by {name_process(listener.inode)}: have that listen"
+                    " on its own addresses alone (dnsmasq: bind-interfaces), or make the"
+                    " network with --no-dns"
+                )
+    return ""

@@ -1,0 +1,65 @@
+"""Of the name server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocinet.base.address import Address
+from ocinet.engine.model.served import ServedContainer, ServedNetwork
+
+if TYPE_CHECKING:
+    from contract.place import Place
+
+LAN = ServedNetwork("lan", (Address.parse("10.9.0.1"),))
+WEB = ServedContainer("4f0c", (Address.parse("10.9.0.2"),), ("web", "4f0c"))
+DB = ServedContainer("77b1", (Address.parse("10.9.0.3"),), ("db",))
+
+
+def name_that_is_entered_is_served_until_it_is_left(place: Place) -> None:
+    """Each a second time is so already; others stay."""
+    server = place.seams().name_server
+    assert server.enter(LAN, WEB) is True
+    assert server.enter(LAN, WEB) is False
+    assert server.enter(LAN, DB) is True
+    assert place.served("lan") == {"4f0c": "10.9.0.2 web,4f0c", "77b1": "10.9.0.3 db"}
+    assert server.leave("lan", "4f0c") is True
+    assert server.leave("lan", "4f0c") is False
+    assert place.served("lan") == {"77b1": "10.9.0.3 db"}
+    assert server.leave("lan", "77b1") is True
+    assert place.served("lan") == {}
+
+
+def name_of_one_that_has_another_by_now_takes_the_place_of_the_former(place: Place) -> None:
+    """And an address; nothing of before is found any more."""
+    server = place.seams().name_server
+    server.enter(LAN, WEB)
+    server.enter(LAN, DB)
+    moved = WEB.replace(addresses=(Address.parse("10.9.0.9"),), names=("shop",))
+    assert server.enter(LAN, moved) is True
+    assert place.served("lan") == {"4f0c": "10.9.0.9 shop", "77b1": "10.9.0.3 db"}
+    server.leave("lan", "4f0c")
+    server.leave("lan", "77b1")
+
+
+def name_on_one_network_is_none_on_another(place: Place) -> None:
+    """Even of the same container; and a network that becomes internal has its names still."""
+    server = place.seams().name_server
+    server.enter(LAN, WEB)
+    assert server.leave("dmz", "4f0c") is False
+    server.enter(LAN.replace(name="dmz", internal=True), WEB)
+    assert place.served("dmz") == {"4f0c": "10.9.0.2 web,4f0c"}
+    server.leave("lan", "4f0c")
+    assert place.served("dmz") == {"4f0c": "10.9.0.2 web,4f0c"}
+    server.leave("dmz", "4f0c")
+
+
+def name_that_can_not_be_served_is_told_once(place: Place) -> None:
+    """Another reason is news again."""
+    server = place.seams().name_server
+    assert server.is_news("lan", "no program") is True
+    assert server.is_news("lan", "no program") is False
+    assert server.is_news("dmz", "no program") is True
+    assert server.is_news("lan", "no port") is True
+    server.enter(LAN, WEB)
+    assert server.is_news("lan", "no port") is True
+    server.leave("lan", "4f0c")

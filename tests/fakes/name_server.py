@@ -1,0 +1,67 @@
+"""A name server in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fakes.kernel import _Seam
+from fakes.trace import act, look
+
+if TYPE_CHECKING:
+    from fakes.host import FakeHost
+    from ocinet.engine.model.served import ServedContainer, ServedNetwork
+
+
+class FakeNameServer(_Seam):
+    """See `seams.NameServer`.
+
+    Attributes:
+        served: what it knows, by network and container's id.
+        missing: why nobody can be served, if so.
+        resolvers: whom the host asks.
+    """
+
+    seam = "name_server"
+
+    def __init__(self, host: FakeHost) -> None:
+        super().__init__(host)
+        self.served: dict[str, dict[str, ServedContainer]] = {}
+        self.missing = ""
+        self.resolvers: tuple[str, ...] = ()
+        self._news: dict[str, str] = {}
+
+    @look
+    def flaw(self, network: ServedNetwork) -> str:
+        """Return why nobody can be served."""
+        return "" if network.name in self.served else self.missing
+
+    @act
+    def enter(self, network: ServedNetwork, container: ServedContainer) -> bool:
+        """Note a container."""
+        known = self.served.setdefault(network.name, {})
+        self._news.pop(network.name, None)
+        if known.get(container.id) == container:
+            return False
+        known[container.id] = container
+        return True
+
+    @act
+    def leave(self, network: str, container_id: str) -> bool:
+        """Forget a container."""
+        known = self.served.get(network, {})
+        found = known.pop(container_id, None)
+        if not known:
+            self.served.pop(network, None)
+        return found is not None
+
+    @look
+    def host_resolvers(self) -> tuple[str, ...]:
+        """Return whom the host asks."""
+        return self.resolvers
+
+    @look
+    def is_news(self, network: str, why: str) -> bool:
+        """Tell whether another reason was noted last."""
+        news = self._news.get(network) != why
+        self._news[network] = why
+        return news
