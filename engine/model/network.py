@@ -29,6 +29,9 @@ class Network(Value):
         default_route: whether its containers get one by it unasked.
         metric: of that route; 0: the kernel's.
         routes: that each of its containers gets besides.
+        dns: whether they find each other by name.
+        dns_servers: whom the network's name server asks for all other names; none: whom the
+            host asks. On an adopted bridge there is such a server only if there are some.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Network(Value):
     default_route: bool = True
     metric: int = 0
     routes: tuple[Route, ...] = ()
+    dns: bool = True
+    dns_servers: tuple[Address, ...] = ()
 
     @property
     def families(self) -> tuple[int, ...]:
@@ -66,6 +71,7 @@ class NetworkRules(Value):
         egress: which one, of a family where that is said.
         host: whether those on it reach the host's own services.
         siblings: whether they reach each other through the host.
+        names: whether the host serves names to them.
     """
 
     device: str
@@ -76,6 +82,7 @@ class NetworkRules(Value):
     egress: tuple[Address, ...] = ()
     host: bool = True
     siblings: bool = True
+    names: bool = True
 
 
 def rules_of(network: Network) -> NetworkRules:
@@ -90,4 +97,5 @@ def rules_of(network: Network) -> NetworkRules:
         egress=network.egress,
         host=network.host,
         siblings=network.siblings,
+        names=network.managed and network.dns,
     )

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ocinet.base.address import Interface, Subnet
-    from ocinet.base.clock import Process
     from ocinet.engine.model.bridge_filters import BridgeFilters
     from ocinet.engine.model.link import Link, Pair, Veth
     from ocinet.engine.model.routing import RoutingRule, WayOut

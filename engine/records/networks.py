@@ -182,7 +182,8 @@ def encode(network: Network) -> dict[str, Any]:
          "created": "2025-01-31T12:00:00.000Z",
          "pools": [{"subnet": "10.9.0.0/24", "gateway": "10.9.0.1",
                     "ranges": [{"first": "10.9.0.128", "last": "10.9.0.255"}]}],
-         "egress": ["198.51.100.9"], "guard": false, "host": false, "siblings": false}
+         "egress": ["198.51.100.9"], "guard": false, "host": false, "siblings": false,
+         "dns": false, "dns_servers": ["192.0.2.53"]}
     """
     return _NETWORK.write(network)
 
@@ -246,4 +247,6 @@ _NETWORK = Record(
     default_route=Defaulted(FLAG, default=True),
     metric=Defaulted(NUMBER, 0),
     routes=Defaulted(listed(ROUTE), ()),
+    dns=Defaulted(FLAG, default=True),
+    dns_servers=Defaulted(listed(ADDRESS), ()),
 )

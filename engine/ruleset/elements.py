@@ -83,6 +83,8 @@ ISOLATED = Set("isolated", ("ifname",))
 INTERNAL = Set("internal", ("ifname",))
 # Those whose containers have no business with the host's own services.
 HOSTLESS = Set("hostless", ("ifname",))
+# Those of them that find each other by names, which the host serves.
+NAMED = Set("named", ("ifname",))
 # Each bridge paired with itself, whose containers reach each other: nft can't compare two
 # interfaces.
 SAME = Set("same", ("ifname", "ifname"))
@@ -114,6 +116,7 @@ SETS = (
     ISOLATED,
     INTERNAL,
     HOSTLESS,
+    NAMED,
     SAME,
     *HOME.values(),
     *INSIDE.values(),
@@ -139,6 +142,8 @@ def network_elements(rules: NetworkRules) -> tuple[Element, ...]:
         found.append(Element(INTERNAL, (device,)))
     if not rules.host:
         found.append(Element(HOSTLESS, (device,)))
+        if rules.names:
+            found.append(Element(NAMED, (device,)))
     for subnet in rules.subnets:
         found.append(Element(HOME[subnet.family], (subnet, device)))
         if rules.isolated:

@@ -64,6 +64,9 @@ _CHAINS = """\
 		ct state established,related accept
 		meta l4proto { icmp, ipv6-icmp } accept
 		udp dport { 67, 547 } accept
+		# Names, where they are served: at the host's address on the bridge, and no other.
+		iifname @named ip daddr . iifname @home4 meta l4proto { tcp, udp } th dport 53 accept
+		iifname @named ip6 daddr . iifname @home6 meta l4proto { tcp, udp } th dport 53 accept
 		drop
 	}
 	chain publish {

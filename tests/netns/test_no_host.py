@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 GATEWAY, GATEWAY_6 = "10.7.0.1", "fd00:7::1"
-SERVICE, DHCP = 9001, 67
+SERVICE, DHCP, DNS = 9001, 67, 53
+_NAMED, _DNS = "iifname @named", "meta l4proto { tcp, udp } th dport 53 accept"
 _PATIENCE_S = 0.5
 _TCP, _UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 
@@ -101,6 +102,10 @@ RULES: dict[str, tuple[Callable[[Shut], bool], bool]] = {
         lambda host: host.pings("web", GATEWAY) and host.pings("web", GATEWAY_6), True),
     "udp dport { 67, 547 } accept": (
         lambda host: host.gets("web", _UDP, GATEWAY, DHCP), True),
+    f"{_NAMED} ip daddr . iifname @home4 {_DNS}": (
+        lambda host: host.gets("web", _UDP, GATEWAY, DNS), True),
+    f"{_NAMED} ip6 daddr . iifname @home6 {_DNS}": (
+        lambda host: host.gets("web", _TCP, GATEWAY_6, DNS), True),
 }  # fmt: skip
 
 
@@ -125,6 +130,18 @@ def test_network_without_the_host_reaches_published_ports_and_the_outside() -> N
         assert host.connects("web", UPLINK, 8080)
         assert host.connects("open", UPLINK, 8080)
         assert host.pings("web", "192.0.2.2")
+
+
+@in_namespaces
+def test_network_without_the_host_asks_for_names_at_its_gateway_alone() -> None:
+    """And nowhere, if no names are served on it."""
+    with Shut() as host:
+        assert not host.gets("web", _UDP, UPLINK, DNS)
+        with host.engine() as engine:
+            mute = network("mute", "10.6.0.0/24", host=False, dns=False)
+            engine.records.networks.add(mute)
+        host.up("quiet", on("mute"))
+        assert not host.gets("quiet", _UDP, "10.6.0.1", DNS)
 
 
 def test_every_rule_is_proven() -> None:
