@@ -94,6 +94,7 @@ class Attach:
         self._ports: tuple[int, ...] = ()  # of the host, that others' firewalls may ask for
         self._addresses: AttachAddresses | None = None
         self._former: Attachment | None = None
+        self._unserved: tuple[tuple[str, str], ...] = ()
 
     @property
     def _sandbox(self) -> seams.Sandbox:
@@ -129,6 +130,10 @@ class Attach:
             # A kill from here on leaves `attaching`: whoever comes next undoes what is on record.
             self._journal.apply(wiring.steps)
             self._enter_links(wiring.record)
+            if self._machine.unserved:
+                from ocinet.engine.serving import without_unserved
+
+                wiring = without_unserved(wiring, self._machine)
             self._journal.apply(self._names(wiring.record))
             self._mend_followers(observed)
             if observed.firewall.changed:
@@ -151,6 +156,10 @@ class Attach:
             # Only now: closing a packet socket waits 16 ms in the kernel (`probe.Segment`).
             self._close()
         self._operation.tell_warnings(self._container, self.warnings)
+        if self._unserved:
+            from ocinet.engine.serving import tell_unserved
+
+            tell_unserved(self._operation, self._machine, self._unserved)
         return record
 
     def _mend_followers(self, observed: Observed) -> None:
@@ -263,7 +272,15 @@ class Attach:
         )
 
     def _plan(self, granted: Granted, observed: Observed) -> Wiring:
-        return plan_wiring(granted, observed, self._operation.settings)
+        wiring = plan_wiring(granted, observed, self._operation.settings)
+        if not self._operation.settings.names or not wiring.record.endpoints:
+            return wiring
+        from ocinet.engine.serving import with_names
+
+        wiring, self._unserved = with_names(
+            wiring, self._before, self._machine, self._records.networks
+        )
+        return wiring
 
     def _names(self, record: Attachment) -> tuple[Step, ...]:
         """Return the steps that tell the container names, if it is to find others by now."""

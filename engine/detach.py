@@ -292,4 +292,5 @@ def _without_network(record: Attachment) -> Attachment:
         resolution=None,
         unnamed=False,
         plugs=(),
+        served=(),
     )

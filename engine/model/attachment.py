@@ -69,6 +69,7 @@ class Attachment(Value):
         rootfs: where its files were before it entered them, for who writes others' lines into
             them; "" where nobody does.
         plugs: ends of links to other sandboxes.
+        served: the networks on which a name server was told its names.
     """
 
     container: Container
@@ -90,6 +91,7 @@ class Attachment(Value):
     unnamed: bool = False
     rootfs: str = ""
     plugs: tuple[Plug, ...] = ()
+    served: tuple[str, ...] = ()
 
     @property
     def done(self) -> Attachment:

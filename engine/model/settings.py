@@ -32,6 +32,7 @@ class Settings(Value):
             still dropped where forwarding was switched on so.
         close_bridges: whether nothing new reaches those on a bridge of ours while our
             table is not there.
+        names: whether containers are found by their names on networks, by a name server.
         hold_ports: whether the watcher holds what is published, so that a service of the
             host that binds it later gets EADDRINUSE.
         lock_timeout_s: seconds that a command waits for other processes' locks;
@@ -64,6 +65,7 @@ class Settings(Value):
     manage_sysctls: bool = True
     guard_forwarding: bool = True
     close_bridges: bool = True
+    names: bool = True
     hold_ports: bool = True
     lock_timeout_s: float = 10.0
     engines: tuple[str, ...] = ("/run/docker.sock", "/run/podman/podman.sock")

@@ -4,6 +4,7 @@ Read in this order; each module imports only what stands above it. What steps ar
 
     firewall_seams  what steps ask of the firewall: Protocols
     inside_seams  the same of sandboxes
+    name_seams    likewise of who keeps names
     seams         the same of the kernel, and all of them by name
     machine       a host by those seams, in the course of one operation
     steps         what plans are made of: one container's own steps
@@ -14,6 +15,7 @@ Read in this order; each module imports only what stands above it. What steps ar
     source_steps  a step for containers on several networks
     refusal_steps steps for what a container is to send nothing to
     name_steps    the step that tells a container names
+    serving_steps those that have a container found by its names
     uplink_steps  steps for hosts where routes say more than which link
 
 How they come about:
@@ -27,6 +29,8 @@ How they come about:
     networks      the steps that make networks ready
     attach        the steps that wire a sandbox
     wiring        what of a request is not there yet; record and steps that it comes to
+    served_names  by which names a container is found on a network
+    serving       which networks' names are served, and what their server is to know
     wished_names  what a container's user wishes of resolvers and names, as lines
     name_files    what a container's hosts and resolv.conf are to hold
     inside_flaws  what a sandbox is not as its record has it

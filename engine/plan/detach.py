@@ -36,6 +36,15 @@ def plan_detach(
     # Ports first, so that nothing leads to an address whose link is gone; all links in one
     # step, for the kernel waits for each deletion, but once for many together.
     steps = list(close_ports(ports))
+    if attachment.served:
+        from ocinet.engine.plan.serving_steps import ForgetNames
+
+        on = dict.fromkeys(endpoint.network for endpoint in attachment.endpoints)
+        steps += [
+            ForgetNames(network, attachment.container.id)
+            for network in on
+            if network in attachment.served
+        ]
     if attachment.endpoints and is_of_this_boot:
         ifnames = tuple(endpoint.host_ifname for endpoint in attachment.endpoints)
         steps.append(DeleteLinks(ifnames))

@@ -62,6 +62,7 @@ def plan_disconnect(
         mode="bridge" if staying else "none",
         endpoints=staying,
         ports=tuple(port for port in record.ports if port.address not in addresses),
+        served=tuple(name for name in record.served if name != network),
     )
     ways = source_ways(staying, networks)
     former = tuple(way for way in source_ways(record.endpoints, networks) if way not in ways)

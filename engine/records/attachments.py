@@ -297,4 +297,5 @@ _RECORD = Record(
     unnamed=Defaulted(FLAG, default=False),
     rootfs=Defaulted(TEXT, ""),
     plugs=Defaulted(Kind(_read_plugs, _write_plugs), ()),
+    served=Defaulted(listed(TEXT), ()),
 )

@@ -320,6 +320,7 @@ _KINDS = {
     "manage_sysctls": (_boolean, "true or false"),
     "guard_forwarding": (_boolean, "true or false"),
     "close_bridges": (_boolean, "true or false"),
+    "names": (_boolean, "true or false"),
     "hold_ports": (_boolean, "true or false"),
     "lock_timeout_s": (
         _seconds(_LONGEST_LOCK_TIMEOUT_S),

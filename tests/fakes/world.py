@@ -85,7 +85,7 @@ class World:
 
     Args:
         networks: that are defined; `lan` and `dmz` if none is given.
-        settings: the operator's.
+        settings: the operator's; None: the defaults, but that no names are served.
 
     Attributes:
         host: see `FakeHost`.
@@ -98,7 +98,7 @@ class World:
         self.trace = self.host.trace
         self.events: list[tuple[str, dict[str, object]]] = []
         self.timeout_s = 20.0
-        self._settings = settings or Settings()
+        self._settings = settings or Settings(names=False)
         self._directory = tempfile.TemporaryDirectory(prefix="ocinet-world-")
         self._paths = Paths(run=self._directory.name)
         self.attachments = FakeAttachments()

@@ -1,0 +1,87 @@
+"""Having a container found by its names: what an attach adds to its plan."""
+
+from __future__ import annotations
+
+from ocinet.base.address import Address
+from ocinet.base.errors import RequestError
+from ocinet.engine.plan.serving import is_between, served_container, served_network
+from ocinet.engine.plan.serving_steps import ServeNames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.network import Network
+    from ocinet.engine.operation import Operation
+    from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.plan.wiring import Wiring
+    from ocinet.engine.storage import Networks
+
+
+def with_names(
+    wiring: Wiring, before: Attachment, machine: Machine, networks: Networks
+) -> tuple[Wiring, tuple[tuple[str, str], ...]]:
+    """Return a wiring with the steps that have its container found by its names.
+
+    Args:
+        wiring: of the container.
+        before: its record as it was.
+        machine: with the name server.
+        networks: that are defined.
+
+    Returns:
+        And the networks on which it can't be, each with the reason.
+    """
+    record = wiring.record
+    defined = _defined(record, networks)
+    resolvers = host_resolvers(machine) if is_between(defined.values()) else ()
+    steps: list[ServeNames] = []
+    flaws: list[tuple[str, str]] = []
+    for name, network in defined.items():
+        where = served_network(network)
+        known = where and served_container(record, name, defined, resolvers)
+        if not where or not known:
+            continue
+        was_served = name in before.served
+        flaw = "" if was_served else machine.name_server.flaw(where)
+        if flaw:
+            flaws.append((name, flaw))
+            continue
+        former = served_container(before, name, _defined(before, networks)) if was_served else None
+        steps.append(ServeNames(where, known, former))
+    served = tuple(step.network.name for step in steps)
+    return (
+        wiring.replace(record=record.replace(served=served), steps=(*wiring.steps, *steps)),
+        tuple(flaws),
+    )
+
+
+def host_resolvers(machine: Machine) -> tuple[Address, ...]:
+    """Return whom the host asks, but for those that are on one of its links alone."""
+    found: list[Address] = []
+    for text in machine.name_server.host_resolvers():
+        try:
+            found.append(Address.parse(text))
+        except RequestError:  # as fe80::1%eth0
+            continue
+    return tuple(found[:3])
+
+
+def _defined(record: Attachment, networks: Networks) -> dict[str, Network]:
+    found = (networks.find(endpoint.network) for endpoint in record.endpoints)
+    return {network.name: network for network in found if network}
+
+
+def without_unserved(wiring: Wiring, machine: Machine) -> Wiring:
+    """Have the record tell of no network whose name server could not be told."""
+    known = wiring.record.served
+    served = tuple(name for name in known if name not in machine.unserved)
+    return wiring.replace(record=wiring.record.replace(served=served))
+
+
+def tell_unserved(
+    operation: Operation, machine: Machine, flaws: tuple[tuple[str, str], ...]
+) -> None:
+    """Leave an event for a network whose names can't be served: once, not for each container."""
+    for network, why in flaws:
+        if machine.name_server.is_news(network, why):
+            operation.log.append("names not served", network=network, why=why)

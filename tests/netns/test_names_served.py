@@ -1,0 +1,166 @@
+"""Containers of one network find each other by name: the real server, real queries."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from builders import network, on
+from hosts.name_server import (
+    AAAA,
+    NO_ERROR,
+    NO_SUCH_NAME,
+    SERVED,
+    Answer,
+    ask,
+    ask_soon,
+    names_served,
+    servers,
+)
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.wired_host import PATHS, WiredHost
+from hosts.waiting import wait_until
+
+pytestmark = pytest.mark.needs("aardvark-dns")
+
+LAN, DMZ = "10.9.0.1", "10.8.0.1"
+
+
+def _events(event: str) -> list[dict[str, object]]:
+    lines = Path(PATHS.run, "events.jsonl").read_text().splitlines()
+    return [told for told in map(json.loads, lines) if told["event"] == event]
+
+
+def _first(host: WiredHost, name: str, network: str = "lan") -> None:
+    """Have a first container, and wait for the server that starts with it."""
+    host.up(name, on(network))
+    server = {"lan": LAN, "dmz": DMZ}.get(network, LAN)
+    wait_until(lambda: ask(name, server, pid=host.sleepers[name].pid), "the server's start")
+
+
+@in_namespaces
+def test_names_are_there_at_once_and_no_more_after() -> None:
+    """By name and short id, whatever the case; of the network alone, and at once."""
+    with names_served(), WiredHost() as host:
+        _first(host, "web")
+        web = host.sleepers["web"].pid
+        db = host.up("db", on("lan")).endpoints[0].addresses[0].address
+        assert ask_soon("db", LAN, pid=web, wanted=(str(db),)) == Answer(NO_ERROR, (str(db),))
+        assert ask("DB", LAN, pid=web) == Answer(NO_ERROR, (str(db),))
+        assert ask("db-id", LAN, pid=web) == Answer(NO_ERROR, (str(db),))
+        assert ask("db", LAN, kind=AAAA, pid=web) == Answer(NO_ERROR)
+        assert ask("cache", LAN, pid=web) == Answer(NO_SUCH_NAME)
+        host.up("other", on("dmz"))
+        assert ask("other", LAN, pid=web) == Answer(NO_SUCH_NAME)
+        host.stop("db")
+        assert ask_soon("db", LAN, pid=web) == Answer(NO_SUCH_NAME)
+        assert ask("host.ocinet.internal", LAN, pid=web) == Answer(NO_ERROR, (LAN,))
+
+
+@in_namespaces
+def test_last_container_ends_the_server_and_the_next_one_starts_another() -> None:
+    """At once one after the other: the port may be bound by the former still."""
+    with names_served(), WiredHost() as host:
+        _first(host, "web")
+        (first,) = servers()
+        for _round in range(3):
+            host.stop("web")
+            assert os.listdir(SERVED) == []
+            _first(host, "web")
+        (last,) = servers()
+        assert last != first
+        host.stop("web")
+        wait_until(lambda: not servers(), "the server's end")
+        assert _events("names not served") == []
+
+
+@in_namespaces
+def test_killed_server_is_started_by_the_next_attach() -> None:
+    """It finds all who are there, from the files."""
+    with names_served(), WiredHost() as host:
+        _first(host, "web")
+        (pid,) = servers()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not servers(), "its end")
+        _first(host, "db")
+        assert ask("web", LAN, pid=host.sleepers["db"].pid) == Answer(NO_ERROR, ("10.9.0.2",))
+
+
+@in_namespaces
+def test_many_at_once_are_all_found_by_one_server() -> None:
+    """Twenty first attaches side by side start it once."""
+    with names_served(), WiredHost() as host:
+        containers = [host.start(f"c{number}") for number in range(20)]
+        assert host.attach_at_once(containers, on("lan")) == {0}
+        asking = host.sleepers["c0"].pid
+        wait_until(lambda: ask("c0", LAN, pid=asking), "the server's start")
+        found = [ask(f"c{number}", LAN, pid=asking) for number in range(20)]
+        assert all(answer and answer.code == NO_ERROR for answer in found)
+        assert len({answer.records for answer in found if answer}) == 20
+        wait_until(lambda: len(servers()) == 1, "one server alone", timeout_s=10)
+
+
+@in_namespaces
+def test_dual_stack_and_no_host_network() -> None:
+    """Addresses of both families, by a gateway of each; no name of the host's."""
+    with names_served(), WiredHost() as host:
+        with host.engine() as engine:
+            engine.records.networks.add(network("both", "10.7.0.0/24", "fd00:7::/64", host=False))
+        host.up("web", on("both"))
+        pid = host.sleepers["web"].pid
+        wait_until(lambda: ask("web", "10.7.0.1", pid=pid), "the server's start")
+        v6 = Answer(NO_ERROR, ("fd00:7::2",))
+        assert ask("web", "10.7.0.1", kind=AAAA, pid=pid) == v6
+        assert ask("web", "fd00:7::1", kind=AAAA, pid=pid) == v6
+        answer = ask("host.ocinet.internal", "10.7.0.1", pid=pid, timeout_s=0.3)
+        assert answer is None or not answer.records
+
+
+@in_namespaces
+def test_own_server_is_nobodys_child() -> None:
+    """A session of its own, no descriptor but its own, and nothing of its starter's."""
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)  # noqa: FBT003  # its form
+    try:
+        with names_served(), WiredHost() as host:
+            _first(host, "web")
+            (pid,) = servers()
+            assert os.getsid(pid) != os.getsid(0)
+            held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+            assert os.readlink(f"/proc/self/fd/{writing}") not in held
+            assert os.readlink(f"/proc/{pid}/cwd") == "/"
+            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            assert int(parent) != os.getpid()
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@in_namespaces
+def test_taken_port_is_told_once_and_the_network_works() -> None:
+    """Who has it is named; the container asks whom the host asks."""
+    import socket
+
+    with names_served(), WiredHost() as host, socket.socket(type=socket.SOCK_DGRAM) as taking:
+        taking.bind(("0.0.0.0", 53))
+        host.up("web", on("lan"))
+        host.up("db", on("lan"))
+        (told,) = _events("names not served")
+        assert f"process {os.getpid()}" in str(told["why"])
+        assert servers() == []
+        assert host.pings("web", "10.9.0.3")
+
+
+@in_namespaces
+def test_hook_waits_for_no_server() -> None:
+    """The first attach starts it, and does not see it ready."""
+    with names_served(), WiredHost() as host:
+        host.up("other", on("dmz"))
+        began = time.monotonic()
+        host.up("web", on("lan"))
+        assert time.monotonic() - began < 2
