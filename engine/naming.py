@@ -55,8 +55,8 @@ def plan_names(
 
     hostname = (rootfs and rootfs.hostname) or container.id[:_SHOWN_ID]
     place = Place(process, rootfs, tuple(dict.fromkeys((hostname, container.name))))
-    defined = (records.networks.find(endpoint.network) for endpoint in record.endpoints)
-    internal = all(network is not None and network.internal for network in defined)
+    found_networks = [records.networks.find(endpoint.network) for endpoint in record.endpoints]
+    internal = all(network is not None and network.internal for network in found_networks)
     try:
         found = files.look(place)
     except OcinetError as error:
@@ -76,7 +76,12 @@ def plan_names(
     called = (wishes and wishes.hostname) or found.hostname
     if called:
         place = place.replace(names=tuple(dict.fromkeys((called, container.name))))
-    named = Named(place, record.endpoints, internal, wishes, host)
+    resolvers: tuple[Address, ...] = ()
+    if record.served:
+        from ocinet.engine.plan.serving import resolvers_of
+
+        resolvers = resolvers_of(record, filter(None, found_networks))
+    named = Named(place, record.endpoints, internal, wishes, host, resolvers=resolvers)
     if wishes and wishes.links:
         from ocinet.engine.linked_names import link_lines
 
@@ -114,6 +119,9 @@ def tell_member(
         records.attachments.put(member)
     wished = member.resolution
     told = owner.replace(resolution=wished if wished and wished.in_files else owner.resolution)
+    if wished and wished.servers:
+        # The server knows a sandbox by its addresses, and whom its owner wants to be asked.
+        told = told.replace(served=())
     before = len(machine.warnings)
     for step in plan_names(machine, records, member.container, told, rootfs):
         step.apply(machine)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _LOCALHOST = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 _HEAD = "# From here on by ocinet, which makes it anew.\n"
 _OTHERS = "# Others, which ocinet keeps as they are by now.\n"
+# Docker's, where the host asks itself alone.
+_NOBODYS_CHOICE = frozenset(("8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:4860::8844"))
 _LOCAL = frozenset({"localhost", "ip6-localhost", "ip6-loopback"})
 
 
@@ -38,6 +40,7 @@ class Named(Value):
         wishes: of the container's user.
         host: the host's own addresses, as the container reaches it.
         others: lines of other containers.
+        resolvers: name servers of its networks, which know who is on them, and ask others.
     """
 
     place: Place
@@ -46,6 +49,7 @@ class Named(Value):
     wishes: Resolution | None = None
     host: tuple[Address, ...] = ()
     others: tuple[str, ...] = ()
+    resolvers: tuple[Address, ...] = ()
 
 
 def plan_name_files(
@@ -58,7 +62,7 @@ def plan_name_files(
     if found.resolv_conf.state in ("free", "ours"):
         files += _resolv_conf(named, found, told)
     elif found.resolv_conf.state == "engine":
-        files += _engines_resolv_conf(named.wishes, found.resolv_conf)
+        files += _engines_resolv_conf(named, found)
     if named.wishes:
         from ocinet.engine.plan.wished_names import flaws
 
@@ -104,7 +108,7 @@ def _resolv_conf(named: Named, found: FoundFiles, told: list[str]) -> tuple[Name
     directives = _directives(found.behind_stub or found.resolvers)
     servers = _reachable(directives["nameserver"], families_of(named.endpoints))
     asked = wishes.servers if wishes else ()
-    if not servers and not asked and not named.internal:
+    if not servers and not asked and not named.internal and not named.resolvers:
         told.append(
             "the host's /etc/resolv.conf has no resolver that the container could reach, so it"
             " resolves no names: name one by ocinet.dns"
@@ -114,20 +118,61 @@ def _resolv_conf(named: Named, found: FoundFiles, told: list[str]) -> tuple[Name
         from ocinet.engine.plan.wished_names import changed
 
         directives = changed(directives, wishes)
+    if named.resolvers:
+        directives = _by_server(directives, named)
     return _changed(RESOLV_CONF, resolv_text(directives), _HEAD, found.resolv_conf)
 
 
-def _engines_resolv_conf(wishes: Resolution | None, found: FoundFile) -> tuple[NameFile, ...]:
+def _by_server(directives: dict[str, list[str]], named: Named) -> dict[str, list[str]]:
+    """Return a resolv.conf's directives with the name servers of networks for those to ask.
+
+    Names are asked for as they are before any domain of the search list is put behind them
+    (ndots:0), as Docker has it: else somebody who makes web.corp.example would be asked for
+    first by who means the container web (CVE-2025-8283). A user who says ndots has his way.
+    """
+    wished = named.wishes.options if named.wishes else ()
+    said = [option for option in wished if option.startswith("ndots:")]
+    others = [each for each in directives.get("options", []) if not each.startswith("ndots:")]
+    return {
+        **directives,
+        "options": [*(said or ["ndots:0"]), *others],
+        "nameserver": [str(server) for server in named.resolvers],
+    }
+
+
+def _engines_resolv_conf(named: Named, found: FoundFiles) -> tuple[NameFile, ...]:
     """Have an engine's file say what is wished, or what it said before it was."""
+    wishes, file = named.wishes, found.resolv_conf
     said = wishes and (wishes.servers or wishes.search or wishes.options)
-    if not said and _HEAD not in found.text:
+    if not said and not named.resolvers and _HEAD not in file.text:
         return ()
     from ocinet.engine.plan.wished_names import changed, keep, kept
 
-    text = before = kept(found.text)
+    text = before = kept(file.text)
+    directives = _directives(before)
+    served = bool(named.resolvers) and (
+        bool(wishes and wishes.servers) or _are_hosts(directives["nameserver"], found)
+    )
     if wishes and said:
-        text = resolv_text(changed(_directives(before), wishes)) + keep(before)
-    return _changed(RESOLV_CONF, text, _HEAD, found)
+        directives = changed(directives, wishes)
+    if served:
+        directives = _by_server(directives, named)
+    if said or served:
+        text = resolv_text(directives) + keep(before)
+    return _changed(RESOLV_CONF, text, _HEAD, file)
+
+
+def _are_hosts(servers: list[str], found: FoundFiles) -> bool:
+    """Tell whether an engine has a container ask whom the host asks, or whom nobody chose.
+
+    Others are its user's, as by `docker run --dns`, or its administrator's.
+    """
+    hosts = {
+        server
+        for text in (found.resolvers, found.behind_stub)
+        for server in _directives(text)["nameserver"]
+    }
+    return set(servers) <= hosts | _NOBODYS_CHOICE
 
 
 def _changed(path: str, text: str, bare: str, found: FoundFile) -> tuple[NameFile, ...]:

@@ -232,3 +232,49 @@ def test_take_back_says_what_was_there_before() -> None:
 def test_mount_is_whose_its_source_says(source: str, whose: str) -> None:
     """Engines keep one container's files in a folder of its id."""
     assert state_of(source) == whose
+
+
+_SERVED = Named(_PLACE, (_WEB,), resolvers=(Address.parse("10.9.0.1"),))
+
+
+def test_plan_served_names_are_asked_for_before_any_search_domain() -> None:
+    """The network's server instead of the host's resolvers, which need not be reached."""
+    found = _found("search corp.example\noptions edns0 ndots:5\nnameserver 127.0.0.53\n")
+    steps, told = plan_name_files(_SERVED, found)
+    asked = "search corp.example\noptions ndots:0 edns0\nnameserver 10.9.0.1\n"
+    assert steps[0].files[1].text == f"{_HEAD}{asked}"
+    assert told == ()
+    internal = _SERVED.replace(internal=True)
+    assert _texts(found, internal)[RESOLV_CONF].text == f"{_HEAD}{asked}"
+
+
+def test_plan_served_names_and_wishes_are_both_had() -> None:
+    """Own resolvers are asked by the server; a number of dots that is wished counts."""
+    wished = Resolution((Address.parse("192.0.2.1"),), ("a.example",), ("ndots:2", "rotate"))
+    text = _texts(_found(), _SERVED.replace(wishes=wished))[RESOLV_CONF].text
+    options = "options ndots:2 rotate"
+    assert text == f"{_HEAD}search a.example\n{options}\nnameserver 10.9.0.1\n"
+
+
+@pytest.mark.parametrize(
+    ("dockers", "served"),
+    [
+        ("nameserver 192.0.2.53\nsearch corp.example\n", True),
+        ("nameserver 8.8.8.8\nnameserver 8.8.4.4\n", True),
+        ("nameserver 192.0.2.99\n", False),
+    ],
+)
+def test_plan_served_names_leave_an_engines_user_the_resolvers_of_his_choice(
+    dockers: str, served: bool
+) -> None:
+    """`docker run --dns` is one; what Docker took from the host is exchanged, and comes back."""
+    found = _found(resolv_conf=FoundFile("engine", dockers))
+    files = _texts(found, _SERVED)
+    assert (RESOLV_CONF in files) is served
+    if served:
+        changed = files[RESOLV_CONF]
+        assert "options ndots:0\nnameserver 10.9.0.1\n" in changed.text
+        assert not changed.mounted
+        again = found.replace(resolv_conf=FoundFile("engine", changed.text))
+        assert RESOLV_CONF not in _texts(again, _SERVED)
+        assert _texts(again)[RESOLV_CONF].text == dockers

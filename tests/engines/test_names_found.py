@@ -1,0 +1,79 @@
+"""Containers of runc, crun, podman and Docker find each other by name, as their libc asks."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hosts.engine.hooked_podman import install, keys
+from hosts.engine.runtimes import each_runtime
+from hosts.engine.wrapped_runtime import UNDER, docker_under_wrapper, labels
+from hosts.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hosts.lab.machine import Lab
+
+pytestmark = pytest.mark.needs("aardvark-dns")
+
+_HEAD = "# From here on by ocinet, which makes it anew.\n"
+_GATEWAY = "10.72.0.1"
+
+
+@contextmanager
+def _named(lab: Lab) -> Iterator[None]:
+    lab.path("/etc/resolv.conf").write_text(
+        "search house.example\noptions edns0 ndots:3\nnameserver 192.0.2.53\n"
+    )
+    lab.path("/etc/ocinet/ocinet.toml.d/50-lab.toml").unlink()
+    yield
+    lab.assert_no_container_left(settle_s=5)
+
+
+@each_runtime
+def test_run_bundles_find_each_other_by_name(lab: Lab, runtime: str) -> None:
+    """Whom they ask is the network's server, at its gateway; who has ended is not found."""
+    with _named(lab):
+        containers = {}
+        for name in ("db", "web"):
+            bundle = lab.bundle(name)
+            lab.ocinet("hooks", "add", str(bundle.path))
+            containers[name] = lab.runtime(runtime).run(bundle)
+        web, db = containers["web"], containers["db"]
+        asked = "search house.example\noptions ndots:0 edns0\n"
+        assert web.read("/etc/resolv.conf") == f"{_HEAD}{asked}nameserver {_GATEWAY}\n"
+        address = db.namespace.addresses("eth0")[0].partition("/")[0]
+        wait_until(lambda: address in web.exec("nslookup", "db.", check=False).stdout, "db's name")
+        assert f"({address})" in web.exec("ping", "-c1", "-W5", "db").stdout
+        assert _GATEWAY in web.exec("nslookup", "host.ocinet.internal.").stdout
+        db.end()  # busybox's nslookup asks for what a search list makes of a name first
+        assert address not in web.exec("nslookup", "db.", check=False).stdout
+        web.end()
+
+
+def test_podman_docker_and_runc_beside_each_other_find_each_other(lab: Lab) -> None:
+    """One server for all doors; Docker's own copy of resolv.conf is written, and left as it was."""
+    with _named(lab):
+        podman = install(lab, "runc")
+        with docker_under_wrapper(lab) as docker:
+            shop = docker.run(UNDER, "--name=shop", *labels(net="bridge"))
+            db = podman.run("--name=db", "--no-hosts", *keys(net="bridge"))
+            bundle = lab.bundle("web")
+            lab.ocinet("hooks", "add", str(bundle.path))
+            web = lab.runc.run(bundle)
+            for place in (shop, db, web):
+                shown = place.exec("cat", "/etc/resolv.conf").stdout
+                assert f"options ndots:0 edns0\nnameserver {_GATEWAY}\n" in shown
+                for name, address in (("shop", shop.address()), ("db", db.address())):
+                    # podman's may not ping; what it would is what counts here.
+                    pinged = place.exec("ping", "-c1", "-W5", name, check=False)
+                    assert f"PING {name} ({address})" in pinged.stdout
+            own = docker.run(UNDER, "--name=own", "--dns=192.0.2.7", *labels(net="bridge"))
+            assert "nameserver 192.0.2.7\n" in own.exec("cat", "/etc/resolv.conf").stdout
+            web.end()
+            db.remove()
+            own.remove()
+            shop.remove()
