@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from ocinet.engine.model.request import Protocol
 
 
+class InsideSysctl(Value):
+    """A kernel parameter in a sandbox that was asked for.
+
+    Attributes:
+        key: its path below /proc/sys.
+        value: that it is to have.
+        before: that the sandbox had; None of what goes with the interface.
+    """
+
+    key: str
+    value: str
+    before: str | None = None
+
+
 class Endpoint(Value):
     """One veth pair as it was made.
 
@@ -26,6 +40,7 @@ class Endpoint(Value):
         mtu: bytes.
         addresses: with their prefix lengths.
         routes: all that are set, the default route among them, and those that refuse.
+        sysctls: that were set.
     """
 
     network: str
@@ -37,11 +52,22 @@ class Endpoint(Value):
     addresses: tuple[Interface, ...]
     routes: tuple[Route, ...] = ()
     host_ifindex: int = 0
+    sysctls: tuple[InsideSysctl, ...] = ()
 
     @property
     def refusing(self) -> tuple[Route, ...]:
         """The routes that are through no interface: what is for there is refused."""
         return tuple(route for route in self.routes if route.kind != "unicast")
+
+    @property
+    def replaced_sysctls(self) -> tuple[InsideSysctl, ...]:
+        """Those that the sandbox had otherwise: they do not go with the interface."""
+        return tuple(known for known in self.sysctls if known.before is not None)
+
+    @property
+    def marks_sandbox(self) -> bool:
+        """Whether there is something in the sandbox that does not go with the interface."""
+        return bool(self.refusing or self.replaced_sysctls)
 
     def serves(self, wish: EndpointRequest) -> bool:
         """Tell whether this is what a wish for its network came to."""
@@ -56,6 +82,9 @@ class Endpoint(Value):
             and (wish.default_route or not gateways)
             and (not wish.metric or all(map(wish.has_metric, defaults)))
             and set(self.routes).issuperset(wish.routes)
+            and {(known.key, known.value) for known in self.sysctls}.issuperset(
+                (sysctl.of(self.ifname), sysctl.value) for sysctl in wish.sysctls
+            )
         )
 
 

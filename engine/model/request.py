@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_NETWORK = "bridge"
+IFNAME = "IFNAME"  # in a sysctl's key, for the name that the interface will have
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "sctp")
 # As `ip route` has them: what is for there is dropped, or refused with an error.
 REFUSING: tuple[RouteKind, ...] = ("blackhole", "unreachable", "prohibit")
@@ -54,6 +55,26 @@ class Route(Value):
 def metric_of(family: int, told: int) -> int:
     """Return a route's metric: 0 for what the kernel takes where none is said."""
     return 0 if told == _KERNELS_METRIC[family] else told
+
+
+class Sysctl(Value):
+    """A wish for a kernel parameter in a sandbox.
+
+    Attributes:
+        key: its path below /proc/sys; with `IFNAME` it is the interface's.
+        value: as it is written, with single blanks.
+    """
+
+    key: str
+    value: str
+
+    def of(self, ifname: str) -> str:
+        """Return the key, once the interface has its name."""
+        return self.key.replace(IFNAME, ifname)
+
+    def __str__(self) -> str:
+        """Spell it as `sysctl -w` takes it."""
+        return f"{self.key.replace('/', '.')}={self.value}"
 
 
 class Publish(Value):
@@ -99,6 +120,7 @@ class EndpointRequest(Value):
         default_route: False leaves the sandbox the default route that it has, or none.
         routes: besides the default route.
         metric: of the default route; 0 means the network's.
+        sysctls: that it or the sandbox is to have.
     """
 
     network: str
@@ -110,6 +132,7 @@ class EndpointRequest(Value):
     routes: tuple[Route, ...] = ()
     default_route: bool = True
     metric: int = 0
+    sysctls: tuple[Sysctl, ...] = ()
 
     def has_metric(self, route: Route) -> bool:
         """Tell whether a default route has the metric that is wished."""

@@ -27,7 +27,7 @@ from ocinet.base.records import (
     optional,
 )
 from ocinet.engine.model.attachment import ATTACHED, ATTACHING, Attachment, Container, Member
-from ocinet.engine.model.endpoint import Endpoint, PortRule, rows_of
+from ocinet.engine.model.endpoint import Endpoint, InsideSysctl, PortRule, rows_of
 from ocinet.engine.model.request import PROTOCOLS, REFUSING, Route
 
 TYPE_CHECKING = False
@@ -247,6 +247,7 @@ def _write_plugs(plugs: tuple[Plug, ...]) -> list[dict[str, Any]]:
     return written
 
 
+_SYSCTL = Record(InsideSysctl, key=TEXT, value=TEXT, before=optional(TEXT))
 _PROCESS = Record(Process, pid=NUMBER, start_time=NUMBER)
 _ENDPOINT = Record(
     Endpoint,
@@ -259,6 +260,7 @@ _ENDPOINT = Record(
     mtu=NUMBER,
     addresses=listed(INTERFACE),
     routes=listed(ROUTE),
+    sysctls=Defaulted(listed(_SYSCTL), ()),
 )
 _PORT_FIELDS: dict[str, Kind] = {
     "protocol": one_of(*PROTOCOLS),
