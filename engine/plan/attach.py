@@ -136,6 +136,10 @@ def plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:
         from ocinet.engine.plan.refusal_steps import Refuse
 
         steps += (Refuse(endpoint.refusing, wanted.netns),)
+    if endpoint.sysctls:
+        from ocinet.engine.plan.sysctl_steps import SetInside
+
+        steps += (SetInside(endpoint.sysctls, wanted.netns),)
     return steps
 
 

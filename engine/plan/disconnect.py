@@ -13,6 +13,7 @@ from ocinet.engine.plan.detach import addresses_of
 from ocinet.engine.plan.refusal_steps import Unrefuse
 from ocinet.engine.plan.source_steps import UnrouteBySource
 from ocinet.engine.plan.steps import ConfigureInside, Step
+from ocinet.engine.plan.sysctl_steps import restoring
 
 _ANYWHERE = {4: Subnet(4, 0, 0), 6: Subnet(6, 0, 0)}
 
@@ -71,10 +72,15 @@ def plan_disconnect(
     refused.difference_update(route for endpoint in staying for route in endpoint.refusing)
     if refused:
         before.append(Unrefuse(tuple(sorted(refused, key=str)), netns))
+    held = {known.key for endpoint in staying for known in endpoint.sysctls}
+    replaced = tuple(
+        known for endpoint in going for known in endpoint.replaced_sysctls if known.key not in held
+    )
+    put_back = restoring(replaced, netns)
     return Parting(
         gone,
         kept,
-        tuple(before),
+        (*before, put_back) if put_back else tuple(before),
         tuple(
             ConfigureInside(inside_of(endpoint, announce=False), netns, endpoint.host_ifname)
             for endpoint in staying

@@ -7,7 +7,7 @@ from _blake2 import blake2s
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import ConflictError, RequestError
 from ocinet.base.value import Value
-from ocinet.engine.model.endpoint import Endpoint
+from ocinet.engine.model.endpoint import Endpoint, InsideSysctl
 from ocinet.engine.model.link import is_link_local
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import EndpointRequest, Request, Route, metric_of
@@ -180,6 +180,7 @@ class Grant(Value):
         mtu: of the bridge, where the wish has none.
         mac: of a reservation, or "".
         default_for: families that it has the default route of.
+        sysctls: that it asks for, with what the sandbox has.
     """
 
     container_id: str
@@ -188,6 +189,7 @@ class Grant(Value):
     mtu: int
     mac: str = ""
     default_for: tuple[int, ...] = ()
+    sysctls: tuple[InsideSysctl, ...] = ()
 
 
 def make_endpoint(wish: EndpointRequest, network: Network, grant: Grant) -> Endpoint:
@@ -209,6 +211,7 @@ def make_endpoint(wish: EndpointRequest, network: Network, grant: Grant) -> Endp
         mac=wish.mac or grant.mac or derive_mac(grant.addresses[0]),
         mtu=wish.mtu or grant.mtu,
         addresses=tuple(interfaces),
+        sysctls=grant.sysctls,
         routes=(*routes, *_without(network.routes, wish.routes), *wish.routes),
     )
 

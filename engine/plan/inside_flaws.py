@@ -28,6 +28,23 @@ def missing_inside(endpoint: Endpoint, inside: tuple[InsideLink, ...]) -> str:
     return f"{' and '.join(down)} {'is' if len(down) == 1 else 'are'} down" if down else ""
 
 
+def unset(endpoint: Endpoint, found: tuple[tuple[str, str | None], ...]) -> str:
+    """Return which sysctls of an endpoint have another value, by what was found; "" if none has."""
+    values = dict(found)
+    other = [
+        f"{known.key.replace('/', '.')} is {values[known.key]}, and has to be {known.value}"
+        for known in endpoint.sysctls
+        if known.key in values and not _is_same(values[known.key], known.value)
+    ]
+    return ", ".join(other)
+
+
+def _is_same(found: str | None, wanted: str) -> bool:
+    if found and found.isdigit() and wanted.isdigit():
+        return int(found) == int(wanted)
+    return found == wanted
+
+
 def unrefused(endpoint: Endpoint, inside: tuple[InsideLink, ...]) -> str:
     """Return what a sandbox is to refuse for an endpoint, and does not; "" if it does."""
     there = [route for link in inside for route in link.routes]

@@ -113,6 +113,23 @@ class Insides(Protocol):
                 (EEXIST), or it was refused.
         """
 
+    def sysctls(
+        self, sandbox: Sandbox, wanted: tuple[tuple[str, str | None], ...]
+    ) -> dict[str, str | None]:
+        """Give kernel parameters values, and return what they had before.
+
+        Args:
+            sandbox: open.
+            wanted: keys, as paths below /proc/sys, each with its value; None: it is read alone.
+
+        Returns:
+            The values by key; None of one that is not there.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered; or one that is to be set is not
+                there, or may not be written. Those before it are set then.
+        """
+
     def unplug(self, sandbox: Sandbox, ifname: str, mac: str) -> bool:
         """Delete a veth of a sandbox if it has this MAC, and with it its other end, wherever it is.
 

@@ -25,7 +25,7 @@ from ocinet.engine.plan.attach import (
 )
 from ocinet.engine.plan.closing import CloseBridge
 from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding, guard_flaw
-from ocinet.engine.plan.inside_flaws import missing_inside, unrefused
+from ocinet.engine.plan.inside_flaws import missing_inside, unrefused, unset
 from ocinet.engine.plan.networks import bridge_mac, gateways, or_explain, plan_networks
 from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
 from ocinet.engine.plan.port_flaws import off_bridge, unguarded
@@ -66,6 +66,7 @@ class Left(Value):
         named: whether its name, if it has one, shows its sandbox.
         guards: names of host ends, each with the program of its filter, b"" for none.
         strict: whether it is an error where one can't be guarded.
+        sysctls: of the sandbox, each with its value.
     """
 
     host_ends: tuple[Link, ...]
@@ -73,6 +74,7 @@ class Left(Value):
     named: bool = True
     guards: tuple[tuple[str, bytes], ...] = ()
     strict: bool = True
+    sysctls: tuple[tuple[str, str | None], ...] = ()
 
 
 class Users(Value):
@@ -337,9 +339,9 @@ def _endpoint_flaws(
     missing = missing_inside(endpoint, left.inside)
     if missing:
         found.append(Flaw(f"in the sandbox, {missing}", (configure, *plan_by_source(wanted))))
-    refused = unrefused(endpoint, left.inside)
-    if refused:
-        found.append(Flaw(f"in the sandbox, {refused}", tuple(rest)))
+    more = (unrefused(endpoint, left.inside), unset(endpoint, left.sysctls))
+    # Each of these steps can be repeated, and few have more than one of them.
+    found += [Flaw(f"in the sandbox, {lacks}", tuple(rest)) for lacks in more if lacks]
     return found
 
 

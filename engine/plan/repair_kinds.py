@@ -11,6 +11,7 @@ from ocinet.engine.plan.refusal_steps import Refuse
 from ocinet.engine.plan.shared_steps import MakeBridge, MakeTable, RouteLoopback, SetSysctl
 from ocinet.engine.plan.source_steps import RouteBySource
 from ocinet.engine.plan.steps import ConfigureInside, NameSandbox, OpenFirewall, RaiseLoopback
+from ocinet.engine.plan.sysctl_steps import SetInside
 from ocinet.engine.plan.uplink_steps import FollowUplinks
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ _KINDS: dict[str, tuple[type[Step], ...]] = {
     TABLE: (MakeTable, OpenFirewall),
     "bridge": (MakeBridge,),
     "closing": (CloseBridge, RouteLoopback),
-    SYSCTL: (SetSysctl, GuardForwarding, UnguardForwarding),
+    SYSCTL: (SetSysctl, SetInside, GuardForwarding, UnguardForwarding),
     "passage": (AcceptForward, JoinZone),
     "port": (AddVeth, JoinBridge, GuardPort, SetHairpin, Unplug),
     "sandbox": (ConfigureInside, RaiseLoopback, RouteBySource, Refuse),
