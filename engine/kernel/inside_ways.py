@@ -1,13 +1,14 @@
-"""What few sandboxes have: ways by source, and routes that refuse. As `inside`, by rtnetlink."""
+"""What few sandboxes have: ways by source, routes that refuse, and sysctls of their own."""
 
 from __future__ import annotations
 
 from errno import EAFNOSUPPORT, EEXIST, ENOENT, EOPNOTSUPP, ESRCH
 
 from ocinet.base.address import Subnet
-from ocinet.engine.kernel import ip_messages
+from ocinet.engine.kernel import ip_messages, sysctl
 from ocinet.engine.kernel.links import AT_ONCE, Act, list_links, list_routes, socket_in
 from ocinet.engine.kernel.routing_rules import delete_rule, new_rule
+from ocinet.engine.kernel.sandbox import entered
 from ocinet.engine.model.link import SOURCE_PRIORITY
 from ocinet.engine.model.request import Route
 from ocinet.engine.model.routing import RoutingRule
@@ -111,6 +112,33 @@ def refuse(sandbox: OpenNamespace, routes: tuple[Route, ...], *, ended: bool) ->
         if refused.errno not in fine and (ip_messages.LOOPBACK, act.route) not in there:
             raise refused.error(f"cannot {act.what}")
     return len(refusals) < len(acts)
+
+
+def sysctls(
+    sandbox: OpenNamespace, wanted: tuple[tuple[str, str | None], ...]
+) -> dict[str, str | None]:
+    """Give kernel parameters of a sandbox values, and return what they had before.
+
+    Args:
+        sandbox: open.
+        wanted: keys, each with its value; None: it is read alone.
+
+    Returns:
+        The values by key; None of one that is not there.
+
+    Raises:
+        SystemFailure: the sandbox could not be entered; or one that is to be set is not there,
+            or may not be written, as where /proc/sys is read-only.
+    """
+    found = {}
+    # The files are this mount namespace's, and what they show is the network namespace's that
+    # the thread is in: nothing of the container's is opened.
+    with entered(sandbox):
+        for key, value in wanted:
+            found[key] = sysctl.read(key)
+            if value is not None:
+                sysctl.write(key, value)
+    return found
 
 
 def _ask(socket: NetlinkSocket, acts: list[Act]) -> list[Refusal]:

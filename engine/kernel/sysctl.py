@@ -15,13 +15,15 @@ _ROOT = "/proc/sys"
 def read(key: str) -> str | None:
     """Return a parameter's value, or None if this kernel, or namespace, has none such.
 
+    Where it is of several words, there is a blank between them.
+
     Raises:
         SystemFailure: it can't be read.
     """
     try:
         fd = posix.open(f"{_ROOT}/{key}", posix.O_RDONLY | posix.O_CLOEXEC)
         try:
-            return posix.read(fd, 4096).decode().strip()
+            return " ".join(posix.read(fd, 4096).decode().split())
         finally:
             posix.close(fd)
     except FileNotFoundError:
@@ -44,9 +46,9 @@ def write(key: str, value: str) -> bool:
     try:
         fd = posix.open(f"{_ROOT}/{key}", posix.O_RDWR | posix.O_CLOEXEC)
         try:
-            if posix.read(fd, 4096).decode().strip() == value:
+            if " ".join(posix.read(fd, 4096).decode().split()) == value:
                 return False
-            posix.pwrite(fd, value.encode(), 0)
+            posix.pwrite(fd, value.encode() or b"\n", 0)  # of nothing, the kernel does nothing
         finally:
             posix.close(fd)
     except FileNotFoundError:

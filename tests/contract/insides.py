@@ -224,6 +224,18 @@ def configure_with_metrics_has_several_routes_to_one_destination(place: Place) -
             assert set(_eth0(host, sandbox).routes) >= {DEFAULT4, DEFAULT6, backup, far}
 
 
+def sysctls_are_read_and_set_in_the_sandbox_alone(place: Place) -> None:
+    """What is not there is told as such, and can't be set."""
+    key, gone = "net/ipv6/conf/eth0/accept_ra", "net/ipv6/conf/eth7/accept_ra"
+    with _wired(place) as (host, sandbox):
+        assert host.insides.sysctls(sandbox, ((key, None), (gone, None))) == {key: "1", gone: None}
+        assert host.insides.sysctls(sandbox, ((key, "2"),)) == {key: "1"}
+        assert host.insides.sysctls(sandbox, ((key, None),)) == {key: "2"}
+        assert host.sysctls.read("net/ipv6/conf/br0/accept_ra") == "1"
+        with pytest.raises(SystemFailure, match="eth7/accept_ra to 0: this kernel does not have"):
+            host.insides.sysctls(sandbox, ((gone, "0"),))
+
+
 def refuse_can_be_repeated_and_ended(place: Place) -> None:
     """Each kind and family: they are routes of `lo`, and no interface's."""
     routes = (

@@ -259,6 +259,21 @@ class FakeInsides(_Seam):
         self._enter(sandbox).links["lo"].set_up()
 
     @act
+    def sysctls(
+        self, sandbox: seams.Sandbox, wanted: tuple[tuple[str, str | None], ...]
+    ) -> dict[str, str | None]:
+        """Read and keep them."""
+        known = self._enter(sandbox).sysctls
+        found = {}
+        for key, value in wanted:
+            found[key] = known.get(key)
+            if value is not None and key not in known:
+                raise SystemFailure(f"cannot set {key} to {value}", "this kernel does not have it")
+            if value is not None:
+                known[key] = value
+        return found
+
+    @act
     def unplug(self, sandbox: seams.Sandbox, ifname: str, mac: str) -> bool:
         """Delete a veth, and its other end."""
         space = self._enter(sandbox)
