@@ -232,7 +232,19 @@ class Attach:
                 for wish, network in zip(lacking.endpoints, networks, strict=True)
             )
         )
+        if any(wish.sysctls for wish in lacking.endpoints):
+            granted = self._with_sysctls(granted)
         return granted.replace(publish=self._claim(granted)), observed
+
+    def _with_sysctls(self, granted: Granted) -> Granted:
+        """Look what a sandbox has where it is to have something else."""
+        from ocinet.engine.inside_sysctls import granted_sysctls  # for the few that ask
+
+        each = zip(granted.missing.endpoints, granted.grants, strict=True)
+        grants = (
+            grant.replace(sysctls=granted_sysctls(self._machine, wish)) for wish, grant in each
+        )
+        return granted.replace(grants=tuple(grants))
 
     def _tell_led(self, wish: EndpointRequest) -> None:
         """Say whose address a gateway is, if it is another container's."""

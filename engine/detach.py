@@ -140,10 +140,10 @@ class Detach:
             if not force:
                 raise
             errors.append(error)
-        if any(endpoint.refusing for endpoint in record.endpoints):
-            from ocinet.engine.refusals import end_refusals
+        if any(endpoint.marks_sandbox for endpoint in record.endpoints):
+            from ocinet.engine.marks import take_marks_away
 
-            end_refusals(self._machine.insides, record)
+            take_marks_away(self._machine.insides, record)
         # A member's record says whose sandbox it is in, and nothing that would be left to remove.
         for member in record.members:
             self._attachments.remove(member.id)
@@ -182,10 +182,10 @@ class Detach:
         undone, done = record.undone, record.done
         held = self._records.ports.held(record.container.id, undone.ports)
         go_through(self._operation, self._machine, plan_detach(undone, held))
-        if any(endpoint.refusing for endpoint in undone.endpoints):
-            from ocinet.engine.refusals import end_refusals
+        if any(endpoint.marks_sandbox for endpoint in undone.endpoints):
+            from ocinet.engine.marks import take_marks_away
 
-            end_refusals(self._machine.insides, undone, kept=done)
+            take_marks_away(self._machine.insides, undone, kept=done)
         # Before what was begun is released: from then on it may be another one's.
         self._attachments.put(done)
         self.release(undone)

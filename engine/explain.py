@@ -18,6 +18,7 @@ from ocinet.engine.firewall.netfilter import legacy_tables
 from ocinet.engine.guard_drops import GuardDrops
 from ocinet.engine.kernel.listeners import listeners
 from ocinet.engine.kernel.sandbox import entered
+from ocinet.engine.marks import refusal
 from ocinet.engine.model.flow import (
     ANSWERED,
     ARRIVED,
@@ -35,7 +36,6 @@ from ocinet.engine.probing.attempt import OUTSIDER, Attempt
 from ocinet.engine.probing.incoming import Incoming
 from ocinet.engine.probing.routes import Way, is_forwarding, way_to
 from ocinet.engine.probing.trace import Trace
-from ocinet.engine.refusals import refusal
 from ocinet.engine.ruleset.nft import IPTABLES
 
 TYPE_CHECKING = False

@@ -105,6 +105,7 @@ class Mend:
             named=not processes or machine.names.shows(record.netns_name, processes),
             guards=tuple(machine.bridge_filters.guards(host_ends).items()),
             strict=not self._with_shared,
+            sysctls=self._sysctls(record),
         )
         bridges = (machine.links.link(network.device) for network in networks)
         by_name = {link.ifname: link for link in bridges if link}
@@ -199,6 +200,14 @@ class Mend:
     def _inside(self) -> tuple[InsideLink, ...] | None:
         machine = self._machine
         return machine.insides.look_inside(machine.sandbox) if self._with_inside else None
+
+    def _sysctls(self, record: Attachment) -> tuple[tuple[str, str | None], ...]:
+        keys = [known.key for endpoint in record.endpoints for known in endpoint.sysctls]
+        if not keys or not self._with_inside:
+            return ()
+        machine = self._machine
+        wanted = tuple((key, None) for key in keys)
+        return tuple(machine.insides.sysctls(machine.sandbox, wanted).items())
 
     def _table_flaws(self, observed: Observed | None) -> tuple[Flaw, ...]:
         """Return what our table lacks of all that is recorded."""

@@ -1,4 +1,4 @@
-"""What containers were told to send nothing to: routes that no interface takes along."""
+"""What an attach leaves in a sandbox and no interface takes along: routes that refuse, sysctls."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def refusing(record: Attachment) -> tuple[Route, ...]:
     return tuple(dict.fromkeys(routes))
 
 
-def end_refusals(
+def take_marks_away(
     insides: seams.Insides, record: Attachment, kept: Attachment | None = None
 ) -> None:
-    """Have a sandbox that lives on refuse nothing any more of what its record tells of.
+    """Have a sandbox that lives on be as it was before what its record tells of.
 
     With the last of its processes a sandbox goes, and all that is in it: then there is nothing
     to do. What can't be done in there is nobody's reason to keep the rest.
@@ -33,11 +33,20 @@ def end_refusals(
         record: of what goes.
         kept: of what stays in there.
     """
-    stays = refusing(kept) if kept else ()
-    routes = tuple(route for route in refusing(record) if route not in stays)
+    stays = kept.endpoints if kept else ()
+    refused = tuple(route for route in refusing(record) if not kept or route not in refusing(kept))
+    held = {known.key for endpoint in stays for known in endpoint.sysctls}
+    replaced = tuple(
+        (known.key, known.before)
+        for endpoint in record.endpoints
+        for known in endpoint.replaced_sysctls
+        if known.key not in held
+    )
     try:
         with open_recorded(record) as sandbox:
-            insides.refuse(sandbox, routes, ended=True)
+            if refused:
+                insides.refuse(sandbox, refused, ended=True)
+            insides.sysctls(sandbox, replaced)
     except OcinetError:
         return
 
