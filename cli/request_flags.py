@@ -37,6 +37,7 @@ _FLAGS = {
     PREFIX + "gateway": "--gateway",
     PREFIX + "routes": "--route",
     PREFIX + "metric": "--metric",
+    PREFIX + "sysctl": "--sysctl",
     PUBLISH: "--publish",
     NAME: "--name",
     KEEP_PORTS: "--keep-ports",
@@ -80,6 +81,8 @@ def add_endpoint(group: _ActionsContainer) -> None:
     add_text(group, "--route", metavar="SUBNET[ via ADDRESS]", says=says, several=True)
     says = "metric of the first network's default route (default: the network's)"
     add_text(group, "--metric", metavar="NUMBER", says=says)
+    says = "kernel parameter of the container, where IFNAME is the first interface's name"
+    add_text(group, "--sysctl", metavar="KEY=VALUE", says=says, several=True)
     says = "resolver that the container asks (default: the host's)"
     add_text(group, "--dns", metavar="ADDRESS", says=says, several=True)
     says = "domain in which it looks for names, or . for none (default: the host's)"
@@ -110,6 +113,7 @@ def read_annotations(arguments: Namespace) -> dict[str, str]:
         "ip": arguments.ip,
         "ip6": arguments.ip6,
         "routes": arguments.route,
+        "sysctl": arguments.sysctl,
         "dns": arguments.dns,
         "dns-search": arguments.dns_search,
         "dns-option": arguments.dns_option,

@@ -7,6 +7,7 @@ grammar        addresses, MACs, routes and lists in the values of keys
 publish        Docker's `-p` grammar
 bindings       published ports as an engine keeps them
 resolution     resolvers and names of hosts, for who asks for them
+sysctls        likewise kernel parameters, and which a container may have otherwise
 annotations    the one parser of `ocinet.*` keys
 spelling       what it reads, written
 own_keys       what the user said, less what the image said

@@ -3,7 +3,7 @@
     ocinet.net       bridge | host | none | container:NAME_or_ID | NETWORK
                      NETWORK[:OPTION,…][;NETWORK[:OPTION,…]]…
                      OPTION: ip= ip6= routes= (each may be repeated)
-                     alias=  mac= ifname= mtu= gateway= metric=
+                     alias=  mac= ifname= mtu= gateway= metric= sysctl=
     ocinet.ip        ADDRESS[,ADDRESS]…          for the first network, as are
     ocinet.ip6       ADDRESS[,ADDRESS]…          the seven that follow
     ocinet.mac       02:42:ac:11:00:02
@@ -13,6 +13,7 @@
     ocinet.routes    SUBNET[ via ADDRESS][ metric NUMBER][,…]…, or without via:
                      blackhole|unreachable|prohibit SUBNET
     ocinet.metric    1 to 4294967295: of the default route
+    ocinet.sysctl    KEY=VALUE[,KEY=VALUE]…, see `sysctls`
     ocinet.publish   PUBLISH[,PUBLISH]…, see `publish`
     ocinet.name      the container's name
     ocinet.keep-ports true | false: the host ports that are chosen stay the name's
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeVar
 
-    from ocinet.engine.model.request import Mode
+    from ocinet.engine.model.request import Mode, Sysctl
     from ocinet.engine.model.resolution import Resolution
 
     T = TypeVar("T")
@@ -75,7 +76,7 @@ SANDBOX = "ocinet.sandbox"
 BUNDLE = "ocinet.bundle"
 NO_NETWORK = "none"
 NO_GATEWAY = "none"
-FLAT_OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes", "metric")
+FLAT_OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes", "metric", "sysctl")
 OPTIONS = (*FLAT_OPTIONS, "alias")  # alone, that one is for every network
 KEYS = (
     NET,
@@ -100,7 +101,7 @@ _AROUND = (
     "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u2028\u2029\u202f"
     "\u205f\u3000\ufeff"
 )
-_REPEATABLE = ("ip", "ip6", "routes", "alias")
+_REPEATABLE = ("ip", "ip6", "routes", "alias", "sysctl")
 _INTERNAL = (SANDBOX, BUNDLE)
 # Of an endpoint's wishes, by field, what `needs_trust` says of each.
 _UNTRUSTED = {
@@ -110,6 +111,7 @@ _UNTRUSTED = {
     "gateway": "a gateway",
     "routes": "routes",
     "metric": "a metric",
+    "sysctls": "sysctls",
 }
 _CONTAINER = "container:"
 
@@ -273,6 +275,12 @@ def _resolution(wishes: Mapping[str, str], aliases: tuple[tuple[str, str, str], 
     return parse_resolution(wishes, aliases)
 
 
+def _read_sysctl(text: str) -> Sysctl:
+    from ocinet.request.sysctls import read_sysctl  # likewise
+
+    return read_sysctl(text)
+
+
 def _container_name(text: str) -> str:
     return check_container(text, "container name")
 
@@ -331,6 +339,7 @@ def _endpoint(network: str, options: list[_Option]) -> EndpointRequest:
         routes=_routes(options),
         default_route=default_route,
         metric=_single(options, "metric", read_metric, 0),
+        sysctls=_each(options, "sysctl", _read_sysctl),
     )
 
 
@@ -362,6 +371,7 @@ def _check_endpoints(endpoints: list[EndpointRequest]) -> tuple[EndpointRequest,
         ("interface", [endpoint.ifname for endpoint in endpoints if endpoint.ifname]),
         ("address", [str(address) for endpoint in endpoints for address in endpoint.addresses]),
         ("MAC", [endpoint.mac for endpoint in endpoints if endpoint.mac]),
+        ("sysctl", [wish.of(end.network) for end in endpoints for wish in end.sysctls]),
     ):
         twice = first_repeated(values)
         if twice:

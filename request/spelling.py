@@ -57,6 +57,7 @@ def _spell_options(endpoint: EndpointRequest) -> dict[str, list[str]]:
         "gateway": _spell_gateway(endpoint),
         "routes": [str(route) for route in endpoint.routes],
         "metric": [str(endpoint.metric)] if endpoint.metric else [],
+        "sysctl": [str(wish) for wish in endpoint.sysctls],
     }
     return {name: texts for name, texts in spelled.items() if texts}
 
