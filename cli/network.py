@@ -113,6 +113,8 @@ def _spell_options(network: Network) -> str:
         "" if network.guard else "no-guard",
         "" if network.host else "no-host",
         "" if network.siblings else "isolate-ports",
+        "" if network.dns else "no-dns",
+        *(f"dns={address}" for address in network.dns_servers),
         *(f"egress={address}" for address in network.egress),
         f"mtu={network.mtu}" if network.mtu else "",
         "" if network.default_route else "no-default-route",

@@ -16,7 +16,7 @@ from ocinet.request.grammar import first_repeated, read_metric, read_route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import Namespace, _ArgumentGroup
     from collections.abc import Callable
     from typing import TypeVar
 
@@ -27,7 +27,26 @@ if TYPE_CHECKING:
 
 def _configure(parser: Parser) -> None:
     parser.add_argument("name", metavar="NETWORK", help="its name: lower-case letters, digits, _.-")
-    group = parser.add_argument_group("addresses")
+    _add_addresses(parser.add_argument_group("addresses"))
+    group = parser.add_argument_group("bridge")
+    _add_bridge(group)
+    _add_neighbours(group)
+    says = "driver option as docker or podman has it"
+    add_text(group, "-o", "--opt", metavar="KEY=VALUE", says=says, several=True)
+    says = "driver (default: bridge, the only one)"
+    parser.add_argument("-d", "--driver", choices=("bridge",), default="bridge", help=says)
+    says = "note for people and filters"
+    add_text(parser, "--label", metavar="KEY[=VALUE]", says=says, several=True)
+    add_switch(parser, "--ignore", says="a network of that name is no error, and stays as it is")
+    parser.examples(
+        "ocinet network create lan",
+        "ocinet network create --subnet 10.9.0.0/24 --ip-range 10.9.0.128/25 lan",
+        "ocinet network create --subnet 10.9.0.0/24 --subnet fd00:9::/64 dual",
+        "ocinet network create --bridge docker0 --unmanaged dock",
+    )
+
+
+def _add_addresses(group: _ArgumentGroup) -> None:
     says = "subnet, IPv4 or IPv6 (default: a free /24)"
     add_text(group, "--subnet", metavar="SUBNET", says=says, several=True)
     says = "gateway of the subnet that it lies in (default: the subnet's first address)"
@@ -35,7 +54,9 @@ def _configure(parser: Parser) -> None:
     says = "give out these addresses alone (default: the whole subnet)"
     add_text(group, "--ip-range", metavar="SUBNET|FIRST-LAST", says=says, several=True)
     add_switch(group, "--ipv6", says="add an IPv6 subnet where none is given")
-    group = parser.add_argument_group("bridge")
+
+
+def _add_bridge(group: _ArgumentGroup) -> None:
     says = "name of the bridge (default: made of the network's name)"
     add_text(group, "--bridge", "--interface-name", metavar="DEVICE", says=says)
     says = "use --bridge as it is, and read subnet and gateway from it"
@@ -52,24 +73,18 @@ def _configure(parser: Parser) -> None:
     add_text(group, "--metric", metavar="NUMBER", says=says)
     says = "route that all its containers get, also as podman writes it: SUBNET,ADDRESS[,METRIC]"
     add_text(group, "--route", metavar="ROUTE", says=says, several=True)
+
+
+def _add_neighbours(group: _ArgumentGroup) -> None:
+    says = "let its containers not find each other by name"
+    add_switch(group, "--no-dns", "--disable-dns", says=says)
+    says = "resolver that is asked for all other names (default: those of the host)"
+    add_text(group, "--dns", metavar="ADDRESS", says=says, several=True)
     says = "keep its containers from the host's own services"
     add_switch(group, "--no-host", says=says)
     add_switch(group, "--isolate-ports", says="keep its containers from each other")
     says = "let its containers send with any address, as virtual machines on it need"
     add_switch(group, "--no-guard", says=says)
-    says = "driver option as docker or podman has it"
-    add_text(group, "-o", "--opt", metavar="KEY=VALUE", says=says, several=True)
-    says = "driver (default: bridge, the only one)"
-    parser.add_argument("-d", "--driver", choices=("bridge",), default="bridge", help=says)
-    says = "note for people and filters"
-    add_text(parser, "--label", metavar="KEY[=VALUE]", says=says, several=True)
-    add_switch(parser, "--ignore", says="a network of that name is no error, and stays as it is")
-    parser.examples(
-        "ocinet network create lan",
-        "ocinet network create --subnet 10.9.0.0/24 --ip-range 10.9.0.128/25 lan",
-        "ocinet network create --subnet 10.9.0.0/24 --subnet fd00:9::/64 dual",
-        "ocinet network create --bridge docker0 --unmanaged dock",
-    )
 
 
 def _create(arguments: Namespace, console: Console) -> None:
@@ -108,11 +123,13 @@ def _read_options(arguments: Namespace) -> NetworkOptions:
         internal=arguments.internal,
         ipv6=arguments.ipv6,
         unmanaged=arguments.unmanaged or options.unmanaged,
-        egress=_read_egress(arguments.egress_address) or options.egress,
+        egress=_read_addresses("--egress-address", arguments.egress_address) or options.egress,
         masquerade=False if arguments.no_masquerade else options.masquerade,
         labels=_read_labels(arguments.label),
         guard=not arguments.no_guard,
         host=not arguments.no_host,
+        dns=not arguments.no_dns,
+        dns_servers=_read_addresses("--dns", arguments.dns),
         siblings=options.siblings and not arguments.isolate_ports,
         default_route=options.default_route and not arguments.no_default_route,
         routes=_read_routes(arguments.route),
@@ -126,10 +143,10 @@ def _within(flag: str, parse: Callable[[str], T], text: str) -> T:
         raise error.within(flag) from error
 
 
-def _read_egress(texts: list[str]) -> tuple[Address, ...]:
-    """Read `198.51.100.9`, or two with a comma between, as often as it is said."""
+def _read_addresses(flag: str, texts: list[str]) -> tuple[Address, ...]:
+    """Read `198.51.100.9`, or several with commas between, as often as it is said."""
     parts = [part for text in texts for part in text.split(",")]
-    return tuple(_within("--egress-address", Address.parse, part) for part in parts)
+    return tuple(dict.fromkeys(_within(flag, Address.parse, part) for part in parts))
 
 
 def _read_routes(texts: list[str]) -> tuple[Route, ...]:

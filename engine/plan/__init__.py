@@ -42,6 +42,7 @@ How they come about:
     disconnect    those that take it off one of its networks
     holding       which ports of the host are held while they are published
     free_subnet   which subnet a network may have, or gets
+    dns_options   whether a new network's names are served, and whom their server asks
     new_network   a person's wishes to a new network
     new_cable     likewise to a link of two containers
 """

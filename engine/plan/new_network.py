@@ -11,6 +11,7 @@ from ocinet.base.value import Value
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest, Request, Route
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.plan.dns_options import check_dns
 from ocinet.engine.plan.endpoint import check_request
 from ocinet.engine.plan.free_subnet import Taken, check_free, check_subnets, free_subnet
 from ocinet.ipam.pool import Pool, Range
@@ -42,6 +43,8 @@ class NetworkOptions(Value):
         labels: for people and filters.
         guard: whether its containers can send as themselves alone.
         host: whether they reach the host's own services.
+        dns: whether they find each other by name.
+        dns_servers: whom their name server asks for all other names.
         siblings: whether they reach each other.
         default_route: whether they get one by it unasked.
         metric: of that route; 0: the kernel's.
@@ -61,6 +64,8 @@ class NetworkOptions(Value):
     labels: tuple[tuple[str, str], ...] = ()
     guard: bool = True
     host: bool = True
+    dns: bool = True
+    dns_servers: tuple[Address, ...] = ()
     siblings: bool = True
     default_route: bool = True
     metric: int = 0
@@ -152,7 +157,10 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
         default_route=options.default_route,
         metric=options.metric,
         routes=options.routes,
+        dns=options.dns,
+        dns_servers=options.dns_servers,
     )
+    check_dns(network, surroundings.device.addresses if surroundings.device else ())
     if options.routes:
         check_request(
             Request("bridge", endpoints=(EndpointRequest(name, routes=options.routes),)), (network,)

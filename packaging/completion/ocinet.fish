@@ -208,6 +208,8 @@ complete -c ocinet -n '__ocinet_at network create' -l egress-address -r -f -d 't
 complete -c ocinet -n '__ocinet_at network create' -l no-default-route -d 'give its containers no default route, unless they ask for one'
 complete -c ocinet -n '__ocinet_at network create' -l metric -r -f -d 'metric of its containers\' default route'
 complete -c ocinet -n '__ocinet_at network create' -l route -r -f -d 'route that all its containers get, also as podman writes it: SUBNET,ADDRESS[,METRIC]'
+complete -c ocinet -n '__ocinet_at network create' -l no-dns -l disable-dns -d 'let its containers not find each other by name'
+complete -c ocinet -n '__ocinet_at network create' -l dns -r -f -d 'resolver that is asked for all other names'
 complete -c ocinet -n '__ocinet_at network create' -l no-host -d 'keep its containers from the host\'s own services'
 complete -c ocinet -n '__ocinet_at network create' -l isolate-ports -d 'keep its containers from each other'
 complete -c ocinet -n '__ocinet_at network create' -l no-guard -d 'let its containers send with any address, as virtual machines on it need'

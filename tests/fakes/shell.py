@@ -68,6 +68,7 @@ class BareHost:
         self.links = self.insides = self.bridges = self.sysctls = self
         self.names = self.firewall = self.forward_accepts = self
         self.routing_rules = self.uplinks = self.bridge_filters = self.elements = self
+        self.name_server = self
         self.name_files = lambda _process: None  # everybody has the host's
 
     def observe(self) -> FirewallState:
@@ -93,6 +94,14 @@ class BareHost:
     def routed_subnets(self) -> tuple[Subnet, ...]:
         """Return none."""
         return ()
+
+    def flaw(self, _network: object) -> str:
+        """Return that it has no name server."""
+        return "aardvark-dns is not installed"
+
+    def is_news(self, _network: str, _why: str) -> bool:
+        """Tell that everybody knows."""
+        return False
 
     def delete_links(self, _ifnames: tuple[str, ...]) -> None:
         """Delete nothing."""
