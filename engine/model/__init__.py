@@ -3,6 +3,7 @@
 Read them in this order, in which each imports only what stands above it:
 
     resolution  which resolvers and names of hosts it asks for, where it does
+    access      who may talk to whom, where its user says so
     request     what a container asks for
     network     a network as it is defined
     endpoint    what an attach came to: interfaces and published ports

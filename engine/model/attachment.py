@@ -8,6 +8,7 @@ from ocinet.engine.model.endpoint import Endpoint, PortRule
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.clock import Process
+    from ocinet.engine.model.access import Access
     from ocinet.engine.model.plug import Plug
     from ocinet.engine.model.request import Mode
     from ocinet.engine.model.resolution import Resolution
@@ -70,6 +71,8 @@ class Attachment(Value):
             them; "" where nobody does.
         plugs: ends of links to other sandboxes.
         served: the networks on which a name server was told its names.
+        access: who may talk to whom; None where it is on no network that keeps its containers
+            from each other, and its user says nothing.
     """
 
     container: Container
@@ -92,6 +95,7 @@ class Attachment(Value):
     rootfs: str = ""
     plugs: tuple[Plug, ...] = ()
     served: tuple[str, ...] = ()
+    access: Access | None = None
 
     @property
     def done(self) -> Attachment:

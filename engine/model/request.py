@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
+    from ocinet.engine.model.access import Access
     from ocinet.engine.model.resolution import Resolution
 
     Mode = Literal["bridge", "host", "container", "none"]
@@ -150,6 +151,7 @@ class Request(Value):
         name: the container's name, if the request gives one.
         keep_ports: whether the host ports that were chosen stay its name's.
         resolution: what it is to find by name, if the request says so; with mode bridge.
+        access: who may talk to whom, likewise.
     """
 
     mode: Mode
@@ -159,3 +161,4 @@ class Request(Value):
     name: str = ""
     keep_ports: bool = False
     resolution: Resolution | None = None
+    access: Access | None = None

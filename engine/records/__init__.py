@@ -3,6 +3,7 @@
 settings       the operator's settings, and their compiled form
 networks       the networks that are defined
 cables         the links of two containers that are defined
+accesses       what such a record has of who may talk to whom
 attachments    the record of each sandbox
 forward_guards whose forwarding is ours, and from what it is kept
 hints          files that save time, and may be lost

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.address import Address
     from ocinet.base.paths import Paths
+    from ocinet.engine.model.access import Access
     from ocinet.engine.model.plug import Plug
     from ocinet.engine.model.request import Protocol
     from ocinet.engine.model.resolution import Resolution
@@ -248,6 +249,23 @@ def _write_plugs(plugs: tuple[Plug, ...]) -> list[dict[str, Any]]:
 
 
 _SYSCTL = Record(InsideSysctl, key=TEXT, value=TEXT, before=optional(TEXT))
+
+
+def _read_access(value: Any) -> Access:
+    from ocinet.engine.records.accesses import ACCESS  # likewise
+
+    access: Access = ACCESS.read(value)
+    return access
+
+
+def _write_access(access: Access | None) -> dict[str, Any] | None:
+    if access is None:
+        return None
+    from ocinet.engine.records.accesses import ACCESS
+
+    return ACCESS.write(access)
+
+
 _PROCESS = Record(Process, pid=NUMBER, start_time=NUMBER)
 _ENDPOINT = Record(
     Endpoint,
@@ -300,4 +318,5 @@ _RECORD = Record(
     rootfs=Defaulted(TEXT, ""),
     plugs=Defaulted(Kind(_read_plugs, _write_plugs), ()),
     served=Defaulted(listed(TEXT), ()),
+    access=Defaulted(Kind(_read_access, _write_access), None),
 )
