@@ -16,7 +16,7 @@ from ocinet.request.annotations import (
     PUBLISH,
     parse_annotations,
 )
-from ocinet.request.grammar import ALIAS, RESOLUTION_KEYS
+from ocinet.request.grammar import ACCESS_KEYS, ALIAS, RESOLUTION_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _FLAGS = {
     NAME: "--name",
     KEEP_PORTS: "--keep-ports",
     NET: "--net",
-    **{key: f"--{key.removeprefix(PREFIX)}" for key in RESOLUTION_KEYS},
+    **{key: f"--{key.removeprefix(PREFIX)}" for key in (*RESOLUTION_KEYS, *ACCESS_KEYS)},
     ALIAS: "--network-alias",
 }
 
@@ -97,6 +97,12 @@ def add_endpoint(group: _ActionsContainer) -> None:
     add_text(group, "--hostname", metavar="NAME", says=says)
     says = "name by which it alone finds another container (default for NAME: the container's)"
     add_text(group, "--link", metavar="CONTAINER[:NAME]", says=says, several=True)
+    says = "where it may connect to on networks with --icc=false, or none (default: nowhere)"
+    add_text(group, "--allow", metavar="TO[:PORT[/PROTO]]", says=says, several=True)
+    says = "port that others there may connect to, or none (default: no port)"
+    add_text(group, "--expose", metavar="PORT[/PROTO][@FROM]", says=says, several=True)
+    says = "where its packets may leave its networks to, none or any (default: any)"
+    add_text(group, "--egress", metavar="TO[:PORT[/PROTO]]", says=says, several=True)
 
 
 def read_annotations(arguments: Namespace) -> dict[str, str]:
@@ -120,6 +126,9 @@ def read_annotations(arguments: Namespace) -> dict[str, str]:
         "add-host": arguments.add_host,
         "alias": arguments.network_alias,
         "link": arguments.link,
+        "allow": arguments.allow,
+        "expose": arguments.expose,
+        "egress": arguments.egress,
     }
     annotations = {PREFIX + key: value for key, value in single.items() if value is not None}
     annotations |= {PREFIX + key: ",".join(values) for key, values in several.items() if values}

@@ -8,6 +8,7 @@ publish        Docker's `-p` grammar
 bindings       published ports as an engine keeps them
 resolution     resolvers and names of hosts, for who asks for them
 sysctls        likewise kernel parameters, and which a container may have otherwise
+access         who may talk to whom, likewise
 annotations    the one parser of `ocinet.*` keys
 spelling       what it reads, written
 own_keys       what the user said, less what the image said

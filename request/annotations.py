@@ -19,6 +19,7 @@
     ocinet.keep-ports true | false: the host ports that are chosen stay the name's
     ocinet.dns, ocinet.dns-search, ocinet.dns-option, ocinet.add-host, ocinet.hostname,
     ocinet.alias, ocinet.link, see `resolution`
+    ocinet.allow, ocinet.expose, ocinet.egress, see `access`
     ocinet.sandbox   written by `ocinet hooks add`: DEV:INODE that must be found
     ocinet.bundle    written by `ocinet hooks add`: what `hooks remove` restores
 
@@ -34,7 +35,9 @@ from ocinet.base.names import check_container, check_network, did_you_mean
 from ocinet.base.value import Value
 from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest, Request, Route
 from ocinet.request.grammar import (
+    ACCESS_KEYS,
     BLANK,
+    EGRESS,
     RESOLUTION_KEYS,
     SHOWN,
     first_repeated,
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeVar
 
+    from ocinet.engine.model.access import Access
     from ocinet.engine.model.request import Mode, Sysctl
     from ocinet.engine.model.resolution import Resolution
 
@@ -85,6 +89,7 @@ KEYS = (
     NAME,
     KEEP_PORTS,
     *RESOLUTION_KEYS,
+    *ACCESS_KEYS,
     SANDBOX,
     BUNDLE,
 )
@@ -155,6 +160,7 @@ def parse_annotations(annotations: Mapping[str, str]) -> Request | None:
     publish = parse_publish(keys.pop(PUBLISH), PUBLISH) if PUBLISH in keys else ()
     keep_ports = within(KEEP_PORTS, read_truth, keys.pop(KEEP_PORTS, "false"))
     wishes = {key: keys.pop(key) for key in RESOLUTION_KEYS if key in keys}
+    said = {key: keys.pop(key) for key in ACCESS_KEYS if key in keys}
     networks = _networks(net, keys)
     aliases = tuple(
         (network, option.text, option.where)
@@ -164,7 +170,8 @@ def parse_annotations(annotations: Mapping[str, str]) -> Request | None:
     )
     resolution = _resolution(wishes, aliases) if wishes or aliases else None
     endpoints = _check_endpoints([_endpoint(*network) for network in networks])
-    return Request(mode, "", endpoints, publish, name, keep_ports, resolution)
+    access = _access(said) if said else None
+    return Request(mode, "", endpoints, publish, name, keep_ports, resolution, access)
 
 
 def is_ours(key: str) -> bool:
@@ -188,7 +195,8 @@ def needs_trust(request: Request, networks: tuple[str, ...] = ()) -> tuple[str, 
     network may be one that is kept for others, a gateway or a route leads through
     another's hands, an MTU may change the bridge for all, a static address or MAC may be
     another's, a name takes what is reserved for that name, ports that are kept are nobody
-    else's any more, and whoever says what a name leads to reads what is meant for others.
+    else's any more, whoever says what a name leads to reads what is meant for others, and
+    what is allowed, or exposed, is open.
 
     Args:
         request: what is asked for.
@@ -218,6 +226,13 @@ def needs_trust(request: Request, networks: tuple[str, ...] = ()) -> tuple[str, 
 
         asks += spell_resolution(request.resolution)
         asks += ["an alias"] if any(alias.network for alias in request.resolution.aliases) else []
+    if request.access:
+        # Not `egress`: without it, all is open.
+        asks += [
+            key
+            for key, wish in zip(ACCESS_KEYS, vars(request.access).values(), strict=True)
+            if wish and key != EGRESS
+        ]
     return tuple(asks)
 
 
@@ -279,6 +294,12 @@ def _read_sysctl(text: str) -> Sysctl:
     from ocinet.request.sysctls import read_sysctl  # likewise
 
     return read_sysctl(text)
+
+
+def _access(wishes: Mapping[str, str]) -> Access:
+    from ocinet.request.access import parse_access  # likewise
+
+    return parse_access(wishes)
 
 
 def _container_name(text: str) -> str:

@@ -26,6 +26,8 @@ HOSTNAME, ALIAS = "ocinet.hostname", "ocinet.alias"
 RESOLUTION_KEYS = (
     DNS, "ocinet.dns-search", "ocinet.dns-option", ADD_HOST, HOSTNAME, ALIAS, LINK
 )  # fmt: skip
+# Likewise of `access`.
+ALLOW, EXPOSE, EGRESS = ACCESS_KEYS = ("ocinet.allow", "ocinet.expose", "ocinet.egress")
 SHOWN = 60  # characters of a wrong text that an error repeats
 
 _HEX = frozenset("0123456789abcdef")

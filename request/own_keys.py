@@ -15,11 +15,12 @@ of it, at every door:
                                                      gateway, routes, metric, dns,
                                                      add-host and link likewise
     -, or net=bridge  net=bridge        no           as if nothing were said, if all get bridge
+    -, or egress=x  egress=x            no           x: it grants nothing
     -, or other=x   other=x             no           left out, and told: it gives less
     x               can't be read       no           x, if it needs no trust; else refused
 
 "other" are published ports, addresses, MAC, name, hostname, aliases, MTU, names of
-interfaces, search list and options of the resolver.
+interfaces, search list and options of the resolver, and who may connect to whom.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from ocinet.request.annotations import (
     needs_trust,
     parse_annotations,
 )
-from ocinet.request.grammar import ADD_HOST, BLANK, DNS, LINK, quote
+from ocinet.request.grammar import ADD_HOST, BLANK, DNS, EGRESS, LINK, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,12 +66,14 @@ class OwnKeys(Value):
             that value.
         doubts: what was dropped although something else would be given instead.
         carried: what the image carries; None if it can't be told.
+        egress: to where packets may leave by the image's word, which may be its user's; or "".
     """
 
     keys: Pairs
     dropped: tuple[str, ...]
     doubts: Pairs
     carried: frozenset[tuple[str, str]] | None
+    egress: str = ""
 
     def request(
         self,
@@ -101,6 +104,12 @@ class OwnKeys(Value):
         request = request or unasked()
         if request is None and self.doubts:
             raise _undecided(*self.doubts[0])
+        # It is no wish for a network: it narrows what there is one for.
+        if request and request.mode == "bridge" and self.egress:
+            from ocinet.request.access import parse_access
+
+            access = parse_access({EGRESS: self.egress}).over(request.access)
+            return request.replace(access=access)
         return request
 
 
@@ -134,11 +143,15 @@ def own_keys(
         own = [*(pair for pair in own if pair[0] != NET), none]
         dropped = [pair for pair in dropped if pair[0] != NET]
         lost = []
+    egress = next((text for key, text in lost if key == EGRESS), "")
+    if egress:
+        dropped = [pair for pair in dropped if pair[0] != EGRESS]
     return OwnKeys(
         tuple(own),
         tuple(dict.fromkeys(key for key, _ in dropped)),
         tuple(pair for name in _STEERING for pair in lost if pair[0] == name),
         carried if unsure else frozenset(),
+        egress,
     )
 
 

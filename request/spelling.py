@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ocinet.request.access import spell_access
 from ocinet.request.annotations import (
     KEEP_PORTS,
     NAME,
@@ -43,6 +44,8 @@ def to_annotations(request: Request) -> dict[str, str]:
         annotations[KEEP_PORTS] = "true"
     if request.resolution:
         annotations |= spell_resolution(request.resolution)
+    if request.access:
+        annotations |= spell_access(request.access)
     return annotations
 
 

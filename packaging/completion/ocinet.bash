@@ -45,17 +45,17 @@ _ocinet() {
         command="$command ${COMP_WORDS[2]}"
     fi
     case $command in
-    attach) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
+    attach) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
     detach) flags='-h --help --net --network -f --force' about='containers' ;;
-    plan) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
+    plan) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
     ps) flags='-h --help -a --all -n --last -l --latest --no-trunc --net --network -f --filter --format --json --noheading -q --quiet' about='' ;;
     inspect) flags='-h --help -f --format --json' about='containers' ;;
     exec) flags='-h --help' about='containers' ;;
     port) flags='-h --help' about='containers' ;;
     publish) flags='-h --help --format --json --noheading' about='containers' ;;
     unpublish) flags='-h --help --format --json --noheading' about='containers' ;;
-    network\ create) flags='-h --help --subnet --gateway --ip-range --ipv6 --bridge --interface-name --unmanaged --mtu --internal --no-masquerade --egress-address --no-default-route --metric --route --no-dns --disable-dns --dns --no-host --isolate-ports --no-guard -o --opt -d --driver --label --ignore' about='networks' ;;
-    network\ connect) flags='-h --help --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --format --json --noheading' about='networks' ;;
+    network\ create) flags='-h --help --subnet --gateway --ip-range --ipv6 --bridge --interface-name --unmanaged --mtu --internal --no-masquerade --egress-address --no-default-route --metric --route --no-dns --disable-dns --dns --no-host --icc --isolate-ports --no-guard -o --opt -d --driver --label --ignore' about='networks' ;;
+    network\ connect) flags='-h --help --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress --format --json --noheading' about='networks' ;;
     network\ disconnect) flags='-h --help -f --force' about='networks' ;;
     network\ ls) flags='-h --help -f --filter --no-trunc --format --json --noheading -q --quiet' about='' ;;
     network\ inspect) flags='-h --help -f --format --json' about='networks' ;;
@@ -75,7 +75,7 @@ _ocinet() {
     reservation\ add-port) flags='-h --help' about='' ;;
     reservation\ ports) flags='-h --help --format --json --noheading' about='' ;;
     reservation\ rm-port) flags='-h --help' about='' ;;
-    hooks\ add) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link -p --publish --keep-ports --name --stage' about='directories' ;;
+    hooks\ add) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress -p --publish --keep-ports --name --stage' about='directories' ;;
     hooks\ remove) flags='-h --help' about='directories' ;;
     hooks\ ls) flags='-h --help --format --json --noheading -q --quiet' about='' ;;
     hooks\ install) flags='-h --help --podman --hooks-dir --cdi --always --stage' about='' ;;
@@ -120,6 +120,9 @@ _ocinet() {
     attach/--network-alias | attach/--alias) value='' ;;
     attach/--hostname) value='' ;;
     attach/--link) value='containers' ;;
+    attach/--allow) value='' ;;
+    attach/--expose) value='' ;;
+    attach/--egress) value='' ;;
     attach/-p | attach/--publish) value='' ;;
     attach/--name) value='' ;;
     attach/--id) value='' ;;
@@ -142,6 +145,9 @@ _ocinet() {
     plan/--network-alias | plan/--alias) value='' ;;
     plan/--hostname) value='' ;;
     plan/--link) value='containers' ;;
+    plan/--allow) value='' ;;
+    plan/--expose) value='' ;;
+    plan/--egress) value='' ;;
     plan/-p | plan/--publish) value='' ;;
     plan/--name) value='' ;;
     plan/--id) value='' ;;
@@ -162,6 +168,7 @@ _ocinet() {
     network\ create/--metric) value='' ;;
     network\ create/--route) value='' ;;
     network\ create/--dns) value='' ;;
+    network\ create/--icc) value='=true false' ;;
     network\ create/-o | network\ create/--opt) value='' ;;
     network\ create/-d | network\ create/--driver) value='=bridge' ;;
     network\ create/--label) value='' ;;
@@ -181,6 +188,9 @@ _ocinet() {
     network\ connect/--network-alias | network\ connect/--alias) value='' ;;
     network\ connect/--hostname) value='' ;;
     network\ connect/--link) value='containers' ;;
+    network\ connect/--allow) value='' ;;
+    network\ connect/--expose) value='' ;;
+    network\ connect/--egress) value='' ;;
     network\ connect/--format) value='=table json' ;;
     network\ ls/-f | network\ ls/--filter) value='' ;;
     network\ ls/--format) value='=table json' ;;
@@ -217,6 +227,9 @@ _ocinet() {
     hooks\ add/--network-alias | hooks\ add/--alias) value='' ;;
     hooks\ add/--hostname) value='' ;;
     hooks\ add/--link) value='containers' ;;
+    hooks\ add/--allow) value='' ;;
+    hooks\ add/--expose) value='' ;;
+    hooks\ add/--egress) value='' ;;
     hooks\ add/-p | hooks\ add/--publish) value='' ;;
     hooks\ add/--name) value='' ;;
     hooks\ add/--stage) value='=createRuntime prestart' ;;
