@@ -69,7 +69,9 @@ def observe(
         devices=devices,
         firewall=firewall,
         recorded=(
-            recorded(records, boot_id) if firewall.changed or not firewall.table else ((), (), ())
+            recorded(records, boot_id)
+            if firewall.changed or not firewall.table
+            else Observed.recorded
         ),
         ip_forward=ip_forward,
         ipv6_forward=ipv6_forward,

@@ -282,4 +282,5 @@ def recorded(records: Records, boot_id: str) -> Recorded:
         tuple(rules_of(network) for network in records.networks.readable() if network.name in used),
         tuple(port for record in attached for port in record.done.ports),
         records.guards.all(),
+        (),
     )

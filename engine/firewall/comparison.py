@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.network import NetworkRules
+    from ocinet.engine.ruleset.elements import Element
 
     # By what they are called: what they are, and what is in them, in nft's words.
     Listing = dict[str, tuple[object, list[str]]]
@@ -32,6 +33,7 @@ def flaws(
     networks: tuple[NetworkRules, ...],
     ports: tuple[PortRule, ...],
     guards: tuple[ForwardGuard, ...],
+    access: tuple[Element, ...],
     deadline: Deadline | None,
 ) -> tuple[str, ...]:
     """Return what our table lacks of networks and ports, and what of it is otherwise, by line.
@@ -42,6 +44,7 @@ def flaws(
         networks: that are to be in.
         ports: that are to be in.
         guards: that are to be in.
+        access: elements of who may talk to whom, that are to be in.
         deadline: of the operation.
 
     Effects: runs `nft`, once in a network namespace that is gone afterwards.
@@ -56,7 +59,10 @@ def flaws(
     scratch = (programs.find("util-linux", "unshare"), "--net", "/bin/sh", "-c")
     script = f"{nft} -f - && {listing}"
     expected = programs.run(
-        (*scratch, script), rebuild_text(networks, ports, guards), deadline, longest=_LONGEST
+        (*scratch, script),
+        rebuild_text(networks, ports, guards, access),
+        deadline,
+        longest=_LONGEST,
     )
     return tuple(_compare(_listed(expected), _listed(there)))
 

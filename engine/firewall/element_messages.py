@@ -6,7 +6,7 @@ Cold: for who looks for what nobody has any more.
 
 from __future__ import annotations
 
-from ocinet.base.address import Address, Subnet
+from ocinet.base.address import Address
 from ocinet.engine.firewall.nfnetlink import (
     FAMILY_HEADER_SIZE,
     NFPROTO,
@@ -14,7 +14,7 @@ from ocinet.engine.firewall.nfnetlink import (
     family_header,
 )
 from ocinet.engine.netlink.framing import NLM_F_DUMP, attribute, attributes, message, payloads
-from ocinet.engine.ruleset.elements import Element
+from ocinet.engine.ruleset.elements import Element, Span, reach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def dump_elements(table: str, name: str) -> bytes:
 def decode_elements(kind: Set, bodies: Iterable[bytes]) -> tuple[Element, ...]:
     """Read the elements of a set from the answers.
 
-    What no ocinet enters, as an interval that is no subnet, is left out.
+    What no ocinet enters, as a protocol that has no ports, is left out.
     """
     single = kind.interval and len(kind.key) == 1
     starts: dict[int, tuple[bytes, bytes]] = {}
@@ -101,18 +101,10 @@ def _field(kind: Kind, first: bytes, last: bytes) -> Field:
     if kind == "ifname":
         return first.rstrip(b"\0").decode()
     if kind == "inet_proto":
-        return PROTOCOL_NAMES[first[0]]
+        return Span(first[0], last[0]) if last > first else PROTOCOL_NAMES[first[0]]
     if kind == "nf_proto":
         return _FAMILIES[first[0]]
     if kind == "inet_service":
-        return int.from_bytes(first, "big")
-    return _subnet(first, last) if last else Address.unpack(first)
-
-
-def _subnet(first: bytes, last: bytes) -> Subnet:
-    start = int.from_bytes(first, "big")
-    size = int.from_bytes(last, "big") - start + 1
-    length = 8 * len(first) - (size.bit_length() - 1)
-    if size < 1 or size & size - 1 or start % size:
-        raise ValueError("no subnet")
-    return Subnet(4 if len(first) == 4 else 6, start, length)
+        port = int.from_bytes(first, "big")
+        return Span(port, int.from_bytes(last, "big")) if last > first else port
+    return reach(Address.unpack(first), Address.unpack(last)) if last else Address.unpack(first)

@@ -23,6 +23,7 @@ from ocinet.engine.netlink.framing import (
     attributes,
     message,
 )
+from ocinet.engine.ruleset.elements import Span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,12 +104,15 @@ def _bounds(kind: Kind, field: Field) -> tuple[bytes, bytes]:
     """Return the first and the last value of a field, padded to 4 bytes as in a key."""
     if isinstance(field, Subnet):
         return field.first.packed, field.last.packed
+    if isinstance(field, Span):
+        return _bounds(kind, field.first)[0], _bounds(kind, field.last)[0]
     if isinstance(field, Address):
         value = field.packed
     elif kind == "inet_service":
         value = int(field).to_bytes(2, "big") + b"\0\0"
     elif kind == "inet_proto":
-        value = bytes((_PROTOCOL_NUMBERS[str(field)], 0, 0, 0))
+        number = field if isinstance(field, int) else _PROTOCOL_NUMBERS[str(field)]
+        value = bytes((number, 0, 0, 0))
     elif kind == "nf_proto":
         value = bytes((_PROTOCOL_FAMILIES[str(field)], 0, 0, 0))
     else:

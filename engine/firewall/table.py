@@ -114,6 +114,7 @@ class Firewall:
         networks: tuple[NetworkRules, ...],
         ports: tuple[PortRule, ...],
         guards: tuple[ForwardGuard, ...] = (),
+        access: tuple[Element, ...] = (),
     ) -> tuple[str, ...]:
         """Return what our table lacks of these, and what of it is otherwise; see `comparison`.
 
@@ -132,9 +133,10 @@ class Firewall:
         wanted = [element for rules in networks for element in network_elements(rules)]
         wanted += [element for guard in guards for element in guard_elements(guard)]
         wanted += [port_element(port) for port in ports]
+        wanted += access
         if self._shape_is_known() and TableElements(self._socket).has(wanted):
             return ()
-        found = comparison.flaws(networks, ports, guards, self.deadline)
+        found = comparison.flaws(networks, ports, guards, access, self.deadline)
         if not found:
             self._note_shape(before.generation)
         return found
@@ -169,6 +171,7 @@ class Firewall:
         networks: tuple[NetworkRules, ...],
         ports: tuple[PortRule, ...],
         guards: tuple[ForwardGuard, ...] = (),
+        access: tuple[Element, ...] = (),
     ) -> None:
         """Replace our table, whatever became of it, by one that holds exactly this.
 
@@ -184,7 +187,7 @@ class Firewall:
         from ocinet.engine.ruleset.nft import rebuild_text
 
         before = self.observe().generation
-        _run_nft(rebuild_text(networks, ports, guards), self.deadline)
+        _run_nft(rebuild_text(networks, ports, guards, access), self.deadline)
         self._note_shape(before + 1)  # unless somebody else has changed something beside it
 
     def open(

@@ -5,13 +5,13 @@ How it is listed is imported by the act that needs it: no attach does.
 
 from __future__ import annotations
 
-from errno import ENOENT
+from errno import EEXIST, ENOENT, ENOTEMPTY
 
-from ocinet.base.errors import KernelError
+from ocinet.base.errors import ConflictError, KernelError
 from ocinet.engine.firewall import nfnetlink
 from ocinet.engine.firewall.netfilter import raise_unless_missing
 from ocinet.engine.ruleset.elements import SETS
-from ocinet.engine.ruleset.tables import TABLE
+from ocinet.engine.ruleset.tables import FAMILY, TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +57,33 @@ class TableElements:
             KernelError: the kernel refused to answer.
         """
         return set(elements) <= set(self.all())
+
+    def add(self, elements: tuple[Element, ...]) -> bool:
+        """Enter them, in one transaction; those that are in are fine.
+
+        Returns:
+            False if the table, or one of the sets, is not there.
+
+        Raises:
+            ConflictError: a part of what one of intervals means is in already.
+            KernelError: the kernel refused for another reason.
+        """
+        batch = nfnetlink.Batch(TABLE)
+        batch.add(elements)
+        refusals = self._socket.ask(batch.encode(), 1)[1] if batch else []
+        if not refusals:
+            return True
+        if all(refusal.errno == ENOENT for refusal in refusals):
+            return False
+        refusal = next(refusal for refusal in refusals if refusal.errno != ENOENT)
+        if refusal.errno in (EEXIST, ENOTEMPTY):
+            kind = batch.refused_set(refusal)
+            raise ConflictError(
+                "cannot open the firewall",
+                f"a part of it is open in {FAMILY} {TABLE} {kind.name if kind else ''}",
+                "ocinet check --repair",
+            )
+        raise refusal.error("cannot open the firewall")
 
     def delete(self, elements: tuple[Element, ...]) -> None:
         """Take them out, in one transaction; none of them has to be there still.

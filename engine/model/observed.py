@@ -11,11 +11,16 @@ from ocinet.engine.model.passage import ForwardDrop, Passage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.routing import RoutingRule, WayOut
 
-    # What our table has to hold: networks, ports, guards.
-    Recorded = tuple[tuple[NetworkRules, ...], tuple[PortRule, ...], tuple[ForwardGuard, ...]]
+    # What our table has to hold: networks, ports, guards, and who may talk to whom, as
+    # elements, which are `ruleset`'s: no value knows of them.
+    Recorded = tuple[
+        tuple[NetworkRules, ...], tuple[PortRule, ...], tuple[ForwardGuard, ...], tuple[Any, ...]
+    ]
 
 
 class FirewallState(Value):
@@ -111,7 +116,7 @@ class Observed(Value):
 
     devices: tuple[DeviceState, ...]
     firewall: FirewallState
-    recorded: Recorded = ((), (), ())
+    recorded: Recorded = ((), (), (), ())
     ip_forward: str = ""
     ipv6_forward: str = ""
     ra_uplinks: tuple[tuple[str, str], ...] = ()

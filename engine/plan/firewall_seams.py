@@ -33,6 +33,7 @@ class Firewall(Protocol):
         networks: tuple[NetworkRules, ...],
         ports: tuple[PortRule, ...],
         guards: tuple[ForwardGuard, ...] = (),
+        access: tuple[Element, ...] = (),
     ) -> tuple[str, ...]:
         """Return what our table lacks of these, one line each, and what of it is otherwise.
 
@@ -65,6 +66,7 @@ class Firewall(Protocol):
         networks: tuple[NetworkRules, ...],
         ports: tuple[PortRule, ...],
         guards: tuple[ForwardGuard, ...] = (),
+        access: tuple[Element, ...] = (),
     ) -> None:
         """Replace our table, whatever became of it, by one that holds exactly this."""
 
@@ -85,6 +87,16 @@ class Elements(Protocol):
 
     def all(self) -> tuple[Element, ...]:
         """Return the elements of its sets, set by set; none without a table."""
+
+    def add(self, elements: tuple[Element, ...]) -> bool:
+        """Enter some, all or none; those that are in are fine.
+
+        Returns:
+            False if there is no table of ours to enter them in.
+
+        Raises:
+            ConflictError: a part of what one of intervals means is in already.
+        """
 
     def delete(self, elements: tuple[Element, ...]) -> None:
         """Take some out; none of them has to be there still."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.ruleset.elements import Element
 
 _NEEDED = {
     FORWARD_IPV4: "cannot forward IPv4, as the way out and published ports need",
@@ -185,12 +186,14 @@ class MakeTable(Step):
     networks: tuple[NetworkRules, ...] = ()
     ports: tuple[PortRule, ...] = ()
     guards: tuple[ForwardGuard, ...] = ()
+    access: tuple[Element, ...] = ()
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
         from ocinet.engine.ruleset import nft
 
-        return (as_nft(nft.table_text() + nft.open_text(self.networks, self.ports, self.guards)),)
+        held = nft.open_text(self.networks, self.ports, self.guards, self.access)
+        return (as_nft(nft.table_text() + held),)
 
     def apply(self, machine: Machine) -> bool:
         """Make it; False if it is there."""
@@ -211,7 +214,7 @@ class RebuildTable(MakeTable):
         """Return the command that does the same."""
         from ocinet.engine.ruleset import nft
 
-        return (as_nft(nft.rebuild_text(self.networks, self.ports, self.guards)),)
+        return (as_nft(nft.rebuild_text(self.networks, self.ports, self.guards, self.access)),)
 
     def apply(self, machine: Machine) -> bool:
         """Replace it by one that holds what is recorded by now."""

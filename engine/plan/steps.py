@@ -152,11 +152,12 @@ def make_table(
     Returns:
         The ports that were recorded.
     """
-    of_networks, of_ports, guards = machine.recorded()
+    of_networks, of_ports, guards, access = machine.recorded()
     machine.firewall.rebuild(
         tuple(dict.fromkeys((*of_networks, *networks))),
         tuple(dict.fromkeys((*of_ports, *ports))),
         guards,
+        access,
     )
     # A container that was detached meanwhile had no table to close its ports in.
     ended = set(of_ports).difference(machine.recorded()[1])

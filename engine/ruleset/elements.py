@@ -11,6 +11,23 @@ from ocinet.base.address import Address, Subnet
 from ocinet.base.value import Value
 from ocinet.engine.model.endpoint import PortRule, rows_of
 
+
+class Span(Value):
+    """What lies between two values of one kind, which are part of it.
+
+    Attributes:
+        first: an address, a port, or the number of a protocol.
+        last: likewise, and more than the first.
+    """
+
+    first: Address | int
+    last: Address | int
+
+    def __str__(self) -> str:
+        """Render as nft does."""
+        return f"{self.first}-{self.last}"
+
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +37,16 @@ if TYPE_CHECKING:
     from ocinet.engine.model.network import NetworkRules
 
     Kind = Literal["ifname", "inet_proto", "inet_service", "ipv4_addr", "ipv6_addr", "nf_proto"]
-    Field = str | int | Address | Subnet
+    Field = str | int | Address | Subnet | Span
+
+
+def reach(first: Address, last: Address) -> Subnet | Span:
+    """Return the addresses from one to another: a subnet, where they are one."""
+    size = last.value - first.value + 1
+    bits = 32 if first.family == 4 else 128
+    if size > 0 and not size & size - 1 and not first.value % size:
+        return Subnet(first.family, first.value, bits - size.bit_length() + 1)
+    return Span(first, last)
 
 
 class Set(Value):
@@ -105,6 +131,24 @@ PUBLISH = {
     f: Set(f"publish{f}", ("inet_proto", "inet_service"), (_ADDRESS[f], "inet_service"))
     for f in (4, 6)
 }
+# Each bridge paired with itself, whose containers are kept from each other: what they send to
+# each other comes by the host, and passes by what follows.
+CLOSED = Set("closed", ("ifname", "ifname"))
+_PORT: tuple[Kind, Kind] = ("inet_proto", "inet_service")
+# Who may connect to whom, by names: by a port, and by all there is. Hashed, for those who
+# come and go change them, and what has intervals is searched through for each that goes.
+PAIR = {f: Set(f"pair{f}", (_ADDRESS[f], _ADDRESS[f], *_PORT)) for f in (4, 6)}
+PAIR_ALL = {f: Set(f"pair{f}_all", (_ADDRESS[f], _ADDRESS[f])) for f in (4, 6)}
+# Whose port is open to all on its network.
+EXPOSE = {f: Set(f"expose{f}", (_ADDRESS[f], *_PORT)) for f in (4, 6)}
+# By addresses: to where one may connect, from where one may be connected to; each by the
+# container's own first, so that no container's are in another's way.
+ALLOW, ADMIT, LEAVE = (
+    {f: Set(f"{name}{f}", (_ADDRESS[f], _ADDRESS[f], *_PORT), interval=True) for f in (4, 6)}
+    for name in ("allow", "admit", "leave")
+)
+# Whose packets leave their networks to what is in the last of those alone.
+KEPT = {f: Set(f"kept{f}", (_ADDRESS[f],)) for f in (4, 6)}
 # Families whose forwarding it was us who switched on; and the bridges of others that
 # nothing was forwarded from or to before, each with itself for what it bridges.
 GUARDED = Set("guarded", ("nf_proto",))
@@ -124,9 +168,21 @@ SETS = (
     *EGRESS.values(),
     *PUBLISH_AT.values(),
     *PUBLISH.values(),
+    CLOSED,
+    *PAIR.values(),
+    *PAIR_ALL.values(),
+    *EXPOSE.values(),
+    *ALLOW.values(),
+    *ADMIT.values(),
+    *LEAVE.values(),
+    *KEPT.values(),
     GUARDED,
     APART,
     WITHIN,
+)
+# What one container's user has said, and nobody but `engine.access` enters.
+OF_ACCESS = frozenset(
+    kind for sets in (PAIR, PAIR_ALL, EXPOSE, ALLOW, ADMIT, LEAVE, KEPT) for kind in sets.values()
 )
 
 
@@ -136,6 +192,8 @@ def network_elements(rules: NetworkRules) -> tuple[Element, ...]:
     found = [Element(BRIDGES, (device,))]
     if rules.siblings:
         found.append(Element(SAME, (device, device)))
+    elif rules.isolated:
+        found.append(Element(CLOSED, (device, device)))
     if rules.isolated:
         found.append(Element(ISOLATED, (device,)))
     if rules.internal:
@@ -174,7 +232,8 @@ def every_network_element(rules: NetworkRules) -> tuple[Element, ...]:
             siblings=True,
         )
     )
-    return (*usual, Element(INTERNAL, (rules.device,)))
+    device = rules.device
+    return (*usual, Element(INTERNAL, (device,)), Element(CLOSED, (device, device)))
 
 
 def guard_elements(guard: ForwardGuard) -> tuple[Element, ...]:

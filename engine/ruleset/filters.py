@@ -42,9 +42,10 @@ _SYN, _SYN_ACK = 0x02, 0x12
 _GROUP_BIT = 0x01  # of the first byte of a MAC: broadcast and multicast
 _LATER_FRAGMENT = 0x1FFF
 _LOOPBACK_NET = 127
-# Router solicitation to redirect: how neighbours are found, from a hop limit that nobody
-# forwards (RFC 4861).
-_FIRST_ND, _LAST_ND = 133, 137
+# Router solicitation to neighbour advertisement: how neighbours are found, from a hop limit
+# that nobody forwards (RFC 4861). No redirect: a container would believe that it reaches by
+# itself whom it is kept from, and go on so when our table is there again.
+_FIRST_ND, _LAST_ND = 133, 136
 
 # Nobody but the host may use 127.0.0.0/8, as in the table's raw_prerouting. An answer to the
 # host's own 127.0.0.1 bears the bridge's address here; or the mark, where bridged packets

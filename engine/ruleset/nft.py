@@ -120,6 +120,10 @@ _CHAINS = """\
 		# Behind all chains that may mind a mark; a packet's goes no further than the
 		# bridge. What does not bear it there has not come by this table.
 		type filter hook postrouting priority 300; policy accept;
+		# Who is kept from its siblings sends by way of the host, which would tell it to send
+		# to them at once: it would believe that, of IPv6, and reach nobody any more.
+		icmpv6 type nd-redirect oifname @isolated drop
+		icmp type redirect oifname @isolated drop
 		oifname @isolated meta mark set 0x6f63696e
 	}
 	chain guard {
@@ -132,6 +136,43 @@ _CHAINS = """\
 		meta oifkind "bridge" meta nfproto . oifname != @apart return
 		drop
 	}
+	chain refused_port {
+		update @refused4 { ip saddr . ip daddr . meta l4proto . th dport }
+		update @refused6 { ip6 saddr . ip6 daddr . meta l4proto . th dport }
+		drop
+	}
+	chain refused {
+		# Who was refused, to where, and how often; where it is full, it is dropped all the same.
+		# What has no ports has its first two bytes there, of ICMP its type and code.
+		meta l4proto { tcp, udp, sctp } jump refused_port
+		update @refused4 { ip saddr . ip daddr . meta l4proto . th sport }
+		update @refused6 { ip6 saddr . ip6 daddr . meta l4proto . th sport }
+		drop
+	}
+	chain among {
+		# Of a network whose containers are kept from each other: what the user of either has
+		# said is open.
+		ct status dnat accept
+		ip saddr . ip daddr . meta l4proto . th dport @pair4 accept
+		ip saddr . ip daddr @pair4_all accept
+		ip daddr . meta l4proto . th dport @expose4 accept
+		ip saddr . ip daddr . meta l4proto . th dport @allow4 accept
+		ip daddr . ip saddr . meta l4proto . th dport @admit4 accept
+		ip6 saddr . ip6 daddr . meta l4proto . th dport @pair6 accept
+		ip6 saddr . ip6 daddr @pair6_all accept
+		ip6 daddr . meta l4proto . th dport @expose6 accept
+		ip6 saddr . ip6 daddr . meta l4proto . th dport @allow6 accept
+		ip6 daddr . ip6 saddr . meta l4proto . th dport @admit6 accept
+		goto refused
+	}
+	chain leaving {
+		# It opens nothing: what passes here meets the rules for all the others.
+		ip saddr . ip daddr . meta l4proto . th dport @leave4 return
+		ip saddr . ip daddr . meta l4proto . th dport @allow4 return
+		ip6 saddr . ip6 daddr . meta l4proto . th dport @leave6 return
+		ip6 saddr . ip6 daddr . meta l4proto . th dport @allow6 return
+		goto refused
+	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
 		ct state established,related accept
@@ -139,6 +180,9 @@ _CHAINS = """\
 		meta nfproto @guarded jump guard
 		# Bridged packets come by here where bridge-nf-call-iptables is 1.
 		iifname . oifname @same accept
+		iifname . oifname @closed goto among
+		ip saddr @kept4 jump leaving
+		ip6 saddr @kept6 jump leaving
 		iifname @internal drop
 		oifname @internal drop
 		# A published port is open to everyone, other networks' containers as well.
@@ -192,6 +236,19 @@ def _commands(verb: str, elements: Iterable[Element], *, with_data: bool = True)
     )
 
 
+# What was refused, entered by the rules themselves: as many as there is room for, each for an
+# hour after the last packet.
+_REFUSED = """\
+	set refused{family} {{
+		type ipv{family}_addr . ipv{family}_addr . inet_proto . inet_service
+		size 4096
+		flags dynamic,timeout
+		timeout 1h
+		counter
+	}}
+"""
+
+
 def _set_text(kind: Set) -> str:
     word = "map" if kind.data else "set"
     types = " . ".join(kind.key) + (f" : {' . '.join(kind.data)}" if kind.data else "")
@@ -200,7 +257,7 @@ def _set_text(kind: Set) -> str:
 
 
 def _table_body() -> str:
-    sets = "".join(map(_set_text, SETS))
+    sets = "".join((*map(_set_text, SETS), *(_REFUSED.format(family=f) for f in (4, 6))))
     return f"table {FAMILY} {TABLE} {{\n{sets}{_CHAINS}}}\n"
 
 
@@ -217,11 +274,12 @@ def rebuild_text(
     networks: tuple[NetworkRules, ...],
     ports: tuple[PortRule, ...],
     guards: tuple[ForwardGuard, ...] = (),
+    access: tuple[Element, ...] = (),
 ) -> str:
     """Return what replaces the table, whatever is in it, by one that holds exactly this."""
     return (
         f"add table {FAMILY} {TABLE}\ndelete table {FAMILY} {TABLE}\n{_table_body()}"
-        f"{open_text(networks, ports, guards)}"
+        f"{open_text(networks, ports, guards, access)}"
     )
 
 
@@ -229,16 +287,23 @@ def open_text(
     networks: tuple[NetworkRules, ...],
     ports: tuple[PortRule, ...],
     guards: tuple[ForwardGuard, ...] = (),
+    access: tuple[Element, ...] = (),
 ) -> str:
-    """Return what enters networks and guards, which may be in, and ports, which must not be."""
+    """Return what enters networks, guards and access, which may be in, and ports, which not."""
     shared = [element for rules in networks for element in network_elements(rules)]
     shared += [element for guard in guards for element in guard_elements(guard)]
+    shared += access
     return _commands("add", shared) + _commands("create", map(port_element, ports))
 
 
 def guard_text(guard: ForwardGuard, verb: str = "add") -> str:
     """Return the command that enters a guard's family alone, or takes it out."""
     return f"nft {_commands(verb, guard_elements(guard)[:1])}".rstrip()
+
+
+def access_text(verb: str, elements: tuple[Element, ...]) -> str:
+    """Return what enters who may talk to whom, or takes it out."""
+    return _commands(verb, elements)
 
 
 def close_text(ports: tuple[PortRule, ...]) -> str:

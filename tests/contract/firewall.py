@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import network_rules
-from ocinet.base.address import Address
+from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.forward_guard import ForwardGuard
 from ocinet.engine.ruleset.elements import (
+    ALLOW,
+    LEAVE,
+    PAIR,
+    Element,
+    Span,
     guard_elements,
     network_elements,
     port_element,
@@ -251,6 +256,25 @@ def elements_of_a_subnet_up_to_the_last_address_come_back(place: Place) -> None:
     last = network_rules("br-last", "255.255.255.0/24", "255.255.254.0/24")
     firewall.open((last,), ())
     assert set(elements.all()) == set(network_elements(last))
+
+
+def added_elements_come_back_and_a_part_of_one_is_refused(place: Place) -> None:
+    """Those that are in are fine; without a table there is nowhere to enter them."""
+    firewall, elements = place.seams().firewall, place.seams().elements
+    own, subnet = Subnet.parse("10.7.0.2/32"), Subnet.parse("10.7.0.0/28")
+    pair = Element(PAIR[4], (own.first, subnet.last, "tcp", 80))
+    allowed = Element(ALLOW[4], (own, subnet, Span(0, 255), Span(0, 65535)))
+    cut = Element(LEAVE[4], (own, Span(own.first, subnet.last), "udp", Span(53, 54)))
+    assert not elements.add((pair,))
+    firewall.open((LAN,), ())
+    before = set(elements.all())
+    for _twice in range(2):
+        assert elements.add((pair, allowed, cut))
+        assert set(elements.all()) - before == {pair, allowed, cut}
+    with pytest.raises(ConflictError, match="a part of it is open"):
+        elements.add((Element(ALLOW[4], (own, own, "tcp", 80)),))
+    elements.delete((pair, allowed, cut))
+    assert set(elements.all()) == before
 
 
 def deleted_elements_are_gone_and_the_others_stay(place: Place) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fakes.trace import Trace, act, look
-from ocinet.base.address import Subnet
+from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, SystemFailure
 from ocinet.engine.model.observed import FirewallState
 from ocinet.engine.model.passage import AcceptRule, ForwardDrop, Zoned
 from ocinet.engine.ruleset.elements import (
     Element,
+    Span,
     every_network_element,
     guard_elements,
     network_elements,
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fakes.routing import FakeUplinks
-    from ocinet.base.address import Address
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.model.passage import Passage
     from ocinet.engine.ruleset.elements import Field, Set
 
+_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _FAMILIES = ("ip", "ip6")
 _FAMILY_NAMES = {4: "ip", 6: "ip6"}
 
@@ -143,13 +144,14 @@ class FakeFirewall:
         networks: tuple[NetworkRules, ...],
         ports: tuple[PortRule, ...],
         guards: tuple[ForwardGuard, ...] = (),
+        access: tuple[Element, ...] = (),
     ) -> tuple[str, ...]:
         """Return the sets that lack something."""
         if self._table is None:
             return ("the table is gone",)
         if self._is_changed:
             return ("a chain has been changed",)
-        wanted = _Table().with_opened(networks, ports, guards).contents()
+        wanted = _Table().with_opened(networks, ports, guards).with_added(access).contents()
         there = self._table.contents()
         return tuple(
             f"{name} lacks some"
@@ -183,11 +185,12 @@ class FakeFirewall:
         networks: tuple[NetworkRules, ...],
         ports: tuple[PortRule, ...],
         guards: tuple[ForwardGuard, ...] = (),
+        access: tuple[Element, ...] = (),
     ) -> None:
         """Put another table in its place."""
         self._is_changed = False
         try:
-            self._change(_Table().with_opened(networks, ports, guards))
+            self._change(_Table().with_opened(networks, ports, guards).with_added(access))
         except ConflictError as error:  # which nft only tells as text
             raise SystemFailure("nft failed", error.why) from error
 
@@ -214,6 +217,17 @@ class FakeFirewall:
         """Return all that is in the table."""
         return self._table.entered() if self._table else ()
 
+    def add(self, elements: Iterable[Element]) -> bool:
+        """Enter elements, if there is a table."""
+        if self._table is not None:
+            try:
+                self._change(self._table.with_added(elements))
+            except ConflictError as error:
+                raise ConflictError(
+                    "cannot open the firewall", "a part of it is open in a set"
+                ) from error
+        return self._table is not None
+
     def delete(self, elements: Iterable[Element]) -> None:
         """Take elements out."""
         self._delete(elements)
@@ -236,6 +250,11 @@ class FakeElements:
     def all(self) -> tuple[Element, ...]:
         """Return what is in the table."""
         return self._firewall.entered()
+
+    @act
+    def add(self, elements: tuple[Element, ...]) -> bool:
+        """Enter some."""
+        return self._firewall.add(elements)
 
     @act
     def delete(self, elements: tuple[Element, ...]) -> None:
@@ -281,6 +300,13 @@ class _Table:
             table._add_port(port)
         return table
 
+    def with_added(self, elements: Iterable[Element]) -> _Table:
+        """Return it with elements, which may be in."""
+        table = self._copy()
+        for element in elements:
+            table._add(element)
+        return table
+
     def without(self, elements: Iterable[Element]) -> _Table:
         """Return it without these elements."""
         table = self._copy()
@@ -314,12 +340,22 @@ class _Table:
 
 def _overlap(one: tuple[Field, ...], other: tuple[Field, ...]) -> bool:
     """Tell whether two keys with subnets have a packet in common."""
-    return all(
-        first.overlaps(second)
-        if isinstance(first, Subnet) and isinstance(second, Subnet)
-        else first == second
-        for first, second in zip(one, other, strict=True)
-    )
+    return all(_meet(first, second) for first, second in zip(one, other, strict=True))
+
+
+def _meet(one: Field, other: Field) -> bool:
+    (first, last), (start, end) = _ends(one), _ends(other)
+    return first <= end and start <= last if type(first) is type(start) else False
+
+
+def _ends(field: Field) -> tuple[Any, Any]:
+    if isinstance(field, Subnet):
+        return field.first.value, field.last.value
+    if isinstance(field, Span):
+        return _ends(field.first)[0], _ends(field.last)[1]
+    number = _PROTOCOLS.get(field, field) if isinstance(field, str) else field
+    value = number.value if isinstance(number, Address) else number
+    return value, value
 
 
 class FakeForwardAccepts:

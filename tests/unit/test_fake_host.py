@@ -49,7 +49,7 @@ def _go(host: FakeHost) -> None:
     process = host.start()
     undo: list[Step] = []
     with host.open_sandbox(process) as sandbox:
-        machine = Machine(host.seams(), lambda: ((), (), ()), FakeGuards(), NoOwners(), sandbox)
+        machine = Machine(host.seams(), lambda: ((), (), (), ()), FakeGuards(), NoOwners(), sandbox)
         try:
             for step in _steps(process):
                 inverse = step.inverse()

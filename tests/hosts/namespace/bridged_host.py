@@ -225,7 +225,7 @@ class BridgedHost:
     def close_bridges(self) -> None:
         """Set what keeps managed networks closed without a table, as where bridges are made."""
         with SeamedHost() as host:
-            machine = Machine(host.seams(), lambda: ((), (), ()), FakeGuards(), NoOwners())
+            machine = Machine(host.seams(), lambda: ((), (), (), ()), FakeGuards(), NoOwners())
             for name in MANAGED:
                 made = network(name, f"10.{BRIDGES[name]}.0.0/24", device=name)
                 assert CloseBridge(name, filters_of(made), internal=name == "vault").apply(machine)
