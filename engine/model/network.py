@@ -58,6 +58,14 @@ class Network(Value):
         """The families that it has a pool of."""
         return tuple(sorted({pool.subnet.family for pool in self.pools}))
 
+    @property
+    def apart(self) -> bool:
+        """Whether its containers are kept from each other but by who says otherwise.
+
+        What they may send to each other goes by way of the host.
+        """
+        return self.managed and not self.siblings
+
 
 class NetworkRules(Value):
     """What the firewall has to know of a network.

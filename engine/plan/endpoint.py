@@ -197,12 +197,19 @@ def make_endpoint(wish: EndpointRequest, network: Network, grant: Grant) -> Endp
     interfaces = []
     for address in grant.addresses:
         pool = next(pool for pool in network.pools if address in pool.subnet)
-        interfaces.append(Interface(address, pool.subnet.prefixlen))
+        alone = 32 if address.family == 4 else 128
+        interfaces.append(Interface(address, alone if network.apart else pool.subnet.prefixlen))
     routes = []
     for family in grant.default_for:
         gateway = _gateway(wish, network, family)
         if gateway and any(address.family == family for address in grant.addresses):
             routes.append(Route(_ANYWHERE[family], gateway, metric_of(family, wish.metric)))
+    if network.apart:  # no sibling is on the link: the way to each is by the host
+        routes += [
+            Route(pool.subnet, pool.gateway)
+            for pool in network.pools
+            if any(address.family == pool.subnet.family for address in grant.addresses)
+        ]
     return Endpoint(
         network=network.name,
         device=network.device,
