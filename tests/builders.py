@@ -116,6 +116,12 @@ def endpoint(network: str = NETWORK, address: str = "10.9.0.5/24", **changes: An
     ).replace(**changes)
 
 
+def access_record(name: str, *addresses: str, network: str = "apart") -> Attachment:
+    """Return the record of a container with single addresses on a network."""
+    held = tuple(Interface.parse(f"{text}/{128 if ':' in text else 32}") for text in addresses)
+    return record(f"{name}-id", name, endpoints=(endpoint(network, addresses=held),))
+
+
 def port(
     host_port: int, container_port: int = 80, to: str = "10.9.0.5", *, at: str = "", **changes: Any
 ) -> PortRule:

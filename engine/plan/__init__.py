@@ -32,6 +32,8 @@ How they come about:
     wiring        what of a request is not there yet; record and steps that it comes to
     served_names  by which names a container is found on a network
     serving       which networks' names are served, and what their server is to know
+    access        who may talk to whom, as elements of our table
+    access_steps  the step that changes them
     wished_names  what a container's user wishes of resolvers and names, as lines
     name_files    what a container's hosts and resolv.conf are to hold
     inside_flaws  what a sandbox is not as its record has it

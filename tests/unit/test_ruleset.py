@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from builders import network_rules, port, subnets
+from builders import access_record, network, network_rules, port, subnets
 from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.routing import ReplyMark, SourceNat, UplinkRules
+from ocinet.engine.plan.access import every_element
 from ocinet.engine.ruleset import elements, nft, uplinks
+from ocinet.request.access import parse_access
 
 _GOLDEN = Path(__file__).with_name("golden")
 
@@ -54,6 +56,20 @@ SOURCES = (
     SourceNat("eth0", Address.parse("2001:db8::9"), LEAVING.subnets[1:]),
 )
 
+APART = network_rules("br-apart", "10.7.0.0/24", "fd00:7::/64", siblings=False)
+WEB = access_record("web", "10.7.0.2", "fd00:7::2").replace(
+    access=parse_access(
+        {
+            "ocinet.allow": "db:5432,10.7.0.0/30,10.7.0.3:80-90/udp",
+            "ocinet.egress": "198.51.100.0/24:443,198.51.100.7:25,[2001:db8::1]:53/udp",
+        }
+    )
+)
+DB = access_record("db", "10.7.0.3", "fd00:7::3").replace(
+    access=parse_access({"ocinet.expose": "80,8000-8001/udp@web,22@10.7.0.0/29"})
+)
+NETWORKS = {"apart": network("apart", "10.7.0.0/24", "fd00:7::/64", siblings=False)}
+ACCESS = every_element((WEB, DB), NETWORKS.get)
 SCENARIOS = {
     "table": nft.table_text(),
     "one_network": nft.open_text((LAN,), ()),
@@ -63,6 +79,7 @@ SCENARIOS = {
     "every_kind_of_port": nft.open_text((), PORTS),
     "attach_with_ports": nft.open_text((LAN, VAULT), PORTS[:2]),
     "close_ports": nft.close_text(PORTS),
+    "access": nft.open_text((APART,), (), (), ACCESS),
     "remove_network": nft.remove_network_text(VAULT),
     "uplinks": uplinks.table_text(UplinkRules(MARKS, SOURCES)),
     "uplinks_sources": uplinks.table_text(UplinkRules((), SOURCES[:1])),
@@ -99,7 +116,8 @@ def test_text_of_the_table_has_every_set_that_the_chains_look_into() -> None:
     """Each `@name` in a rule is declared, and each set that is declared is looked into."""
     text = nft.table_text()
     used = {word[1:] for word in text.split() if word.startswith("@") and "," not in word}
-    assert used == {kind.name for kind in elements.SETS}
+    by_rules = {"refused4", "refused6"}  # who enters them are the rules themselves
+    assert used == {kind.name for kind in elements.SETS} | by_rules
 
 
 @pytest.mark.parametrize("device", ['br"0', "br*", "br\\0"])

@@ -1,0 +1,239 @@
+"""From who wishes what to the elements of our table by which they may talk to each other: pure.
+
+What one container's user says by addresses is that container's own. What is said by names is
+of two: `between` makes it of both, so that whoever comes, goes or changes its wishes knows
+what is in for the two.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from ocinet.base.address import Address, Subnet
+from ocinet.base.value import Value
+from ocinet.engine.model.access import LAST_PORT, Access, Allowance
+from ocinet.engine.plan.served_names import ID_SHOWN, served_names
+from ocinet.engine.ruleset.elements import (
+    ADMIT,
+    ALLOW,
+    EXPOSE,
+    KEPT,
+    LEAVE,
+    PAIR,
+    PAIR_ALL,
+    Element,
+    Span,
+    reach,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.endpoint import Endpoint
+    from ocinet.engine.model.network import Network
+    from ocinet.engine.ruleset.elements import Field, Set
+
+    Find = Callable[[str], Network | None]
+    # What one address is allowed of the protocols and ports of another.
+    Doors = tuple[tuple[Field, Field], ...]
+
+_ALL: Doors = ((Span(0, 255), Span(0, LAST_PORT)),)
+
+
+class Party(Value):
+    """A container on a network that keeps its containers from each other.
+
+    Attributes:
+        network: its name.
+        names: by which the container is meant there, in lower case.
+        addresses: of the container there.
+        access: what its user says.
+    """
+
+    network: str
+    names: tuple[str, ...]
+    addresses: tuple[Address, ...]
+    access: Access
+
+    @property
+    def means(self) -> tuple[str, ...]:
+        """The names of others that its user says something of, each once."""
+        wishes = (*(self.access.allow or ()), *(self.access.expose or ()))
+        return tuple(dict.fromkeys(wish.name for wish in wishes if wish.name))
+
+
+def parties_of(record: Attachment, find: Find) -> tuple[Party, ...]:
+    """Return what a container is on each of its networks that keep containers apart.
+
+    Args:
+        record: of it.
+        find: returns a network by its name.
+    """
+    if record.access is None:
+        return ()
+    names = dict.fromkeys(endpoint.network for endpoint in record.endpoints)
+    return tuple(
+        Party(
+            name,
+            names_on(record, name),
+            _addresses(end for end in record.endpoints if end.network == name),
+            record.access,
+        )
+        for name in names
+        if (network := find(name)) and network.apart
+    )
+
+
+def names_on(record: Attachment, network: str) -> tuple[str, ...]:
+    """Return the names by which a container is meant on a network, in lower case, each once."""
+    own = record.container.name.lower()  # also one that no resolver could be asked for
+    names = dict.fromkeys((own, *served_names(record, network)))
+    if own != record.container.id[:ID_SHOWN].lower():
+        names.pop(record.container.id[:ID_SHOWN].lower(), None)  # it never comes again
+    return tuple(names)
+
+
+def own_elements(record: Attachment, find: Find) -> tuple[Element, ...]:
+    """Return what a container's user says by addresses, and by networks."""
+    access = record.access
+    if access is None:
+        return ()
+    apart = [address for party in parties_of(record, find) for address in party.addresses]
+    every = _addresses(record.endpoints)
+    found: list[Element] = []
+    for own in every:
+        is_kept = access.egress is not None
+        if own in apart or is_kept:
+            found += _ranged(ALLOW, own, access.allow or (), find)
+        if own in apart:
+            wishes = access.expose or ()
+            found += _ranged(ADMIT, own, wishes, find)
+            found += (
+                Element(EXPOSE[own.family], (own, wish.protocol, port))
+                for wish in wishes
+                if not (wish.name or wish.subnet)
+                for port in range(wish.first, wish.last + 1)
+            )
+        if is_kept:
+            found.append(Element(KEPT[own.family], (own,)))
+            found += _ranged(LEAVE, own, access.egress or (), find, networks=True)
+    return tuple(dict.fromkeys(found))
+
+
+def _addresses(endpoints: Iterable[Endpoint]) -> tuple[Address, ...]:
+    return tuple(interface.address for end in endpoints for interface in end.addresses)
+
+
+def between(one: Party, other: Party) -> tuple[Element, ...]:
+    """Return what two containers of a network may, by what the users of both say by names."""
+    if one.network != other.network:
+        return ()
+    found: dict[Element, None] = {}
+    for client, server in ((one, other), (other, one)):
+        wishes = [wish for wish in client.access.allow or () if wish.name in server.names]
+        wishes += [wish for wish in server.access.expose or () if wish.name in client.names]
+        for source in client.addresses:
+            for target in server.addresses:
+                if source.family == target.family:
+                    found |= dict.fromkeys(_pair(source, target, wishes))
+    return tuple(found)
+
+
+def _pair(source: Address, target: Address, wishes: list[Allowance]) -> Iterator[Element]:
+    family = source.family
+    if any(not wish.protocol for wish in wishes):
+        yield Element(PAIR_ALL[family], (source, target))
+        return
+    for wish in wishes:
+        for port in range(wish.first, wish.last + 1):
+            yield Element(PAIR[family], (source, target, wish.protocol, port))
+
+
+def every_element(records: Iterable[Attachment], find: Find) -> tuple[Element, ...]:
+    """Return all that is in our table of who may talk to whom, by these records."""
+    found: dict[Element, None] = {}
+    parties: list[Party] = []
+    named: dict[tuple[str, str], list[Party]] = {}
+    for record in records:
+        found |= dict.fromkeys(own_elements(record, find))
+        for party in parties_of(record, find):
+            parties.append(party)
+            for name in party.names:
+                named.setdefault((party.network, name), []).append(party)
+    for party in parties:
+        for name in party.means:
+            for other in named.get((party.network, name), ()):
+                if other is not party:
+                    found |= dict.fromkeys(between(party, other))
+    return tuple(found)
+
+
+def _ranged(
+    sets: Mapping[int, Set],
+    own: Address,
+    wishes: tuple[Allowance, ...],
+    find: Find,
+    *,
+    networks: bool = False,
+) -> Iterator[Element]:
+    """Return one address's elements of a set of intervals, none of which overlap."""
+    reached = [
+        (subnet, wish)
+        for wish in wishes
+        for subnet in _subnets(wish, find, networks=networks)
+        if subnet.family == own.family
+    ]
+    alone = reach(own, own)
+    for addresses, protocol, ports in _apart(reached):
+        yield Element(sets[own.family], (alone, addresses, protocol, ports))
+
+
+def _subnets(wish: Allowance, find: Find, *, networks: bool) -> tuple[Subnet, ...]:
+    if wish.subnet:
+        return (wish.subnet,)
+    network = find(wish.name) if networks else None
+    return tuple(pool.subnet for pool in network.pools) if network else ()
+
+
+def _apart(
+    reached: list[tuple[Subnet, Allowance]],
+) -> Iterator[tuple[Subnet | Span, Field, Field]]:
+    """Cut subnets with their ports into what has no packet in common.
+
+    The kernel refuses an element that a part of another one's packets is in.
+    """
+    cuts = sorted({subnet.first.value for subnet, _ in reached}
+                  | {subnet.last.value + 1 for subnet, _ in reached})  # fmt: skip
+    pieces: list[tuple[int, int, Doors]] = []
+    for first, after in pairwise(cuts):
+        inside = [
+            wish
+            for subnet, wish in reached
+            if subnet.first.value <= first and subnet.last.value >= after - 1
+        ]
+        doors = _doors(inside)
+        if pieces and pieces[-1][1:] == (first - 1, doors):
+            pieces[-1] = pieces[-1][0], after - 1, doors
+        elif doors:
+            pieces.append((first, after - 1, doors))
+    for first, last, doors in pieces:
+        family = reached[0][0].family
+        for protocol, ports in doors:
+            yield reach(Address(family, first), Address(family, last)), protocol, ports
+
+
+def _doors(wishes: list[Allowance]) -> Doors:
+    """Return the protocols and ports of some wishes, joined where they touch."""
+    if any(not wish.protocol for wish in wishes):
+        return _ALL
+    joined: list[tuple[str, int, int]] = []
+    for protocol, first, last in sorted((wish.protocol, wish.first, wish.last) for wish in wishes):
+        if joined and joined[-1][0] == protocol and first <= joined[-1][2] + 1:
+            joined[-1] = protocol, joined[-1][1], max(last, joined[-1][2])
+        else:
+            joined.append((protocol, first, last))
+    return tuple(
+        (protocol, Span(first, last) if last > first else first) for protocol, first, last in joined
+    )

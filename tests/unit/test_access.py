@@ -1,0 +1,181 @@
+"""Who may talk to whom: from what users say to elements of our table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import access_record, network
+from ocinet.base.address import Address, Subnet
+from ocinet.base.errors import RequestError
+from ocinet.engine.model.access import Access, Allowance
+from ocinet.engine.plan.access import _apart, every_element, own_elements
+from ocinet.engine.ruleset.elements import Span
+from ocinet.request.access import parse_access, spell_access
+
+APART = {"apart": network("apart", "10.7.0.0/24", siblings=False)}
+
+
+def access(**keys: str) -> Access:
+    """Return what is read of `ocinet.KEY=VALUE`."""
+    return parse_access({f"ocinet.{key}": text for key, text in keys.items()})
+
+
+def shown(elements: Any) -> list[str]:
+    """Return elements as `SET field field …`, sorted."""
+    return sorted(f"{each.set.name} {' '.join(map(str, each.key))}" for each in elements)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "spelled"),
+    [
+        ("allow", "web", "web"),
+        ("allow", "Web:8080,db:80-90/udp", "web:8080/tcp,db:80-90/udp"),
+        ("allow", "10.0.0.0/8:443,10.9.0.1", "10.0.0.0/8:443/tcp,10.9.0.1"),
+        ("allow", "[fd00::/64]:443,[fd00::1],fd00::2", "[fd00::/64]:443/tcp,fd00::1,fd00::2"),
+        ("allow", "none", "none"),
+        ("expose", "80,53/udp@web,22@10.0.0.0/8", "80/tcp,53/udp@web,22/tcp@10.0.0.0/8"),
+        ("expose", "80@fd00::/64", "80/tcp@fd00::/64"),
+        ("egress", "none", "none"),
+        ("egress", "any", "0.0.0.0/0,::/0"),
+        ("egress", "lan,198.51.100.7:25", "lan,198.51.100.7:25/tcp"),
+    ],
+)
+def test_wishes_are_read_and_spelled(key: str, text: str, spelled: str) -> None:
+    """What is spelled is read again as the same."""
+    asked = access(**{key: text})
+    assert spell_access(asked) == {f"ocinet.{key}": spelled}
+    assert access(**{key: spelled}) == asked
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "why"),
+    [
+        ("allow", "web:", "has no port after its colon"),
+        ("allow", ":80", "names nobody"),
+        ("allow", "web:0", "is no port"),
+        ("allow", "web:90-80", "is no port"),
+        ("allow", "web:80/icmp", "is no protocol"),
+        ("allow", "web,web", "comes twice"),
+        ("allow", "10.0.0.300", "is no IP address"),
+        ("allow", "10.0.0.5/24", "has host bits set"),
+        ("allow", "[web]:80", "has no address in its brackets"),
+        ("allow", "web:1-2000", "has more than 1024 ports"),
+        ("allow", "web db", "is no container's name or address"),
+        ("expose", "@web", "has no port"),
+        ("expose", "80@", "does not say from whom"),
+        ("expose", "web", "is no port"),
+        ("egress", "example.com/x", "is no ADDRESS/PREFIXLEN"),
+        ("egress", "Lan", "is no network name"),
+    ],
+)
+def test_wish_that_makes_no_sense_is_refused_by_its_key(key: str, text: str, why: str) -> None:
+    """With what is wrong about it."""
+    with pytest.raises(RequestError) as refused:
+        access(**{key: text})
+    assert refused.value.what == f"ocinet.{key}"
+    assert why in refused.value.why
+
+
+def test_what_is_not_said_again_stays() -> None:
+    """Said as none, it is taken back."""
+    before = access(allow="db", egress="none")
+    assert access(expose="80").over(before) == access(allow="db", egress="none", expose="80")
+    assert access(allow="none").over(before).allow == ()
+
+
+def test_names_open_pairs_and_ports_those_who_have_them() -> None:
+    """By either's word, once; nobody else."""
+    web = access_record("web", "10.7.0.2").replace(access=access(allow="db:5432,db:80-81"))
+    db = access_record("db", "10.7.0.3").replace(access=access(expose="5432@web,53/udp"))
+    other = access_record("other", "10.7.0.4").replace(access=Access())
+    assert shown(every_element((web, db, other), APART.get)) == [
+        "expose4 10.7.0.3 udp 53",
+        "pair4 10.7.0.2 10.7.0.3 tcp 5432",
+        "pair4 10.7.0.2 10.7.0.3 tcp 80",
+        "pair4 10.7.0.2 10.7.0.3 tcp 81",
+    ]
+
+
+def test_all_of_one_is_more_than_its_ports() -> None:
+    """One entry says it."""
+    web = access_record("web", "10.7.0.2").replace(access=access(allow="db,db:80"))
+    db = access_record("db", "10.7.0.3").replace(access=Access())
+    assert shown(every_element((web, db), APART.get)) == ["pair4_all 10.7.0.2 10.7.0.3"]
+
+
+def test_container_on_a_network_that_lets_all_talk_has_nothing_entered() -> None:
+    """Unless its packets may not leave: then by where they may go all the same."""
+    lan = {"lan": network("lan", "10.7.0.0/24"), "dmz": network("dmz", "10.8.0.0/24")}
+    web = access_record("web", "10.7.0.2", network="lan")
+    assert own_elements(web.replace(access=access(allow="10.0.0.0/8", expose="80")), lan.get) == ()
+    kept = web.replace(access=access(allow="192.0.2.1:80", egress="dmz:443"))
+    assert shown(own_elements(kept, lan.get)) == [
+        "allow4 10.7.0.2/32 192.0.2.1/32 tcp 80",
+        "kept4 10.7.0.2",
+        "leave4 10.7.0.2/32 10.8.0.0/24 tcp 443",
+    ]
+
+
+WISHES = st.lists(
+    st.tuples(
+        st.builds(
+            lambda value, length: Subnet(4, value >> (32 - length) << (32 - length), length),
+            st.integers(0x0A000000, 0x0A00000F),
+            st.integers(28, 32),
+        ),
+        st.builds(
+            lambda protocol, first, more: (
+                Allowance(protocol=protocol, first=first, last=first + more)
+                if protocol
+                else Allowance()
+            ),
+            st.sampled_from(["tcp", "udp", ""]),
+            st.integers(1, 6),
+            st.integers(0, 3),
+        ),
+    ),
+    max_size=6,
+)
+_NUMBERS = {"tcp": 6, "udp": 17}
+
+
+@given(WISHES)
+def test_intervals_mean_what_is_wished_and_never_overlap(
+    wishes: list[tuple[Subnet, Allowance]],
+) -> None:
+    """Each packet that is allowed is in one of them, and in one alone: else the kernel refuses."""
+    pieces = list(_apart(wishes))
+    for value in range(0x0A000000, 0x0A000010):
+        for protocol in (6, 17, 1):
+            for port in range(11):
+                wished = any(
+                    Address(4, value) in subnet
+                    and (
+                        not wish.protocol
+                        or (_NUMBERS[wish.protocol] == protocol and wish.first <= port <= wish.last)
+                    )
+                    for subnet, wish in wishes
+                )
+                meant = sum(_holds(piece, (value, protocol, port)) for piece in pieces)
+                assert meant == wished
+
+
+def _holds(piece: tuple[Any, ...], packet: tuple[int, ...]) -> bool:
+    return all(
+        first <= number <= last
+        for (first, last), number in zip(map(_ends, piece), packet, strict=True)
+    )
+
+
+def _ends(field: Any) -> tuple[int, int]:
+    if isinstance(field, Subnet):
+        return field.first.value, field.last.value
+    if isinstance(field, Span):
+        return _ends(field.first)[0], _ends(field.last)[1]
+    number = _NUMBERS.get(field, field)
+    value = number.value if isinstance(number, Address) else number
+    return value, value
