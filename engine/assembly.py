@@ -32,6 +32,7 @@ from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.forward_guards import ForwardGuards
 from ocinet.engine.records.left_files import LeftFiles
 from ocinet.engine.records.linked import Linked
+from ocinet.engine.records.mentions import Mentions
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.passages import Passages
 from ocinet.engine.records.port_claims import PortClaims
@@ -223,5 +224,6 @@ def open_records(
         linked=Linked(paths),
         left_files=LeftFiles(paths),
         cables=cables,
+        mentions=Mentions(paths),
     )
     return records

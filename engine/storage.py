@@ -167,6 +167,28 @@ if TYPE_CHECKING:
         def remove_network(self, network: str) -> None:
             """Forget all that is kept on a network."""
 
+    class Mentions(Protocol):
+        """Who is called what where containers are kept apart; see `records.mentions`."""
+
+        def enter(
+            self, container_id: str, network: str, names: tuple[str, ...], means: tuple[str, ...]
+        ) -> None:
+            """Note what a container is called on a network, and of whom its user speaks."""
+
+        def leave(
+            self, container_id: str, network: str, names: tuple[str, ...], means: tuple[str, ...]
+        ) -> None:
+            """Forget what was entered; what is not there is fine."""
+
+        def called(self, network: str, name: str) -> tuple[str, ...]:
+            """Return the ids of the containers that are called so, sorted."""
+
+        def meant_by(self, network: str, name: str) -> tuple[str, ...]:
+            """Return the ids of those whose users say something of that name, sorted."""
+
+        def all(self) -> tuple[tuple[str, str, str], ...]:
+            """Return each network, name and id that something is noted of."""
+
     class LeftFiles(Protocol):
         """What killed writers left half-written; see `records.left_files`."""
 
@@ -248,6 +270,7 @@ class Records(Value):
         linked: who finds whom by a name of its own.
         left_files: what killed writers left.
         cables: opens the links between two containers, which few have.
+        mentions: who is called what, where containers are kept apart.
     """
 
     attachments: Attachments
@@ -260,6 +283,7 @@ class Records(Value):
     linked: Linked
     left_files: LeftFiles
     cables: Callable[[], Cables]
+    mentions: Mentions
 
 
 def recorded(records: Records, boot_id: str) -> Recorded:

@@ -458,6 +458,47 @@ class FakeLinked:
         return self._noted.get(target, "")
 
 
+class FakeMentions:
+    """Who is called what, and who speaks of whom."""
+
+    def __init__(self) -> None:
+        self._entered: set[tuple[str, str, str, str]] = set()
+
+    def enter(
+        self, container_id: str, network: str, names: tuple[str, ...], means: tuple[str, ...]
+    ) -> None:
+        """Note them."""
+        self._entered |= _mentioned(container_id, network, names, means)
+
+    def leave(
+        self, container_id: str, network: str, names: tuple[str, ...], means: tuple[str, ...]
+    ) -> None:
+        """Forget them."""
+        self._entered -= _mentioned(container_id, network, names, means)
+
+    def called(self, network: str, name: str) -> tuple[str, ...]:
+        """Return who is called so."""
+        return self._ids("is", network, name)
+
+    def meant_by(self, network: str, name: str) -> tuple[str, ...]:
+        """Return who speaks of that name."""
+        return self._ids("meant-by", network, name)
+
+    def _ids(self, *key: str) -> tuple[str, ...]:
+        return tuple(sorted(entry[3] for entry in self._entered if entry[:3] == key))
+
+    def all(self) -> tuple[tuple[str, str, str], ...]:
+        """Return all that is noted."""
+        return tuple(sorted({entry[1:] for entry in self._entered}))
+
+
+def _mentioned(
+    container_id: str, network: str, names: tuple[str, ...], means: tuple[str, ...]
+) -> set[tuple[str, str, str, str]]:
+    called = {("is", network, name, container_id) for name in names}
+    return called | {("meant-by", network, name, container_id) for name in means}
+
+
 class NoLeftFiles:
     """Nobody is killed half-way in here."""
 
@@ -495,4 +536,5 @@ def fake_records(*networks: Network) -> Records:
         linked=FakeLinked(),
         left_files=NoLeftFiles(),
         cables=FakeCables,
+        mentions=FakeMentions(),
     )

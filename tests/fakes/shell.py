@@ -31,6 +31,7 @@ from ocinet.engine.records.cables import CableStore
 from ocinet.engine.records.forward_guards import ForwardGuards
 from ocinet.engine.records.left_files import LeftFiles
 from ocinet.engine.records.linked import Linked
+from ocinet.engine.records.mentions import Mentions
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.passages import Passages
 from ocinet.engine.records.port_claims import PortClaims
@@ -139,6 +140,7 @@ def open_records(paths: Paths, operation: Operation) -> Records:
         linked=Linked(paths),
         left_files=LeftFiles(paths),
         cables=lambda: CableStore(paths),
+        mentions=Mentions(paths),
     )
 
 

@@ -23,6 +23,7 @@ from fakes.records import (
     FakeGuards,
     FakeLeases,
     FakeLinked,
+    FakeMentions,
     FakeNetworks,
     FakePassages,
     FakePortClaims,
@@ -112,6 +113,7 @@ class World:
         self.guards = FakeGuards()
         self.linked = FakeLinked()
         self.cables = FakeCables()
+        self.mentions = FakeMentions()
         self.records = Records(
             attachments=cast("Any", _Noted("attachments", self.attachments, self.trace)),
             networks=cast("Any", _Noted("networks", self.networks, self.trace)),
@@ -123,6 +125,7 @@ class World:
             linked=cast("Any", _Noted("linked", self.linked, self.trace)),
             left_files=NoLeftFiles(),
             cables=lambda: self.cables,
+            mentions=self.mentions,
         )
 
     def __enter__(self) -> World:
