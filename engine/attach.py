@@ -26,6 +26,7 @@ from ocinet.engine.passing import Passing
 from ocinet.engine.plan.endpoint import check_mtu, check_request, derive_mac
 from ocinet.engine.plan.wiring import (
     Granted,
+    access_of,
     check_host_ends,
     check_publish,
     check_quotas,
@@ -135,9 +136,8 @@ class Attach:
 
                 wiring = without_unserved(wiring, self._machine)
             self._journal.apply(self._names(wiring.record))
+            self._open_access(wiring.record)
             self._mend_followers(observed)
-            if observed.firewall.changed:
-                self._operation.log.append("repaired", what=_CHANGED, kinds=["table"])
             # The kernel has chosen the indexes by now. A host end's name may come again with a
             # sandbox's inode number; its index tells that it is another link (`Liveness.is_of`).
             record = self._machine.with_indexes(wiring.record)
@@ -162,8 +162,29 @@ class Attach:
             tell_unserved(self._operation, self._machine, self._unserved)
         return record
 
+    def _open_access(self, record: Attachment) -> None:
+        """Have others talk to the container, and it to others, as is said by now."""
+        if record.access is None:
+            return
+        from ocinet.engine.access import Access  # for the few that have to do with it
+
+        access = Access(self._records, self._container.id)
+        access.open(self._before, record, self._journal, self._machine.warnings)
+
+    def _access_steps(self, record: Attachment) -> tuple[Step, ...]:
+        if record.access is None:
+            return ()
+        from ocinet.engine.access import Access
+
+        return Access(self._records, self._container.id).change(self._before, record)
+
     def _mend_followers(self, observed: Observed) -> None:
-        """Have others' host ends follow, if a bridge that they were on had to be made anew."""
+        """Have others' host ends follow, if a bridge that they were on had to be made anew.
+
+        What was mended of the table, the steps have mended.
+        """
+        if observed.firewall.changed:
+            self._operation.log.append("repaired", what=_CHANGED, kinds=["table"])
         if all(state.link for state in observed.devices):
             return
         from ocinet.engine.mend import mend_followers  # the first of a boot, or a mishap
@@ -184,7 +205,8 @@ class Attach:
         try:
             # Leases and claims are really taken: what an attach would get, the stores alone decide.
             wiring = self._plan(*self._grant(request))
-            return (*wiring.steps, *self._names(wiring.record))
+            steps = (*wiring.steps, *self._names(wiring.record))
+            return (*steps, *self._access_steps(wiring.record))
         finally:
             self._journal.undo()
             self._close()
@@ -214,7 +236,10 @@ class Attach:
         internal = tuple(network.name for network in self._networks if network.internal)
         wished = resolution_of(request, self._before)
         granted = self._named(lacking).replace(
-            networks=networks, internal=internal, resolution=wished
+            networks=networks,
+            internal=internal,
+            resolution=wished,
+            access=access_of(request, self._before, networks),
         )
         if wished and wished.links and self._rootfs:
             before = granted.before.replace(rootfs=self._rootfs.path)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment, Member
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.plan.steps import Step
     from ocinet.engine.storage import Records
 
 
@@ -129,7 +130,10 @@ class Detach:
         before = firewall.observe() if held else None
         errors: list[OcinetError] = []
         is_of_this_boot = record.boot_id == self._operation.boot_id
+        closing = self._close_access(record)
         steps = plan_detach(record, held, is_of_this_boot=is_of_this_boot)
+        # Of another boot, what is at its addresses is another's.
+        steps = (*closing, *steps) if is_of_this_boot else steps
         try:
             if record.plugs and is_of_this_boot:
                 self._unplug(record)
@@ -181,7 +185,8 @@ class Detach:
         """
         undone, done = record.undone, record.done
         held = self._records.ports.held(record.container.id, undone.ports)
-        go_through(self._operation, self._machine, plan_detach(undone, held))
+        steps = (*self._close_access(record, done), *plan_detach(undone, held))
+        go_through(self._operation, self._machine, steps)
         if any(endpoint.marks_sandbox for endpoint in undone.endpoints):
             from ocinet.engine.marks import take_marks_away
 
@@ -190,6 +195,13 @@ class Detach:
         self._attachments.put(done)
         self.release(undone)
         return done
+
+    def _close_access(self, record: Attachment, kept: Attachment | None = None) -> tuple[Step, ...]:
+        if record.access is None:
+            return ()
+        from ocinet.engine.access import Access  # for the few that have to do with it
+
+        return Access(self._records, record.container.id).close(record, kept)
 
     def release(self, record: Attachment) -> None:
         """Give ports and addresses back, of which no record and no link tells any more."""
@@ -293,4 +305,5 @@ def _without_network(record: Attachment) -> Attachment:
         unnamed=False,
         plugs=(),
         served=(),
+        access=None,
     )

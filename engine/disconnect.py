@@ -79,6 +79,11 @@ class Disconnect:
         firewall = self._machine.firewall
         before = firewall.observe() if held else None
         steps = (*parting.before, *plan_detach(gone, held))
+        if gone.access is not None:
+            from ocinet.engine.access import Access
+
+            whole = gone.replace(endpoints=(*kept.endpoints, *gone.endpoints))
+            steps = (*Access(self._records, gone.container.id).close(whole, kept), *steps)
         go_through(self._operation, self._machine, steps)
         if before:
             Passing(self._machine, self._records.passages, before.generation).closed()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.request import Publish
     from ocinet.engine.plan.machine import Guards
     from ocinet.engine.records.port_claim import PortClaim
+    from ocinet.engine.ruleset.elements import Element
     from ocinet.ipam.lease import Holder, Lease
     from ocinet.ipam.pool import Pool
 
@@ -306,5 +307,15 @@ def recorded(records: Records, boot_id: str) -> Recorded:
         tuple(rules_of(network) for network in records.networks.readable() if network.name in used),
         tuple(port for record in attached for port in record.done.ports),
         records.guards.all(),
-        (),
+        access_elements(attached, records.networks),
     )
+
+
+def access_elements(attached: Iterable[Attachment], networks: Networks) -> tuple[Element, ...]:
+    """Return the elements of our table by which these containers may talk to each other."""
+    concerned = [record for record in attached if record.access is not None]
+    if not concerned:
+        return ()
+    from ocinet.engine.plan.access import every_element
+
+    return every_element(concerned, networks.find)

@@ -18,6 +18,7 @@ from ocinet.engine.model.routing import OUR_PROTOCOL
 from ocinet.engine.plan.closing import nowhere
 from ocinet.engine.plan.uplink_steps import UnfollowUplinks
 from ocinet.engine.ruleset.elements import guard_elements, network_elements, port_of
+from ocinet.engine.storage import access_elements
 from ocinet.engine.unplugging import unplug_end
 
 TYPE_CHECKING = False
@@ -163,6 +164,11 @@ class Strays:
             (element.set.name, element.key)
             for guard in self._records.guards.all()
             for element in guard_elements(guard)
+        }
+        # Whoever is on record by now may have entered what was not wanted a moment ago.
+        wanted |= {
+            (element.set.name, element.key)
+            for element in access_elements(self._records.attachments.all(), self._records.networks)
         }
         # A guard that is not on record any more guards still, where it is us who forward: it
         # comes back to the record, by `check`.

@@ -305,8 +305,9 @@ class EngineCalls:
 
 
 def _is_same(before: Attachment, after: Attachment) -> bool:
-    return (before.endpoints, before.ports, before.resolution) == (
+    return (before.endpoints, before.ports, before.resolution, before.access) == (
         after.endpoints,
         after.ports,
         after.resolution,
+        after.access,
     )

@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ocinet.engine.model.access import Access
     from ocinet.engine.model.link import Link
     from ocinet.engine.model.request import Route
     from ocinet.engine.model.resolution import Resolution
@@ -67,6 +68,7 @@ class Granted(Value):
         publish: the missing ports, with their host ports chosen.
         internal: names of internal networks among the container's.
         resolution: what is wished of resolvers and names, by now.
+        access: who may talk to whom, by now.
     """
 
     container: Container
@@ -79,6 +81,7 @@ class Granted(Value):
     publish: tuple[Publish, ...] = ()
     internal: tuple[str, ...] = ()
     resolution: Resolution | None = None
+    access: Access | None = None
 
     @property
     def made(self) -> tuple[Endpoint, ...]:
@@ -154,6 +157,7 @@ def is_satisfied(request: Request, record: Attachment) -> bool:
         not _missing_endpoints(request, record)
         and not _missing_ports(request, record)
         and resolution_of(request, record) == record.resolution
+        and access_of(request, record) == record.access
     )
 
 
@@ -161,6 +165,24 @@ def resolution_of(request: Request, before: Attachment) -> Resolution | None:
     """Return what a container wishes of resolvers and names, by a request and what it had."""
     wished = request.resolution
     return wished.over(before.resolution) if wished else before.resolution
+
+
+def access_of(
+    request: Request, before: Attachment, networks: tuple[Network, ...] = ()
+) -> Access | None:
+    """Return who may talk to a container, and to whom it may, by a request and what it had.
+
+    Args:
+        request: what is asked for.
+        before: what there is.
+        networks: that it comes to.
+    """
+    apart = any(network.apart for network in networks)
+    if request.access is None and not apart:
+        return before.access
+    from ocinet.engine.model.access import access_with  # for few
+
+    return access_with(request.access, before.access, apart=apart)
 
 
 def missing(request: Request, before: Attachment) -> Missing:
@@ -272,6 +294,7 @@ def plan_wiring(granted: Granted, observed: Observed, settings: Settings) -> Wir
         ports=(*before.ports, *ports),
         netns_name=granted.netns if granted.name_sandbox else before.netns_name,
         resolution=granted.resolution,
+        access=granted.access,
     )
     return Wiring(record, plan_attach(wanted, observed, settings))
 

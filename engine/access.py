@@ -1,0 +1,145 @@
+"""Who may talk to whom, followed: as containers come, go, and change what they wish.
+
+Who comes enters its names and those it speaks of first, and then looks who there is; who
+goes leaves its names first, and then takes out what was entered. So of two who come, or one
+who comes and one who goes, each sees the other, or is seen: what both enter is entered
+twice, and who has entered something for one that has gone meanwhile takes it out again.
+"""
+
+from __future__ import annotations
+
+from ocinet.engine.plan.access import between, own_elements, parties_of
+from ocinet.engine.plan.access_steps import ChangeAccess
+from ocinet.engine.plan.detach import addresses_of
+from ocinet.engine.plan.steps import ForgetFlows, Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.journal import Journal
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.plan.access import Party
+    from ocinet.engine.ruleset.elements import Element
+    from ocinet.engine.storage import Records
+
+
+class Access:
+    """What our table holds of one container, and who knows of it by name.
+
+    Args:
+        records: of all containers.
+        container_id: whose it is.
+    """
+
+    def __init__(self, records: Records, container_id: str) -> None:
+        self._records = records
+        self._id = container_id
+
+    def enter(self, record: Attachment | None) -> None:
+        """Have others find it by its names, and whoever it speaks of find it."""
+        for party in self._parties(record):
+            self._records.mentions.enter(self._id, party.network, party.names, party.means)
+
+    def leave(self, record: Attachment | None, kept: Attachment | None = None) -> None:
+        """Have nobody find it any more, but by what is kept."""
+        stay = {party.network: party for party in self._parties(kept)}
+        for party in self._parties(record):
+            same = stay.get(party.network)
+            names = tuple(name for name in party.names if not same or name not in same.names)
+            means = tuple(name for name in party.means if not same or name not in same.means)
+            self._records.mentions.leave(self._id, party.network, names, means)
+
+    def open(
+        self, before: Attachment, record: Attachment, journal: Journal, warnings: list[str]
+    ) -> None:
+        """Have our table hold what a record says, where before it held what another one said.
+
+        Args:
+            before: what there was.
+            record: as it is written by now.
+            journal: takes it back if what follows fails.
+            warnings: get what has no effect, or none yet.
+
+        Raises:
+            OcinetError: it can't be entered.
+        """
+        journal.push(self.leave, record, before)
+        self.enter(record)
+        for step in self.change(before, record):
+            journal.apply((step,))
+            if isinstance(step, ChangeAccess):
+                gone = tuple(each for each in step.added if each not in self._elements(record))
+                journal.apply((ChangeAccess(gone, ()),) if gone else ())
+        self.leave(before, record)
+        warnings += self.unknown(record)
+
+    def close(self, record: Attachment, kept: Attachment | None = None) -> tuple[Step, ...]:
+        """Have nobody find a container any more but by what is kept, and return the steps."""
+        if record.access is None:
+            return ()
+        self.leave(record, kept)
+        return self.change(record, kept)
+
+    def change(self, before: Attachment | None, after: Attachment | None) -> tuple[Step, ...]:
+        """Return the steps from what is in of one record to what another one says.
+
+        What was open and is so no more is cut: its connections are forgotten.
+        """
+        former, wanted = self._elements(before), self._elements(after)
+        removed = tuple(element for element in former if element not in wanted)
+        added = tuple(element for element in wanted if element not in former)
+        steps: list[Step] = [ChangeAccess(removed, added)] if removed or added else []
+        narrower = removed or any(element.set.name.startswith("kept") for element in added)
+        if after and before and before.endpoints and narrower:
+            steps.append(ForgetFlows(addresses=addresses_of(after.endpoints)))
+        return tuple(steps)
+
+    def unknown(self, record: Attachment) -> tuple[str, ...]:
+        """Tell what a container's user says and what has no effect, or none yet."""
+        access = record.access
+        if access is None:
+            return ()
+        told = []
+        parties = self._parties(record)
+        if (access.allow or access.expose) and not parties and access.egress is None:
+            where = ", ".join(dict.fromkeys(end.network for end in record.endpoints))
+            told.append(
+                f"ocinet.allow and ocinet.expose open nothing on {where}, which does not keep"
+                " its containers from each other: ocinet network create --icc=false"
+            )
+        networks = self._records.networks
+        for party in parties:
+            found = networks.find(party.network)
+            if found and found.internal and (access.allow or access.expose):
+                told.append(
+                    f"{party.network} is internal, so nothing passes the host between those on it:"
+                    " ocinet.allow and ocinet.expose open nothing there"
+                )
+        for name in dict.fromkeys(name for party in parties for name in party.means):
+            if not any(self._records.mentions.called(party.network, name) for party in parties):
+                where = ", ".join(party.network for party in parties)
+                told.append(f"nobody on {where} is called {name} yet: it is opened when it comes")
+        return tuple(told)
+
+    def _parties(self, record: Attachment | None) -> tuple[Party, ...]:
+        return parties_of(record, self._records.networks.find) if record else ()
+
+    def _elements(self, record: Attachment | None) -> dict[Element, None]:
+        """Return all that our table is to hold by one record, and those it has to do with."""
+        if record is None or record.access is None:
+            return {}
+        found = dict.fromkeys(own_elements(record, self._records.networks.find))
+        for party in self._parties(record):
+            for other in self._others(party):
+                for theirs in self._parties(other):
+                    found |= dict.fromkeys(between(party, theirs))
+        return found
+
+    def _others(self, party: Party) -> list[Attachment]:
+        """Return the records of those who speak of a container, or whom it speaks of."""
+        mentions, network = self._records.mentions, party.network
+        ids = {each for name in party.names for each in mentions.meant_by(network, name)}
+        called = {each: name for name in party.means for each in mentions.called(network, name)}
+        ids |= called.keys()
+        ids.discard(self._id)
+        records = (self._records.attachments.get(each) for each in sorted(ids))
+        return [record for record in records if record and record.access is not None]

@@ -1,0 +1,332 @@
+"""Who may talk to whom on a network that keeps its containers apart: with real packets."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import network, on, tcp
+from hosts.namespace.entered import entered
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.looks import run
+from hosts.namespace.uplinked_host import NEIGHBOUR, UPLINK, UplinkedHost
+from hosts.waiting import wait_until
+from ocinet.request.access import parse_access
+
+if TYPE_CHECKING:
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.request import Request
+
+_PATIENCE_S = 0.4
+_TCP, _UDP, _SCTP = socket.SOCK_STREAM, socket.SOCK_DGRAM, 132
+
+
+def asking(name: str = "apart", **keys: str) -> Request:
+    """Return the request for a network with `ocinet.KEY=VALUE` of access."""
+    access = parse_access({f"ocinet.{key}": text for key, text in keys.items()})
+    return on(name).replace(access=access if keys else None)
+
+
+class Apart(UplinkedHost):
+    """A host with a network `apart`, of both families, whose containers are kept apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.engine() as engine:
+            apart = network("apart", "10.7.0.0/24", "fd00:7::/64", siblings=False)
+            engine.records.networks.add(apart)
+        self.open_ports: list[socket.socket] = []
+
+    def close(self) -> None:
+        """Close what listens."""
+        for server in self.open_ports:
+            server.close()
+        super().close()
+
+    def listen(self, name: str, port: int, kind: int = _TCP) -> None:
+        """Have somebody in a container's sandbox listen, of both families."""
+        with entered(self.sleepers[name].pid):
+            server = socket.socket(socket.AF_INET6, kind)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("::", port))
+        if kind == _TCP:
+            server.listen()
+        server.settimeout(_PATIENCE_S)
+        self.open_ports.append(server)
+
+    def reaches(self, name: str, address: str, port: int, *, source: str = "") -> bool:
+        """Tell whether a container gets a connection there."""
+        with entered(self.sleepers[name].pid):
+            client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, _TCP)
+        with client:
+            client.settimeout(_PATIENCE_S)
+            if source:
+                client.bind((source, 0))
+            return client.connect_ex((address, port)) == 0
+
+    def sends(self, name: str, address: str, port: int) -> bool:
+        """Tell whether a datagram of a container's comes there, and its answer back."""
+        server = self.open_ports[-1]
+        with entered(self.sleepers[name].pid):
+            client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, _UDP)
+        with client:
+            client.settimeout(_PATIENCE_S)
+            client.connect((address, port))
+            client.send(b"?")
+            try:
+                server.sendto(b"!", server.recvfrom(10)[1])
+                return client.recv(10) == b"!"
+            except OSError:
+                return False
+
+    def with_pair(self, web: Request, db: Request) -> tuple[str, str]:
+        """Start `web` and `db`; return the addresses of `db`."""
+        self.up("web", web)
+        return both(self.up("db", db))
+
+
+def both(record: Attachment) -> tuple[str, str]:
+    """Return the addresses of a record's first interface, IPv4's first."""
+    four, six = (str(held.address) for held in record.endpoints[0].addresses)
+    return four, six
+
+
+@in_namespaces
+def test_nobody_reaches_anybody_who_has_not_said_so() -> None:
+    """Of either family, by any protocol; the host and the outside all the same."""
+    with Apart() as host:
+        four, six = host.with_pair(asking(), asking())
+        host.listen("db", 80)
+        assert not host.reaches("web", four, 80)
+        assert not host.reaches("web", six, 80)
+        assert not host.pings("web", four)
+        assert not host.pings("web", six)
+        host.listen("db", 53, _UDP)
+        assert not host.sends("web", four, 53)
+        assert host.pings("web", "10.7.0.1")
+        assert host.pings("web", "fd00:7::1")
+        assert host.pings("web", NEIGHBOUR)
+
+
+@pytest.mark.parametrize(
+    ("web", "db"),
+    [
+        (asking(allow="db:80"), asking()),
+        (asking(allow="10.7.0.0/24:80,fd00:7::/64"), asking()),
+        (asking(), asking(expose="80")),
+        (asking(), asking(expose="80/tcp@web")),
+        (asking(), asking(expose="79-81@10.7.0.0/30,79-81@fd00:7::/120")),
+    ],
+    ids=["a name", "subnets", "to all", "to a name", "to subnets"],
+)
+@in_namespaces
+def test_who_says_so_connects_and_by_nothing_else(web: Request, db: Request) -> None:
+    """One side's word is enough. Its direction, port and protocol alone; answers come back."""
+    with Apart() as host:
+        four, six = host.with_pair(web, db)
+        own, _ = both(host.up("other", asking(allow="nobody")))
+        host.listen("db", 80)
+        host.listen("web", 80)
+        for address in (four, six, four, six):  # twice: no redirect leads past the host
+            assert host.reaches("web", address, 80)
+        assert not host.reaches("web", four, 22)
+        web_four = host.addresses("web")[0].partition("/")[0]
+        assert not host.reaches("db", web_four, 80)
+        if db.access is None or "@" in repr(db):
+            assert not host.reaches("other", four, 80)
+        assert not host.reaches("web", own, 80)
+        host.listen("db", 80, _UDP)
+        assert not host.sends("web", four, 80)
+
+
+@in_namespaces
+def test_all_of_one_and_udp_are_allowed() -> None:
+    """Without a port everything is, ping as well; with a protocol, that one alone."""
+    with Apart() as host:
+        four, six = host.with_pair(asking(allow="db"), asking())
+        host.up("dns", asking(allow="db:53/udp"))
+        assert host.pings("web", four)
+        assert host.pings("web", six)
+        host.listen("db", 53, _UDP)
+        assert host.sends("web", four, 53)
+        assert host.sends("dns", four, 53)
+        assert host.sends("dns", six, 53)
+        host.listen("db", 53)
+        assert not host.reaches("dns", four, 53)
+        assert not host.pings("dns", four)
+
+
+@in_namespaces
+def test_name_is_followed_to_another_address_and_the_former_one_is_closed() -> None:
+    """Whichever starts first; who gets the former address is another one."""
+    with Apart() as host:
+        host.up("web", asking(allow="db:80"))
+        first = both(host.up("db", asking()))
+        host.listen("db", 80)
+        assert host.reaches("web", first[0], 80)
+        host.stop("db")
+        host.attach(
+            host.start("other"),
+            on("apart", addresses=()).replace(
+                endpoints=(on("apart").endpoints[0].replace(addresses=_addresses(first[0])),)
+            ),
+        )
+        host.listen("other", 80)
+        second = both(host.up("db", asking()))
+        assert second[0] != first[0]
+        host.listen("db", 80)
+        assert host.reaches("web", second[0], 80)
+        assert host.reaches("web", second[1], 80)
+        assert not host.reaches("web", first[0], 80)
+        host.stop("web")
+        host.up("web", asking())
+        assert not host.reaches("web", second[0], 80)
+
+
+def _addresses(*texts: str) -> tuple[object, ...]:
+    from ocinet.base.address import Address
+
+    return tuple(map(Address.parse, texts))
+
+
+@in_namespaces
+def test_without_the_table_it_is_closed_and_comes_back_by_repair() -> None:
+    """What was allowed is so again; nothing is left when all have gone."""
+    with Apart() as host:
+        four, six = host.with_pair(asking(allow="db:80,10.7.0.0/24:22"), asking(expose="81"))
+        host.listen("db", 80)
+        assert host.reaches("web", four, 80)
+        run("nft flush ruleset")
+        for address in (four, six):
+            assert not host.reaches("web", address, 80)
+            assert not host.pings("web", address)
+        with host.engine() as engine:
+            assert all(finding.repaired for finding in engine.check(repair=True))
+            assert engine.check() == ()
+        assert host.reaches("web", four, 80)
+        assert host.reaches("web", six, 80)
+        run("nft flush set inet ocinet pair4")
+        with host.engine() as engine:
+            assert "pair4 lacks 1 element" in engine.check(repair=True)[0].what
+        assert host.reaches("web", four, 80)
+        host.stop("web")
+        host.stop("db")
+        left = run("nft list table inet ocinet")
+        assert "10.7.0.2" not in left.replace("refused", "")
+        assert not run("find /run/ocinet/access -type l")
+
+
+@in_namespaces
+def test_address_of_another_opens_nothing() -> None:
+    """The guard of its port lets nobody send as somebody else."""
+    with Apart() as host:
+        four, _ = host.with_pair(asking(allow="db:80"), asking())
+        web = host.addresses("web")[0].partition("/")[0]
+        host.up("thief", asking())
+        host.listen("db", 80)
+        run(f"ip addr add {web}/32 dev eth0", pid=host.sleepers["thief"].pid)
+        assert not host.reaches("thief", four, 80, source=web)
+
+
+@in_namespaces
+def test_wishes_change_while_it_runs() -> None:
+    """Attached again with other words: what is said no more is closed, also what was open."""
+    with Apart() as host:
+        four, _ = host.with_pair(asking(allow="db:80"), asking())
+        web = host.container("web", host.sleepers["web"].pid)
+        host.listen("db", 80)
+        host.listen("db", 81)
+        assert host.reaches("web", four, 80)
+        host.attach(web, asking(allow="db:81"))
+        assert not host.reaches("web", four, 80)
+        assert host.reaches("web", four, 81)
+        host.attach(web, asking(allow="none"))
+        assert not host.reaches("web", four, 81)
+        host.attach(web, asking(expose="80"))
+        with host.engine() as engine:
+            assert engine.check() == ()
+
+
+@in_namespaces
+def test_published_port_is_open_to_siblings() -> None:
+    """It is to everybody; not where bridged packets meet NAT, for there it is bridged then."""
+    with Apart() as host:
+        for path in Path("/proc/sys/net/bridge").glob("bridge-nf-call-*"):
+            path.write_text("0")
+        host.up_serving("db", on("apart", publish=(tcp(8080),)))
+        host.up("web", asking())
+        assert host.reaches("web", UPLINK, 8080)
+
+
+@in_namespaces
+def test_what_is_refused_is_counted_by_who_and_to_where() -> None:
+    """In a set of the table's, as a person sees it."""
+    with Apart() as host:
+        four, _ = host.with_pair(asking(), asking())
+        assert not host.reaches("web", four, 5432)
+        web = host.addresses("web")[0].partition("/")[0]
+        wait_until(
+            lambda: f"{web} . {four} . tcp . 5432" in run("nft list set inet ocinet refused4"),
+            "it is counted",
+        )
+
+
+@in_namespaces
+def test_packets_of_one_that_is_kept_leave_to_what_is_said_alone() -> None:
+    """None: not by a port that somebody else publishes; siblings, answers and the host pass."""
+    with Apart() as host:
+        host.up_serving("shop", on("dmz", publish=(tcp(8080),)))
+        host.up_serving("web", asking("lan", egress="none").replace(publish=(tcp(8081),)))
+        host.up_serving("db", on("lan"))
+        assert not host.pings("web", NEIGHBOUR)
+        assert not host.reaches("web", UPLINK, 8080)
+        assert host.pings("web", "10.9.0.1")
+        assert host.reaches("web", "10.9.0.3", 80)
+        assert host.reaches("neighbour", UPLINK, 8081)
+        web = host.container("web", host.sleepers["web"].pid)
+        host.attach(web, asking("lan", egress="dmz:80"))
+        assert host.reaches("web", UPLINK, 8080)
+        assert not host.pings("web", NEIGHBOUR)
+        host.attach(web, asking("lan", egress="192.0.2.0/24"))
+        assert host.pings("web", NEIGHBOUR)
+        assert not host.reaches("web", UPLINK, 8080)
+        host.attach(web, asking("lan", egress="192.0.2.0/24:81"))
+        assert not host.pings("web", NEIGHBOUR)
+        host.attach(web, asking("lan", allow="192.0.2.2"))
+        assert host.pings("web", NEIGHBOUR)
+        host.attach(web, asking("lan", allow="none", egress="any"))
+        assert host.pings("web", NEIGHBOUR)
+        assert host.reaches("web", UPLINK, 8080)
+        # It opens nothing: of another network, what is not published stays closed.
+        assert not host.reaches("web", "10.8.0.2", 80)
+
+
+@in_namespaces
+def test_nothing_leaves_by_ipv6_either() -> None:
+    """To the host's own address on another link it does, as that is the host's."""
+    with Apart() as host:
+        host.up("web", asking(egress="none"))
+        neighbour = host.sleepers["neighbour"].pid
+        run("ip addr add fd00:99::1/64 dev up0 nodad")
+        run("ip addr add fd00:99::2/64 dev eth0 nodad", pid=neighbour)
+        run("ip -6 route add fd00:7::/64 via fd00:99::1", pid=neighbour)
+        host.up("free", asking())
+        assert host.pings("free", "fd00:99::2")
+        assert not host.pings("web", "fd00:99::2")
+        host.attach(host.container("web", host.sleepers["web"].pid), asking(egress="fd00:99::/64"))
+        assert host.pings("web", "fd00:99::2")
+
+
+@in_namespaces
+def test_what_has_no_effect_yet_or_at_all_is_told() -> None:
+    """A name that nobody has, and a network where all talk to each other anyway."""
+    with Apart() as host:
+        host.up("web", asking(allow="db"))
+        host.up("shop", asking("lan", allow="db"))
+        events = Path("/run/ocinet/events.jsonl").read_text()
+        assert "nobody on apart is called db yet" in events
+        assert "ocinet.allow and ocinet.expose open nothing on lan" in events
+        assert "called" not in events[events.index("open nothing") :]
