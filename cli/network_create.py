@@ -16,7 +16,7 @@ from ocinet.request.grammar import first_repeated, read_metric, read_route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace, _ArgumentGroup
+    from argparse import Namespace, _ActionsContainer
     from collections.abc import Callable
     from typing import TypeVar
 
@@ -30,7 +30,8 @@ def _configure(parser: Parser) -> None:
     _add_addresses(parser.add_argument_group("addresses"))
     group = parser.add_argument_group("bridge")
     _add_bridge(group)
-    _add_neighbours(group)
+    _add_names(group)
+    _add_limits(group)
     says = "driver option as docker or podman has it"
     add_text(group, "-o", "--opt", metavar="KEY=VALUE", says=says, several=True)
     says = "driver (default: bridge, the only one)"
@@ -46,7 +47,7 @@ def _configure(parser: Parser) -> None:
     )
 
 
-def _add_addresses(group: _ArgumentGroup) -> None:
+def _add_addresses(group: _ActionsContainer) -> None:
     says = "subnet, IPv4 or IPv6 (default: a free /24)"
     add_text(group, "--subnet", metavar="SUBNET", says=says, several=True)
     says = "gateway of the subnet that it lies in (default: the subnet's first address)"
@@ -56,7 +57,7 @@ def _add_addresses(group: _ArgumentGroup) -> None:
     add_switch(group, "--ipv6", says="add an IPv6 subnet where none is given")
 
 
-def _add_bridge(group: _ArgumentGroup) -> None:
+def _add_bridge(group: _ActionsContainer) -> None:
     says = "name of the bridge (default: made of the network's name)"
     add_text(group, "--bridge", "--interface-name", metavar="DEVICE", says=says)
     says = "use --bridge as it is, and read subnet and gateway from it"
@@ -75,14 +76,20 @@ def _add_bridge(group: _ArgumentGroup) -> None:
     add_text(group, "--route", metavar="ROUTE", says=says, several=True)
 
 
-def _add_neighbours(group: _ArgumentGroup) -> None:
+def _add_names(group: _ActionsContainer) -> None:
     says = "let its containers not find each other by name"
     add_switch(group, "--no-dns", "--disable-dns", says=says)
     says = "resolver that is asked for all other names (default: those of the host)"
     add_text(group, "--dns", metavar="ADDRESS", says=says, several=True)
+
+
+def _add_limits(group: _ActionsContainer) -> None:
+    """Add whom a network's containers reach, and as whom."""
     says = "keep its containers from the host's own services"
     add_switch(group, "--no-host", says=says)
-    add_switch(group, "--isolate-ports", says="keep its containers from each other")
+    says = "whether its containers reach each other, or only as allowed (default: true)"
+    group.add_argument("--icc", choices=("true", "false"), help=says)
+    add_switch(group, "--isolate-ports", says="the same as --icc=false")
     says = "let its containers send with any address, as virtual machines on it need"
     add_switch(group, "--no-guard", says=says)
 
@@ -130,10 +137,20 @@ def _read_options(arguments: Namespace) -> NetworkOptions:
         host=not arguments.no_host,
         dns=not arguments.no_dns,
         dns_servers=_read_addresses("--dns", arguments.dns),
-        siblings=options.siblings and not arguments.isolate_ports,
+        siblings=_siblings(arguments, options),
         default_route=options.default_route and not arguments.no_default_route,
         routes=_read_routes(arguments.route),
     )
+
+
+def _siblings(arguments: Namespace, options: NetworkOptions) -> bool:
+    """Read whether containers reach each other; `--icc` goes before `-o`, as all our own do."""
+    if arguments.icc == "true" and arguments.isolate_ports:
+        raise RequestError("--icc", "with --isolate-ports they do not reach each other",
+                           "leave one of them out")  # fmt: skip
+    if arguments.icc is not None:
+        return bool(arguments.icc == "true")
+    return options.siblings and not arguments.isolate_ports
 
 
 def _within(flag: str, parse: Callable[[str], T], text: str) -> T:
