@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 FAILED = "failed"
+STRANDED = "stranded"  # in a sandbox that its owner has left
 
 
 def _failures(console: Console) -> tuple[Failure, ...]:
@@ -40,9 +41,11 @@ def _encode_failed(failure: Failure) -> dict[str, Any]:
 
 
 def status_of(engine: Engine, record: Attachment) -> str:
-    """Return how a container is: attaching, alive, left (only members live) or dead."""
+    """Return how a container is: attaching, alive, left (only members live), stranded or dead."""
     if engine.containers.is_dead(record):
         return "dead"
+    if record.stranded:
+        return STRANDED
     if record.left:
         return "left"
     return "attaching" if record.state == "attaching" else "alive"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ocinet.base.errors import NotFoundError, RequestError
 from ocinet.base.value import Value
 from ocinet.cli.command_tree import Command
-from ocinet.cli.containers import FAILED, status_of
+from ocinet.cli.containers import FAILED, STRANDED, status_of
 from ocinet.cli.kept_ports import encode_own
 from ocinet.cli.parser import Parser, add_switch, add_template, add_text
 from ocinet.cli.printing import (
@@ -35,7 +35,11 @@ if TYPE_CHECKING:
     from ocinet.engine.records.kept_ports import KeptPort
     from ocinet.picture.failures import Failure
 
-_STATES = {"running": ("alive", "attaching", "left"), "exited": ("dead",), "created": (FAILED,)}
+_STATES = {
+    "running": ("alive", "attaching", "left", STRANDED),
+    "exited": ("dead",),
+    "created": (FAILED,),
+}
 
 
 class Row(Value):
@@ -159,7 +163,7 @@ def _wanted(arguments: Namespace) -> Callable[[Row], bool]:
 
 
 def _has_status(row: Row, text: str) -> bool:
-    known = ("attaching", "alive", "left", "dead", FAILED, *_STATES)
+    known = ("attaching", "alive", "left", STRANDED, "dead", FAILED, *_STATES)
     if text not in known:
         why = f"there is no status {text}"
         raise RequestError("--filter", why, f"known are: {', '.join(known)}")

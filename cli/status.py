@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ocinet.base.errors import OcinetError
 from ocinet.cli.command_tree import Command
-from ocinet.cli.containers import status_of
+from ocinet.cli.containers import STRANDED, status_of
 from ocinet.cli.parser import Parser, add_format, add_switch
 from ocinet.cli.printing import Table, age, show_json
 from ocinet.picture.failures import read_failures
@@ -147,7 +147,9 @@ def _networks(engine: Engine) -> list[Json]:
 
 def _containers(engine: Engine, failed: int, *, check: bool) -> Json:
     states = [status_of(engine, record) for record in engine.containers.all()]
-    counted: Json = {state: states.count(state) for state in ("alive", "attaching", "left", "dead")}
+    counted: Json = {
+        state: states.count(state) for state in ("alive", "attaching", "left", STRANDED, "dead")
+    }
     counted["failed"] = failed
     findings = (*engine.check(), *engine.shadowed()) if check else ()
     leftovers = engine.gc(dry_run=True)
@@ -227,7 +229,7 @@ def _print_containers(containers: Json, console: Console) -> None:
     numbers = [f"{containers['alive']} attached"]
     numbers += [
         f"{containers[state]} {state}"
-        for state in ("attaching", "left", "dead", "failed")
+        for state in ("attaching", "left", STRANDED, "dead", "failed")
         if containers[state]
     ]
     if drifted is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.endpoint import Endpoint
     from ocinet.engine.model.network import Network
 
-RUNS = ("alive", "attaching", "left")
+RUNS = ("alive", "attaching", "left", "stranded")
 _ANYWHERE = {4: "0.0.0.0", 6: "::"}  # noqa: S104  # shown, not bound
 _DRIVER, _SCOPE = "bridge", "local"
 

@@ -14,6 +14,7 @@ it in this order, in which each imports only what stands above:
     unplugging          links of two sandboxes, taken down by one's record
     detach              taking down, from the record alone
     strays              what of ours nobody claims
+    stranded            members whose owner is in another sandbox by now
     observe             looking at the host before a plan
     settle, containers  a record and its sandbox made to agree; who is known
     create_network, remove_network, adopted

@@ -17,6 +17,7 @@ from ocinet.engine.model.scope import EVERYTHING
 from ocinet.engine.plan.mend import Left, plan_own, processes_of, users_of
 from ocinet.engine.plan.repair_kinds import LEFTOVER, SYSCTL, TABLE
 from ocinet.engine.storage import recorded
+from ocinet.engine.stranded import tell_stranded
 from ocinet.engine.strays import Strays
 
 TYPE_CHECKING = False
@@ -139,6 +140,8 @@ class Check:
             give_way,
             inside=scope.inside,
         )
+        for name, what in tell_stranded(wanted, self._records.attachments, self._liveness):
+            self._note(name, what, manual=True)
         if scope.inside and self._records.cables().names():
             from ocinet.engine.check_cables import check_cables
 

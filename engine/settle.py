@@ -87,19 +87,25 @@ class Settle:
     def end(self, known: Attachment) -> None:
         """Take an earlier life down; its members lose their network, and that is told."""
         # Asked first: with the record goes who its members are.
-        stranded = [member.name for member in self._liveness.living_members(known)]
+        members = self._liveness.living_members(known)
+        left = [self._attachments.get(member.id) for member in members]
+        lost = {member.name: member.process for member in members}
         if known.state == ATTACHED and self._liveness.lives(known):  # in a sandbox that is no pod's
-            stranded.insert(0, known.container.name)
+            lost = {known.container.name: known.container.process, **lost}
         self._detach().take_down(known)
-        if stranded:
+        if lost:
+            from ocinet.engine.stranded import restart_command, strand  # for those alone
+
             self.returned_from = known
-            names = ", ".join(stranded)
+            # They live on where nothing of ours is any more: who looks for them finds it said.
+            strand(self._attachments, (record for record in left if record))
+            commands = [restart_command(name, process) for name, process in lost.items()]
             self._operation.log.append(
                 "members lost their network",
                 container=known.container.id,
                 name=known.container.name,
-                members=names,
-                hint=f"restart {names}",
+                members=", ".join(lost),
+                hint=" && ".join(commands),
             )
 
     def leave_former_sandbox(self, known: Attachment, identity: str) -> None:

@@ -118,6 +118,8 @@ class _Observation:
             if failure:
                 return values.REFUSED, *_told(failure, f"ocinet attach {shlex.quote(name)}")
             return values.ATTACHING, "", ""
+        if record.stranded:
+            return values.BROKEN, "it is in a sandbox that its owner has left", f"restart {name}"
         why = why_broken(record, self._links, self._networks)
         if why:
             return values.BROKEN, why, f"{_REPAIR} {shlex.quote(name)}"

@@ -73,6 +73,8 @@ class Attachment(Value):
         served: the networks on which a name server was told its names.
         access: who may talk to whom; None where it is on no network that keeps its containers
             from each other, and its user says nothing.
+        stranded: of a member that is in a sandbox which its owner has left: see
+            `engine.stranded`; else "".
     """
 
     container: Container
@@ -96,6 +98,7 @@ class Attachment(Value):
     plugs: tuple[Plug, ...] = ()
     served: tuple[str, ...] = ()
     access: Access | None = None
+    stranded: str = ""
 
     @property
     def done(self) -> Attachment:

@@ -319,4 +319,5 @@ _RECORD = Record(
     plugs=Defaulted(Kind(_read_plugs, _write_plugs), ()),
     served=Defaulted(listed(TEXT), ()),
     access=Defaulted(Kind(_read_access, _write_access), None),
+    stranded=Defaulted(TEXT, ""),
 )

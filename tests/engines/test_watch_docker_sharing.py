@@ -77,7 +77,9 @@ def test_owner_that_restarts_takes_its_network_along(lab: Lab) -> None:
             assert lab.outside.ask("tcp", LAB_V4, 8080).local == (address, 80)
         wait_until(lambda: list(log.namespace.links()) == ["lo"], "the end of the old network")
         (told,) = lab.events("members lost their network")
-        assert (told["members"], told["hint"]) == ("log", "restart log")
+        assert (told["members"], told["hint"]) == ("log", "docker restart log")
+        assert lab.ocinet("ps", "--filter", "status=stranded", "-q").stdout.split() == [log.id[:12]]
+        assert "docker restart log" in lab.ocinet("check", "log", check=False).stdout
 
         docker("restart", "--time=0", "log")
 

@@ -142,8 +142,35 @@ def test_owner_back_in_a_new_sandbox_takes_address_and_port() -> None:
         assert host.pings("web", "10.9.0.1")
         assert not host.pings("side", "10.9.0.1")
         assert events().count("members lost their network") == 1
-        assert host.stop("side") is False
+        assert told_of_side(host) == [("side", "it is in the sandbox that web has left")]
+        assert host.stop("side")
+        assert told_of_side(host) == []
         assert host.pings("web", "10.9.0.1")
+
+
+def told_of_side(host: WiredHost) -> list[tuple[str, str]]:
+    """Return what `check` finds, each without what helps."""
+    with host.engine() as engine:
+        findings = engine.check(repair=True)
+    assert all(finding.manual and not finding.repaired for finding in findings)
+    return [(finding.container, finding.what.partition(",")[0]) for finding in findings]
+
+
+@in_namespaces
+def test_member_that_was_left_behind_joins_the_new_sandbox_when_it_restarts() -> None:
+    """Also where nobody told of its end; and the owner's next end leaves nothing of before."""
+    with WiredHost() as host:
+        host.up("web")
+        host.join("side", "web")
+        host.stop("web")
+        host.up("web")
+        host.sleepers.pop("side").end()
+        host.join("side", "web")
+        assert host.pings("side", "10.9.0.1")
+        assert told_of_side(host) == []
+        host.stop("side")
+        host.stop("web")
+        assert records() == []
 
 
 @in_namespaces
