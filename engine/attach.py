@@ -141,7 +141,7 @@ class Attach:
             # The kernel has chosen the indexes by now. A host end's name may come again with a
             # sandbox's inode number; its index tells that it is another link (`Liveness.is_of`).
             record = self._machine.with_indexes(wiring.record)
-            record = record.replace(unnamed=self._machine.unnamed)
+            record = record.replace(unnamed=self._machine.unnamed, left_behind=self._left_behind)
             self._records.attachments.put(record)
             if not self._records.linked.is_empty():
                 from ocinet.engine.linked_names import attached
@@ -190,6 +190,12 @@ class Attach:
         from ocinet.engine.mend import mend_followers  # the first of a boot, or a mishap
 
         mend_followers(self._operation, self._machine, self._records, self._networks, observed)
+
+    @property
+    def _left_behind(self) -> tuple[str, ...]:
+        """Who was with it in its earlier life, and is not in this sandbox."""
+        former = self._former
+        return tuple(member.id for member in former.members) if former else self._before.left_behind
 
     @property
     def warnings(self) -> tuple[str, ...]:

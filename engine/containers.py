@@ -71,6 +71,19 @@ class Containers:
             and self._liveness.is_of(known, identity)
         )
 
+    def left_behind(self, container_id: str) -> tuple[Attachment, ...]:
+        """Return whom a container has left in its former sandbox; see `stranded`."""
+        from ocinet.engine.stranded import left_behind  # for those who are asked to restart
+
+        return left_behind(self._attachments, self._liveness, container_id)
+
+    def note_rejoin(self, member: Attachment) -> bool:
+        """Note that a member is restarted to be with its owner again; False: it must not be."""
+        from ocinet.engine.stranded import note_try
+
+        with self._operation.locks.container(member.member_of):
+            return note_try(self._attachments, member.container.id)
+
     def host_links(self, record: Attachment) -> tuple[Link, ...]:
         """Return those of the host's ends of a container that are there."""
         return self._machine.host_ends(record)

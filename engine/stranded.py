@@ -33,15 +33,36 @@ def restart_command(name: str, process: Process | None) -> str:
     return f"{command} {name}" if command else f"restart {name}"
 
 
-def stranded_of(
+def left_behind(
     attachments: Attachments, liveness: Liveness, owner_id: str
 ) -> tuple[Attachment, ...]:
-    """Return the members that live on in a sandbox which a container has left."""
+    """Return whom a container has left in the sandbox that it had before, if it runs again.
+
+    But for those whom a restart was to bring along in this life of its already.
+    """
+    owner = attachments.get(owner_id)
+    if owner is None or not owner.left_behind or not liveness.lives(owner):
+        return ()
+    found = (attachments.get(member_id) for member_id in owner.left_behind)
     return tuple(
-        record
-        for record in attachments.all()
-        if record.stranded and record.member_of == owner_id and liveness.lives(record)
+        member
+        for member in found
+        if member and member.stranded not in ("", owner.sandbox) and liveness.lives(member)
     )
+
+
+def note_try(attachments: Attachments, member_id: str) -> bool:
+    """Note that a restart is to bring a member along; needs its owner's lock.
+
+    Returns:
+        False if there is nothing to bring along, or it was tried in this life of the owner's.
+    """
+    member = attachments.get(member_id)
+    owner = attachments.get(member.member_of) if member and member.stranded else None
+    if member is None or owner is None or member.stranded == owner.sandbox:
+        return False
+    attachments.put(member.replace(stranded=owner.sandbox))
+    return True
 
 
 def tell_stranded(

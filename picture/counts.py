@@ -39,7 +39,7 @@ EVENTS = (
     "repair held", "collected", "renamed", "disconnected", "unpublished", "network removed",
     "host changed", "forwarding stays on", "port kept", "port not held", "poststop ignored",
     "left alone", "settings ignored", "undo failed", "members lost their network",
-    "linked", "link failed", "unlinked",
+    "linked", "link failed", "unlinked", "rejoined", "rejoin failed",
     "addresses of IPv6 restored", "address in use by another", "answers for others' addresses",
     OTHER,
 )  # fmt: skip

@@ -16,6 +16,8 @@
     ocinet.sysctl    KEY=VALUE[,KEY=VALUE]…, see `sysctls`
     ocinet.publish   PUBLISH[,PUBLISH]…, see `publish`
     ocinet.name      the container's name
+    ocinet.rejoin    true | false: the watcher restarts it where the owner of its sandbox
+                     comes back in another one; with every mode, and it asks for nothing
     ocinet.keep-ports true | false: the host ports that are chosen stay the name's
     ocinet.dns, ocinet.dns-search, ocinet.dns-option, ocinet.add-host, ocinet.hostname,
     ocinet.alias, ocinet.link, see `resolution`
@@ -78,6 +80,7 @@ NAME = "ocinet.name"
 KEEP_PORTS = "ocinet.keep-ports"
 SANDBOX = "ocinet.sandbox"
 BUNDLE = "ocinet.bundle"
+REJOIN = "ocinet.rejoin"
 NO_NETWORK = "none"
 NO_GATEWAY = "none"
 FLAT_OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes", "metric", "sysctl")
@@ -88,6 +91,7 @@ KEYS = (
     PUBLISH,
     NAME,
     KEEP_PORTS,
+    REJOIN,
     *RESOLUTION_KEYS,
     *ACCESS_KEYS,
     SANDBOX,
@@ -251,6 +255,8 @@ def _our_keys(annotations: Mapping[str, str]) -> dict[str, str]:
     for key, text in asking.items():
         if not text:
             raise RequestError(key, "its value is empty", "leave the key out")
+    # Of members, whom their engine is to restart: the watcher's matter alone.
+    within(REJOIN, read_truth, asking.pop(REJOIN, "false"))
     return asking
 
 

@@ -18,6 +18,7 @@ from ocinet.request.podman_hooks import pod_hook
 from ocinet.watcher.life import open_life
 from ocinet.watcher.observed import NONE, SHARED, UNTOLD
 from ocinet.watcher.policy import LEAVE, decide, needs_image
+from ocinet.watcher.rejoining import LeftBehind, Rejoining
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,8 +58,11 @@ class ContainerEngine(Protocol):
     def inspect(self, container_id: str) -> ObservedContainer | None:
         """Return all about one."""
 
+    def restart(self, container_id: str) -> None:
+        """Restart one."""
 
-class Attacher(Protocol):
+
+class Attacher(LeftBehind, Protocol):
     """What has to be done to a container."""
 
     def attach(
@@ -96,11 +100,13 @@ class Differences:
         unsettled: ids of those that run, may be for us, and are not wired.
         renamed: ids of those that are wired, and have another name by now.
         unnamed: ids of those that are wired, and whose files have yet to name them.
+        deserted: ids of those that are wired, and have left members behind.
     """
 
     unsettled: tuple[str, ...]
     renamed: tuple[str, ...]
     unnamed: tuple[str, ...]
+    deserted: tuple[str, ...] = ()
 
 
 class ContainerJobs:
@@ -116,6 +122,7 @@ class ContainerJobs:
 
     Attributes:
         sight: as given.
+        rejoining: what is done about members whose owner is elsewhere.
     """
 
     def __init__(
@@ -129,6 +136,7 @@ class ContainerJobs:
     ) -> None:
         self._engine = engine
         self.sight = sight
+        self.rejoining = Rejoining(engine, attacher, remembered, settings, log)
         self._attacher = attacher
         self._remembered = remembered
         self._settings = settings
@@ -275,7 +283,7 @@ class ContainerJobs:
                 self._remembered.containers.put(container.id, container)
             elif container.mode == NONE and container.id not in observed:
                 self.observe(container.id)
-        unsettled, renamed, unnamed = [], [], []
+        unsettled, renamed, unnamed, deserted = [], [], [], []
         for container in listed.values():
             if not container.running or container.mode not in (NONE, SHARED, UNTOLD):
                 continue
@@ -287,7 +295,9 @@ class ContainerJobs:
                 renamed.append(container.id)
             if is_unnamed:  # a hook or an early attach wired it, and no start was told
                 unnamed.append(container.id)
-        return Differences(tuple(unsettled), tuple(renamed), tuple(unnamed))
+            if self.rejoining.concerns(container.id):
+                deserted.append(container.id)
+        return Differences(tuple(unsettled), tuple(renamed), tuple(unnamed), tuple(deserted))
 
     def _attach(self, container: ObservedContainer, life: Life, *, door: str) -> None:
         decision = self._decide(container)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from ocinet.base.errors import ExhaustedError, OcinetError, RequestError
 from ocinet.base.events import NOT_SERVED
 from ocinet.watcher.observed import NONE
+from ocinet.watcher.rejoining import REJOIN_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +140,8 @@ class Dispatch:
         differences = self._jobs.compare()
         for container_id in differences.unsettled:
             self._settle(container_id)
+        for container_id in differences.deserted:
+            self._rejoin(container_id)
         for container_id in differences.renamed:
             self._rename(container_id)
         for container_id in differences.unnamed:
@@ -147,6 +150,15 @@ class Dispatch:
     def _settle(self, container_id: str, attempt: int = 0) -> None:
         delay_s = self.retries_s[attempt - 1] if attempt else 0
         self._queue(container_id, "settle", lambda: self._try(container_id, attempt), delay_s)
+
+    def _rejoin(self, owner_id: str) -> None:
+        """Have whom it left in its former sandbox brought along, if that is wished.
+
+        In a while: who falls over again and again takes nobody along each time. And not in its
+        own turn, for a member may take long to end.
+        """
+        name, look = f"rejoin {owner_id}", self._jobs.rejoining.look
+        self._workers.submit(name, name, lambda: look(owner_id), delay_s=REJOIN_S)
 
     def _rename(self, container_id: str) -> None:
         self._queue(container_id, "rename", lambda: self._jobs.rename(container_id))
@@ -221,6 +233,8 @@ class Dispatch:
         try:
             self._jobs.settle(container_id, again=attempt > 0)
             self._release(container_id)
+            if self._jobs.rejoining.concerns(container_id):
+                self._rejoin(container_id)
         except OcinetError as error:
             if type(error) is RequestError:
                 raise  # what is asked for does not change

@@ -181,6 +181,27 @@ class EngineCalls:
         record = AttachmentStore(self._paths).get(container_id)
         return (record.container.name, record.unnamed) if record else ("", False)
 
+    def left_behind(self, container_id: str) -> tuple[Attachment, ...]:
+        """Return the members that a container has left in its former sandbox.
+
+        Raises:
+            OcinetError: a record can't be read.
+        """
+        known = AttachmentStore(self._paths).get(container_id)
+        if known is None or not known.left_behind:  # as nearly all
+            return ()
+        with self._engine() as engine:
+            return engine.containers.left_behind(container_id)
+
+    def note_rejoin(self, member: Attachment) -> bool:
+        """Note that a member is restarted; False: not in this life of its owner's any more.
+
+        Raises:
+            OcinetError: its record can't be written.
+        """
+        with self._engine() as engine:
+            return engine.containers.note_rejoin(member)
+
     def ended(self, container_id: str) -> bool:
         """Take a container's wiring down, unless it lives.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ocinet.engine.model.request import Request
-from ocinet.request.annotations import DEFAULT_REQUEST, is_ours
+from ocinet.request.annotations import DEFAULT_REQUEST, REJOIN, is_ours
 from ocinet.request.bindings import parse_bindings, with_publishes
 from ocinet.request.cdi import KIND
 from ocinet.request.own_keys import own_keys
@@ -48,6 +48,21 @@ LEAVE = Decision("leave")
 def needs_image(container: ObservedContainer) -> bool:
     """Tell whether it matters what the container's image carries."""
     return any(is_ours(key) for key, _ in container.labels)
+
+
+def wants_rejoin(container: ObservedContainer, carried: Carried, settings: Settings) -> bool:
+    """Tell whether a member is to be restarted where its owner has come back elsewhere.
+
+    Args:
+        container: a member, as it was observed.
+        carried: as in `decide`: an image has no say in when its container is restarted.
+        settings: the operator's.
+    """
+    own = own_keys(container.labels, carried, container.told)
+    said = dict(own.keys).get(REJOIN, "").strip().lower()
+    if said == "true" and own.carried is None and not settings.trust_annotations:
+        said = ""  # it may be the image's wish
+    return said == "true" or (settings.rejoin and said != "false")
 
 
 def decide(container: ObservedContainer, carried: Carried, settings: Settings) -> Decision:

@@ -75,6 +75,7 @@ class Attachment(Value):
             from each other, and its user says nothing.
         stranded: of a member that is in a sandbox which its owner has left: see
             `engine.stranded`; else "".
+        left_behind: ids of who were members in the sandbox that its container had before.
     """
 
     container: Container
@@ -99,6 +100,7 @@ class Attachment(Value):
     served: tuple[str, ...] = ()
     access: Access | None = None
     stranded: str = ""
+    left_behind: tuple[str, ...] = ()
 
     @property
     def done(self) -> Attachment:

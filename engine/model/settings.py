@@ -41,6 +41,8 @@ class Settings(Value):
             `/run/docker.sock`; one that is not there is waited for.
         early_attach: whether the watcher wires Docker's containers before their
             entrypoint runs, and not only when Docker says that they run.
+        rejoin: whether the watcher restarts members of a sandbox whose owner has come back
+            in another one, of those as well that do not say so themselves.
         reconcile_interval_s: seconds after which the watcher compares all of
             an engine's containers with what is wired, whatever it was told.
         web: where the watcher shows its page, as `127.0.0.1:4900`: an address of this
@@ -70,6 +72,7 @@ class Settings(Value):
     lock_timeout_s: float = 10.0
     engines: tuple[str, ...] = ("/run/docker.sock", "/run/podman/podman.sock")
     early_attach: bool = True
+    rejoin: bool = False
     reconcile_interval_s: float = 300.0
     web: str = ""
     metrics: str = ""

@@ -320,4 +320,5 @@ _RECORD = Record(
     served=Defaulted(listed(TEXT), ()),
     access=Defaulted(Kind(_read_access, _write_access), None),
     stranded=Defaulted(TEXT, ""),
+    left_behind=Defaulted(listed(TEXT), ()),
 )

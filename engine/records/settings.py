@@ -328,6 +328,7 @@ _KINDS = {
     ),
     "engines": (_sockets, "a list of sockets' paths"),
     "early_attach": (_boolean, "true or false"),
+    "rejoin": (_boolean, "true or false"),
     "reconcile_interval_s": (
         _seconds(_LONGEST_INTERVAL_S),
         f"seconds, above 0 and at most {_LONGEST_INTERVAL_S}",

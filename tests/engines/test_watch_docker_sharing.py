@@ -123,3 +123,39 @@ def test_members_that_the_watcher_finds_at_its_start_are_counted(lab: Lab) -> No
             docker.remove("shop", "log")
             wait_until(lambda: sorted(lab.records()) == ["shop", "web"], "their end")
             assert lab.pings(address)
+
+
+def test_member_that_says_so_is_brought_along_once_in_each_life_of_its_owner(lab: Lab) -> None:
+    """By a restart; another member that does not say so stays, and is told of."""
+    with lab.docker() as docker, lab.watch():
+        shop = docker.run("--name=shop")
+        log = docker.run("--name=log", "--label=ocinet.rejoin=true", network="container:shop")
+        docker.run("--name=old", network="container:shop")
+        wait_until(lambda: members(lab, "shop") == ["log", "old"], "the members' records")
+        for life in (1, 2):
+            docker("restart", "--time=0", "shop")
+            wait_until(lambda life=life: len(lab.events("rejoined")) == life, "the restart")  # type: ignore[misc]
+            again = shop.current
+            wait_until(lambda: log.current.namespace.sandbox == again.namespace.sandbox, "it")  # noqa: B023
+            assert again.address()
+            wait_until(lambda: members(lab, "shop") == ["log", "old"], "the record")
+        stranded = lab.ocinet("ps", "--filter", "status=stranded", "--format", "{{.Names}}").stdout
+        assert stranded.split() == ["old"]
+        assert not lab.events("rejoin failed")
+
+
+def test_setting_brings_all_members_along(lab: Lab) -> None:
+    """Also one that was left behind before it was set."""
+    with lab.docker() as docker, lab.watch() as watcher:
+        shop = docker.run("--name=shop")
+        log = docker.run("--name=log", network="container:shop")
+        wait_until(lambda: members(lab, "shop") == ["log"], "the member's record")
+        docker("restart", "--time=0", "shop")
+        wait_until(lambda: lab.records()["shop"].get("left_behind") == [log.id], "the new life")
+
+        watcher.configure("rejoin = true\n")
+        watcher.reload()
+
+        wait_until(lambda: lab.events("rejoined"), "the restart", timeout_s=SETTLE_S)
+        sandbox = shop.current.namespace.sandbox
+        wait_until(lambda: log.current.namespace.sandbox == sandbox, "it is with its owner")

@@ -333,3 +333,25 @@ def test_build_steps_are_never_wired(lab: Lab) -> None:
 
         assert "eth0" not in built.stdout
         assert watcher.said("container attached") == []
+
+
+def test_member_that_says_so_is_restarted_when_its_owner_is_back(lab: Lab) -> None:
+    """By podman itself, also where its hook has wired the owner; who does not say so is told of."""
+    with watched(lab, hooks=True) as (podman, _):
+        owner = podman.run("--name=owner", *keys(net="bridge"))
+        asks = ("--label=ocinet.rejoin=true",)
+        log = podman.run("--name=log", *asks, network="container:owner")
+        old = podman.run("--name=old", network="container:owner")
+        wait_until(lambda: len(lab.records()) == 3, "their records", timeout_s=SETTLE_S)
+
+        podman("restart", "--time=0", "owner")
+
+        wait_until(lambda: lab.events("rejoined"), "the restart", timeout_s=2 * SETTLE_S)
+        sandbox = owner.current.namespace.sandbox
+        wait_until(lambda: log.current.namespace.sandbox == sandbox, "it is with its owner",
+                   timeout_s=SETTLE_S)  # fmt: skip
+        found = lab.ocinet("check", check=False).stdout
+        (stranded,) = (each for each in lab.records().values() if each["status"] == "stranded")
+        assert stranded["id"] == old.id
+        assert f"podman restart {stranded['name']}" in found
+        podman("rm", "--force", "--time=0", "--depend", "owner")

@@ -61,6 +61,14 @@ class Counting:
         container = Container(shown.id, shown.name, "", life.process, "watcher")
         return Attachment(container, request.mode, ATTACHED, life.sandbox.identity, "boot", "now")
 
+    def left_behind(self, _container_id: str) -> tuple[Attachment, ...]:
+        """Have left nobody behind."""
+        return ()
+
+    def note_rejoin(self, _member: Attachment) -> bool:
+        """Have nobody to restart."""
+        return False
+
     def guard(self, _container_id: str, _sandbox: Sandbox) -> None:
         """Have nothing to guard."""
 

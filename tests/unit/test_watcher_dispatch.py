@@ -64,6 +64,9 @@ class Engine:
     def started(self, container_id: str) -> ObservedContainer | None:
         return self.inspect(container_id)
 
+    def restart(self, _container_id: str) -> None:
+        self.asked["restart"] += 1
+
     def inspect(self, container_id: str) -> ObservedContainer | None:
         self.asked["inspect"] += 1
         if container_id in self.held_back:
@@ -134,6 +137,7 @@ class Attacher:
         self.with_ipv6: set[str] = set()
         self.unnamed: set[str] = set()
         self.early: set[str] = set()
+        self.behind: dict[str, list[Attachment]] = {}
 
     def guard(self, container_id: str, _sandbox: Sandbox) -> Losses | None:
         return Losses() if container_id in self.with_ipv6 else None
@@ -176,6 +180,16 @@ class Attacher:
     def rename(self, container_id: str, name: str) -> bool:
         self.done.append(("rename", container_id, name))
         return True
+
+    def left_behind(self, container_id: str) -> tuple[Attachment, ...]:
+        return tuple(self.behind.get(container_id, ()))
+
+    def note_rejoin(self, member: Attachment) -> bool:
+        for members in self.behind.values():
+            if member in members:
+                members.remove(member)
+                return True
+        return False
 
     def tell(self, event: str, container_id: str, name: str, error: str) -> None:
         self.told.append((event, container_id, name, error))
