@@ -11,7 +11,7 @@ from ocinet.base.value import Value
 from ocinet.engine.assembly import machine_on
 from ocinet.engine.forwarding import misguarded
 from ocinet.engine.liveness import Liveness
-from ocinet.engine.mend import Mend, is_at_work, rebuild_table
+from ocinet.engine.mend import Mend, rebuild_table
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.model.scope import EVERYTHING
 from ocinet.engine.plan.mend import Left, plan_own, processes_of, users_of
@@ -19,6 +19,7 @@ from ocinet.engine.plan.repair_kinds import LEFTOVER, SYSCTL, TABLE
 from ocinet.engine.storage import recorded
 from ocinet.engine.stranded import tell_stranded
 from ocinet.engine.strays import Strays
+from ocinet.engine.table_lacks import lacks_of_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ if TYPE_CHECKING:
     OpenSandbox = Callable[[Attachment], AbstractContextManager[seams.Sandbox]]
     MayRepair = Callable[[str, str], bool]
 
-_TRIES = 5
 _AT_ONCE = 64  # containers whose guards are asked for together
-_GONE = "the table inet ocinet is gone"
 
 
 class Finding(Value):
@@ -204,7 +203,7 @@ class Check:
         """Compare our table, once for all: it holds what all records say."""
         machine = machine_on(self._host, self._records, self._operation)
         try:
-            lines = self._lacks_of_table(machine.firewall)
+            lines = lacks_of_table(self._operation, self._records, machine.firewall)
         except OcinetError as error:
             self._note("", "our table can't be looked at", error)
             return
@@ -245,49 +244,6 @@ class Check:
                 self._operation.log.append("repaired", what=what, kinds=[LEFTOVER])
         self._note("", what, failed, repaired=removed)
 
-    def _lacks_of_table(self, firewall: seams.Firewall) -> tuple[str, ...]:
-        """Return what our table lacks, by line, while nobody is at work on it."""
-        lines: tuple[str, ...] = ()
-        for _try in range(_TRIES):
-            expected = recorded(self._records, self._operation.boot_id)
-            if not expected[0]:
-                return ()
-            if firewall.observe().table:
-                lines = firewall.flaws(*expected)
-            else:
-                lines = (_GONE,)
-                if self._is_anyone_attached() and not firewall.observe().table:
-                    break  # whoever is at work, others wait for it
-            # A port is closed before the record of its end is written, and the first attach is
-            # on record before it makes the table: that is no damage, nor is what came to its
-            # end between the two lists.
-            if not lines:
-                break
-            try:
-                was_busy = self._await_others()
-            except BusyError:
-                break  # who is stopped, or hangs, keeps nobody else from being mended
-            if not was_busy and recorded(self._records, self._operation.boot_id) == expected:
-                break
-        return lines
-
-    def _is_anyone_attached(self) -> bool:
-        """Tell whether our table has been made in this boot: an attach ends after that."""
-        records = self._records.attachments.all()
-        boot_id = self._operation.boot_id
-        return any(record.state == ATTACHED and record.boot_id == boot_id for record in records)
-
-    def _await_others(self) -> bool:
-        """Wait for who is at work on a container; tell whether there was anyone."""
-        busy = [
-            record
-            for record in self._records.attachments.all()
-            if is_at_work(self._operation, record)
-        ]
-        for record in busy:
-            with self._operation.locks.container(record.container.id):
-                pass
-        return bool(busy)
 
     def _networks(self, living: list[Attachment]) -> None:
         """Compare what the networks of these containers need, each once for all on it."""
