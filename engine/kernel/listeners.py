@@ -190,6 +190,19 @@ def process_with(inode: int) -> int:
     return 0
 
 
+def sockets_of(pid: int) -> set[int]:
+    """Return the inodes of the sockets that a process has open; none of one that is gone."""
+    found = set()
+    try:
+        for descriptor in posix.listdir(f"/proc/{pid}/fd"):
+            target = posix.readlink(f"/proc/{pid}/fd/{descriptor}")
+            if target.startswith("socket:["):
+                found.add(int(target[8:-1]))
+    except OSError:
+        return found
+    return found
+
+
 class ListeningSockets:
     """The host's listening sockets, as the kernel and /proc tell of them."""
 

@@ -42,6 +42,8 @@ PLACES = ("/usr/local/libexec/podman", "/usr/local/lib/podman", "/usr/libexec/po
 _PID_FILE = "aardvark.pid"
 _PORT = "53"
 _STARTING = "starting"  # beside the folder: when it was started, in ns since the boot
+_ASKED = "resolvers"  # likewise: which /etc/resolv.conf it has read
+_RESOLV_CONF = "/etc/resolv.conf"
 _STARTS_NS = 3_000_000_000  # a start that takes longer has failed
 _CAUGHT = b"\nSigCgt:\t"
 _SYSTEMD, _SYSTEMD_RUN = "/run/systemd/system", "/usr/bin/systemd-run"
@@ -157,6 +159,7 @@ class NameProgram:
         pid, fd = self._opened()
         if not pid:
             return False
+        self._note_resolvers()
         try:
             # Before it listens, the signal would end it.
             if _catches_hup(pid):
@@ -167,6 +170,18 @@ class NameProgram:
             if fd >= 0:
                 posix.close(fd)
         return True
+
+    def is_stale(self) -> bool:
+        """Tell whether the host's /etc/resolv.conf is another one than it has read."""
+        with Directory(self._folder) as folder:
+            return folder.noted(_ASKED) != _resolvers()
+
+    def _note_resolvers(self) -> None:
+        """Note which /etc/resolv.conf it is to read: versions before 1.17 follow no change."""
+        now = _resolvers()
+        with Directory(self._folder) as folder:
+            if folder.noted(_ASKED) != now:
+                folder.note(_ASKED, now)
 
     def start(self, program: str) -> None:
         """Start it, without waiting, unless one is about to; needs the files' lock.
@@ -181,6 +196,7 @@ class NameProgram:
                 served.remove(_PID_FILE)
         with Directory(self._folder) as folder:
             folder.note(_STARTING, str(age_clock_ns()))
+        self._note_resolvers()
         has_systemd = exists(_SYSTEMD) and exists(_SYSTEMD_RUN)
         command = (program, "--config", self._path, "--port", _PORT,
                    "--filter-search-domain", SEARCH_DOMAIN, "run")  # fmt: skip
@@ -252,6 +268,15 @@ class NameProgram:
         except OSError:
             return False
         return self._path.encode() in words and words[0].endswith(PROGRAM.encode())
+
+
+def _resolvers() -> str:
+    """Return what tells one state of the host's /etc/resolv.conf from another."""
+    try:
+        status = posix.stat(_RESOLV_CONF)
+    except OSError:
+        return "none"
+    return f"{status.st_ino} {status.st_size} {status.st_ctime_ns}"
 
 
 def _signal(pid: int, fd: int, number: int) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ocinet.engine.kernel.name_program import NameProgram
     from ocinet.engine.kernel.served_files import ServedFiles
     from ocinet.engine.model.request import Protocol
-    from ocinet.engine.model.served import ServedContainer, ServedNetwork
+    from ocinet.engine.model.served import ServedContainer, ServedNetwork, ServerState
 
 _DNS = 53
 _MISSING = "aardvark-dns is not installed: apt-get install aardvark-dns"
@@ -81,6 +81,39 @@ class NameServer:
             return ()
         return tuple(words[1] for words in lines if words[:1] == ["nameserver"] and words[1:])
 
+    def texts(self) -> dict[str, str]:
+        """Return what the server reads, by the name of each file."""
+        return self._parts[0].texts()
+
+    def state(self) -> ServerState:
+        """Return how the server is."""
+        from ocinet.engine.model.served import ServerState, gateways_of
+
+        files, program = self._parts
+        pid = program.pid
+        wanted = [at for text in files.texts().values() for at in gateways_of(text)]
+        heard = _heard_by(pid) if pid else ()
+        return ServerState(
+            program=program.find(),
+            pid=pid,
+            starting=program.is_starting(),
+            stale=bool(pid) and program.is_stale(),
+            unheard=tuple(
+                (address, _taken((address,), program))
+                for address in wanted
+                if pid and address not in heard
+            ),
+        )
+
+    def wake(self) -> None:
+        """Have the server run and read all anew, or end where nobody is served."""
+        files, program = self._parts
+        with files.lock():
+            if files.is_empty():
+                program.stop()
+            elif not program.tell():
+                _start(program)
+
     def is_news(self, network: str, why: str) -> bool:
         """Tell whether a reason is another one than that which was told last."""
         files, _ = self._parts
@@ -119,3 +152,14 @@ def _taken(gateways: tuple[Address, ...], program: NameProgram) -> str:
                     " network with --no-dns"
                 )
     return ""
+
+
+def _heard_by(pid: int) -> tuple[Address, ...]:
+    """Return the addresses at which a process takes queries over UDP."""
+    from ocinet.engine.kernel.listeners import listeners, sockets_of
+
+    own = sockets_of(pid)
+    try:
+        return tuple(each.address for each in listeners("udp", _DNS) if each.inode in own)
+    except OcinetError:
+        return ()

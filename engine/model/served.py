@@ -91,6 +91,31 @@ class ServedContainer(Value):
         return " ".join(words) + "\n"
 
 
+class ServerState(Value):
+    """The name server, as it was seen.
+
+    Attributes:
+        program: its path; "" where it is not installed.
+        pid: of the process; 0 if none runs.
+        starting: one was started a moment ago, and is not to be seen yet.
+        stale: the host asks others by now than it was told.
+        unheard: gateways of networks that are served, at which it does not listen, each with
+            who has taken its port, or "".
+    """
+
+    program: str = ""
+    pid: int = 0
+    starting: bool = False
+    stale: bool = False
+    unheard: tuple[tuple[Address, str], ...] = ()
+
+
+def gateways_of(text: str) -> tuple[Address, ...]:
+    """Return where the server is to listen, by a file's text."""
+    first = text.partition("\n")[0].partition(" ")[0]
+    return tuple(map(Address.parse, first.split(","))) if first else ()
+
+
 def network_of(file: str) -> str:
     """Return whose a file is by its name; "" if it is no network's."""
     if not file.startswith(_PREFIX):

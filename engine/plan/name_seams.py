@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.clock import Process
     from ocinet.engine.model.naming import FoundFiles, NameFile, Place
-    from ocinet.engine.model.served import ServedContainer, ServedNetwork
+    from ocinet.engine.model.served import ServedContainer, ServedNetwork, ServerState
 else:
     Protocol = object  # as in `seams`
 
@@ -102,3 +102,16 @@ class NameServer(Protocol):
 
     def is_news(self, network: str, why: str) -> bool:
         """Tell whether why a network's names can't be served has not been told yet; it is now."""
+
+    def texts(self) -> dict[str, str]:
+        """Return what the server reads, by the name of each file; see `model.served`."""
+
+    def state(self) -> ServerState:
+        """Return how the server is; off the hook's path."""
+
+    def wake(self) -> None:
+        """Have the server run and read all anew, or end where nobody is served.
+
+        Raises:
+            SystemFailure, BusyError: as `enter`.
+        """

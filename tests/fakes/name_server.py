@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fakes.kernel import _Seam
 from fakes.trace import act, look
+from ocinet.engine.model.served import ServerState
 
 if TYPE_CHECKING:
     from fakes.host import FakeHost
@@ -19,6 +20,8 @@ class FakeNameServer(_Seam):
         served: what it knows, by network and container's id.
         missing: why nobody can be served, if so.
         resolvers: whom the host asks.
+        runs: whether it does, or was killed.
+        heads: the networks that are served, by name.
     """
 
     seam = "name_server"
@@ -28,6 +31,8 @@ class FakeNameServer(_Seam):
         self.served: dict[str, dict[str, ServedContainer]] = {}
         self.missing = ""
         self.resolvers: tuple[str, ...] = ()
+        self.runs = True
+        self.heads: dict[str, ServedNetwork] = {}
         self._news: dict[str, str] = {}
 
     @look
@@ -40,6 +45,7 @@ class FakeNameServer(_Seam):
         """Note a container."""
         known = self.served.setdefault(network.name, {})
         self._news.pop(network.name, None)
+        self.heads[network.name] = network
         if known.get(container.id) == container:
             return False
         known[container.id] = container
@@ -65,3 +71,21 @@ class FakeNameServer(_Seam):
         news = self._news.get(network) != why
         self._news[network] = why
         return news
+
+    @look
+    def texts(self) -> dict[str, str]:
+        """Return who is known, as the server's files would have it."""
+        return {
+            f"net-{name}": self.heads[name].head + "".join(each.line for each in known.values())
+            for name, known in self.served.items()
+        }
+
+    @look
+    def state(self) -> ServerState:
+        """Return that it runs where anybody is served."""
+        return ServerState("/aardvark-dns", pid=1 if self.served and self.runs else 0)
+
+    @act
+    def wake(self) -> None:
+        """Run again."""
+        self.runs = True

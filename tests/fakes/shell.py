@@ -22,6 +22,7 @@ from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.model.link import InsideLink, Link
 from ocinet.engine.model.observed import FirewallState
 from ocinet.engine.model.request import Route
+from ocinet.engine.model.served import ServerState
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.model.sight import Overview, Sight
 from ocinet.engine.networks import Networks
@@ -99,6 +100,14 @@ class BareHost:
     def flaw(self, _network: object) -> str:
         """Return that it has no name server."""
         return "aardvark-dns is not installed"
+
+    def texts(self) -> dict[str, str]:
+        """Return that nobody is served."""
+        return {}
+
+    def state(self) -> ServerState:
+        """Return that there is no server."""
+        return ServerState()
 
     def is_news(self, _network: str, _why: str) -> bool:
         """Tell that everybody knows."""
