@@ -6,6 +6,8 @@ The watcher runs it where something may have been touched.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ocinet.base.errors import BusyError, NotFoundError, OcinetError
 from ocinet.base.value import Value
 from ocinet.engine.assembly import machine_on
@@ -15,7 +17,7 @@ from ocinet.engine.mend import Mend, rebuild_table
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.model.scope import EVERYTHING
 from ocinet.engine.plan.mend import Left, plan_own, processes_of, users_of
-from ocinet.engine.plan.repair_kinds import LEFTOVER, SYSCTL, TABLE
+from ocinet.engine.plan.repair_kinds import LEFTOVER, NAME, SYSCTL, TABLE
 from ocinet.engine.storage import recorded
 from ocinet.engine.stranded import tell_stranded
 from ocinet.engine.strays import Strays
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan import seams
     from ocinet.engine.plan.machine import Host
+    from ocinet.engine.plan.steps import Step
     from ocinet.engine.storage import Records
     from ocinet.engine.strays import Stray
 
@@ -134,6 +137,7 @@ class Check:
         ]
         if scope.networks:
             self._networks(living)
+            self._names()
         self._containers(
             [record for record in living if chosen is None or record.container.id in chosen],
             give_way,
@@ -186,18 +190,34 @@ class Check:
     def _guards(self) -> None:
         """Compare whose forwarding is guarded with whose it is, and with the settings."""
         machine = machine_on(self._host, self._records, self._operation)
+
+        def applied(step: Step) -> None:
+            with self._operation.locks.shared():
+                step.apply(machine)
+
         for what, step in misguarded(self._operation, machine, self._records):
-            tried = self._may_repair("", what)
-            failed: OcinetError | None = None
-            if tried:
-                try:
-                    with self._operation.locks.shared():
-                        step.apply(machine)
-                except OcinetError as error:
-                    failed = error
-                else:
-                    self._operation.log.append("repaired", what=what, kinds=[SYSCTL])
-            self._note("", what, failed, repaired=tried and not failed)
+            self._put_right(what, partial(applied, step), SYSCTL)
+
+    def _names(self) -> None:
+        """Compare who is found by name with who is to be, and look for the server."""
+        from ocinet.engine.served_check import ServedCheck
+
+        machine = machine_on(self._host, self._records, self._operation)
+        for found in ServedCheck(self._operation, machine, self._records).all():
+            self._put_right(found.what, found.repair, NAME)
+
+    def _put_right(self, what: str, repair: Callable[[], object] | None, kind: str) -> None:
+        """Note what many share and is not as it has to be, and repair it where that may be."""
+        tried = repair is not None and self._may_repair("", what)
+        failed: OcinetError | None = None
+        if repair and tried:
+            try:
+                repair()
+            except OcinetError as error:
+                failed = error
+            else:
+                self._operation.log.append("repaired", what=what, kinds=[kind])
+        self._note("", what, failed, repaired=tried and not failed, manual=repair is None)
 
     def _table(self) -> None:
         """Compare our table, once for all: it holds what all records say."""
@@ -243,7 +263,6 @@ class Check:
                     return  # somebody claims it by now
                 self._operation.log.append("repaired", what=what, kinds=[LEFTOVER])
         self._note("", what, failed, repaired=removed)
-
 
     def _networks(self, living: list[Attachment]) -> None:
         """Compare what the networks of these containers need, each once for all on it."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
+from ocinet.engine.model.served import lines_by_id, network_of
 from ocinet.engine.plan.serving import is_between, served_container, served_network
 from ocinet.engine.plan.serving_steps import ServeNames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.network import Network
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.plan.wiring import Wiring
-    from ocinet.engine.storage import Networks
+    from ocinet.engine.storage import Networks, Records
 
 
 def with_names(
@@ -85,3 +88,32 @@ def tell_unserved(
     for network, why in flaws:
         if machine.name_server.is_news(network, why):
             operation.log.append("names not served", network=network, why=why)
+
+
+def stray_lines(
+    operation: Operation, machine: Machine, records: Records
+) -> Iterator[tuple[str, str, Callable[[], bool]]]:
+    """Find containers that a name server knows, and that no record has there.
+
+    Yields:
+        The network, the container's id, and what has the server forget it.
+    """
+    for file, text in machine.name_server.texts().items():
+        network = network_of(file)
+        for container_id in lines_by_id(text):
+            if not is_recorded(records, network, container_id):
+
+                def forget(network: str = network, container_id: str = container_id) -> bool:
+                    # Looked at again under the lock that an attach has: it may have begun.
+                    with operation.locks.container(container_id):
+                        if is_recorded(records, network, container_id):
+                            return False
+                        return machine.name_server.leave(network, container_id)
+
+                yield network, container_id, forget
+
+
+def is_recorded(records: Records, network: str, container_id: str) -> bool:
+    """Tell whether a record has its container found by name on a network."""
+    record = records.attachments.get(container_id)
+    return record is not None and network in record.served

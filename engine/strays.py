@@ -77,6 +77,7 @@ class Strays:
             yield from self._routing()
             yield from self._filters()
             yield from self._reservations()
+        yield from self._served()
 
     # -- published ports -------------------------------------------------------------------
 
@@ -274,6 +275,16 @@ class Strays:
         return act
 
     # -- what is kept of networks ----------------------------------------------------------
+
+    def _served(self) -> Iterator[Stray]:
+        """Find containers that a name server knows, and no record."""
+        from ocinet.engine.serving import stray_lines
+
+        for network, container_id, remove in stray_lines(
+            self._operation, self._machine, self._records
+        ):
+            name = f"{network}/{container_id}"
+            yield Stray("name", name, "no container has it", remove)
 
     def _reservations(self) -> Iterator[Stray]:
         """Find addresses that are reserved on networks that are not there."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ocinet.engine.plan.mend import Flaw
     from ocinet.engine.plan.steps import Step
 
-TABLE, SYSCTL, LEFTOVER, OTHER = "table", "sysctl", "leftover", "other"
+TABLE, SYSCTL, NAME, LEFTOVER, OTHER = "table", "sysctl", "name", "leftover", "other"
 _KINDS: dict[str, tuple[type[Step], ...]] = {
     TABLE: (MakeTable, OpenFirewall),
     "bridge": (MakeBridge,),
@@ -30,7 +30,7 @@ _KINDS: dict[str, tuple[type[Step], ...]] = {
     "passage": (AcceptForward, JoinZone),
     "port": (AddVeth, JoinBridge, GuardPort, SetHairpin, Unplug),
     "sandbox": (ConfigureInside, RaiseLoopback, RouteBySource, Refuse),
-    "name": (NameSandbox, WriteNames),
+    NAME: (NameSandbox, WriteNames),
     "uplinks": (FollowUplinks,),
 }
 # What nobody claims is removed, not put back.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from hosts.name_server import (
     ask,
     ask_soon,
     names_served,
+    program,
     servers,
 )
-from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.isolation import in_namespaces, own_etc
+from hosts.namespace.looks import run
 from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.waiting import wait_until
 
@@ -144,8 +147,6 @@ def test_own_server_is_nobodys_child() -> None:
 @in_namespaces
 def test_taken_port_is_told_once_and_the_network_works() -> None:
     """Who has it is named; the container asks whom the host asks."""
-    import socket
-
     with names_served(), WiredHost() as host, socket.socket(type=socket.SOCK_DGRAM) as taking:
         taking.bind(("0.0.0.0", 53))
         host.up("web", on("lan"))
@@ -164,3 +165,92 @@ def test_hook_waits_for_no_server() -> None:
         began = time.monotonic()
         host.up("web", on("lan"))
         assert time.monotonic() - began < 2
+
+
+def _found(host: WiredHost) -> list[str]:
+    with host.engine() as engine:
+        return [finding.what for finding in engine.check()]
+
+
+def _repaired(host: WiredHost) -> list[str]:
+    with host.engine() as engine:
+        return [finding.what for finding in engine.check(repair=True) if finding.repaired]
+
+
+@in_namespaces
+def test_check_names_what_is_not_served_and_puts_it_back() -> None:
+    """A file that is gone, a line that is another, a server that was killed."""
+    with names_served(), WiredHost() as host:
+        _first(host, "web")
+        host.up("db", on("lan"))
+        assert _found(host) == []
+        Path(SERVED, "net-lan").unlink()
+        lost = "on lan, db, web can't be found by name as on record"
+        assert _found(host) == [lost]
+        assert _repaired(host) == [lost]
+        assert _found(host) == []
+        file = Path(SERVED, "net-lan")
+        file.write_text(file.read_text().replace("10.9.0.3", "10.9.0.99"))
+        assert _repaired(host) == ["on lan, db can't be found by name as on record"]
+        web = host.sleepers["web"].pid
+        assert ask_soon("db", LAN, pid=web, wanted=("10.9.0.3",))
+        (pid,) = servers()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not servers(), "its end")
+        ended = "the name server has ended, so nobody is found by name"
+        assert _found(host) == [ended]
+        assert _repaired(host) == [ended]
+        wait_until(lambda: ask("db", LAN, pid=web), "the server's start")
+        assert _found(host) == []
+
+
+@in_namespaces
+def test_gc_has_the_server_forget_whom_nobody_has() -> None:
+    """Of an attach that was killed, or whose record was removed by hand; the living stay."""
+    with names_served(), WiredHost() as host:
+        _first(host, "web")
+        file = Path(SERVED, "net-lan")
+        file.write_text(file.read_text() + "ghost 10.9.0.77  ghost\n")
+        with host.engine() as engine:
+            found = [(each.kind, each.name, each.removed) for each in engine.gc()]
+        assert found == [("name", "lan/ghost", True)]
+        web = host.sleepers["web"].pid
+        assert ask_soon("ghost", LAN, pid=web) == Answer(NO_SUCH_NAME)
+        host.sleepers["web"].end()
+        host.gc()
+        assert os.listdir(SERVED) == []
+        wait_until(lambda: not servers(), "the server's end")
+
+
+@in_namespaces
+def test_check_tells_who_has_taken_the_port_and_that_the_program_is_gone() -> None:
+    """What a person has to do is told, with the command; nothing is tried in vain."""
+    with names_served(), WiredHost() as host:
+        _first(host, "web")
+        (pid,) = servers()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not servers(), "its end")
+        with socket.socket(type=socket.SOCK_DGRAM) as taking:
+            taking.bind((LAN, 53))
+            _repaired(host)
+            wait_until(servers, "a server that gets no port")
+            wait_until(lambda: any("is taken by" in what for what in _found(host)), "who has it")
+            (told,) = _found(host)
+            assert told.startswith(f"names are not served at {LAN}: {LAN}:53/udp is taken by proc")
+        run(f"mount --bind /dev/null {program()}")
+        (told,) = _found(host)
+        assert "apt-get install aardvark-dns" in told
+
+
+@in_namespaces
+def test_change_of_the_hosts_resolvers_is_seen_and_passed_on() -> None:
+    """Versions before 1.17 read them with their files alone."""
+    with names_served(), WiredHost() as host:
+        own_etc()
+        Path("/etc/resolv.conf").write_text("nameserver 192.0.2.1\n")
+        _first(host, "web")
+        assert _found(host) == []
+        Path("/etc/resolv.conf").write_text("nameserver 192.0.2.2\nnameserver 192.0.2.3\n")
+        (told,) = _repaired(host)
+        assert "before /etc/resolv.conf was changed" in told
+        assert _found(host) == []

@@ -1,0 +1,156 @@
+"""Whether names are served as they are on record, and the server as it has to be.
+
+The server's files are a cache: what is missing there comes from the records again.
+"""
+
+from __future__ import annotations
+
+from time import sleep
+
+from ocinet.base.value import Value
+from ocinet.engine.model.served import lines_by_id
+from ocinet.engine.plan.serving import is_between, served_container, served_network
+from ocinet.engine.serving import host_resolvers, is_recorded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ocinet.base.address import Address
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.network import Network
+    from ocinet.engine.model.served import ServedContainer, ServedNetwork, ServerState
+    from ocinet.engine.operation import Operation
+    from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.storage import Records
+
+_LOOKS, _BETWEEN_S = 10, 0.02
+
+
+class Unserved(Value):
+    """One thing about names that is not as it has to be.
+
+    Attributes:
+        what: in one line.
+        repair: puts it right; None where that is a person's, as `what` says.
+    """
+
+    what: str
+    repair: Callable[[], object] | None = None
+
+
+class ServedCheck:
+    """One look at the names that are served.
+
+    Args:
+        operation: by whose locks it goes.
+        machine: with the name server.
+        records: who is on which network.
+    """
+
+    def __init__(self, operation: Operation, machine: Machine, records: Records) -> None:
+        self._operation = operation
+        self._machine = machine
+        self._records = records
+
+    def all(self) -> Iterator[Unserved]:
+        """Find all there is, what others follow from first.
+
+        Raises:
+            OcinetError: a file can't be read.
+        """
+        wanted = self._wanted()
+        yield from self._lines(wanted)
+        if wanted or not self._machine.name_server.texts():
+            yield from self._server(frozenset(wanted))
+
+    def _wanted(self) -> dict[str, list[tuple[str, ServedNetwork, ServedContainer]]]:
+        """Return who is to be found on which network, by the name of its file."""
+        wanted: dict[str, list[tuple[str, ServedNetwork, ServedContainer]]] = {}
+        networks = {network.name: network for network in self._records.networks.readable()}
+        resolvers = host_resolvers(self._machine)
+        for record in self._records.attachments.all():
+            if record.boot_id != self._operation.boot_id:
+                continue
+            for where, known in self._of(record, networks, resolvers):
+                entry = record.container.name, where, known
+                wanted.setdefault(where.file, []).append(entry)
+        return wanted
+
+    def _of(
+        self, record: Attachment, networks: dict[str, Network], resolvers: tuple[Address, ...]
+    ) -> Iterator[tuple[ServedNetwork, ServedContainer]]:
+        on = [networks[end.network] for end in record.endpoints if end.network in networks]
+        defined = {network.name: network for network in on}
+        asked = resolvers if is_between(on) else ()
+        for name in record.served:
+            where = served_network(defined[name]) if name in defined else None
+            known = where and served_container(record, name, defined, asked)
+            if where and known:
+                yield where, known
+
+    def _lines(
+        self, wanted: dict[str, list[tuple[str, ServedNetwork, ServedContainer]]]
+    ) -> Iterator[Unserved]:
+        texts = self._machine.name_server.texts()
+        for file, entries in wanted.items():
+            text = texts.get(file, "")
+            lines = lines_by_id(text)
+            lacking = [entry for entry in entries if lines.get(entry[2].id) != entry[2].line]
+            network = entries[0][1]
+            if not lacking and not text.startswith(network.head):
+                lacking = entries[:1]
+            if lacking:
+                names = ", ".join(sorted(name for name, _, _ in lacking)[:5])
+                more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+                what = f"on {network.name}, {names}{more} can't be found by name as on record"
+                yield Unserved(what, self._entering(lacking))
+
+    def _entering(
+        self, lacking: list[tuple[str, ServedNetwork, ServedContainer]]
+    ) -> Callable[[], object]:
+        def enter() -> None:
+            for _name, where, known in lacking:
+                # Who comes or goes just now does it itself.
+                with self._operation.locks.container(known.id):
+                    if is_recorded(self._records, where.name, known.id):
+                        self._machine.name_server.enter(where, known)
+
+        return enter
+
+    def _server(self, wanted: frozenset[str]) -> Iterator[Unserved]:
+        server = self._machine.name_server
+        state = self._settled_state()
+        if not wanted:
+            if state.pid:
+                yield Unserved("the name server runs, and nobody is to be found", server.wake)
+        elif state.starting:
+            return
+        elif not state.program:
+            yield Unserved(
+                "names are on record and not served: aardvark-dns is not installed any more;"
+                " apt-get install aardvark-dns, then: ocinet check --repair"
+            )
+        elif not state.pid:
+            what = "the name server has ended, so nobody is found by name"
+            yield Unserved(what, server.wake)
+        elif state.unheard:
+            for address, why in state.unheard:
+                what = f"names are not served at {address}"
+                yield Unserved(f"{what}: {why}") if why else Unserved(what, server.wake)
+        elif state.stale:
+            what = "the name server asks whom the host asked before /etc/resolv.conf was changed"
+            yield Unserved(what, server.wake)
+
+    def _settled_state(self) -> ServerState:
+        """Return the server's state, once it is not about to be another.
+
+        Versions before 1.11 close all their sockets when they read anew.
+        """
+        state = self._machine.name_server.state()
+        for _look in range(_LOOKS):
+            if not any(not why for _address, why in state.unheard):
+                break
+            sleep(_BETWEEN_S)
+            state = self._machine.name_server.state()
+        return state
