@@ -75,6 +75,13 @@ FAULTS = {
         "ip link set END mtu 1280", "the host end of eth0, has an MTU of 1280"
     ),
     "hairpin mode off": Fault("bridge link set dev END hairpin off", "sends nothing back"),
+    "host end isolated": Fault("bridge link set dev END isolated on", "lacks isolated off"),
+    "host end locked": Fault("bridge link set dev END locked on", "lacks locked off"),
+    "host end that floods nothing": Fault(
+        "bridge link set dev END flood off mcast_flood off bcast_flood off", "lacks flood on"
+    ),
+    "host end disabled": Fault("bridge link set dev END state 0", "lacks state forwarding"),
+    "bridge without ARP": Fault("ip link set BRIDGE arp off", "BRIDGE neither asks nor answers"),
     "guard gone": Fault("tc qdisc del dev END clsact", "END, the host end of eth0, is not guarded"),
     "guard replaced": Fault(
         "tc filter replace dev END ingress pref 1 handle 0x6f63 bpf da bytecode '1,6 0 0 -1,'",

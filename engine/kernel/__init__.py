@@ -3,6 +3,7 @@
 Read in this order; each module imports only what stands above it:
 
     link_messages  links as rtnetlink has them, to values and back, pure
+    port_messages  likewise of bridges' ports, what others may have changed
     ip_messages    likewise addresses and routes
     routing_rules  likewise the rules that choose a routing table
     filter_messages likewise filters of links

@@ -26,7 +26,7 @@ DEFAULT_MTU = 1500
 
 _AF_INET = 2
 _AF_INET6 = 10
-_IFF_UP = 1
+_IFF_UP, _IFF_NOARP = 1, 0x80
 _IFA_F_NODAD = 2
 _RT_TABLE_MAIN = 254
 _RTN_UNICAST = 1
@@ -117,6 +117,8 @@ def _finish(
                     sysctl.write(f"net/ipv6/conf/{ifname}/{key}", value)
     elif link.get_attr("IFLA_MTU") != mtu:
         netlink.link("set", index=index, mtu=mtu)
+    if deaf := bool(link["flags"] & _IFF_NOARP):
+        netlink.link("set", index=index, arp=True)
     present = _addresses(netlink, index)
     missing = [address for address in addresses if address not in present]
     for interface in missing:
@@ -125,7 +127,7 @@ def _finish(
         netlink.link("set", index=index, state="up")
     # In a VRF its routes are that one's: none of them belongs into the main table.
     routed = up and not link.get_attr("IFLA_MASTER") and _route(netlink, index, addresses)
-    return bool(missing) or routed or not up or link.get_attr("IFLA_MTU") != mtu
+    return bool(missing) or routed or not up or deaf or link.get_attr("IFLA_MTU") != mtu
 
 
 def _route(netlink: Any, index: int, addresses: tuple[Interface, ...]) -> bool:

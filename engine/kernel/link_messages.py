@@ -36,7 +36,7 @@ _U8 = Struct("=B")
 _U32 = Struct("=I")
 _IFNAME_MAX = 15
 
-_IFF_UP = 0x1
+_IFF_UP, _IFF_NOARP = 0x1, 0x80
 _IFLA_ADDRESS = 1
 _IFLA_IFNAME = 3
 _IFLA_MTU = 4
@@ -56,12 +56,10 @@ _IFLA_INFO_DATA = 2
 _IFLA_INFO_SLAVE_KIND = 4
 _IFLA_INFO_SLAVE_DATA = 5
 _VETH_INFO_PEER = 1
-_IFLA_BR_FORWARD_DELAY = 1
-_IFLA_BRPORT_STATE = 1
-_BR_STATE_FORWARDING = 3
-_USER_HZ = 100  # the kernel's unit for bridges' times
+_IFLA_BR_STP_STATE = 5
 _IFLA_BR_VLAN_FILTERING = 7
 _IFLA_BR_VLAN_DEFAULT_PVID = 39
+_SPANS = u32(_IFLA_BR_STP_STATE, 1)
 _FILTERS_VLANS = attribute(_IFLA_BR_VLAN_FILTERING, b"\1")
 _WITHOUT, _VLAN_1 = bytes(2), b"\1\0"
 _IFLA_BRPORT_MODE = 4  # hairpin
@@ -277,7 +275,7 @@ def set_up(sequence: int, ifindex: int) -> bytes:
 
 def set_hairpin(sequence: int, ifname: str) -> bytes:
     """Encode that a bridge port may send a frame back to where it came from."""
-    return _link(RTM_NEWLINK, 0, sequence, _ifname(ifname), _port_with(_HAIRPIN))
+    return set_port_flags(sequence, ifname, _HAIRPIN)
 
 
 def set_isolated(sequence: int, ifname: str = "", *, ifindex: int = 0) -> bytes:
@@ -287,6 +285,11 @@ def set_isolated(sequence: int, ifname: str = "", *, ifindex: int = 0) -> bytes:
     """
     name = _ifname(ifname) if ifname else b""
     return _link(RTM_NEWLINK, 0, sequence, name, _port_with(_ISOLATED), ifindex=ifindex)
+
+
+def set_port_flags(sequence: int, ifname: str, flags: bytes) -> bytes:
+    """Encode the setting of a bridge port's flags: attributes IFLA_BRPORT_*."""
+    return _link(RTM_NEWLINK, 0, sequence, _ifname(ifname), _port_with(flags))
 
 
 def _port_with(flag: bytes) -> bytes:
@@ -345,7 +348,9 @@ def decode_link(body: bytes, found: dict[int, bytes] | None = None) -> Link:
     info = attributes(found.get(_IFLA_LINKINFO, b""))
     kind = info.get(_IFLA_INFO_KIND, b"")
     mac = found.get(_IFLA_ADDRESS, b"")
-    vlans = _vlans(info.get(_IFLA_INFO_DATA, b"")) if kind == b"bridge\0" else b""
+    of_bridge = info.get(_IFLA_INFO_DATA, b"") if kind == b"bridge\0" else b""
+    vlans = _vlans(of_bridge)
+    running = found.get(_IFLA_OPERSTATE, b"") == _U8.pack(_IF_OPER_UP)
     return Link(
         ifindex=ifindex,
         ifname=_text(found.get(_IFLA_IFNAME, b"")),
@@ -357,12 +362,23 @@ def decode_link(body: bytes, found: dict[int, bytes] | None = None) -> Link:
         group=number(found.get(_IFLA_GROUP)),
         alias=_text(found.get(_IFLA_IFALIAS, b"")),
         peer=number(found.get(_IFLA_LINK)),
-        running=found.get(_IFLA_OPERSTATE, b"") == _U8.pack(_IF_OPER_UP),
+        running=running,
         without_vlan=vlans == _WITHOUT,
         filters_vlans=bool(vlans),
         hairpin=_has_flag(info, _IFLA_BRPORT_MODE, _HAIRPIN),
         isolated=_has_flag(info, _IFLA_BRPORT_ISOLATED, _ISOLATED),
+        lacks=_lacks(info, running=running),
+        spans=_SPANS in of_bridge,
+        without_arp=bool(flags & _IFF_NOARP),
     )
+
+
+def _lacks(information: dict[int, bytes], *, running: bool) -> tuple[str, ...]:
+    if information.get(_IFLA_INFO_SLAVE_KIND) != b"bridge\0":
+        return ()
+    from ocinet.engine.kernel.port_messages import decode_lacks  # no usual attach asks for a port
+
+    return decode_lacks(information.get(_IFLA_INFO_SLAVE_DATA, b""), running=running)
 
 
 def _has_flag(information: dict[int, bytes], kind: int, flag: bytes) -> bool:
@@ -371,22 +387,6 @@ def _has_flag(information: dict[int, bytes], kind: int, flag: bytes) -> bool:
     if flag not in port or information.get(_IFLA_INFO_SLAVE_KIND) != b"bridge\0":
         return False
     return attributes(port).get(kind) == b"\1"
-
-
-def decode_forwards(body: bytes) -> bool:
-    """Decode from an RTM_NEWLINK whether it forwards frames, as a bridge's port or as none."""
-    information = attributes(attributes(body, _IFINFO.size).get(_IFLA_LINKINFO, b""))
-    port = attributes(information.get(_IFLA_INFO_SLAVE_DATA, b""))
-    forwarding = _U8.pack(_BR_STATE_FORWARDING)
-    is_port = information.get(_IFLA_INFO_SLAVE_KIND, b"").rstrip(b"\0") == b"bridge"
-    return not is_port or port.get(_IFLA_BRPORT_STATE) == forwarding
-
-
-def decode_forward_delay_s(body: bytes) -> float:
-    """Decode a bridge's forward delay from an RTM_NEWLINK; 0 if it is none."""
-    information = attributes(attributes(body, _IFINFO.size).get(_IFLA_LINKINFO, b""))
-    delay = attributes(information.get(_IFLA_INFO_DATA, b"")).get(_IFLA_BR_FORWARD_DELAY)
-    return number(delay) / _USER_HZ
 
 
 def _vlans(bridge: bytes) -> bytes:

@@ -10,6 +10,7 @@ from struct import Struct
 
 from ocinet.engine.kernel import link_messages
 from ocinet.engine.kernel.link_messages import RTM_DELLINK, RTM_NEWLINK
+from ocinet.engine.kernel.port_messages import decode_lacks
 from ocinet.engine.model.link import is_our_group
 from ocinet.engine.model.scope import EVERYTHING, HOST_ENDS, NETWORKS, NOTHING, of_container, united
 from ocinet.engine.netlink.framing import attributes, number
@@ -45,6 +46,7 @@ _TCMSG = Struct("=BxxxI")
 _IFF_UP = 1
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_PROTINFO, _IFLA_LINK_NETNSID = 3, 4, 12, 37
 _IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED = 4, 33
+_IFLA_OPERSTATE, _IF_OPER_UP = 16, b"\6"
 _RTA_OIF = 4
 _RT_TABLE_MAIN = 254
 _NETCONF_HEADER = 4  # struct netconfmsg, padded
@@ -169,14 +171,18 @@ class Known:
     def _judge_port(self, ifindex: int, body: bytes) -> Scope:
         """Judge what a bridge tells of its port: its flags are told in no other way."""
         end = self._ends.get(ifindex)
-        port = attributes(attributes(body, _IFINFO.size).get(_IFLA_PROTINFO, b""))
+        found = attributes(body, _IFINFO.size)
+        told = found.get(_IFLA_PROTINFO, b"")
+        port = attributes(told)
         if end is None or _IFLA_BRPORT_MODE not in port:
             return NOTHING
         hairpin = port[_IFLA_BRPORT_MODE] == b"\1"
         isolated = port.get(_IFLA_BRPORT_ISOLATED) == b"\1"
-        self._ends[ifindex] = end.replace(hairpin=hairpin, isolated=isolated)
-        lost = (end.hairpin and not hairpin) or (end.isolated and not isolated)
-        return _of_end(end, None) if lost else NOTHING
+        running = found.get(_IFLA_OPERSTATE) == _IF_OPER_UP
+        lacks = decode_lacks(told, running=running)
+        now = end.replace(hairpin=hairpin, isolated=isolated, lacks=lacks)
+        self._ends[ifindex] = now
+        return _of_end(end, None) if _is_worse_port(now, end) else NOTHING
 
     def _may_be_ours(self, body: bytes) -> bool:
         """Tell at little cost whether a link that is not known may be ours: most are not."""
@@ -226,8 +232,17 @@ def _is_worse(link: Link, before: Link | None) -> bool:
         return True
     if before is None:
         return False
-    return (link.mtu, link.ifname) != (before.mtu, before.ifname) or (
-        (before.hairpin and not link.hairpin) or (before.isolated and not link.isolated)
+    was, now = (before.mtu, before.ifname), (link.mtu, link.ifname)
+    deaf = link.without_arp and not before.without_arp
+    return was != now or deaf or _is_worse_port(link, before)
+
+
+def _is_worse_port(link: Link, before: Link) -> bool:
+    """Tell whether a port lets more or less pass, but for what its hairpin mode adds."""
+    return (
+        (before.hairpin and not link.hairpin)
+        or before.isolated != link.isolated
+        or not set(link.lacks) <= set(before.lacks)
     )
 
 

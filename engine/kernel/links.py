@@ -92,13 +92,17 @@ class Links:
 
     def forwards(self, ifindex: int) -> bool:
         """Tell whether a link, if it is a bridge's port, is let pass frames on by STP."""
+        from ocinet.engine.kernel.port_messages import decode_forwards  # an adopted bridge's
+
         answers, _refusals = self.socket.look_up(link_messages.get_link_at(1, ifindex), 1)
-        return not answers or link_messages.decode_forwards(answers[0].body)
+        return not answers or decode_forwards(answers[0].body)
 
     def forward_delay_s(self, ifindex: int) -> float:
         """Return a bridge's forward delay in seconds; 0 of what is none."""
+        from ocinet.engine.kernel.port_messages import decode_forward_delay_s  # it has STP on
+
         answers, _refusals = self.socket.look_up(link_messages.get_link_at(1, ifindex), 1)
-        return link_messages.decode_forward_delay_s(answers[0].body) if answers else 0.0
+        return decode_forward_delay_s(answers[0].body) if answers else 0.0
 
     def addresses(self, ifindex: int) -> tuple[Interface, ...]:
         """Return the addresses of one of the host's links, or with 0 of all of them.
@@ -272,6 +276,7 @@ class Links:
         hairpin: bool = False,
         mtu: int = 0,
         isolated: bool = False,
+        lacks: tuple[str, ...] = (),
     ) -> None:
         """Make a link an up port of a bridge, or set flags of a port, or both.
 
@@ -293,6 +298,11 @@ class Links:
         if hairpin:
             message = link_messages.set_hairpin(len(acts), ifname)
             acts.append((f"cannot set hairpin mode on {ifname}", message))
+        if lacks:
+            from ocinet.engine.kernel.port_messages import flags
+
+            message = link_messages.set_port_flags(len(acts), ifname, flags(lacks))
+            acts.append((f"cannot have {ifname} carry all frames", message))
         if acts:
             request = with_last_ack([message for _what, message in acts])
             for refused in self.socket.ask(request, 1)[1]:

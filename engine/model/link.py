@@ -158,6 +158,10 @@ class Link(Value):
         filters_vlans: of a bridge, whether a port takes and sends those of its VLANs alone.
         hairpin: of a bridge's port, whether it sends frames back to where they came from.
         isolated: of a bridge's port, whether it carries nothing to others that are.
+        lacks: of a bridge's port, what a new one has and it has not, so that it does not carry
+            all frames: words of `bridge link set`.
+        spans: of a bridge, whether a spanning tree says which ports carry frames, and when.
+        without_arp: whether it neither asks nor answers who has an address.
     """
 
     ifindex: int
@@ -175,6 +179,9 @@ class Link(Value):
     filters_vlans: bool = False
     hairpin: bool = False
     isolated: bool = False
+    lacks: tuple[str, ...] = ()
+    spans: bool = False
+    without_arp: bool = False
 
 
 class Veth(Value):

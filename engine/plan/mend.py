@@ -375,6 +375,8 @@ def _lack_of_bridge(step: MakeBridge, state: DeviceState) -> str:
         return "is gone"
     if not state.link.up:
         return "is down"
+    if state.link.without_arp:
+        return "neither asks nor answers who has an address (arp off)"
     if not set(step.addresses) <= set(state.addresses):
         return "lacks its address"
     if state.unrouted:

@@ -99,12 +99,23 @@ def _plan_devices(networks: tuple[Network, ...], observed: Observed) -> list[Ste
         _check_in_nobodys_way(network, state)
         addresses = gateways(network)
         # Whatever is missing of it: with its address goes the gateway of all its containers.
-        whole = state.link and state.link.up and state.link.mtu == state.mtu
+        link = state.link
+        whole = link and link.up and not link.without_arp and link.mtu == state.mtu
+        if link and link.spans:
+            steps.append(Explain(explain_spanning(network.device)))
         if not whole or state.unrouted or not set(addresses) <= set(state.addresses):
             from ocinet.engine.plan.shared_steps import MakeBridge
 
             steps.append(MakeBridge(network.device, bridge_mac(network), state.mtu, addresses))
     return steps
+
+
+def explain_spanning(device: str) -> str:
+    """Return what a spanning tree on a bridge of ours costs; who has it on may have loops."""
+    return (
+        f"{device} has a spanning tree, which ours do not: what comes to it is not reached for"
+        f" 30 s: ip link set {device} type bridge stp_state 0"
+    )
 
 
 def _check_in_nobodys_way(network: Network, state: DeviceState) -> None:

@@ -28,6 +28,10 @@ def off_bridge(
     """
     adopted = bool(network and not network.managed)
     apart = bool(network and not network.siblings)
+    lacks: tuple[str, ...] = ()
+    if network and network.managed:  # of an adopted bridge, all of it is its owner's
+        lacks = _lacks(link, bridge)
+        lacks += ("isolated off",) if link.isolated and not apart else ()
     if not bridge or link.master != bridge.ifindex:
         how = f"is off {endpoint.device}"
     elif not link.up:
@@ -38,12 +42,20 @@ def off_bridge(
         how = "sends nothing back to where it came from (hairpin)"
     elif apart and not link.isolated:
         how = "carries what its siblings send (isolated)"
+    elif lacks:
+        how = f"does not carry all that it is to: it lacks {', '.join(lacks)}"
     else:
         return None
     join = JoinBridge(
-        endpoint.host_ifname, endpoint.device, is_reached, endpoint.mtu, adopted, apart
+        endpoint.host_ifname, endpoint.device, is_reached, endpoint.mtu, adopted, apart, lacks
     )
     return f"{endpoint.host_ifname}, the host end of {endpoint.ifname}, {how}", join
+
+
+def _lacks(link: Link, bridge: Link | None) -> tuple[str, ...]:
+    """Return what a port lacks; its state is a spanning tree's, or goes with the bridge's."""
+    is_free = bridge is not None and bridge.up and not bridge.spans
+    return tuple(word for word in link.lacks if is_free or not word.startswith("state "))
 
 
 def unguarded(

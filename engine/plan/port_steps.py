@@ -148,6 +148,7 @@ class JoinBridge(Step):
         grows: whether it gets the bridge's where that is more: an adopted bridge that has none of
             its own is made as small as its least port (br_mtu_auto_adjust).
         isolated: whether it is to carry nothing to others that are.
+        lacks: what somebody has taken from it; see `Link.lacks`.
     """
 
     host_ifname: str
@@ -156,6 +157,7 @@ class JoinBridge(Step):
     mtu: int
     grows: bool = False
     isolated: bool = False
+    lacks: tuple[str, ...] = ()
 
     def describe(self) -> tuple[str, ...]:
         """Return the commands that do the same."""
@@ -164,6 +166,7 @@ class JoinBridge(Step):
             join,
             *((isolate(self.host_ifname),) if self.isolated else ()),
             *(SetHairpin(self.host_ifname).describe() if self.hairpin else ()),
+            *(f"bridge link set dev {self.host_ifname} {word}" for word in self.lacks),
         )
 
     def apply(self, machine: Machine) -> bool:
@@ -176,6 +179,7 @@ class JoinBridge(Step):
             hairpin=self.hairpin,
             mtu=mtu,
             isolated=self.isolated,
+            lacks=self.lacks,
         )
         return True
 

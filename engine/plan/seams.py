@@ -82,6 +82,7 @@ class Links(Protocol):
         hairpin: bool = False,
         mtu: int = 0,
         isolated: bool = False,
+        lacks: tuple[str, ...] = (),
     ) -> None:
         """Change a link as a bridge port.
 
@@ -92,6 +93,7 @@ class Links(Protocol):
                 and not so where the port is a new one.
             mtu: bytes that it gets with its bridge; 0: it keeps what it has.
             isolated: let it carry nothing to others that are; else as with `hairpin`.
+            lacks: what it is to be given, as `Link.lacks` has it, or `isolated off`.
 
         Raises:
             KernelError: one of the two is not there (ENODEV), the other is no bridge, or it

@@ -73,7 +73,7 @@ class MakeBridge(DeviceStep):
     def apply(self, machine: Machine) -> bool:
         """Make it; False if all of it was there."""
         link = machine.links.link(self.device)
-        if link and link.up and link.mtu == self.mtu:
+        if link and link.up and not link.without_arp and link.mtu == self.mtu:
             there = machine.links.addresses(link.ifindex)
             routed = {
                 subnet

@@ -284,6 +284,39 @@ def isolation_of_a_port_is_seen_and_goes_with_its_bridge(place: Place) -> None:
         assert links.link("oc1") == moved.replace(isolated=True)
 
 
+def what_somebody_took_from_a_port_is_seen_and_given_back(place: Place) -> None:
+    """By which it carries frames; the rest stays as it is."""
+    place.add_bridge("br0")
+    links = place.seams().links
+    with place.open_sandbox(place.start()) as sandbox:
+        links.add_veth(VETH, sandbox)
+        links.set_port("oc1", hairpin=True)
+        before = links.link("oc1")
+        assert before is not None
+        assert before.lacks == ()
+        flags = "learning off mcast_flood off bcast_flood off locked on isolated on"
+        place.spoil_port("oc1", flags)
+        spoiled = links.link("oc1")
+        lacks = ("learning on", "mcast_flood on", "bcast_flood on", "locked off")
+        assert spoiled == before.replace(lacks=lacks, isolated=True)
+        links.set_port("oc1", lacks=(*lacks, "isolated off"))
+        assert links.link("oc1") == before
+
+
+def bridge_that_was_made_deaf_hears_again(place: Place) -> None:
+    """Who has an address is asked and answered, or nothing on it reaches the host."""
+    host = place.seams()
+    make = ("br0", "02:6f:63:00:00:01", 1400, ())
+    host.bridges.make_bridge(*make)
+    assert not host.bridges.make_bridge(*make)
+    place.deafen("br0")
+    deaf = host.links.link("br0")
+    assert deaf is not None
+    assert deaf.without_arp
+    assert host.bridges.make_bridge(*make)
+    assert host.links.link("br0") == deaf.replace(without_arp=False)
+
+
 def set_hairpin_of_what_is_no_port_is_refused(place: Place) -> None:
     """A bridge itself, or no link at all."""
     place.add_bridge("br0")

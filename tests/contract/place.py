@@ -71,6 +71,12 @@ class Place(Protocol):
     def served(self, network: str) -> dict[str, str]:
         """Return who is found by name on a network, each with addresses and names in one line."""
 
+    def spoil_port(self, ifname: str, words: str) -> None:
+        """Let somebody change a port's flags: what follows `bridge link set dev IFNAME`."""
+
+    def deafen(self, ifname: str) -> None:
+        """Let somebody set a link to `arp off`."""
+
     def take_name(self, name: str) -> None:
         """Let something else have a name."""
 

@@ -174,6 +174,20 @@ class FakeHost:
             for key, each in known.items()
         }
 
+    def spoil_port(self, ifname: str, words: str) -> None:
+        """Have the port lack the contrary of each word."""
+        link = self.namespace.links[ifname]
+        pairs = zip(words.split()[::2], words.split()[1::2], strict=True)
+        contrary = {"on": "off", "off": "on", "0": "forwarding"}
+        link.isolated = "isolated on" in words
+        link.lacks = tuple(
+            f"{flag} {contrary[value]}" for flag, value in pairs if flag != "isolated"
+        )
+
+    def deafen(self, ifname: str) -> None:
+        """Set it so."""
+        self.namespace.links[ifname].without_arp = True
+
     def take_name(self, name: str) -> None:
         """Let something else have a name."""
         self.names_taken[name] = None

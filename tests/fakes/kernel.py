@@ -163,6 +163,7 @@ class FakeLinks(_Seam):
         hairpin: bool = False,
         mtu: int = 0,
         isolated: bool = False,
+        lacks: tuple[str, ...] = (),
     ) -> None:
         """Make it a port, or set its flags; those of one that it was go with that."""
         link, master = self._links.get(ifname), self._links.get(bridge)
@@ -172,7 +173,7 @@ class FakeLinks(_Seam):
         if master and master.kind != "bridge":
             raise KernelError(what, "it can't have ports", errno=EOPNOTSUPP)
         if master and link.master is not master:
-            link.master, link.hairpin, link.isolated = master, False, False
+            link.master, link.hairpin, link.isolated, link.lacks = master, False, False, ()
         if master:
             link.mtu = mtu or link.mtu
             link.set_up()
@@ -182,6 +183,8 @@ class FakeLinks(_Seam):
         if hairpin and link.master is None:
             raise KernelError(f"cannot set hairpin mode on {ifname}", "no port", errno=EOPNOTSUPP)
         link.hairpin = link.hairpin or hairpin
+        link.isolated = link.isolated and "isolated off" not in lacks
+        link.lacks = tuple(word for word in link.lacks if word not in lacks)
 
 
 class FakeInsides(_Seam):
@@ -337,7 +340,8 @@ class FakeBridges(_Seam):
             why = "there is a link of that name, and it is no bridge of ours"
             raise ConflictError(f"cannot make the bridge {ifname}", why)
         refused = [address for address in addresses if not _is_unicast(address)]
-        whole = link and link.up and link.mtu == mtu and set(addresses) <= set(link.addresses)
+        whole = link and link.up and not link.without_arp and link.mtu == mtu
+        whole = whole and link is not None and set(addresses) <= set(link.addresses)
         if whole and not refused:
             return False
         added = link or self._host.namespace.add(ifname, "bridge", mtu=mtu, mac=mac)
@@ -346,7 +350,7 @@ class FakeBridges(_Seam):
             added.mac = mac
             for key in ("accept_ra", "accept_dad"):
                 self._host.namespace.sysctls[f"net/ipv6/conf/{ifname}/{key}"] = "0"
-        added.mtu = mtu
+        added.mtu, added.without_arp = mtu, False
         for address in addresses:
             if address in refused:
                 if link is None:

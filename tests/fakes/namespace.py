@@ -43,6 +43,9 @@ class FakeLink:
     ipv6: bool = True
     hairpin: bool = False
     isolated: bool = False
+    lacks: tuple[str, ...] = ()
+    spans: bool = False
+    without_arp: bool = False
     filters: BridgeFilters = field(default_factory=lambda: BridgeFilters(b"", b""))
     master: FakeLink | None = None
     peer: FakeLink | None = None
@@ -89,6 +92,9 @@ class FakeLink:
             running=self.running,
             hairpin=self.hairpin,
             isolated=self.isolated,
+            lacks=self.lacks,
+            spans=self.spans,
+            without_arp=self.without_arp,
         )
 
 

@@ -33,6 +33,14 @@ FAULTS = {
     "bridge shrunk": ("ip link set br-lan mtu 1280", "br-lan has an MTU of 1280"),
     "host end shrunk": ("ip link set END mtu 1280", "the host end of eth0, has an MTU of 1280"),
     "host end without hairpin": ("bridge link set dev END hairpin off", "sends nothing back"),
+    "host end isolated": ("bridge link set dev END isolated on", "it lacks isolated off"),
+    "host end locked": ("bridge link set dev END locked on", "it lacks locked off"),
+    "host end disabled": ("bridge link set dev END state 0", "it lacks state forwarding"),
+    "host end that floods nothing": (
+        "bridge link set dev END learning off flood off mcast_flood off bcast_flood off",
+        "it lacks learning on, flood on, mcast_flood on, bcast_flood on",
+    ),
+    "bridge without ARP": ("ip link set br-lan arp off", "br-lan neither asks nor answers"),
     "guard gone": ("tc filter del dev END ingress", "END, the host end of eth0, is not guarded"),
     "name gone": ("ip netns del web", "its name web under /run/netns is gone"),
     "host end down": ("ip link set END down", "END, the host end of eth0, is down"),
@@ -142,7 +150,7 @@ def test_check_names_and_repairs_what_others_changed(fault: str) -> None:
         found = _check(host)
         assert told.replace("END", end) in "\n".join(finding.what for finding in found)
         assert not any(finding.repaired for finding in found)
-        unseen = ("down", "loopback", "shrunk", "hairpin", "guard")
+        unseen = ("down", "loopback", "shrunk", "hairpin", "guard", "host end", "ARP")
         assert snapshot() != before or any(word in fault for word in unseen)
 
         assert all(finding.repaired for finding in _check(host, repair=True))

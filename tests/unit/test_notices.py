@@ -25,14 +25,15 @@ _DELQDISC, _DELTFILTER = 37, 45
 def link(ifindex: int, ifname: str, kind: str, **changes: object) -> bytes:
     """Return the body of a message about a link."""
     has = {"up": True, "mtu": 1500, "group": LINK_GROUP, "master": 0, "alias": "",
-           "hairpin": False, "isolated": False, **changes}  # fmt: skip
+           "hairpin": False, "isolated": False, "flags": 0, "port": b"", **changes}  # fmt: skip
     port = attribute(4, b"\1" if has["hairpin"] else b"\0")
     port += attribute(33, b"\1" if has["isolated"] else b"\0")
+    port += bytes(has["port"]) if isinstance(has["port"], bytes) else b""
     info = attribute(1, kind.encode() + b"\0")
     if has["master"]:
         info += attribute(4, b"bridge\0") + attribute(5 | NLA_F_NESTED, port)
     return (
-        pack("=BxHIII", 0, 1, ifindex, int(bool(has["up"])), 0)
+        pack("=BxHIII", 0, 1, ifindex, int(bool(has["up"])) | int(str(has["flags"])), 0)
         + attribute(3, ifname.encode() + b"\0")
         + u32(4, int(str(has["mtu"])))
         + u32(27, int(str(has["group"])))
@@ -86,6 +87,11 @@ def known() -> Known:
         (RTM_NEWLINK, end(mtu=1280), WEB),
         (RTM_NEWLINK, end(hairpin=False), WEB),
         (RTM_NEWLINK, end(isolated=False), WEB),
+        (RTM_NEWLINK, end(port=attribute(8, b"\1") + attribute(39, b"\0")), NOTHING),
+        (RTM_NEWLINK, end(port=attribute(39, b"\1")), WEB),
+        (RTM_NEWLINK, end(port=attribute(30, b"\0")), WEB),
+        (RTM_NEWLINK, end(port=attribute(1, b"\0")), NOTHING),  # it has no carrier
+        (RTM_NEWLINK, bridge(flags=0x80), NETWORKS),
         (_DELQDISC, pack("=BxxxIIII", 0, END, 0, 0, 0), WEB),
         (_DELTFILTER, pack("=BxxxIIII", 0, BRIDGE, 0, 0, 0), NETWORKS),
         (_DELTFILTER, pack("=BxxxIIII", 0, FOREIGN, 0, 0, 0), NOTHING),
@@ -136,6 +142,10 @@ def test_hairpin_mode_is_told_by_the_bridge_alone(known: Known) -> None:
     off = pack("=BxHIII", 7, 1, END, 1, 0) + attribute(12 | NLA_F_NESTED, attribute(4, b"\0"))
     assert known.judge(HERE, RTM_NEWLINK, off) == WEB
     assert known.judge(HERE, RTM_NEWLINK, off) == NOTHING
+    floods = attribute(4, b"\0") + attribute(33, b"\0") + attribute(9, b"\0")
+    deaf = pack("=BxHIII", 7, 1, END, 1, 0) + attribute(12 | NLA_F_NESTED, floods)
+    assert known.judge(HERE, RTM_NEWLINK, deaf) == WEB
+    assert known.judge(HERE, RTM_NEWLINK, deaf) == NOTHING
     left = pack("=BxHIII", 7, 1, END, 1, 0)
     assert known.judge(HERE, RTM_DELLINK, left) == NOTHING
 

@@ -176,6 +176,14 @@ class SeamedHost:
         found = {words[0]: " ".join(filter(None, words[1:])) for words in lines}
         return {key: text for key, text in found.items() if key[0] != "@"}
 
+    def spoil_port(self, ifname: str, words: str) -> None:
+        """Set them, as they are."""
+        run(f"bridge link set dev {ifname} {words}")
+
+    def deafen(self, ifname: str) -> None:
+        """Set it so."""
+        run(f"ip link set {ifname} arp off")
+
     def take_name(self, name: str) -> None:
         """Put a file there, as who mounts a namespace does."""
         Path(_PATHS.netns).mkdir(exist_ok=True)
