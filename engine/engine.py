@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ocinet.engine.kernel.address_losses import AddressLosses
     from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.flow import Explanation
+    from ocinet.engine.model.refused import Refused
     from ocinet.engine.model.request import Publish
     from ocinet.engine.model.scope import Scope
     from ocinet.engine.model.sight import Sight
@@ -253,6 +254,14 @@ class Engine(Lifecycle):
         containers = self.containers
         wanted = map(containers.find, targets) if targets else containers.all()
         return find_shadowed(record for record in wanted if not containers.is_dead(record))
+
+    def refused(self) -> tuple[Refused, ...]:
+        """Return what our table has refused, for nobody allows it, and still knows of.
+
+        Raises:
+            KernelError: the kernel would not say.
+        """
+        return self.host.elements.refused()
 
     def sight(self) -> Sight:
         """Return all that is there and recorded, by few lists; see `sight.take_sight`.

@@ -13,6 +13,7 @@ from ocinet.engine.firewall.nfnetlink import (
     PROTOCOL_NAMES,
     family_header,
 )
+from ocinet.engine.model.refused import Refused
 from ocinet.engine.netlink.framing import NLM_F_DUMP, attribute, attributes, message, payloads
 from ocinet.engine.ruleset.elements import Element, Span, reach
 
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 
 _GETSETELEM = 10 << 8 | 13
 _TABLE, _SET, _ELEMENTS = 1, 2, 3
-_KEY, _DATA, _FLAGS, _KEY_END = 1, 2, 3, 10
+_KEY, _DATA, _FLAGS, _EXPRESSION, _KEY_END = 1, 2, 3, 7, 10
+_EXPRESSION_DATA, _PACKETS = 2, 2  # NFTA_EXPR_DATA, NFTA_COUNTER_PACKETS
 _VALUE = 1
 _INTERVAL_END = 1
+_PORTLESS = {1: "icmp", 58: "icmp"}
 _FAMILIES = {2: "ipv4", 10: "ipv6"}
 _SIZES: dict[Kind, int] = {
     "ifname": 16, "inet_proto": 1, "inet_service": 2, "ipv4_addr": 4, "ipv6_addr": 16,
@@ -66,6 +69,32 @@ def decode_elements(kind: Set, bodies: Iterable[bytes]) -> tuple[Element, ...]:
         after = min((end for end in ends if end > start), default=1 << 8 * len(first))
         found.append(_element(kind, first, (after - 1).to_bytes(len(first), "big"), data))
     return tuple(element for element in found if element)
+
+
+def decode_refused(bodies: Iterable[bytes]) -> tuple[Refused, ...]:
+    """Read what was refused from the elements of the set that the rules enter it in."""
+    found = []
+    for body in bodies:
+        for listed in payloads(attributes(body, FAMILY_HEADER_SIZE).get(_ELEMENTS, b"")):
+            element = attributes(listed)
+            key = _value(element.get(_KEY, b""))
+            counter = attributes(
+                attributes(element.get(_EXPRESSION, b"")).get(_EXPRESSION_DATA, b"")
+            )
+            size = (len(key) - 8) // 2
+            if size not in (4, 16) or _PACKETS not in counter:
+                continue
+            number, port = key[2 * size], int.from_bytes(key[2 * size + 4 : 2 * size + 6], "big")
+            found.append(
+                Refused(
+                    Address.unpack(key[:size]),
+                    Address.unpack(key[size : 2 * size]),
+                    PROTOCOL_NAMES.get(number) or _PORTLESS.get(number, str(number)),
+                    port if number in PROTOCOL_NAMES else 0,
+                    int.from_bytes(counter[_PACKETS], "big"),
+                )
+            )
+    return tuple(found)
 
 
 def _value(nested: bytes) -> bytes:

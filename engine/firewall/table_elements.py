@@ -10,7 +10,7 @@ from errno import EEXIST, ENOENT, ENOTEMPTY
 from ocinet.base.errors import ConflictError, KernelError
 from ocinet.engine.firewall import nfnetlink
 from ocinet.engine.firewall.netfilter import raise_unless_missing
-from ocinet.engine.ruleset.elements import SETS
+from ocinet.engine.ruleset.elements import REFUSED_SETS, SETS
 from ocinet.engine.ruleset.tables import FAMILY, TABLE
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ocinet.engine.firewall.netfilter import NetfilterSocket
+    from ocinet.engine.model.refused import Refused
     from ocinet.engine.ruleset.elements import Element
 
 
@@ -99,3 +100,20 @@ class TableElements:
             raise_unless_missing(refusals)
             if not refusals and part == elements:
                 return
+
+    def refused(self) -> tuple[Refused, ...]:
+        """Return what the rules have refused, and still know of; see `seams.Elements`.
+
+        Raises:
+            KernelError: the kernel refused to answer.
+        """
+        from ocinet.engine.firewall.element_messages import decode_refused, dump_elements
+
+        found: tuple[Refused, ...] = ()
+        for name in REFUSED_SETS:
+            try:
+                found += decode_refused(self._socket.dump(dump_elements(TABLE, name)))
+            except KernelError as error:
+                if error.errno != ENOENT:
+                    raise
+        return found

@@ -19,6 +19,7 @@ Read them in this order, in which each imports only what stands above it:
     naming      by which names a container finds others, and the files that tell it
     served      what a name server is told of networks and containers
     flow        one packet's way, as it was tried
+    refused     what our table has refused
     scope       what is to be looked at, because others may have touched it
     bridge_filters what a bridge lets pass by filters of its own
     observed    the host as it was seen before a plan

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.model.observed import FirewallState
     from ocinet.engine.model.passage import AcceptRule, ForwardDrop, Passage
+    from ocinet.engine.model.refused import Refused
     from ocinet.engine.model.routing import UplinkRules
     from ocinet.engine.ruleset.elements import Element
 else:
@@ -100,6 +101,9 @@ class Elements(Protocol):
 
     def delete(self, elements: tuple[Element, ...]) -> None:
         """Take some out; none of them has to be there still."""
+
+    def refused(self) -> tuple[Refused, ...]:
+        """Return what its rules have refused and still know of; none without a table."""
 
 
 class Uplinks(Protocol):

@@ -180,6 +180,8 @@ SETS = (
     APART,
     WITHIN,
 )
+# What was refused, which the rules themselves enter.
+REFUSED_SETS = ("refused4", "refused6")
 # What one container's user has said, and nobody but `engine.access` enters.
 OF_ACCESS = frozenset(
     kind for sets in (PAIR, PAIR_ALL, EXPOSE, ALLOW, ADMIT, LEAVE, KEPT) for kind in sets.values()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.network import NetworkRules
     from ocinet.engine.model.passage import Passage
+    from ocinet.engine.model.refused import Refused
     from ocinet.engine.ruleset.elements import Field, Set
 
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
@@ -260,6 +261,11 @@ class FakeElements:
     def delete(self, elements: tuple[Element, ...]) -> None:
         """Take some out."""
         self._firewall.delete(elements)
+
+    @look
+    def refused(self) -> tuple[Refused, ...]:
+        """Return that nothing was."""
+        return ()
 
 
 class _Table:

@@ -227,7 +227,8 @@ def test_open_without_a_table_makes_it() -> None:
 
 def _lines_that_are_no_rules() -> int:
     lines = [line.strip() for line in nft.table_text().splitlines() if line.startswith("\t\t")]
-    return sum(line.startswith(("#", "type ", "flags ")) for line in lines)
+    of_sets = ("type ", "flags ", "size ", "timeout ", "counter")
+    return sum(line.startswith(("#", *of_sets)) for line in lines)
 
 
 @in_namespaces
