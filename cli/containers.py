@@ -86,6 +86,7 @@ def _inspect(arguments: Namespace, console: Console) -> None:
                 "status": status_of(engine, record),
                 "failure": failure.encode() if failure else None,
                 "kernel": _look(engine, record),
+                "refused": _refused(engine, record),
             }
             if is_template(arguments.format):
                 from ocinet.cli.views import view_container
@@ -99,6 +100,16 @@ def _inspect(arguments: Namespace, console: Console) -> None:
     else:
         show_json(console, shown)
     raise_failures("cannot inspect", errors)
+
+
+def _refused(engine: Engine, record: Attachment) -> list[dict[str, Any]]:
+    """Return what was refused it, and others who wanted it, where somebody's wishes say so."""
+    if record.access is None:
+        return []
+    from ocinet.engine.refusals import encode_refused
+
+    owner = engine.containers.get(record.member_of) if record.member_of else record
+    return encode_refused(engine.refused(), owner or record, engine.containers.all())
 
 
 def _look(engine: Engine, record: Attachment) -> dict[str, Any]:

@@ -11,6 +11,8 @@ it in this order, in which each imports only what stands above:
     port_owners         whose the ports in the firewall are
     former              what an earlier life had
     naming              what a container is told by names
+    access              who may talk to whom, followed as containers come and go
+    refusals            who was refused what, by names
     unplugging          links of two sandboxes, taken down by one's record
     detach              taking down, from the record alone
     strays              what of ours nobody claims

@@ -36,6 +36,7 @@ from ocinet.engine.probing.attempt import OUTSIDER, Attempt
 from ocinet.engine.probing.incoming import Incoming
 from ocinet.engine.probing.routes import Way, is_forwarding, way_to
 from ocinet.engine.probing.trace import Trace
+from ocinet.engine.refusals import allowing
 from ocinet.engine.ruleset.nft import IPTABLES
 
 TYPE_CHECKING = False
@@ -301,7 +302,7 @@ class Explain:
         met = []
         for rule in rules:
             is_end = rule is drop
-            remedy = _remedy(rule, start, record) if is_end else ""
+            remedy = _remedy(rule, start, record, flow) if is_end else ""
             met.append(Hop(HOST, _spell(rule), ok=not is_end, remedy=remedy))
         arrival = None
         if flow.protocol != "icmp" and (record or end.name == HOST):
@@ -379,14 +380,17 @@ def _spell(rule: TracedRule) -> str:
     return f"{back}{rule.chain}: {rule.rule or 'policy'} → {rule.verdict}"
 
 
-def _remedy(drop: TracedRule, start: End, receiver: Attachment | None) -> str:
+def _remedy(drop: TracedRule, start: End, receiver: Attachment | None, flow: Flow) -> str:
     """Return the command that lets through what a rule dropped.
 
     Args:
         drop: the rule.
         start: who sent it.
         receiver: the container that it is for; None if it is for nobody of ours.
+        flow: of the packet.
     """
+    if drop.chain.startswith("inet ocinet refused"):
+        return allowing(start.record, receiver, flow)
     if drop.chain.startswith("inet ocinet "):
         name = receiver.container.name if receiver else "its own"
         return f"attach {start.name} to a network of {name}, or publish the port: ocinet publish"

@@ -20,6 +20,7 @@ from ocinet.engine.model.access import LAST_PORT, Access, Allowance
 from ocinet.engine.model.request import PROTOCOLS
 from ocinet.request.grammar import (
     ACCESS_KEYS,
+    EXPOSE,
     first_repeated,
     quote,
     read_number,
@@ -66,35 +67,13 @@ def spell_access(access: Access) -> dict[str, str]:
     spelled: dict[str, str] = {}
     for key, wishes in zip(ACCESS_KEYS, vars(access).values(), strict=True):
         if wishes is not None:
-            spell = _spell_exposed if key == ACCESS_KEYS[1] else spell_allowed
+            spell = _spell_exposed if key == EXPOSE else str
             spelled[key] = ",".join(map(spell, wishes)) or NOBODY
     return spelled
 
 
-def spell_allowed(allowance: Allowance) -> str:
-    """Spell to where it is allowed: `web:8080/tcp`."""
-    ports = _spell_ports(allowance)
-    to = allowance.name or _spell_subnet(allowance.subnet)
-    if allowance.subnet and allowance.subnet.family == 6 and ports:
-        to = f"[{to}]"
-    return f"{to}:{ports}" if ports else to
-
-
 def _spell_exposed(allowance: Allowance) -> str:
-    who = allowance.name or (_spell_subnet(allowance.subnet) if allowance.subnet else "")
-    return _spell_ports(allowance) + (f"@{who}" if who else "")
-
-
-def _spell_subnet(subnet: Subnet | None) -> str:
-    text = str(subnet)
-    return text.removesuffix("/32" if subnet and subnet.family == 4 else "/128")
-
-
-def _spell_ports(allowance: Allowance) -> str:
-    if not allowance.protocol:
-        return ""
-    last = f"-{allowance.last}" if allowance.last > allowance.first else ""
-    return f"{allowance.first}{last}/{allowance.protocol}"
+    return allowance.ports + (f"@{allowance.whom}" if allowance.whom else "")
 
 
 def _each(

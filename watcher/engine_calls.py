@@ -18,6 +18,7 @@ from ocinet.engine.model.attachment import ATTACHED, Container
 from ocinet.engine.model.naming import UNSTARTED
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.records.attachments import AttachmentStore
+from ocinet.engine.refusals import counts_of, newly_refused, tell_refusals
 from ocinet.engine.restore import has_ipv6
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ocinet.engine.gc import Leftover
     from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.refused import Refused
     from ocinet.engine.model.request import Request
     from ocinet.engine.model.scope import Scope
     from ocinet.engine.model.settings import Settings
@@ -73,6 +75,7 @@ class EngineCalls:
         self._attachments = AttachmentStore(paths)
         # Of who looks, beside who keeps: it has each record decoded once, not at each look.
         self._seen = AttachmentStore(paths)
+        self._refused: dict[Refused, int] | None = None
         self._looking = Lock()  # the page's thread and that of figures do; the store is for one
 
     def attach(
@@ -289,6 +292,27 @@ class EngineCalls:
             why="somebody undoes it each time",
             hint=hint,
         )
+
+    def tell_refused(self) -> None:
+        """Add to the event log what containers were refused since the last time.
+
+        Of what was refused before the first time, nobody knows when.
+
+        Raises:
+            OcinetError: it can't be looked at.
+        """
+        with self._engine() as engine:
+            now = counts_of(engine.refused())
+            before, self._refused = self._refused, now
+            refused = newly_refused(before, now) if before is not None else ()
+            told = tell_refusals(refused, engine.containers.all()) if refused else ()
+        log = EventLog(self._paths.run)
+        for each in told:
+            container = each.container
+            log.append(
+                "refused", container=container.id, name=container.name, what=each.what,
+                hint=each.hint,
+            )  # fmt: skip
 
     def picture(self) -> dict[str, Any]:
         """Return all that is there, as the JSON value that `ocinet topology` prints.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _GATHER_S = 0.05  # of what follows at once, each message would wake us
 _READ_S = 0.1  # between readings of what is told during a look: a long one is more than fits
 _SILENT_S = 1.0  # between looks at what nobody tells of
+_REFUSED_S = 60.0  # between events of what containers were refused
 _MOST_TOLD = 20
 _MONITORS = (("table ", "nft monitor"), ("filter ", "nft monitor"), ("net/", "sysctl --system"))
 
@@ -63,6 +64,9 @@ class Repairs(Protocol):
     def tell_hold(self, hold: Hold, hint: str) -> None:
         """Add to the event log what is not repaired any more for a while."""
 
+    def tell_refused(self) -> None:
+        """Add to the event log what containers were refused since the last time."""
+
 
 class Keeper(Turns):
     """The thread; to be started once and stopped once.
@@ -95,6 +99,7 @@ class Keeper(Turns):
         self._log = log
         self._complaints: set[tuple[str, str, str]] = set()
         self._next_silent = 0.0
+        self._next_refused = 0.0
 
     def _begin(self) -> None:
         try:
@@ -126,9 +131,18 @@ class Keeper(Turns):
             self._asked.clear()
             touched = EVERYTHING
         self._pace.touch(touched, monotonic())
+        if monotonic() >= self._next_refused:
+            self._next_refused = monotonic() + _REFUSED_S
+            self._workers.submit("refused", "refused", self._tell_refused)
         scope = self._pace.begin(monotonic())
         if scope:
             self._have_looked(scope)
+
+    def _tell_refused(self) -> None:
+        try:
+            self._repairs.tell_refused()
+        except OcinetError as error:
+            self._log.warning("what was refused can't be looked at", error=str(error))
 
     def _hear(self) -> Scope:
         """Return what was touched since the last time."""

@@ -32,6 +32,28 @@ class Allowance(Value):
     first: int = 0
     last: int = LAST_PORT
 
+    def __str__(self) -> str:
+        """Render as `ocinet.allow` has it: `web:8080/tcp`."""
+        to, ports = self.whom, self.ports
+        if self.subnet and self.subnet.family == 6 and ports:
+            to = f"[{to}]"
+        return f"{to}:{ports}" if ports else to
+
+    @property
+    def whom(self) -> str:
+        """Render who it is with; "" for everybody."""
+        if self.subnet is None:
+            return self.name
+        return str(self.subnet).removesuffix("/32" if self.subnet.family == 4 else "/128")
+
+    @property
+    def ports(self) -> str:
+        """Render by which ports; "" for all there is."""
+        if not self.protocol:
+            return ""
+        last = f"-{self.last}" if self.last > self.first else ""
+        return f"{self.first}{last}/{self.protocol}"
+
 
 class Access(Value):
     """What a container's user says of its connections; None is not said.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,12 @@ from hosts.namespace.entered import entered
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import run
 from hosts.namespace.uplinked_host import NEIGHBOUR, UPLINK, UplinkedHost
+from hosts.namespace.wired_host import PATHS
 from hosts.waiting import wait_until
+from ocinet.engine.model.settings import Settings
+from ocinet.engine.refusals import encode_refused
 from ocinet.request.access import parse_access
+from ocinet.watcher.engine_calls import EngineCalls
 
 if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
@@ -262,16 +267,71 @@ def test_published_port_is_open_to_siblings() -> None:
 
 
 @in_namespaces
-def test_what_is_refused_is_counted_by_who_and_to_where() -> None:
-    """In a set of the table's, as a person sees it."""
+def test_what_is_refused_is_counted_by_who_and_to_where_and_told() -> None:
+    """With the command that shows why, which has the one that opens it."""
     with Apart() as host:
-        four, _ = host.with_pair(asking(), asking())
+        four, six = host.with_pair(asking(allow="cache"), asking())
+        calls = EngineCalls(PATHS, lambda _network: {}, Settings)
+        calls.tell_refused()  # from here on
         assert not host.reaches("web", four, 5432)
+        assert not host.reaches("web", six, 5432)
+        assert not host.pings("web", four)
+        with host.engine() as engine:
+            refused = engine.refused()
+            record = engine.containers.find("db")
+            shown = encode_refused(refused, record, engine.containers.all())
         web = host.addresses("web")[0].partition("/")[0]
-        wait_until(
-            lambda: f"{web} . {four} . tcp . 5432" in run("nft list set inet ocinet refused4"),
-            "it is counted",
-        )
+        counted = {(str(each.source), str(each.target), each.door) for each in refused}
+        assert counted >= {(web, four, "5432/tcp"), (web, four, "icmp")}
+        assert {each.door for each in refused if str(each.target) == six} == {"5432/tcp"}
+        assert all(each["from"] == "web" and each["to"] == "db" for each in shown)
+        calls.tell_refused()
+        (told,) = _events("refused")
+        assert (told["name"], told["hint"].split()[:3]) == ("web", ["ocinet", "explain", "web"])
+        assert "db 5432/tcp" in told["what"]
+        calls.tell_refused()
+        assert len(_events("refused")) == 1
+
+        with host.engine() as engine:
+            explained = engine.explain("web", "db", protocol="tcp", port=5432)
+        assert not explained.ok
+        remedy = next(hop.remedy for hop in explained.hops if not hop.ok)
+        assert remedy == "ocinet attach web --net apart --allow cache,db:5432/tcp"
+        access = asking(allow=remedy.rpartition(" ")[2])
+        host.listen("db", 5432)
+        host.attach(host.container("web", host.sleepers["web"].pid), access)
+        assert host.reaches("web", four, 5432)
+
+
+def _events(name: str) -> list[dict[str, str]]:
+    lines = Path("/run/ocinet/events.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if event["event"] == name]
+
+
+@in_namespaces
+def test_explain_of_what_may_not_leave_says_what_lets_it() -> None:
+    """By address, beside what is said already."""
+    with Apart() as host:
+        host.up("web", asking("lan", egress="198.51.100.0/24:443"))
+        with host.engine() as engine:
+            explained = engine.explain("web", NEIGHBOUR, protocol="tcp", port=25)
+        remedy = next(hop.remedy for hop in explained.hops if not hop.ok)
+        said = "198.51.100.0/24:443/tcp,192.0.2.2:25/tcp"
+        assert remedy == f"ocinet attach web --net lan --egress {said}"
+
+
+@in_namespaces
+def test_host_that_tells_who_is_kept_apart_of_a_shorter_way_would_part_them() -> None:
+    """Why redirects are dropped: without that, the next connection finds nobody."""
+    with Apart() as host:
+        _, six = host.with_pair(asking(allow="db"), asking())
+        host.listen("db", 80)
+        for _again in range(3):
+            assert host.reaches("web", six, 80)
+        listed = json.loads(run("nft -j list chain inet ocinet passed"))["nftables"]
+        handles = [what["rule"]["handle"] for what in listed if "rule" in what]
+        run(f"nft delete rule inet ocinet passed handle {handles[0]}")
+        wait_until(lambda: not host.reaches("web", six, 80), "it believes what it is told")
 
 
 @in_namespaces
