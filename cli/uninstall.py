@@ -40,10 +40,10 @@ def _uninstall(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         records = engine.containers.all()
         living = [each.container.name for each in records if not engine.containers.is_dead(each)]
-        networks = engine.networks.names()
+        networks, links = engine.networks.names(), engine.cables.names()
     for registered in found:
         console.print(f"{registered.kind:<10} {registered.place}")
-    for kind, names in (("container", living), ("network", networks)):
+    for kind, names in (("container", living), ("network", networks), ("link", links)):
         for name in names:
             console.print(f"{kind:<10} {name}")
     for directory in _directories(console):
@@ -105,6 +105,11 @@ def _take_down(console: Console) -> None:
     """
     errors: list[OcinetError] = []
     with console.engine() as engine:
+        for name in engine.cables.names():  # first: an end that comes back would be linked anew
+            try:
+                engine.cables.remove(name)
+            except OcinetError as error:
+                errors.append(error)
         for record in engine.containers.all():
             console.tell(f"unwiring {record.container.name}")
             try:

@@ -36,6 +36,7 @@ it in this order, in which each imports only what stands above:
     held_ports          published ports, held against whoever binds them later
     shadowed            services of the host that published ports hide
     black_holes         long packets that are lost without a word
+    by_link             ways from one container to another that lead past the host
     explain             a packet's way, station by station
     lifecycle           attach and detach, as hooks call them
     cables              links of two sandboxes, as people define and remove them

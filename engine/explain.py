@@ -14,6 +14,7 @@ from typing import cast
 from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
 from ocinet.base.value import Value
+from ocinet.engine.by_link import addresses_toward, endpoint_to, link_hops
 from ocinet.engine.firewall.netfilter import legacy_tables
 from ocinet.engine.guard_drops import GuardDrops
 from ocinet.engine.kernel.listeners import listeners
@@ -150,16 +151,8 @@ class Explain:
         if end.name == OUTSIDE:
             return OUTSIDER[family]
         if end.record:
-            shared = {endpoint.network for endpoint in _endpoints(start.record)}
-            endpoints = sorted(
-                _endpoints(end.record), key=lambda endpoint: endpoint.network not in shared
-            )
-            found = [
-                interface.address
-                for endpoint in endpoints
-                for interface in endpoint.addresses
-                if interface.address.family == family
-            ]
+            known = addresses_toward(start.record, end.record)
+            found = [address for address in known if address.family == family]
             if not found:
                 raise RequestError("", f"{end.name} has no address of IPv{family}")
             return found[0]
@@ -190,7 +183,7 @@ class Explain:
             rules = trace.rules()
         if leaves and any(rule.verdict == LEAVES for rule in rules):
             answer = Answer(ARRIVED, "at the last rule, and was kept from leaving")
-        endpoint = _endpoint_to(start.record, destination)
+        endpoint = endpoint_to(start.record, destination)
         through = self._through(flow, endpoint)
         hops = (*hops, *guards.hops(start.name), *through)
         return self._told((start, end), hops, flow, (rules, answer))
@@ -208,7 +201,7 @@ class Explain:
         via = f" via {way.gateway}" if way.gateway else ""
         hops = [Hop(start.name, f"sends by {way.ifname}{via}")]
         own = (endpoint for endpoint in _endpoints(start.record) if endpoint.ifname == way.ifname)
-        return (*hops, *map(self._host_end, own))
+        return (*hops, *map(self._host_end, own), *link_hops(start.record, way.ifname))
 
     def _host_end(self, endpoint: Endpoint) -> Hop:
         """Look at the end of a pair that the host has, and at its bridge."""
@@ -359,18 +352,6 @@ class Explain:
 
 def _endpoints(record: Attachment | None) -> tuple[Endpoint, ...]:
     return record.endpoints if record else ()
-
-
-def _endpoint_to(record: Attachment | None, destination: Address) -> Endpoint | None:
-    """Return the endpoint by which a container sends to an address."""
-    best, longest = None, -1
-    for endpoint in _endpoints(record):
-        ways = [interface.subnet for interface in endpoint.addresses]
-        ways += [route.destination for route in endpoint.routes if route.kind == "unicast"]
-        for subnet in ways:
-            if destination in subnet and subnet.prefixlen > longest:
-                best, longest = endpoint, subnet.prefixlen
-    return best
 
 
 def _spell(rule: TracedRule) -> str:

@@ -245,7 +245,9 @@ def _ids(found: Two) -> tuple[str, str]:
 def _plugged(record: Attachment, cable: Cable, number: int, peer: Attachment) -> Attachment:
     """Return a record that has an end of a link, and none of an earlier one of that name."""
     end = cable.ends[number]
-    plug = Plug(cable.name, end.ifname, end.mac, peer.container.id, peer.sandbox)
+    plug = Plug(
+        cable.name, end.ifname, end.mac, peer.container.id, peer.sandbox, end.addresses, end.routes
+    )
     others = tuple(known for known in record.plugs if known.cable != cable.name)
     return record.replace(plugs=(*others, plug))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Pool,
         Published,
         Uplink,
+        Wire,
     )
 
 
@@ -79,6 +80,7 @@ def _encode_container(container: Container) -> dict[str, Any]:
         "shares": container.shares or None,
         "interfaces": [_encode_interface(interface) for interface in container.interfaces],
         "published": [_encode_published(published) for published in container.published],
+        "links": [_encode_wire(wire) for wire in container.wires],
     }
 
 
@@ -91,6 +93,15 @@ def _encode_interface(interface: Interface) -> dict[str, Any]:
         "addresses": [str(address) for address in interface.addresses],
         "state": interface.state,
         "figures": _encode_figures(interface.figures),
+    }
+
+
+def _encode_wire(wire: Wire) -> dict[str, Any]:
+    return {
+        "link": wire.link,
+        "name": wire.name,
+        "addresses": [str(address) for address in wire.addresses],
+        "peer": wire.peer,
     }
 
 

@@ -41,7 +41,7 @@ def render(picture: Picture) -> str:
 
 
 def _wires(picture: Picture, networks: dict[str, str], ids: dict[str, str]) -> list[str]:
-    """Return the edges: of uplinks to networks, of these to containers, of owners to members."""
+    """Return the edges: of uplinks to networks, of these to containers, and between those."""
     lines = []
     for at in range(len(picture.uplinks)):
         open_to_it = (each for each in picture.networks if each.leads_out)
@@ -56,6 +56,9 @@ def _wires(picture: Picture, networks: dict[str, str], ids: dict[str, str]) -> l
         if container.shares in ids:
             label = '[style=dotted, label="shares its network"]'
             lines.append(f"  {ids[container.shares]} -- {own} {label};")
+    for near, far, wire in spelling.wires(picture):
+        label = _label(wire.link, *map(str, wire.addresses))
+        lines.append(f"  {ids[near]} -- {ids[far]} [style=bold, label={label}];")
     return lines
 
 

@@ -39,7 +39,7 @@ def render(picture: Picture) -> str:
 
 
 def _wires(picture: Picture, networks: dict[str, str], ids: dict[str, str]) -> list[str]:
-    """Return the links: of uplinks to networks, of these to containers, of owners to members."""
+    """Return the links: of uplinks to networks, of these to containers, and between those."""
     lines = []
     for at in range(len(picture.uplinks)):
         open_to_it = (each for each in picture.networks if each.leads_out)
@@ -53,6 +53,9 @@ def _wires(picture: Picture, networks: dict[str, str], ids: dict[str, str]) -> l
                 lines.append(f"  {networks[interface.network]} {line}|{told}| {own}")
         if container.shares in ids:
             lines.append(f'  {ids[container.shares]} -.-|"shares its network"| {own}')
+    for near, far, wire in spelling.wires(picture):
+        told = _text(wire.link, *map(str, wire.addresses))
+        lines.append(f"  {ids[near]} ===|{told}| {ids[far]}")
     return lines
 
 

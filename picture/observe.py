@@ -106,6 +106,10 @@ class _Observation:
             interfaces=tuple(map(self._interface, record.endpoints)),
             published=tuple(_published(record)),
             shares=record.member_of,
+            wires=tuple(
+                values.Wire(plug.cable, plug.ifname, plug.addresses, plug.peer)
+                for plug in record.plugs
+            ),
         )
 
     def _state(self, record: Attachment) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from unicodedata import combining, east_asian_width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocinet.picture.values import Container, Interface, Published
+    from ocinet.picture.values import Container, Interface, Picture, Published, Wire
 
 _CUT = "…"
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -68,6 +68,20 @@ def counted(number: int, what: str) -> str:
 def used(held: int, of: int) -> str:
     """Return how much of a pool is used; of one that nobody could fill, no share."""
     return f"{held} of {of} used" if of < 1 << 32 else f"{held} used"
+
+
+def wires(picture: Picture) -> list[tuple[str, str, Wire]]:
+    """Return links between two containers, each once: the ids of both, and the first one's end."""
+    ends = {
+        (container.id, wire.link): wire
+        for container in picture.containers
+        for wire in container.wires
+    }
+    return [
+        (own, wire.peer, wire)
+        for (own, link), wire in ends.items()
+        if (wire.peer, link) in ends and own < wire.peer
+    ]
 
 
 def addresses(interface: Interface) -> list[str]:

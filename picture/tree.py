@@ -30,6 +30,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from ocinet.picture.values import Wire
+
 # What a text is painted as.
 GOOD, BAD, HINT = "good", "bad", "hint"
 
@@ -194,8 +196,15 @@ class _Tree:
                 cells.append(self._bad(f"{figures.refused} refused by the guard"))
         lines = self._filled(cells)
         if seat.first:
+            lines += [line for wire in container.wires for line in self._wire(wire)]
             lines += self._explained(container)
         return lines
+
+    def _wire(self, wire: Wire) -> list[str]:
+        sign = "↔" if self._look.unicode else "<->"
+        peer = spelling.shown(self._names.get(wire.peer, wire.peer[:12]), _LONGEST_NAME)
+        own = " ".join(str(each) for each in wire.addresses)
+        return self._filled([f"   {sign} {peer}", f"{wire.name} {own}", f"link {wire.link}"])
 
     def _widest(self, seats: tuple[Seat, ...]) -> tuple[int, int]:
         """Return how wide names and addresses are; those that are wider than usual stand out."""

@@ -65,6 +65,22 @@ class Interface(Value):
     figures: Figures | None
 
 
+class Wire(Value):
+    """A container's end of a link to one other alone.
+
+    Attributes:
+        link: its name.
+        name: of the interface, in the container.
+        addresses: with their prefix lengths.
+        peer: the id of the other end's container.
+    """
+
+    link: str
+    name: str
+    addresses: tuple[address.Interface, ...]
+    peer: str
+
+
 class Published(Value):
     """A port, or a row of ports, that the host's neighbours reach.
 
@@ -102,6 +118,7 @@ class Container(Value):
         interfaces: its own; of a member, none: see `shares`.
         published: what leads to it.
         shares: the id of the container whose sandbox it is in, or "".
+        wires: its ends of links to others.
     """
 
     id: str
@@ -115,6 +132,7 @@ class Container(Value):
     interfaces: tuple[Interface, ...] = ()
     published: tuple[Published, ...] = ()
     shares: str = ""
+    wires: tuple[Wire, ...] = ()
 
 
 class Pool(Value):

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from ocinet.base.value import Value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.base.address import Interface
+    from ocinet.engine.model.request import Route
+
 
 class Plug(Value):
     """An end of a link that was made: what its sandbox's record keeps of it.
@@ -14,6 +19,8 @@ class Plug(Value):
         mac: by which it is known to be that one.
         peer: the id of the other end's container.
         peer_sandbox: in which the other end was made, as `DEV:INODE`.
+        addresses: with their prefix lengths.
+        routes: that lead through it.
     """
 
     cable: str
@@ -21,3 +28,5 @@ class Plug(Value):
     mac: str
     peer: str
     peer_sandbox: str
+    addresses: tuple[Interface, ...] = ()
+    routes: tuple[Route, ...] = ()

@@ -22,6 +22,7 @@ from ocinet.base.records import (
     NUMBER,
     SUBNET,
     TEXT,
+    Defaulted,
     Record,
     listed,
     load_record,
@@ -180,6 +181,7 @@ def _make_cable(ends: tuple[CableEnd, ...], **fields: Any) -> Cable:
     return Cable(ends=(ends[0], ends[1]), **fields)
 
 
+_ROUTE = Record(Route, destination=SUBNET, gateway=optional(ADDRESS))
 _CABLE = Record(
     _make_cable,
     name=TEXT,
@@ -193,8 +195,19 @@ _CABLE = Record(
             ifname=parsed(check_ifname),
             mac=TEXT,
             addresses=listed(INTERFACE),
-            routes=listed(Record(Route, destination=SUBNET, gateway=optional(ADDRESS))),
+            routes=listed(_ROUTE),
         )
     ),
 )
-PLUGS = listed(Record(Plug, cable=TEXT, ifname=TEXT, mac=TEXT, peer=TEXT, peer_sandbox=TEXT))
+PLUGS = listed(
+    Record(
+        Plug,
+        cable=TEXT,
+        ifname=TEXT,
+        mac=TEXT,
+        peer=TEXT,
+        peer_sandbox=TEXT,
+        addresses=Defaulted(listed(INTERFACE), ()),
+        routes=Defaulted(listed(_ROUTE), ()),
+    )
+)

@@ -74,6 +74,16 @@ def picture(*containers: Container, **changes: object) -> Picture:
     return made.replace(**changes)
 
 
+def linked() -> Picture:
+    """Return two containers that are linked with each other, one of them on no network."""
+    ends = [
+        values.Wire("web-db", "link0", (Interface.parse(f"10.7.0.{at}/31"),), peer)
+        for at, peer in enumerate(("db-id", "web-id"))
+    ]
+    web = container("web", wires=(ends[0],))
+    return picture(web, container("db", wires=(ends[1],)).replace(interfaces=(), mode="none"))
+
+
 def few() -> Picture:
     """Return five containers: one on two networks, a member, one broken, one refused."""
     return picture(

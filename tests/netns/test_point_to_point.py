@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from builders import on
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json, link_json, pings, run
 from hosts.namespace.wired_host import PATHS, WiredHost, records, snapshot
@@ -467,3 +468,25 @@ def test_sandbox_that_is_given_by_its_path_lives_as_long_as_that_leads_there() -
         assert word(host, "web-blue") == "waiting"
         assert ("attachment", "blue") in host.gc()
         assert plugs(host, "web") == []
+
+
+@in_namespaces
+def test_explain_follows_a_packet_through_the_link() -> None:
+    """Past the host: no rule of it is met. Also where it is routed, and with a network beside."""
+    with WiredHost() as host:
+        host.up("web", on("lan"))
+        host.up("db", on("dmz"))
+        link(host, routes=((0, Subnet.parse("10.66.0.0/16")),))
+        run("ip addr add 10.66.0.1/32 dev lo", pid=host.sleepers["db"].pid)
+        for end in ("db", "10.66.0.1"):
+            with host.engine() as engine:
+                told = engine.explain("web", end)
+            texts = [hop.what for hop in told.hops]
+            assert told.answer.kind == "answered"
+            assert any("by the link web-db" in text for text in texts), texts
+            assert not any("oc" in text for text in texts)
+            assert told.rules == ()
+        with host.engine() as engine:  # of two on one network, that is nearer
+            host.attach(host.container("db", host.sleepers["db"].pid), on("lan", "dmz"))
+            told = engine.explain("web", "db")
+        assert not any("by the link" in hop.what for hop in told.hops)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.pictures import container, few, hostile, many, picture
+from fakes.pictures import container, few, hostile, linked, many, picture
 from ocinet.picture.dot import render
 from ocinet.picture.values import BROKEN, Picture
 
@@ -33,6 +33,14 @@ def _check(text: str) -> None:
         depth += bare.count("{") - bare.count("}")
         assert depth >= 0
     assert depth == 0
+
+
+def test_links_are_edges_of_two_containers() -> None:
+    """Each once."""
+    told = render(linked())
+    _check(told)
+    assert told.count("web-db") == 1
+    assert re.search(r'c\d -- c\d \[style=bold, label="web-db', told)
 
 
 def test_few_have_host_uplink_networks_and_wires() -> None:

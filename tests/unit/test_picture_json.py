@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fakes.pictures import few, hostile, picture
+from fakes.pictures import few, hostile, linked, picture
 from ocinet.picture.as_json import encode
 
 _DOCS = Path(__file__).parents[2] / "docs" / "topology.md"
@@ -27,7 +27,16 @@ def test_every_key_is_in_the_docs_and_none_is_there_that_is_not_written() -> Non
         for row in re.findall(r"^\| (`.*?) \|", part, re.M)
         for key in re.findall(r"`(\w+)`", row)
     }
-    assert told == _keys(encode(few()))
+    assert told == _keys([encode(few()), encode(linked())])
+
+
+def test_links_are_told_by_both_ends() -> None:
+    """Each with the other's id."""
+    web, db = encode(linked())["containers"]
+    assert web["links"] == [
+        {"link": "web-db", "name": "link0", "addresses": ["10.7.0.0/31"], "peer": "db-id"}
+    ]
+    assert db["links"][0]["peer"] == "web-id"
 
 
 def test_containers_have_all_that_is_known_of_them() -> None:

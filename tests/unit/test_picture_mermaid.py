@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.pictures import container, few, hostile, many, picture
+from fakes.pictures import container, few, hostile, linked, many, picture
 from ocinet.picture.mermaid import render
 from ocinet.picture.values import BROKEN, Picture
 
@@ -66,3 +66,8 @@ def test_no_name_is_more_than_a_text(name: str) -> None:
     told = render(picture(container(name, BROKEN, why=name), hostname=name))
     _check(told)
     told.encode()
+
+
+def test_links_join_two_containers() -> None:
+    """Each once."""
+    assert render(linked()).count("===") == 1

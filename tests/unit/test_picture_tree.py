@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from fakes.pictures import container, few, hostile, interface, many, network, picture
+from fakes.pictures import container, few, hostile, interface, linked, many, network, picture
 from ocinet.picture import tree
 from ocinet.picture.spelling import width
 from ocinet.picture.values import BROKEN, DOWN, MISSING, Picture
@@ -49,6 +49,15 @@ def _render(shown: Picture, columns: int = 90, *, unicode: bool = True) -> list[
 def test_few_are_shown_in_full() -> None:
     """Networks, addresses, ports and figures; what is wrong first, with why and what helps."""
     assert "".join(f"{line}\n" for line in _render(few())) == _FEW
+
+
+def test_links_are_shown_at_both_ends() -> None:
+    """With whom, by which interface, and what the link is called."""
+    lines = _render(linked())
+    assert "   │     ↔ db  link0 10.7.0.0/31  link web-db".strip("│ ") in "\n".join(lines)
+    assert "↔ web  link0 10.7.0.1/31  link web-db" in "\n".join(lines)
+    assert "<-> web  link0" in "\n".join(_render(linked(), unicode=False))
+    assert all(width(line) <= 40 for line in _render(linked(), 40))
 
 
 def test_terminal_without_unicode_gets_ascii() -> None:
