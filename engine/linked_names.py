@@ -204,7 +204,7 @@ def _forget(records: Records, linker: str, names: Iterable[str]) -> None:
 def _write(
     machine: Machine, process: Process | None, rootfs: Rootfs | None, lines: tuple[str, ...]
 ) -> None:
-    from ocinet.engine.plan.name_files import with_others
+    from ocinet.engine.plan.name_files import BY_LINKS, with_others
 
     files = process and machine.name_files(process)
     if not process or not files:
@@ -213,7 +213,7 @@ def _write(
     found = files.look(place)
     if found is None or found.hosts.state not in _TO_WRITE or found.hosts.fixed:
         return
-    text = with_others(found.hosts.text, lines)
+    text = with_others(found.hosts.text, BY_LINKS, lines)
     if text != found.hosts.text:
         files.write(place, (NameFile(HOSTS, text, found.hosts.text, mounted=False),))
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _LOCALHOST = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 _HEAD = "# From here on by ocinet, which makes it anew.\n"
-_OTHERS = "# Others, which ocinet keeps as they are by now.\n"
+_OTHERS = "# Others "
+_AS_BY_NOW = ", as ocinet finds them by now.\n"
+BY_LINKS = "by links"
 # Docker's, where the host asks itself alone.
 _NOBODYS_CHOICE = frozenset(("8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:4860::8844"))
 _LOCAL = frozenset({"localhost", "ip6-localhost", "ip6-loopback"})
@@ -39,7 +41,7 @@ class Named(Value):
         internal: whether nothing outside can be reached by them.
         wishes: of the container's user.
         host: the host's own addresses, as the container reaches it.
-        others: lines of other containers.
+        others: lines of those that it has links to.
         resolvers: name servers of its networks, which know who is on them, and ask others.
     """
 
@@ -99,7 +101,10 @@ def _hosts(named: Named, found: FoundFile) -> tuple[NameFile, ...]:
         from ocinet.engine.plan.wished_names import added_lines
 
         added = added_lines(named.wishes, named.host)
-    text = with_others(hosts_text(found.text, names, addresses, added), named.others)
+    former, others = _parted(found.text)
+    text = hosts_text(former, names, addresses, added)
+    if named.endpoints:
+        text = with_others(text + others, BY_LINKS, named.others)
     return _changed(HOSTS, text, _LOCALHOST, found)
 
 
@@ -198,7 +203,7 @@ def hosts_text(
         added: lines of other names.
     """
     own = frozenset(names)
-    above, _, below = others.partition(_OTHERS)[0].partition(_HEAD)
+    above, _, below = others.partition(_HEAD)
     head = [line for line in above.splitlines() if not _is_of(line, own)]
     text = "".join(f"{line}\n" for line in head) or _LOCALHOST
     lines = [f"{address}\t{' '.join(names)}\n" for address in addresses if names]
@@ -212,15 +217,41 @@ def hosts_text(
     return f"{text}{_HEAD}{''.join(dict.fromkeys(lines))}" if lines else text
 
 
-def with_others(text: str, lines: tuple[str, ...]) -> str:
-    r"""Return a hosts file with the lines of other containers at its end, and no former ones.
+def with_others(text: str, topic: str, lines: tuple[str, ...]) -> str:
+    r"""Return a hosts file with lines of other containers at its end, in the place of former ones.
 
-    >>> with_others(with_others("::1 localhost", ("10.9.0.2\tdb\n",)), ())
+    >>> text = with_others("::1 localhost", "by links", ("10.9.0.2\tdb\n",))
+    >>> with_others(text, "on lan", ("10.9.0.3\tweb\n",)).endswith("\n10.9.0.3\tweb\n")
+    True
+    >>> with_others(text, "by links", ())
     '::1 localhost\n'
+
+    Args:
+        text: with those of other topics, which stay.
+        topic: `BY_LINKS`, or `on NETWORK`.
+        lines: none takes the topic away.
     """
-    above = text.partition(_OTHERS)[0]
-    above += "" if above.endswith("\n") or not above else "\n"
-    return f"{above}{_OTHERS}{''.join(dict.fromkeys(lines))}" if lines else above
+    own, others = _parted(text)
+    own += "" if own.endswith("\n") or not own else "\n"
+    title = f"{_OTHERS}{topic}{_AS_BY_NOW}"
+    before, _, rest = others.partition(title)
+    after = _parted(rest)[1]
+    return f"{own}{before}{title if lines else ''}{''.join(dict.fromkeys(lines))}{after}"
+
+
+def topics_of(text: str) -> tuple[str, ...]:
+    """Return what a hosts file has lines of others for."""
+    lines = _parted(text)[1].splitlines()
+    tail = _AS_BY_NOW.rstrip()
+    return tuple(
+        line.removeprefix(_OTHERS).removesuffix(tail) for line in lines if line.startswith(_OTHERS)
+    )
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Return what a hosts file has before the lines of others, and these."""
+    at = 0 if text.startswith(_OTHERS) else text.find(f"\n{_OTHERS}") + 1
+    return (text, "") if not at and not text.startswith(_OTHERS) else (text[:at], text[at:])
 
 
 def _is_of(line: str, own: frozenset[str]) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hosts.engine.runtimes import Container
     from hosts.lab.machine import Lab
 
-_OTHERS = "# Others, which ocinet keeps as they are by now.\n"
+_OTHERS = "# Others by links, as ocinet finds them by now.\n"
 
 
 def _bundle(lab: Lab, name: str, *words: str) -> Bundle:

@@ -10,7 +10,14 @@ from ocinet.base.clock import Process
 from ocinet.engine.kernel.name_files import state_of
 from ocinet.engine.model.naming import HOSTS, RESOLV_CONF, FoundFile, FoundFiles, NameFile, Place
 from ocinet.engine.model.resolution import AddedHost, Resolution
-from ocinet.engine.plan.name_files import Named, hosts_text, plan_name_files
+from ocinet.engine.plan.name_files import (
+    BY_LINKS,
+    Named,
+    hosts_text,
+    plan_name_files,
+    topics_of,
+    with_others,
+)
 from ocinet.engine.plan.name_steps import WriteNames
 
 _HEAD = "# From here on by ocinet, which makes it anew.\n"
@@ -278,3 +285,19 @@ def test_plan_served_names_leave_an_engines_user_the_resolvers_of_his_choice(
         again = found.replace(resolv_conf=FoundFile("engine", changed.text))
         assert RESOLV_CONF not in _texts(again, _SERVED)
         assert _texts(again)[RESOLV_CONF].text == dockers
+
+
+def test_lines_of_others_are_by_topic_and_each_takes_the_place_of_its_former() -> None:
+    """Whatever comes first; what the container's own lines are told stays before them."""
+    text = with_others("127.0.0.1 localhost\n", "on lan", ("1\ta\n", "2\tb\n", "1\ta\n"))
+    text = with_others(text, BY_LINKS, ("3\tc\n",))
+    text = with_others(text, "on dmz", ("4\td\n",))
+    assert topics_of(text) == ("on lan", BY_LINKS, "on dmz")
+    text = with_others(text, BY_LINKS, ("5\te\n",))
+    assert [line for line in text.splitlines() if line[0] in "12345"] == [
+        "127.0.0.1 localhost", "1\ta", "2\tb", "5\te", "4\td"
+    ]  # fmt: skip
+    for topic in ("on lan", "on dmz", BY_LINKS, BY_LINKS):
+        text = with_others(text, topic, ())
+    assert text == "127.0.0.1 localhost\n"
+    assert with_others("", BY_LINKS, ("5\te\n",)).startswith("# Others by links")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Container
     from ocinet.engine.storage import Linked as LinkedSeam
 
-_OTHERS = "# Others, which ocinet keeps as they are by now.\n"
+_OTHERS = "# Others by links, as ocinet finds them by now.\n"
 
 
 @pytest.fixture(name="world")
