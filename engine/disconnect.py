@@ -99,15 +99,15 @@ class Disconnect:
         failures("", errors)
         # What is not done of this, `check` sees by the record.
         go_through(self._operation, self._machine, parting.after)
-        self._tell_names(kept)
+        self._tell_names(kept, gone)
 
-    def _tell_names(self, kept: Attachment) -> None:
+    def _tell_names(self, kept: Attachment, gone: Attachment) -> None:
         """Have the container know itself by an address that it has left."""
         machine, records = self._machine, self._records
         if not records.linked.is_empty():
-            from ocinet.engine.linked_names import came
+            from ocinet.engine.linked_names import parted
 
-            came(self._operation, machine, records, kept)
+            parted(self._operation, machine, records, kept, gone)
         if not kept.endpoints:
             return
         try:

@@ -7,8 +7,6 @@ Whoever has a link is on record with it, and in an index by the name that it is 
 anybody is to be told. The file of whoever has the link is written by whoever changed, under a
 lock of that file's own, in which no other lock is taken; it is read anew there, and so are the
 records, so that of two who change at once the later one writes what both have left.
-
-What lies there is written in place: a container's file is covered at its own attach alone.
 """
 
 from __future__ import annotations
@@ -16,13 +14,13 @@ from __future__ import annotations
 from ocinet.base.errors import OcinetError
 from ocinet.base.events import WARNED
 from ocinet.engine.model.attachment import ATTACHED
-from ocinet.engine.model.naming import HOSTS, NameFile, Place, Rootfs
+from ocinet.engine.others_lines import write_others
+from ocinet.engine.plan.name_files import BY_LINKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ocinet.base.clock import Process
     from ocinet.engine.model.attachment import Attachment, Container
     from ocinet.engine.model.resolution import LinkedName
     from ocinet.engine.operation import Operation
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from ocinet.engine.storage import Records
 
 _SHOWN_ID = 12
-_TO_WRITE = ("ours", "engine")
 
 
 def links_of(record: Attachment) -> tuple[LinkedName, ...]:
@@ -112,6 +109,21 @@ def came(operation: Operation, machine: Machine, records: Records, record: Attac
     _tell(operation, machine, records, names, but=container.id)
 
 
+def parted(
+    operation: Operation, machine: Machine, records: Records, kept: Attachment, gone: Attachment
+) -> None:
+    """Tell those who find a container that it has left a network.
+
+    Args:
+        operation: by whose time, locks and log it goes.
+        machine: with their files.
+        records: as they are by now.
+        kept: what the container has still.
+        gone: what it had on that network.
+    """
+    came(operation, machine, records, kept)
+
+
 def went(
     operation: Operation,
     machine: Machine,
@@ -166,14 +178,7 @@ def write_links(
             return  # it writes them itself when it is attached
         lines, told = link_lines(records, record, everywhere=False)
         warnings = [why for target, why in told if target in about]
-        rootfs = Rootfs(record.rootfs) if record.rootfs else None
-        places = [(record.container.process, rootfs)]
-        places += [(member.process, None) for member in record.members]
-        for process, root in places:
-            try:
-                _write(machine, process, root, lines)
-            except OcinetError as error:
-                warnings.append(str(error))
+        warnings += write_others(machine, record, BY_LINKS, lines)
     for warning in warnings:
         operation.log.append(WARNED, container=container_id, name=record.container.name,
                              warning=warning)  # fmt: skip
@@ -199,23 +204,6 @@ def _forget(records: Records, linker: str, names: Iterable[str]) -> None:
     """Take out what a killed detach has left."""
     for name in names:
         records.linked.remove(name, linker)
-
-
-def _write(
-    machine: Machine, process: Process | None, rootfs: Rootfs | None, lines: tuple[str, ...]
-) -> None:
-    from ocinet.engine.plan.name_files import BY_LINKS, with_others
-
-    files = process and machine.name_files(process)
-    if not process or not files:
-        return
-    place = Place(process, rootfs)
-    found = files.look(place)
-    if found is None or found.hosts.state not in _TO_WRITE or found.hosts.fixed:
-        return
-    text = with_others(found.hosts.text, BY_LINKS, lines)
-    if text != found.hosts.text:
-        files.write(place, (NameFile(HOSTS, text, found.hosts.text, mounted=False),))
 
 
 def _find(records: Records, target: str, *, everywhere: bool) -> Attachment | None:
