@@ -12,13 +12,12 @@ from ocinet.base.errors import RequestError
 MOST, MOST_OF_LABEL = 253, 63  # RFC 1035 2.3.4: of a name without its last dot, of a label
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _HEX = frozenset("0123456789abcdef")
-_HOST = "host.ocinet.internal"
+_OURS = ".ocinet.internal"  # of the host, and what name servers answer to besides
 # What means the host, or a machine itself, wherever it is asked: of no container, whoever says so.
 _TAKEN = frozenset({
-    _HOST, "host.docker.internal", "gateway.docker.internal", "host.containers.internal",
+    "host.docker.internal", "gateway.docker.internal", "host.containers.internal",
     "localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback",
 })  # fmt: skip
-HOST_NAME = _HOST
 
 
 def dns_name(text: str, what: str = "name of a host") -> str:
@@ -77,7 +76,7 @@ def is_taken(name: str, host: str = "") -> bool:
     own = host.lower().removesuffix(".")
     return (
         name in _TAKEN
-        or name.endswith(".localhost")  # RFC 6761 6.3
+        or name.endswith((_OURS, ".localhost"))  # RFC 6761 6.3
         or (bool(own) and name in (own, own.partition(".")[0]))
     )
 

@@ -77,7 +77,8 @@ def test_any_text_is_a_legal_name_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["localhost", "web.localhost", "host.ocinet.internal", "host.docker.internal",
+    ["localhost", "web.localhost", "web.dns.ocinet.internal",
+     "host.ocinet.internal", "host.docker.internal",
      "host.containers.internal", "rock", "rock.example"],
 )  # fmt: skip
 def test_names_of_the_host_are_taken(name: str) -> None:
