@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from time import sleep
 
+from ocinet.base.hostname import names_of_host
 from ocinet.base.value import Value
+from ocinet.engine.model.name_holders import settle_names
 from ocinet.engine.model.served import lines_by_id
 from ocinet.engine.plan.serving import is_between, served_container, served_network
 from ocinet.engine.serving import host_resolvers, is_recorded
@@ -96,7 +98,7 @@ class ServedCheck:
         for file, entries in wanted.items():
             text = texts.get(file, "")
             lines = lines_by_id(text)
-            lacking = [entry for entry in entries if lines.get(entry[2].id) != entry[2].line]
+            lacking = [entry for entry in entries if lines.get(entry[2].id) != _due(text, entry[2])]
             network = entries[0][1]
             if not lacking and not text.startswith(network.head):
                 lacking = entries[:1]
@@ -154,3 +156,9 @@ class ServedCheck:
             sleep(_BETWEEN_S)
             state = self._machine.name_server.state()
         return state
+
+
+def _due(text: str, container: ServedContainer) -> str:
+    """Return the line that a container is to have, beside others who want the same names."""
+    names = settle_names(text, container.id, container.names, names_of_host()).names
+    return container.replace(names=names).line

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.engine.kernel.name_program import NameProgram
     from ocinet.engine.kernel.served_files import ServedFiles
+    from ocinet.engine.model.name_holders import Contested
     from ocinet.engine.model.request import Protocol
     from ocinet.engine.model.served import ServedContainer, ServedNetwork, ServerState
 
@@ -71,6 +72,14 @@ class NameServer:
             elif changed and not program.tell():
                 _start(program)
         return changed
+
+    def contested(self) -> tuple[tuple[str, Contested], ...]:
+        """Return what names were wanted by two since this was asked last."""
+        if self._opened is None:
+            return ()
+        files = self._opened[0]
+        contested, files.contested = tuple(files.contested), []
+        return contested
 
     def host_resolvers(self) -> tuple[str, ...]:
         """Return the words behind `nameserver` in the host's /etc/resolv.conf."""

@@ -9,13 +9,16 @@ Half-written ones lie a folder above, for the server reads whatever is in its ow
 from __future__ import annotations
 
 from ocinet.base.files import Directory
+from ocinet.base.hostname import names_of_host
 from ocinet.base.lock import Lock
+from ocinet.engine.model.name_holders import settle_names
 from ocinet.engine.model.served import has_containers, network_of, with_line, without_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.clock import Deadline
     from ocinet.base.paths import Paths
+    from ocinet.engine.model.name_holders import Contested
     from ocinet.engine.model.served import ServedContainer, ServedNetwork
 
 FOLDER = "names"
@@ -28,12 +31,16 @@ class ServedFiles:
     Args:
         paths: of the installation.
         deadline: of the operation, which waits for their lock until then.
+
+    Attributes:
+        contested: names that two wanted, each with its network.
     """
 
     def __init__(self, paths: Paths, deadline: Deadline | None) -> None:
         self.folder = f"{paths.run}/{FOLDER}"
         self.path = f"{self.folder}/{_SERVED}"
         self._deadline = deadline
+        self.contested: list[tuple[str, Contested]] = []
 
     def lock(self) -> Lock:
         """Return the lock that they are changed under, and that the server starts and stops under.
@@ -58,7 +65,11 @@ class ServedFiles:
         """
         with Directory(self.path) as served:
             before = (served.read(network.file) or b"").decode()
-            after = with_line(before, network.head, container.line)
+            # What a container's line has by now, it has got.
+            holding = settle_names(before, container.id, container.names, names_of_host())
+            self.contested += [(network.name, each) for each in holding.contested]
+            line = container.replace(names=holding.names).line
+            after = with_line(holding.text, network.head, line)
             if after == before:
                 return False
             self._put(network.file, after)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ocinet.base.clock import Process
+    from ocinet.engine.model.name_holders import Contested
     from ocinet.engine.model.naming import FoundFiles, NameFile, Place
     from ocinet.engine.model.served import ServedContainer, ServedNetwork, ServerState
 else:
@@ -96,6 +97,9 @@ class NameServer(Protocol):
         Raises:
             SystemFailure, BusyError: as `enter`.
         """
+
+    def contested(self) -> tuple[tuple[str, Contested], ...]:
+        """Return what names were wanted by two since this was asked last, each with its network."""
 
     def host_resolvers(self) -> tuple[str, ...]:
         """Return whom the host asks for names, as its /etc/resolv.conf spells them."""

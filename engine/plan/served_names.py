@@ -51,7 +51,7 @@ def aliases_on(record: Attachment, network: str) -> tuple[str, ...]:
     return tuple(alias.name for alias in wished.aliases if alias.network in ("", network))
 
 
-def unserved(record: Attachment) -> tuple[str, ...]:
+def unserved_names(record: Attachment) -> tuple[str, ...]:
     """Tell what a container calls itself and is not found by, with what to do."""
     wished = record.resolution
     told = []

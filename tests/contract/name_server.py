@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocinet.base.address import Address
+from ocinet.engine.model.name_holders import Contested
 from ocinet.engine.model.served import ServedContainer, ServedNetwork
 
 if TYPE_CHECKING:
@@ -51,6 +52,20 @@ def name_on_one_network_is_none_on_another(place: Place) -> None:
     server.leave("lan", "4f0c")
     assert place.served("dmz") == {"4f0c": "10.9.0.2 web,4f0c"}
     server.leave("dmz", "4f0c")
+
+
+def name_that_two_want_is_the_firsts_and_told_once(place: Place) -> None:
+    """An alias gives way to who is called so; the host's name is nobody's."""
+    server = place.seams().name_server
+    server.enter(LAN, WEB.replace(names=("web", "4f0c", "db", "www")))
+    server.enter(LAN, DB.replace(names=("db", "77b1", "web", "www")))
+    assert place.served("lan") == {"4f0c": "10.9.0.2 web,4f0c,www", "77b1": "10.9.0.3 db,77b1,www"}
+    assert server.contested() == (
+        ("lan", Contested("db", "77b1", "4f0c")), ("lan", Contested("web", "4f0c", "77b1"))
+    )  # fmt: skip
+    assert server.contested() == ()
+    server.leave("lan", "4f0c")
+    server.leave("lan", "77b1")
 
 
 def name_that_can_not_be_served_is_told_once(place: Place) -> None:

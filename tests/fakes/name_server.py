@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from fakes.kernel import _Seam
 from fakes.trace import act, look
+from ocinet.base.hostname import names_of_host
+from ocinet.engine.model.name_holders import settle_names
 from ocinet.engine.model.served import ServerState
 
 if TYPE_CHECKING:
     from fakes.host import FakeHost
+    from ocinet.engine.model.name_holders import Contested
     from ocinet.engine.model.served import ServedContainer, ServedNetwork
 
 
@@ -33,6 +36,7 @@ class FakeNameServer(_Seam):
         self.resolvers: tuple[str, ...] = ()
         self.runs = True
         self.heads: dict[str, ServedNetwork] = {}
+        self._contested: list[tuple[str, Contested]] = []
         self._news: dict[str, str] = {}
 
     @look
@@ -46,6 +50,15 @@ class FakeNameServer(_Seam):
         known = self.served.setdefault(network.name, {})
         self._news.pop(network.name, None)
         self.heads[network.name] = network
+        text = "\n" + "".join(each.line for each in known.values())
+        holding = settle_names(text, container.id, container.names, names_of_host())
+        self._contested += [(network.name, each) for each in holding.contested]
+        for each in holding.contested:
+            if each.holder == container.id:
+                loser = known[each.loser]
+                names = tuple(name for name in loser.names if name != each.name)
+                known[each.loser] = loser.replace(names=names)
+        container = container.replace(names=holding.names)
         if known.get(container.id) == container:
             return False
         known[container.id] = container
@@ -59,6 +72,11 @@ class FakeNameServer(_Seam):
         if not known:
             self.served.pop(network, None)
         return found is not None
+
+    def contested(self) -> tuple[tuple[str, Contested], ...]:
+        """Return what was found since the last time."""
+        contested, self._contested = tuple(self._contested), []
+        return contested
 
     @look
     def host_resolvers(self) -> tuple[str, ...]:

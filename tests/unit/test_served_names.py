@@ -7,7 +7,7 @@ import pytest
 from builders import WEB_ID, endpoint, record
 from ocinet.engine.model.attachment import Container
 from ocinet.engine.model.resolution import Alias, Resolution
-from ocinet.engine.plan.served_names import label, own_names, served_names, unserved
+from ocinet.engine.plan.served_names import label, own_names, served_names, unserved_names
 
 
 def test_served_a_container_by_its_name_and_its_short_id() -> None:
@@ -51,7 +51,7 @@ def test_served_by_hostname_and_aliases_of_that_network() -> None:
     assert served_names(known, "lan") == (*own, "www.example")
     assert served_names(known, "dmz") == (*own, "www.example", "db")
     assert own_names(known) == own
-    assert unserved(known) == ()
+    assert unserved_names(known) == ()
 
 
 def test_what_a_container_calls_itself_with_a_dot_is_told_and_not_served() -> None:
@@ -61,9 +61,9 @@ def test_what_a_container_calls_itself_with_a_dot_is_told_and_not_served() -> No
         resolution=Resolution(hostname="www.bank.example"),
     )  # fmt: skip
     assert served_names(known, "lan") == (WEB_ID[:12],)
-    first, second = unserved(known)
+    first, second = unserved_names(known)
     assert "its name bank.example, which has a dot" in first
     assert "its hostname www.bank.example" in second
     assert "ocinet.alias" in second
     odd = known.replace(container=Container(WEB_ID, "a+b"), resolution=None)
-    assert "is none in the DNS" in unserved(odd)[0]
+    assert "is none in the DNS" in unserved_names(odd)[0]

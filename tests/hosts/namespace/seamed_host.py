@@ -15,7 +15,7 @@ from hosts.namespace.isolation import Sleeper
 from hosts.namespace.looks import ip_json, run
 from hosts.namespace.real_firewalld import RealFirewalld, firewalld
 from hosts.waiting import wait_until
-from ocinet.base.clock import Process
+from ocinet.base.clock import Deadline, Process
 from ocinet.base.paths import Paths
 from ocinet.engine.firewall.forward_accept import ForwardAccepts
 from ocinet.engine.firewall.netfilter import NetfilterSocket
@@ -62,7 +62,7 @@ class SeamedHost:
             forward_accepts=ForwardAccepts(self._netfilter),
             routing_rules=RoutingRules(self._links),
             uplinks=Uplinks(self._netfilter),
-            name_server=NameServer(_PATHS, None),
+            name_server=NameServer(_PATHS, Deadline(10)),
             name_files=lambda _process: NameFiles(),
         )
 
