@@ -16,6 +16,7 @@ from ocinet.base.events import WARNED
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.others_lines import write_others
 from ocinet.engine.plan.name_files import BY_LINKS
+from ocinet.engine.waiting_names import forget_wanted, serve_waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,6 +123,9 @@ def parted(
         gone: what it had on that network.
     """
     came(operation, machine, records, kept)
+    networks = _networks_of(gone)
+    forget_wanted(records, kept.container.id, networks)
+    _serve_waiting(operation, machine, records, networks)
 
 
 def went(
@@ -152,6 +156,10 @@ def went(
         if records.linked.noted(name) in (container.id, *(each.id for each in record.members)):
             records.linked.note(name, "")
     _tell(operation, machine, records, gone, but="" if former else container.id)
+    networks = _networks_of(record)
+    if not former:
+        forget_wanted(records, container.id, networks)
+    _serve_waiting(operation, machine, records, networks)
 
 
 def write_links(
@@ -182,6 +190,15 @@ def write_links(
     for warning in warnings:
         operation.log.append(WARNED, container=container_id, name=record.container.name,
                              warning=warning)  # fmt: skip
+
+
+def _serve_waiting(
+    operation: Operation, machine: Machine, records: Records, networks: tuple[str, ...]
+) -> None:
+    try:
+        serve_waiting(machine, records, networks)
+    except OcinetError as error:  # who goes is not kept from it by a name that others wait for
+        operation.log.append("names not told", networks=list(networks), error=str(error))
 
 
 def _tell(
@@ -235,6 +252,10 @@ def _shared_addresses(record: Attachment, target: Attachment) -> tuple[str, ...]
             if endpoint.network == own.network:
                 return tuple(str(held.address) for held in endpoint.addresses)
     return ()
+
+
+def _networks_of(record: Attachment) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(endpoint.network for endpoint in record.endpoints))
 
 
 def _names_of(container: Container) -> tuple[str, ...]:

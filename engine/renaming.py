@@ -6,6 +6,7 @@ from ocinet.engine.containers import with_member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.storage import Records
@@ -40,6 +41,8 @@ def rename(
         owner = attachments.get(known.member_of) if known.member_of else None
         if owner:
             attachments.put(with_member(owner, renamed.container))
+        if renamed.served:
+            _serve(operation, machine, records, renamed)
         if not records.linked.is_empty():
             from ocinet.engine.linked_names import came, went
 
@@ -47,3 +50,15 @@ def rename(
             came(operation, machine, records, renamed)
     operation.log.append("renamed", container=container_id, name=name)
     return True
+
+
+def _serve(operation: Operation, machine: Machine, records: Records, record: Attachment) -> None:
+    """Have a container found by the name that it has by now."""
+    from ocinet.engine.contested import settle_contested
+    from ocinet.engine.waiting_names import serve_anew
+
+    serve_anew(machine, records, record, record.served)
+    if contested := machine.name_server.contested():
+        before = len(machine.warnings)
+        settle_contested(operation, machine, records, record, contested)
+        operation.tell_warnings(record.container, machine.warnings[before:])

@@ -35,8 +35,8 @@ def with_names(
         And the networks on which it can't be, each with the reason.
     """
     record = wiring.record
-    defined = _defined(record, networks)
-    resolvers = host_resolvers(machine) if is_between(defined.values()) else ()
+    defined = defined_of(record, networks)
+    resolvers = resolvers_for(machine, defined)
     steps: list[ServeNames] = []
     flaws: list[tuple[str, str]] = []
     for name, network in defined.items():
@@ -49,7 +49,9 @@ def with_names(
         if flaw:
             flaws.append((name, flaw))
             continue
-        former = served_container(before, name, _defined(before, networks)) if was_served else None
+        former = (
+            served_container(before, name, defined_of(before, networks)) if was_served else None
+        )
         steps.append(ServeNames(where, known, former))
     served = tuple(step.network.name for step in steps)
     return (
@@ -69,7 +71,13 @@ def host_resolvers(machine: Machine) -> tuple[Address, ...]:
     return tuple(found[:3])
 
 
-def _defined(record: Attachment, networks: Networks) -> dict[str, Network]:
+def resolvers_for(machine: Machine, defined: dict[str, Network]) -> tuple[Address, ...]:
+    """Return whom the host asks, where who is on these networks needs to be told."""
+    return host_resolvers(machine) if is_between(defined.values()) else ()
+
+
+def defined_of(record: Attachment, networks: Networks) -> dict[str, Network]:
+    """Return the networks that a container is on, by name, as they are defined."""
     found = (networks.find(endpoint.network) for endpoint in record.endpoints)
     return {network.name: network for network in found if network}
 

@@ -1,0 +1,92 @@
+"""Names that two containers of a network want: told, and given on when their holder goes.
+
+Who gets a name, `model.name_holders` says, and the name server's lines are written by it.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.errors import OcinetError
+from ocinet.base.events import WARNED
+from ocinet.engine.waiting_names import note_wanted, serve_anew
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.name_holders import Contested
+    from ocinet.engine.operation import Operation
+    from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.storage import Records
+
+
+def settle_contested(
+    operation: Operation,
+    machine: Machine,
+    records: Records,
+    record: Attachment,
+    contested: tuple[tuple[str, Contested], ...],
+) -> None:
+    """Have a container that was attached get names of the dead, and tell of the rest.
+
+    Args:
+        operation: by whose time, locks and log it goes.
+        machine: with the name server.
+        records: of all containers, the container's own among them.
+        record: the container's.
+        contested: what was found, each with its network.
+    """
+    own = record.container.id
+    freed = {
+        network
+        for network, each in contested
+        if each.loser == own
+        and each.holder
+        and _end_dead(operation, machine, records, network, each)
+    }
+    for network in sorted(freed):
+        serve_anew(machine, records, record, (network,))
+    # Of those networks the second look counts.
+    contested = (
+        *(pair for pair in contested if pair[0] not in freed or pair[1].loser != own),
+        *machine.name_server.contested(),
+    )
+    for network, each in contested:
+        note_wanted(records, network, each)
+        if each.loser == own:
+            machine.warnings.append(_lost(records, network, each))
+        else:
+            name = _name_of(records, each.loser)
+            why = (
+                f"its alias {each.name} is another one's name on {network} by now,"
+                f" {record.container.name}'s: it is found by its other names"
+            )
+            operation.log.append(WARNED, container=each.loser, name=name, warning=why)
+
+
+def _end_dead(
+    operation: Operation, machine: Machine, records: Records, network: str, each: Contested
+) -> bool:
+    """Tell whether who has a name is gone, having taken down what was left of it."""
+    from ocinet.engine.detach import Detach
+
+    try:
+        if not Detach(operation, machine, records).take_down_dead(each.holder):
+            return False
+        machine.name_server.leave(network, each.holder)  # a line of who has no record
+    except OcinetError:
+        return False  # whoever is at work on it
+    return True
+
+
+def _lost(records: Records, network: str, each: Contested) -> str:
+    if not each.holder:
+        return f"nobody finds it on {network} by {each.name}, which is the host's own name"
+    return (
+        f"nobody finds it on {network} by {each.name}, which is the name of another container"
+        f" there, {_name_of(records, each.holder)} ({each.holder[:12]}): it gets it when that one"
+        " goes"
+    )
+
+
+def _name_of(records: Records, container_id: str) -> str:
+    known = records.attachments.get(container_id)
+    return known.container.name if known else container_id[:12]
