@@ -17,10 +17,10 @@ from __future__ import annotations
 from ocinet.base.clock import now
 from ocinet.base.errors import NotFoundError, RequestError
 from ocinet.engine.attach_addresses import AttachAddresses
+from ocinet.engine.attach_names import AttachNames
 from ocinet.engine.journal import Journal
 from ocinet.engine.model.attachment import ATTACHED, ATTACHING, Attachment
 from ocinet.engine.model.request import DEFAULT_NETWORK
-from ocinet.engine.naming import plan_names
 from ocinet.engine.observe import is_still_so, observe
 from ocinet.engine.passing import Passing
 from ocinet.engine.plan.endpoint import check_mtu, check_request, derive_mac
@@ -95,7 +95,7 @@ class Attach:
         self._ports: tuple[int, ...] = ()  # of the host, that others' firewalls may ask for
         self._addresses: AttachAddresses | None = None
         self._former: Attachment | None = None
-        self._unserved: tuple[tuple[str, str], ...] = ()
+        self._names = AttachNames(operation, machine, records, self._journal, self._before, rootfs)
 
     @property
     def _sandbox(self) -> seams.Sandbox:
@@ -130,12 +130,7 @@ class Attach:
                 wiring = self._plan(granted, observed)
             # A kill from here on leaves `attaching`: whoever comes next undoes what is on record.
             self._journal.apply(wiring.steps)
-            self._enter_links(wiring.record)
-            if self._machine.unserved:
-                from ocinet.engine.serving import without_unserved
-
-                wiring = without_unserved(wiring, self._machine)
-            self._journal.apply(self._names(wiring.record))
+            wiring = self._names.tell_container(wiring)
             self._open_access(wiring.record)
             self._mend_followers(observed)
             # The kernel has chosen the indexes by now. A host end's name may come again with a
@@ -143,10 +138,7 @@ class Attach:
             record = self._machine.with_indexes(wiring.record)
             record = record.replace(unnamed=self._machine.unnamed, left_behind=self._left_behind)
             self._records.attachments.put(record)
-            if not self._records.linked.is_empty():
-                from ocinet.engine.linked_names import attached
-
-                attached(self._operation, self._machine, self._records, record)
+            self._names.tell_others(record)
             passing = Passing(self._machine, self._records.passages, observed.firewall.generation)
             passing.attached(observed.devices, opened=len(granted.publish) > 0)
         except (Exception, KeyboardInterrupt):  # not a StrandedError: see `sandbox`
@@ -156,10 +148,7 @@ class Attach:
             # Only now: closing a packet socket waits 16 ms in the kernel (`probe.Segment`).
             self._close()
         self._operation.tell_warnings(self._container, self.warnings)
-        if self._unserved:
-            from ocinet.engine.serving import tell_unserved
-
-            tell_unserved(self._operation, self._machine, self._unserved)
+        self._names.tell_unserved()
         return record
 
     def _open_access(self, record: Attachment) -> None:
@@ -211,7 +200,7 @@ class Attach:
         try:
             # Leases and claims are really taken: what an attach would get, the stores alone decide.
             wiring = self._plan(*self._grant(request))
-            steps = (*wiring.steps, *self._names(wiring.record))
+            steps = (*wiring.steps, *self._names.steps(wiring.record))
             return (*steps, *self._access_steps(wiring.record))
         finally:
             self._journal.undo()
@@ -247,7 +236,7 @@ class Attach:
             resolution=wished,
             access=access_of(request, self._before, networks),
         )
-        if wished and wished.links and self._rootfs:
+        if self._rootfs:
             before = granted.before.replace(rootfs=self._rootfs.path)
             granted = granted.replace(before=before)
         for wish, network in zip(lacking.endpoints, networks, strict=True):
@@ -315,34 +304,7 @@ class Attach:
         )
 
     def _plan(self, granted: Granted, observed: Observed) -> Wiring:
-        wiring = plan_wiring(granted, observed, self._operation.settings)
-        if not self._operation.settings.names or not wiring.record.endpoints:
-            return wiring
-        from ocinet.engine.serving import with_names
-
-        wiring, self._unserved = with_names(
-            wiring, self._before, self._machine, self._records.networks
-        )
-        return wiring
-
-    def _names(self, record: Attachment) -> tuple[Step, ...]:
-        """Return the steps that tell the container names, if it is to find others by now."""
-        before = self._before
-        same = len(record.endpoints) == len(before.endpoints)
-        if same and record.resolution == before.resolution:
-            self._machine.unnamed = before.unnamed
-            return ()
-        return plan_names(self._machine, self._records, self._container, record, self._rootfs)
-
-    def _enter_links(self, record: Attachment) -> None:
-        """Have those whom the container has links to tell it from now on when they change."""
-        before = self._before
-        if record.resolution == before.resolution:
-            return
-        from ocinet.engine.linked_names import enter_links
-
-        self._journal.push(enter_links, self._records, before, record)
-        enter_links(self._records, record, before)
+        return self._names.served(plan_wiring(granted, observed, self._operation.settings))
 
     def _record(self, record: Attachment) -> None:
         """Write the record as attaching, with how much of it was there before."""
@@ -356,6 +318,7 @@ class Attach:
                 resolution=self._before.resolution,
             )
         )
+        self._names.recorded(record)
         # Undone after the steps and before addresses and ports: as in `Detach.take_down`, no
         # address is free while a link bears it, and no link is there without a record.
         if self._known:

@@ -1,0 +1,123 @@
+"""The part of an attach that has to do with names: of the container, for it, and of others."""
+
+from __future__ import annotations
+
+from ocinet.engine.naming import plan_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.journal import Journal
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.name_holders import Contested
+    from ocinet.engine.model.naming import Rootfs
+    from ocinet.engine.operation import Operation
+    from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.plan.steps import Step
+    from ocinet.engine.plan.wiring import Wiring
+    from ocinet.engine.storage import Records
+
+
+class AttachNames:
+    """What of an attach is about names.
+
+    Args:
+        operation: by whose time, locks and log it goes.
+        machine: with the sandbox.
+        records: what there is.
+        journal: of the attach.
+        before: the record of what is there already.
+        rootfs: where the container's files are, if it has not entered them yet.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        machine: Machine,
+        records: Records,
+        journal: Journal,
+        before: Attachment,
+        rootfs: Rootfs | None,
+    ) -> None:
+        self._operation = operation
+        self._machine = machine
+        self._records = records
+        self._journal = journal
+        self._before = before
+        self._rootfs = rootfs
+        self._unserved: tuple[tuple[str, str], ...] = ()
+        self._contested: tuple[tuple[str, Contested], ...] = ()
+
+    def served(self, wiring: Wiring) -> Wiring:
+        """Return a wiring with the steps that have its container found by name."""
+        if not self._operation.settings.names or not wiring.record.endpoints:
+            return wiring
+        from ocinet.engine.serving import with_names
+
+        wiring, self._unserved = with_names(
+            wiring, self._before, self._machine, self._records.networks
+        )
+        return wiring
+
+    def steps(self, record: Attachment) -> tuple[Step, ...]:
+        """Return the steps that tell the container names, if it is to find others by now."""
+        before = self._before
+        same = len(record.endpoints) == len(before.endpoints)
+        if same and record.resolution == before.resolution:
+            self._machine.unnamed = before.unnamed
+            return ()
+        return plan_names(self._machine, self._records, record.container, record, self._rootfs)
+
+    def recorded(self, record: Attachment) -> None:
+        """Be ready for an undo: to be called before any step, when the record is written."""
+        if record.served:
+            self._journal.push(self._give_back)
+
+    def tell_container(self, wiring: Wiring) -> Wiring:
+        """Write the container's files, and return the wiring as its name servers know it."""
+        self._enter_links(wiring.record)
+        if self._machine.unserved:
+            from ocinet.engine.serving import without_unserved
+
+            wiring = without_unserved(wiring, self._machine)
+        self._journal.apply(self.steps(wiring.record))
+        return wiring
+
+    def tell_others(self, record: Attachment) -> None:
+        """Tell of names that others have, and those who find it by their own /etc/hosts."""
+        if record.served and not self._before.served:
+            from ocinet.engine.plan.served_names import unserved_names
+
+            self._machine.warnings += unserved_names(record)
+        self._contested = contested = self._machine.name_server.contested()
+        if contested:
+            from ocinet.engine.contested import settle_contested
+
+            settle_contested(self._operation, self._machine, self._records, record, contested)
+        if not self._records.linked.is_empty():
+            from ocinet.engine.linked_names import attached
+
+            attached(self._operation, self._machine, self._records, record)
+
+    def tell_unserved(self) -> None:
+        """Leave an event of networks whose names can't be served."""
+        if self._unserved:
+            from ocinet.engine.serving import tell_unserved
+
+            tell_unserved(self._operation, self._machine, self._unserved)
+
+    def _enter_links(self, record: Attachment) -> None:
+        """Have those whom the container has links to tell it from now on when they change."""
+        before = self._before
+        if record.resolution == before.resolution:
+            return
+        from ocinet.engine.linked_names import enter_links
+
+        self._journal.push(enter_links, self._records, before, record)
+        enter_links(self._records, record, before)
+
+    def _give_back(self) -> None:
+        """Have those found by their aliases again that the container would have been called."""
+        if contested := (*self._contested, *self._machine.name_server.contested()):
+            from ocinet.engine.waiting_names import give_back
+
+            give_back(self._machine, self._records, self._before.container.id, contested)
