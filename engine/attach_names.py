@@ -93,6 +93,11 @@ class AttachNames:
             from ocinet.engine.contested import settle_contested
 
             settle_contested(self._operation, self._machine, self._records, record, contested)
+        unserved = [*self._machine.unserved, *(network for network, _why in self._unserved)]
+        if unserved:
+            from ocinet.engine.peers import note_unserved
+
+            note_unserved(self._records, record, unserved)
         if not self._records.linked.is_empty():
             from ocinet.engine.linked_names import attached
 

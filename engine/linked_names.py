@@ -15,6 +15,7 @@ from ocinet.base.errors import OcinetError
 from ocinet.base.events import WARNED
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.others_lines import write_others
+from ocinet.engine.peers import forget_unserved, leave_peers, tell_peers
 from ocinet.engine.plan.name_files import BY_LINKS
 from ocinet.engine.waiting_names import forget_wanted, serve_waiting
 
@@ -95,6 +96,7 @@ def attached(operation: Operation, machine: Machine, records: Records, record: A
         # Once more: whoever came or went since its files were planned, took it for half-made.
         write_links(operation, machine, records, record.container.id)
     came(operation, machine, records, record)
+    tell_peers(operation, machine, records, _networks_of(record))
 
 
 def came(operation: Operation, machine: Machine, records: Records, record: Attachment) -> None:
@@ -126,6 +128,9 @@ def parted(
     networks = _networks_of(gone)
     forget_wanted(records, kept.container.id, networks)
     _serve_waiting(operation, machine, records, networks)
+    leave_peers(operation, machine, kept, networks)
+    tell_peers(operation, machine, records, networks)
+    forget_unserved(records, kept.container.id, networks)
 
 
 def went(
@@ -160,6 +165,10 @@ def went(
     if not former:
         forget_wanted(records, container.id, networks)
     _serve_waiting(operation, machine, records, networks)
+    # Before it is forgotten that a file may have it: whoever is the last writes the rest.
+    tell_peers(operation, machine, records, networks)
+    if not former:
+        forget_unserved(records, container.id, networks)
 
 
 def write_links(

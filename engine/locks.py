@@ -2,8 +2,9 @@
 
 Order in which they may be held together: pod (one of 256 files, by hash of its
 sandbox), container (of 256 as well, by hash of the id), network, ports, global; under
-that of a hosts file, none. A member of a shared sandbox works under its owner's lock, never
-under two; who links two sandboxes takes both, in the order of their numbers.
+that of a network's peers, those of hosts files, and under these none. A member of a shared
+sandbox works under its owner's lock, never under two; who links two sandboxes takes both, in
+the order of their numbers.
 """
 
 from __future__ import annotations
@@ -137,6 +138,14 @@ class Locks:
         """
         path = f"{self._path}/hosts-{_number_of(container_id)}"
         return Lock(path, f"the hosts file of {container_id[:12]}", self._end_of_wait())
+
+    def peers(self, network: str) -> Lock:
+        """Return the lock under which those on a network are told of each other in their files.
+
+        Under it no other is taken but those of the files.
+        """
+        path = f"{self._path}/peers-{_number_of(network)}"
+        return Lock(path, f"the names on {network}", self._end_of_wait())
 
     def shared(self, what: str = "the machine's shared bridges and tables") -> Lock:
         """Return the global lock, under which what all share is made and removed.

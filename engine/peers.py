@@ -1,0 +1,149 @@
+"""Who is on a network, in each other's `/etc/hosts`: what is left where no name server serves it.
+
+    # Others on lan, as ocinet finds them by now.
+    10.9.0.3    db 77b100000000
+
+Where aardvark-dns is not installed, or port 53 is somebody else's, those that it could not be
+told of are noted in the index of links by the network (`on:lan`). From then on who comes to
+that network, leaves it, or is renamed, writes the lines of all who have to know: under a lock of
+the network's, with the records as they are by then, so that the last writer leaves what is so.
+
+Bounded: the first `MOST` on a network know each other. Each that comes rewrites the files of
+all others, which takes 0.2 ms for each, and a hook has its container waiting; and a file of more
+lines is read through at every look-up of a name.
+"""
+
+from __future__ import annotations
+
+from ocinet.base.errors import OcinetError
+from ocinet.base.events import WARNED
+from ocinet.engine.model.attachment import ATTACHED
+from ocinet.engine.model.name_holders import settle_names
+from ocinet.engine.model.served import HOST_NAME
+from ocinet.engine.others_lines import write_others
+from ocinet.engine.plan.served_names import served_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.operation import Operation
+    from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.storage import Records
+
+MOST = 64
+_ON = "on:"  # no name and no id of a container has a colon
+
+
+def note_unserved(records: Records, record: Attachment, networks: Iterable[str]) -> None:
+    """Note on which networks no name server knows a container, where one should.
+
+    Raises:
+        SystemFailure: it can't be written.
+    """
+    for network in networks:
+        records.linked.add(_ON + network, record.container.id)
+
+
+def forget_unserved(records: Records, container_id: str, networks: Iterable[str]) -> None:
+    """Forget it, as a container leaves these networks."""
+    for network in networks:
+        records.linked.remove(_ON + network, container_id)
+
+
+def leave_peers(
+    operation: Operation, machine: Machine, record: Attachment, networks: Iterable[str]
+) -> None:
+    """Have a container that has left networks find nobody there any more."""
+    for network in networks:
+        with operation.locks.hosts(record.container.id):
+            write_others(machine, record, _topic(network), ())
+
+
+def tell_peers(
+    operation: Operation, machine: Machine, records: Records, networks: Iterable[str]
+) -> None:
+    """Have those on networks that are not served know each other, as they are by now.
+
+    What can't be written is an event of whose file it is.
+    """
+    for network in dict.fromkeys(networks):
+        if records.linked.linkers((_ON + network,)):
+            try:
+                with operation.locks.peers(network):
+                    _write_all(operation, machine, records, network)
+            except OcinetError as error:  # nobody is kept from starting by others' files
+                operation.log.append("names not told", network=network, error=str(error))
+
+
+def _write_all(operation: Operation, machine: Machine, records: Records, network: str) -> None:
+    there = [
+        record
+        for record in records.attachments.all()  # by time
+        if record.state == ATTACHED
+        and not record.member_of
+        and any(endpoint.network == network for endpoint in record.endpoints)
+    ]
+    unserved = {record.container.id for record in there if network not in record.served}
+    for noted in records.linked.linkers((_ON + network,)):
+        if noted not in unserved:  # killed, or served by now
+            forget_unserved(records, noted, (network,))
+    known = there[:MOST]
+    if len(there) > MOST and unserved:
+        last = there[-1].container
+        why = (
+            f"nobody finds it on {network} by its name: no name server serves that, and"
+            f" /etc/hosts has the first {MOST} alone: apt-get install aardvark-dns"
+        )
+        operation.log.append(WARNED, container=last.id, name=last.name, warning=why)
+    names = _names_on(known, network)
+    lines = {
+        record.container.id: tuple(
+            f"{interface.address}\t{' '.join(names[record.container.id])}\n"
+            for endpoint in record.endpoints
+            if endpoint.network == network
+            for interface in endpoint.addresses
+        )
+        for record in known
+    }
+    host = _host_lines(records, network)
+    for record in known:
+        own = record.container.id
+        is_first = record.endpoints[0].network == network
+        others = (host if is_first and own in unserved else ()) + tuple(
+            line
+            for other, spelled in lines.items()
+            if other != own and (other in unserved or own in unserved)
+            for line in spelled
+        )
+        with operation.locks.hosts(own):
+            failed = write_others(machine, record, _topic(network), others)
+        for warning in failed:
+            operation.log.append(WARNED, container=own, name=record.container.name,
+                                 warning=warning)  # fmt: skip
+
+
+def _host_lines(records: Records, name: str) -> tuple[str, ...]:
+    """Return the lines of the host, as who is on a network reaches it."""
+    network = records.networks.find(name)
+    if network is None or not network.host:
+        return ()
+    return tuple(f"{pool.gateway}\t{HOST_NAME}\n" for pool in network.pools if pool.gateway)
+
+
+def _names_on(records: list[Attachment], network: str) -> dict[str, tuple[str, ...]]:
+    """Return the names that each of a network's has, the first who came first."""
+    text, names = "\n", {}
+    for record in records:
+        container_id = record.container.id
+        holding = settle_names(text, container_id, served_names(record, network))
+        text = f"{holding.text}{container_id}   {','.join(holding.names)}\n"
+    for line in text.splitlines():
+        if line:
+            names[line.partition(" ")[0]] = tuple(line.split(" ")[3].split(","))
+    return names
+
+
+def _topic(network: str) -> str:
+    return f"on {network}"
