@@ -79,7 +79,6 @@ class Attach:
         self._records = records
         self._container = container
         self._known = known
-        self._rootfs = rootfs
         self._before = known or Attachment(
             container=container,
             mode="none",
@@ -90,6 +89,8 @@ class Attach:
             # Where a process is followed, /proc/PID/ns/net leads to the sandbox again.
             path="" if container.process else self._sandbox.path,
         )
+        if rootfs:
+            self._before = self._before.replace(rootfs=rootfs.path)
         self._journal = Journal(operation, machine, records.attachments, container.id)
         self._networks: tuple[Network, ...] = ()  # the missing endpoints', and the ports'
         self._ports: tuple[int, ...] = ()  # of the host, that others' firewalls may ask for
@@ -229,16 +230,12 @@ class Attach:
         )
         observed = self._observe()
         internal = tuple(network.name for network in self._networks if network.internal)
-        wished = resolution_of(request, self._before)
         granted = self._named(lacking).replace(
             networks=networks,
             internal=internal,
-            resolution=wished,
+            resolution=resolution_of(request, self._before),
             access=access_of(request, self._before, networks),
         )
-        if self._rootfs:
-            before = granted.before.replace(rootfs=self._rootfs.path)
-            granted = granted.replace(before=before)
         for wish, network in zip(lacking.endpoints, networks, strict=True):
             check_mtu(wish, network, observed.device(network.device).mtu)
             self._tell_led(wish)

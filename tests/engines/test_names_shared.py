@@ -45,7 +45,9 @@ def _answers(container: Container | EngineContainer, name: str) -> set[str]:
 
 
 def _wait_for(container: Container | EngineContainer, name: str, *addresses: str) -> None:
-    wait_until(lambda: _answers(container, name) == set(addresses), f"{name} at {addresses}")
+    what = f"{name} at {addresses}"
+    # A question that 1.4 does not hear while it reads its files is asked again after 5 s.
+    wait_until(lambda: _answers(container, name) == set(addresses), what, timeout_s=30)
 
 
 def _pinged(container: Container | EngineContainer, name: str) -> str:
