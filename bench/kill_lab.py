@@ -74,6 +74,12 @@ def _merged(path: str) -> str:
     return path
 
 
+def _leave_names_off() -> None:
+    """Have the settings say so: a name server is nobody's child, and would outlive the lab."""
+    os.makedirs("/etc/ocinet", mode=0o700)
+    Path("/etc/ocinet/ocinet.toml").write_text("names = false\n")
+
+
 class Lab:
     """A host of its own; the process has to be in namespaces of its own already."""
 
@@ -97,6 +103,7 @@ class Lab:
                    "-o", f"lowerdir={place},upperdir={upper},workdir={work}")  # fmt: skip
         for place in ("/etc/ocinet", "/var/lib/ocinet"):
             shutil.rmtree(place, ignore_errors=True)
+        _leave_names_off()
         sh("ip link set lo up")
         os.makedirs(BUNDLE)
         return self
@@ -178,6 +185,7 @@ class Lab:
                 sh(f"ip {family} rule del pref 1")
         for place in _OWN:
             shutil.rmtree(place, ignore_errors=True)
+        _leave_names_off()
         Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
 
     # -- what there is ---------------------------------------------------------------------

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocinet.base.clock import Process
@@ -98,6 +99,9 @@ def main(count: int) -> None:
     _run("mount", "-t", "tmpfs", "tmpfs", "/run")
     _run("ip", "link", "set", "lo", "up")
     os.environ.update(OCINET_CONFIG_DIR=_PATHS.config, OCINET_STATE_DIR=_PATHS.state)
+    # A name server is nobody's child, and would outlive all of this.
+    Path(_PATHS.config).mkdir(parents=True)
+    Path(_PATHS.config, "ocinet.toml").write_text("names = false\n")
     _run(_OCINET, "network", "create", "--subnet", "10.9.0.0/16", "lan")
     sleepers = [subprocess.Popen(["unshare", "-n", "sleep", "inf"]) for _ in range(count)]
     try:

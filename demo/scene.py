@@ -90,6 +90,10 @@ class Scene:
         if not os.environ.get(_INSIDE):
             raise RuntimeError("a scene changes the host's network: call isolated() first")
         _shell(_SURROUNDINGS)
+        # A name server is nobody's child, and would outlive the scene.
+        os.makedirs(self.paths.config, mode=0o700)
+        with open(f"{self.paths.config}/ocinet.toml", "w", encoding="utf-8") as settings:
+            settings.write("names = false\n")
         router = self._start("(router)")
         _shell(_UPLINK.format(router=router))
         return self

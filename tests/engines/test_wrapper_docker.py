@@ -155,7 +155,7 @@ def test_image_that_cannot_be_read_is_not_trusted(lab: Lab) -> None:
         lab.run("sh", "-c", "rm /var/lib/docker/image/*/imagedb/content/sha256/*")
 
         refused = docker("start", "web", check=False)
-        lab.path("/etc/ocinet").mkdir(mode=0o700)
+        lab.path("/etc/ocinet").mkdir(mode=0o700, exist_ok=True)
         lab.path("/etc/ocinet/ocinet.toml").write_text("trust_annotations = true\n")
         docker("start", "web")
 
@@ -256,7 +256,7 @@ def test_none_label_leaves_a_sandbox_with_loopback_alone(lab: Lab) -> None:
 def test_labelled_selection_leaves_those_without_labels_alone(lab: Lab) -> None:
     """`select = "labelled"` turns the policy round; `-p` alone is no label."""
     with docker_under_wrapper(lab) as docker:
-        lab.path("/etc/ocinet").mkdir(mode=0o700)
+        lab.path("/etc/ocinet").mkdir(mode=0o700, exist_ok=True)
         lab.path("/etc/ocinet/ocinet.toml").write_text('select = "labelled"\n')
 
         unasked = docker.run(UNDER, "-p", "8080:80")

@@ -165,7 +165,7 @@ def test_bundle_by_hand_asks_for_host_where_it_is_trusted(lab: Lab, runtime: str
     bundle.edit(lambda config: config["linux"].update(sysctl={"net.ipv4.ip_forward": "1"}))
     create = ("create", "--bundle", str(bundle.path), "--pid-file", "/run/box.pid", "box")
     refused = call_runtime(lab, *create, check=False)
-    lab.path("/etc/ocinet").mkdir(mode=0o700)
+    lab.path("/etc/ocinet").mkdir(mode=0o700, exist_ok=True)
     lab.path("/etc/ocinet/ocinet.toml").write_text("trust_annotations = true\n")
     before = everything_of(lab)
 
@@ -184,7 +184,7 @@ def test_container_that_comes_into_another_sandbox_is_deleted(lab: Lab) -> None:
     )
     lab.path("/run/lab/late").chmod(0o755)
     install(lab, "--runtime", "/run/lab/late")
-    lab.path("/etc/ocinet").mkdir(mode=0o700)
+    lab.path("/etc/ocinet").mkdir(mode=0o700, exist_ok=True)
     lab.path("/etc/ocinet/ocinet.toml").write_text("trust_annotations = true\n")
     lab.make_netns("other")
     owner = lab.bundle("db", annotations={"ocinet.name": "db"})

@@ -306,7 +306,7 @@ def test_reader_who_takes_nothing_is_not_sent_on_and_on_and_is_closed() -> None:
 def test_place_is_the_settings_and_changes_with_them() -> None:
     """SIGHUP: somewhere else, or nowhere; one that is taken is told, and had when it is free."""
     drop_in = Path(PATHS.config) / "ocinet.toml.d/web.toml"
-    drop_in.parent.mkdir(parents=True)
+    drop_in.parent.mkdir(parents=True, exist_ok=True)
     taken = socket.create_server(("127.0.0.1", 0))
     drop_in.write_text(f'web = "127.0.0.1:{taken.getsockname()[1]}"')
     with Keeping() as keeping:
