@@ -6,10 +6,11 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ocinet.base.errors import KernelError
+from ocinet.base.errors import KernelError, OcinetError
 from ocinet.engine.firewall.table_notices import TableNotices
 from ocinet.engine.kernel import sysctl
 from ocinet.engine.kernel.link_notices import LinkNotices
+from ocinet.engine.kernel.name_server import NameServer
 from ocinet.engine.model.scope import EVERYTHING, HOST_ENDS, NETWORKS, NOTHING
 from ocinet.engine.records.networks import NetworkStore
 
@@ -47,6 +48,7 @@ class Changes:
         self._devices: frozenset[str] = frozenset()
         self._values: dict[str, str] = {}
         self._named_at = self._defined_at = 0
+        self._server, self._serves_well = NameServer(paths, None), True
         self._names: frozenset[tuple[str, int]] = frozenset()
         self.learn()
 
@@ -98,7 +100,8 @@ class Changes:
         if _changed_at(self._networks_path) != self._defined_at:  # another bridge counts now
             self._is_stale = True
             return NETWORKS
-        touched = NETWORKS if self._untold_values() else NOTHING
+        is_touched = self._untold_values()
+        touched = NETWORKS if self._server_ails() or is_touched else NOTHING
         return touched | HOST_ENDS if self._lost_names() else touched
 
     def _untold_values(self) -> bool:
@@ -111,6 +114,16 @@ class Changes:
                     found[template.format(device)] = value
         before, self._values = self._values, found
         return any(before.get(key, value) != value for key, value in found.items())
+
+    def _server_ails(self) -> bool:
+        """Tell whether the name server has ended since, or has to be told of other resolvers.
+
+        Once each time: what can't be put right would be looked at for ever.
+        """
+        before = self._serves_well
+        with suppress(OcinetError):
+            self._serves_well = self._server.is_well()
+        return before and not self._serves_well
 
     def _lost_names(self) -> bool:
         """Tell whether a name of a sandbox is gone, or another file is in its place."""

@@ -114,6 +114,16 @@ class NameServer:
             ),
         )
 
+    def is_well(self) -> bool:
+        """Tell whether it runs where somebody is served, and asks whom the host asks.
+
+        For who looks each second: neither sockets nor lines are looked at.
+        """
+        files, program = self._parts
+        if not files.are_there() or files.is_empty():
+            return True
+        return program.is_starting() or (bool(program.pid) and not program.is_stale())
+
     def wake(self) -> None:
         """Have the server run and read all anew, or end where nobody is served."""
         files, program = self._parts

@@ -8,7 +8,7 @@ Half-written ones lie a folder above, for the server reads whatever is in its ow
 
 from __future__ import annotations
 
-from ocinet.base.files import Directory
+from ocinet.base.files import Directory, is_directory
 from ocinet.base.hostname import names_of_host
 from ocinet.base.lock import Lock
 from ocinet.engine.model.name_holders import settle_names
@@ -117,6 +117,10 @@ class ServedFiles:
         with Directory(self.path) as served:
             names = sorted(filter(network_of, served.names()))
             return {name: (served.read(name) or b"").decode() for name in names}
+
+    def are_there(self) -> bool:
+        """Tell whether any network was ever served since the boot."""
+        return is_directory(self.path)
 
     def is_empty(self) -> bool:
         """Tell whether no network is served."""

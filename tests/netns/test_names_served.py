@@ -25,6 +25,7 @@ from hosts.name_server import (
     servers,
 )
 from hosts.namespace.isolation import in_namespaces, own_etc
+from hosts.namespace.keeping import Keeping
 from hosts.namespace.looks import run
 from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.waiting import wait_until
@@ -254,3 +255,57 @@ def test_change_of_the_hosts_resolvers_is_seen_and_passed_on() -> None:
         (told,) = _repaired(host)
         assert "before /etc/resolv.conf was changed" in told
         assert _found(host) == []
+
+
+@in_namespaces
+def test_watcher_starts_a_server_that_was_killed_and_passes_resolvers_on() -> None:
+    """Within seconds, and says so."""
+    with names_served(), WiredHost() as host, Keeping() as keeping:
+        own_etc()
+        _first(host, "web")
+        (pid,) = servers()
+        os.kill(pid, signal.SIGKILL)
+        web = host.sleepers["web"].pid
+
+        def is_back() -> bool:
+            return servers() not in ([], [pid]) and ask("web", LAN, pid=web) is not None
+
+        wait_until(is_back, "another server", timeout_s=20)
+        ended = "the name server has ended, so nobody is found by name"
+        wait_until(lambda: ended in [told["what"] for told in keeping.told("repaired")], "its word")
+        Path("/etc/resolv.conf").write_text("nameserver 192.0.2.2\n")
+        wait_until(
+            lambda: any(
+                "/etc/resolv.conf was changed" in told["what"] for told in keeping.told("repaired")
+            ),
+            "the change",
+            timeout_s=20,
+        )
+
+
+@in_namespaces
+def test_attach_that_is_killed_at_any_step_leaves_nobody_to_be_found() -> None:
+    """Before the name is served, and behind it; gc has the server forget it, and end."""
+    with names_served(), WiredHost() as host:
+        for number in range(2, 40):
+            container, seen = host.start("web"), 0
+            child = os.fork()
+            if not child:
+
+                def killed(_step: object, number: int = number) -> None:
+                    nonlocal seen
+                    seen += 1
+                    if seen == number:
+                        os._exit(9)
+
+                host.attach(container, on("lan"), killed)
+                os._exit(0)
+            _pid, status = os.waitpid(child, 0)
+            host.sleepers.pop("web").end()
+            host.gc()
+            assert os.listdir(SERVED) == [], number
+            if not status:
+                break
+        else:
+            raise AssertionError("it never came to its end")
+        wait_until(lambda: not servers(), "the server's end")
