@@ -40,10 +40,12 @@ def _status(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         networks = _networks(engine)
         containers = _containers(engine, len(failures), check=not arguments.no_check)
+        names = _names(engine)
     shown = {
         "doors": _doors([network["name"] for network in networks], console),
         "watcher": _watcher(console),
         "networks": networks,
+        "names": names,
         "containers": containers,
         "errors": [
             {"container": failure.container, "name": failure.name, **failure.encode()}
@@ -165,11 +167,42 @@ def _containers(engine: Engine, failed: int, *, check: bool) -> Json:
     }
 
 
+def _names(engine: Engine) -> Json:
+    """Return how names fare; see `engine.names_report`."""
+    from ocinet.engine.names_report import report_names
+
+    try:
+        report = report_names(engine.operation, engine.machine, engine.records)
+    except OcinetError as error:
+        return {"state": "unknown", "error": str(error), "flaws": []}
+    return {
+        "state": report.state,
+        "error": None,
+        "program": report.program or None,
+        "version": report.version or None,
+        "pid": report.pid or None,
+        "flaws": [{"network": name, "why": why} for name, why in report.flaws],
+    }
+
+
+def _print_names(names: Json, console: Console) -> None:
+    if names["error"]:
+        console.print(f"  names: {names['error']}")
+    elif names["flaws"]:
+        for flaw in names["flaws"]:
+            console.print(f"  names of {flaw['network']} are not served: {flaw['why']}")
+    elif names["state"] == "missing":
+        console.print("  names are not served: apt-get install aardvark-dns")
+    elif names["state"] == "serving":
+        console.print(f"  names: aardvark-dns {names['version']}, process {names['pid']}")
+
+
 def _print(shown: Json, console: Console) -> None:
     console.print("DOORS")
     _print_doors(shown["doors"], shown["watcher"], console)
     console.print("NETWORKS")
     _print_networks(shown["networks"], console)
+    _print_names(shown["names"], console)
     console.print("CONTAINERS")
     _print_containers(shown["containers"], console)
     errors = shown["errors"][-_MOST_ERRORS:]

@@ -16,6 +16,7 @@ from ocinet.base.errors import OcinetError, SystemFailure
 from ocinet.base.value import Value
 from ocinet.engine.firewall import programs
 from ocinet.engine.guard_drops import REMEDY, GuardDrops
+from ocinet.engine.names_report import report_names
 from ocinet.engine.plan.networks import explain_vlan
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.network import Network
 
 _PROGRAMS = (("nftables", "nft"), ("iproute2", "ip"), ("iproute2", "bridge"), ("iproute2", "tc"))
+DNS_PORT = 53
 _BACKLOG = "/proc/sys/net/core/netdev_max_backlog"
 _LEAST_FREE_BYTES = 4 << 20
 _LEAST_FREE_FILES = 64
@@ -78,6 +80,7 @@ class Doctor:
             self._installation,
             self._limits,
             self._networks,
+            self._names,
             self._drift,
             self._guards,
             self._ways,
@@ -128,6 +131,19 @@ class Doctor:
                 remedy = f"ocinet network reload {network.name}, for one that has no MTU of its own"
                 yield Diagnosis(f"network {network.name}", told, remedy)
 
+    def _names(self) -> Iterator[Diagnosis]:
+        engine = self._engine
+        report = report_names(engine.operation, engine.machine, engine.records)
+        for name, why in report.flaws:
+            yield Diagnosis(f"network {name}", f"its names are not served: {why}")
+        for record in engine.containers.all():
+            for rule in record.ports:
+                if rule.host_port == DNS_PORT and rule.host_address is None and record.served:
+                    what = f"it publishes port {DNS_PORT}, where names of networks are asked for"
+                    remedy = "publish it at one address of the host's alone: -p ADDRESS:53:53/udp"
+                    yield Diagnosis(record.container.name, what, remedy)
+                    break
+
     def _pools(self, network: Network) -> Iterator[Diagnosis]:
         for usage in self._engine.addresses.leases.usage(network.name, network.pools):
             free = usage.allocatable - usage.held
@@ -162,6 +178,8 @@ class Doctor:
             seen.add(first.network)
             if network.managed:
                 yield from self._way(record, record.container.name, "host")
+                if first.network in record.served:
+                    yield from self._way(record, record.container.name, "host", "udp", DNS_PORT)
             if network.managed and not network.internal:
                 blocked = tuple(self._way(record, record.container.name, "outside", "tcp", 443))
                 yield from blocked or self._black_holes(record)

@@ -10,6 +10,7 @@ import pytest
 from hosts.engine.hooked_podman import install, keys
 from hosts.engine.runtimes import each_runtime
 from hosts.engine.wrapped_runtime import UNDER, docker_under_wrapper, labels
+from hosts.name_server import program
 from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -77,3 +78,42 @@ def test_podman_docker_and_runc_beside_each_other_find_each_other(lab: Lab) -> N
             db.remove()
             own.remove()
             shop.remove()
+
+
+def test_status_doctor_and_explain_know_how_names_fare(lab: Lab) -> None:
+    """What serves them; a firewall of the host's that keeps queries out; a missing program."""
+    with _named(lab):
+        bundle = lab.bundle("web")
+        lab.ocinet("hooks", "add", str(bundle.path))
+        web = lab.runc.run(bundle)
+
+        def names() -> dict[str, object]:
+            shown: dict[str, object] = lab.ocinet("status", "--format", "json").json()["names"]
+            return shown
+
+        wait_until(lambda: names()["state"] == "serving", "the server's start")
+        assert (names()["flaws"], str(names()["version"])[:2]) == ([], "1.")
+        wall = (
+            "table inet wall { chain gate { type filter hook input priority 0; policy drop;"
+            ' iif "lo" accept; meta l4proto { icmp, ipv6-icmp } accept; }; }'
+        )
+        lab.run("nft", "-f", "-", stdin=wall)
+        told = lab.ocinet("doctor", check=False).stdout
+        assert "web to host:53/udp" in told
+        assert "chain gate" in told or "wall" in told
+        lab.run("nft", "delete", "table", "inet", "wall")
+        web.end()
+        wait_until(lambda: names()["state"] == "idle", "the server's end")
+        lab.run("mount", "--bind", "/dev/null", program())
+        assert names()["state"] == "missing"
+        for name in ("one", "two"):
+            bundle = lab.bundle(name)
+            lab.ocinet("hooks", "add", str(bundle.path))
+            lab.runc.run(bundle)
+        (event,) = lab.events("names not served")
+        assert "apt-get install aardvark-dns" in event["why"]
+        assert "names of bridge are not served: aardvark-dns" in lab.ocinet("status").stdout
+        resolv_conf = lab.containers[-1].read("/etc/resolv.conf")
+        assert "nameserver 192.0.2.53" in resolv_conf
+        lab.delete_containers()
+        lab.run("umount", program())
