@@ -249,6 +249,8 @@ def _in_the_way(
         # what it had before is nobody else's.
         link = machine.links.link(network.device)
         now = [each for family in (4, 6) for each in machine.links.connected(family)]
+        # And one that bears another name by now gets its own back, with all that is on it.
+        link = link or _renamed(machine, network)
         found = _overlapping(pools, now, link.ifindex if link else 0)
     if not ifindex and not found:
         # Routes are asked for only now: the kernel's own for a bridge comes after one
@@ -259,6 +261,15 @@ def _in_the_way(
             if any(other.overlaps(pool) and other.prefixlen >= pool.prefixlen for pool in pools)
         ]
     return tuple(found)
+
+
+def _renamed(machine: Machine, network: Network) -> Link | None:
+    """Return a network's bridge where somebody has given it another name (`make_bridge`)."""
+    from ocinet.engine.plan.networks import bridge_mac  # where something is in the way alone
+
+    mac = bridge_mac(network)
+    bridges = (link for link in machine.links.links() if link.kind == "bridge")
+    return next((link for link in bridges if link.mac == mac), None)
 
 
 def _overlapping(

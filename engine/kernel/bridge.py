@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from errno import EEXIST, ENODEV
+from errno import EBUSY, EEXIST, ENODEV
 from typing import TYPE_CHECKING, Any
 
 from pyroute2 import IPRoute
@@ -40,7 +40,8 @@ _LARGEST_MTU = 65535
 def make_bridge(ifname: str, mac: str, mtu: int, addresses: tuple[Interface, ...]) -> bool:
     """Make a bridge of ours, or finish one: set up, with this MTU and these addresses at least.
 
-    Of one that is set up already, the MAC is left as it is. On failure,
+    Of one that is set up already, the MAC is left as it is. One of ours that has the MAC under
+    another name gets its own back, if nothing has that. On failure,
     a bridge that was made by this call is gone again.
 
     Args:
@@ -57,6 +58,9 @@ def make_bridge(ifname: str, mac: str, mtu: int, addresses: tuple[Interface, ...
         SystemFailure: the kernel refused.
     """
     with _netlink(f"cannot make the bridge {ifname}") as netlink:
+        if _rename_back(netlink, ifname, mac):
+            _finish(netlink, ifname, mac, mtu, addresses)
+            return True
         created = _create(netlink, ifname, mac, mtu)
         try:
             return _finish(netlink, ifname, mac, mtu, addresses) or created
@@ -64,6 +68,35 @@ def make_bridge(ifname: str, mac: str, mtu: int, addresses: tuple[Interface, ...
             if created:
                 netlink.link("del", index=_find(netlink, ifname)["index"])
             raise
+
+
+def _rename_back(netlink: Any, ifname: str, mac: str) -> bool:
+    """Give a bridge of ours its name again if it bears another; known by its MAC, a network's own.
+
+    Made anew beside it, the bridge would have a twin with its addresses and its ports.
+    """
+    there = [
+        link
+        for link in netlink.get_links()
+        if link.get_attr("IFLA_IFNAME") == ifname
+        or (
+            link.get_attr("IFLA_ADDRESS") == mac
+            and _kind(link) == "bridge"
+            and is_our_group(link.get_attr("IFLA_GROUP"))
+        )
+    ]
+    if len(there) != 1 or there[0].get_attr("IFLA_IFNAME") == ifname:
+        return False
+    index, up = there[0]["index"], bool(there[0]["flags"] & _IFF_UP)
+    try:
+        netlink.link("set", index=index, ifname=ifname)
+    except NetlinkError as error:
+        if error.code != EBUSY or not up:
+            raise
+        # Before Linux 6.2 while it is down alone: what goes with that comes back with `_finish`.
+        netlink.link("set", index=index, state="down")
+        netlink.link("set", index=index, ifname=ifname)
+    return True
 
 
 def _create(netlink: Any, ifname: str, mac: str, mtu: int) -> bool:

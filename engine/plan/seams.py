@@ -109,7 +109,8 @@ class Bridges(Protocol):
     ) -> bool:
         """Make a bridge of ours, or finish one: set up, with this MTU and these addresses at least.
 
-        Of one that is set up already, the MAC is left as it is.
+        Of one that is set up already, the MAC is left as it is. One of ours that has the MAC
+        under another name gets its own back, if nothing has that.
 
         Returns:
             Whether anything was changed.

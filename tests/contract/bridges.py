@@ -61,6 +61,21 @@ def make_bridge_mends_what_is_missing(place: Place) -> None:
     assert again.up
 
 
+def make_bridge_gives_one_of_ours_its_name_back(place: Place) -> None:
+    """It is known by its MAC, and stays the link that it is, with its ports."""
+    host = place.seams()
+    host.bridges.make_bridge("br-lan", MAC, 1400, ADDRESSES)
+    before = host.links.link("br-lan")
+    assert before
+    place.rename("br-lan", "other")
+    assert host.bridges.make_bridge("br-lan", MAC, 1400, ADDRESSES)
+    after = host.links.link("br-lan")
+    assert after
+    assert (after.ifindex, host.links.link("other")) == (before.ifindex, None)
+    assert set(host.links.addresses(after.ifindex)) >= set(ADDRESSES)
+    assert not host.bridges.make_bridge("br-lan", MAC, 1400, ADDRESSES)
+
+
 def make_bridge_with_anothers_name_is_a_conflict(place: Place) -> None:
     """Somebody else's bridge, and what bears our group but is none: not changed."""
     place.add_bridge("foreign")

@@ -62,6 +62,9 @@ class Place(Protocol):
     def set_down(self, ifname: str) -> None:
         """Set one of the host's links down."""
 
+    def rename(self, ifname: str, name: str) -> None:
+        """Give one of the host's links another name, as it is."""
+
     def delete_link(self, ifname: str) -> None:
         """Delete one of the host's links."""
 

@@ -119,6 +119,12 @@ class FakeHost:
         """Make a bridge of somebody else's, set up."""
         self.namespace.add(ifname, "bridge", mtu=mtu).set_up()
 
+    def rename(self, ifname: str, name: str) -> None:
+        """Give a link another name."""
+        link = self.namespace.links.pop(ifname)
+        link.ifname = name
+        self.namespace.links[name] = link
+
     def fill_bridge(self, ifname: str, count: int) -> None:
         """Give a bridge so many ports."""
         bridge = self.namespace.links[ifname]

@@ -339,6 +339,7 @@ class FakeBridges(_Seam):
         if link and (link.kind != "bridge" or not is_our_group(link.group)):
             why = "there is a link of that name, and it is no bridge of ours"
             raise ConflictError(f"cannot make the bridge {ifname}", why)
+        link = link or self._rename_back(ifname, mac)
         refused = [address for address in addresses if not _is_unicast(address)]
         whole = link and link.up and not link.without_arp and link.mtu == mtu
         whole = whole and link is not None and set(addresses) <= set(link.addresses)
@@ -360,6 +361,18 @@ class FakeBridges(_Seam):
             added.add_address(address)
         added.set_up()
         return True
+
+    def _rename_back(self, ifname: str, mac: str) -> FakeLink | None:
+        """Give one of ours with that MAC its name again."""
+        for link in list(self._links.values()):
+            if link.kind == "bridge" and link.mac == mac and is_our_group(link.group):
+                del self._links[link.ifname]
+                link.ifname = ifname
+                self._links[ifname] = link
+                link.set_up()
+                link.without_arp = True  # so that it counts as changed
+                return link
+        return None
 
     @act
     def remove_bridge(self, ifname: str) -> bool:

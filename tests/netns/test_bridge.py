@@ -177,7 +177,7 @@ def test_make_bridge_kernels_words_are_in_the_error() -> None:
 def test_make_bridge_where_ipv6_is_off_turns_it_on_for_ipv6_addresses() -> None:
     """Only then."""
     run("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
-    bridge.make_bridge("oc4", MAC, 1450, ADDRESSES[:1])
+    bridge.make_bridge("oc4", "02:62:00:00:00:04", 1450, ADDRESSES[:1])
     bridge.make_bridge("oc0", MAC, 1450, ADDRESSES)
     assert sysctl("net.ipv6.conf.oc4.disable_ipv6") == "1"
     assert sysctl("net.ipv6.conf.oc0.disable_ipv6") == "0"

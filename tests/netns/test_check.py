@@ -29,6 +29,10 @@ FAULTS = {
     "bridge down": ("ip link set br-lan down", "br-lan is down"),
     "bridge deleted": ("ip link del br-lan", "br-lan is gone"),
     "bridge renamed": ("ip link set br-lan down name other", "br-lan is gone"),
+    "bridge renamed while it is up": (
+        "ip link set br-lan name other || ip link set br-lan down name other",
+        "br-lan is gone",
+    ),
     "bridge flushed": ("ip addr flush dev br-lan", "br-lan lacks its address"),
     "bridge shrunk": ("ip link set br-lan mtu 1280", "br-lan has an MTU of 1280"),
     "host end shrunk": ("ip link set END mtu 1280", "the host end of eth0, has an MTU of 1280"),

@@ -116,6 +116,11 @@ class SeamedHost:
         run(f"ip link add {ifname} type bridge")
         run(f"ip link set {ifname} mtu {mtu} up")
 
+    def rename(self, ifname: str, name: str) -> None:
+        """Give a link another name: while it is up since Linux 6.2, else set down for it."""
+        rename = f"ip link set {ifname}"
+        run("sh", "-c", f"{rename} name {name} || {rename} down name {name}")
+
     def fill_bridge(self, ifname: str, count: int) -> None:
         """Give a bridge so many ports: both ends of each pair, and one of a last one."""
         lines = []
