@@ -205,6 +205,10 @@ class Check:
         machine = machine_on(self._host, self._records, self._operation)
         for found in ServedCheck(self._operation, machine, self._records).all():
             self._put_right(found.what, found.repair, NAME)
+        from ocinet.engine.linked_check import find_astray
+
+        for what, repair in find_astray(self._operation, machine, self._records):
+            self._put_right(what, repair, NAME)
 
     def _put_right(self, what: str, repair: Callable[[], object] | None, kind: str) -> None:
         """Note what many share and is not as it has to be, and repair it where that may be."""

@@ -99,6 +99,15 @@ def attached(operation: Operation, machine: Machine, records: Records, record: A
     tell_peers(operation, machine, records, _networks_of(record))
 
 
+def write_anew(
+    operation: Operation, machine: Machine, records: Records, record: Attachment
+) -> None:
+    """Have a container's file say of others what it could not at its attach: there was none."""
+    if links_of(record):
+        write_links(operation, machine, records, record.container.id)
+    tell_peers(operation, machine, records, _networks_of(record))
+
+
 def came(operation: Operation, machine: Machine, records: Records, record: Attachment) -> None:
     """Tell those who have a link to a container that it is there, or on other networks."""
     container = record.container

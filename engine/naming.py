@@ -123,6 +123,10 @@ def tell_member(
         # The server knows a sandbox by its addresses, and whom its owner wants to be asked.
         told = told.replace(served=())
     before = len(machine.warnings)
+    if wishes and (wishes.aliases or wishes.links):
+        machine.warnings.append(
+            f"aliases and links are those of its sandbox's owner, {owner.container.name}: ask there"
+        )
     for step in plan_names(machine, records, member.container, told, rootfs):
         step.apply(machine)
     operation.tell_warnings(member.container, machine.warnings[before:])
@@ -151,19 +155,12 @@ def tell_late(operation: Operation, machine: Machine, records: Records, containe
             if record.resolution and record.resolution.in_files and written != step:
                 machine.warnings.append(_COVERS_NONE)
         operation.tell_warnings(record.container, machine.warnings)
-        _write_links(operation, machine, records, record)
+        if not records.linked.is_empty():
+            from ocinet.engine.linked_names import write_anew
+
+            write_anew(operation, machine, records, record)
         if not machine.unnamed:
             records.attachments.put(record.replace(unnamed=False))
-
-
-def _write_links(
-    operation: Operation, machine: Machine, records: Records, record: Attachment
-) -> None:
-    """Write a container's links once more: who they lead to may have changed meanwhile."""
-    if record.resolution and record.resolution.links:
-        from ocinet.engine.linked_names import write_links
-
-        write_links(operation, machine, records, record.container.id)
 
 
 def _host_addresses(

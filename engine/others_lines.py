@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ocinet.base.errors import OcinetError
 from ocinet.engine.model.naming import HOSTS, NameFile, Place, Rootfs
-from ocinet.engine.plan.name_files import with_others
+from ocinet.engine.plan.name_files import lines_of, with_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,22 @@ def write_others(
         except OcinetError as error:
             failed.append(str(error))
     return failed
+
+
+def says_of_others(machine: Machine, record: Attachment, topic: str) -> str | None:
+    """Return the lines of a topic that a container's own file has; None if it is not ours to say.
+
+    Raises:
+        OcinetError: it can't be looked for.
+    """
+    process = record.container.process
+    files = process and machine.name_files(process)
+    if not process or not files:
+        return None
+    found = files.look(Place(process, Rootfs(record.rootfs) if record.rootfs else None))
+    if found is None or found.hosts.state not in _TO_WRITE or found.hosts.fixed:
+        return None
+    return lines_of(found.hosts.text, topic)
 
 
 def _write(

@@ -239,13 +239,14 @@ def with_others(text: str, topic: str, lines: tuple[str, ...]) -> str:
     return f"{own}{before}{title if lines else ''}{''.join(dict.fromkeys(lines))}{after}"
 
 
-def topics_of(text: str) -> tuple[str, ...]:
-    """Return what a hosts file has lines of others for."""
-    lines = _parted(text)[1].splitlines()
-    tail = _AS_BY_NOW.rstrip()
-    return tuple(
-        line.removeprefix(_OTHERS).removesuffix(tail) for line in lines if line.startswith(_OTHERS)
-    )
+def lines_of(text: str, topic: str) -> str:
+    r"""Return the lines of others that a hosts file has for a topic.
+
+    >>> lines_of(with_others("", "by links", ("10.9.0.2\tdb\n",)), "by links")
+    '10.9.0.2\tdb\n'
+    """
+    rest = _parted(text)[1].partition(f"{_OTHERS}{topic}{_AS_BY_NOW}")[2]
+    return _parted(rest)[0]
 
 
 def _parted(text: str) -> tuple[str, str]:

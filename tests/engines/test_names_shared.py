@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hosts.engine.bundle import Bundle
     from hosts.engine.runtimes import Container
     from hosts.lab.machine import Lab
+    from hosts.lab.namespace import Background
 
 _PAGE = Path(__file__).parents[2] / "docs/names.md"
 _TAG = "docker.io/library/busybox:1.36"
@@ -26,6 +28,17 @@ _COMPOSE_START_S = 120
 
 def _serve_names(lab: Lab) -> None:
     lab.path("/etc/ocinet/ocinet.toml.d/50-lab.toml").unlink()
+
+
+def _taken(lab: Lab) -> Background:
+    """Have a resolver of the host's listen on every address."""
+    script = (
+        "import socket,time;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);"
+        "s.bind(('',53));print('ready',flush=True);time.sleep(1000)"
+    )
+    taken = lab.start("/usr/bin/python3", "-I", "-S", "-c", script)
+    assert taken.line() == "ready"
+    return taken
 
 
 def _bundle(lab: Lab, container_id: str, *words: str) -> Bundle:
@@ -54,6 +67,10 @@ def _pinged(container: Container | EngineContainer, name: str) -> str:
     """Return where a container takes a name to be; "" if it finds none."""
     said = container.exec("ping", "-c1", "-W5", name, check=False).stdout
     return said.partition("(")[2].partition(")")[0]
+
+
+def _finds(asking: EngineContainer, name: str, asked: EngineContainer) -> bool:
+    return _pinged(asking, name) == asked.address()
 
 
 @pytest.mark.needs("aardvark-dns")
@@ -99,12 +116,7 @@ def test_names_without_a_server_are_in_each_others_files(lab: Lab) -> None:
     """Port 53 is a resolver's of the host's; by hooks alone, kept as containers come and go."""
     require("aardvark-dns")
     _serve_names(lab)
-    taken = lab.start("/usr/bin/python3", "-I", "-S", "-c", (
-        "import socket,time;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);"
-        "s.bind(('',53));print('ready',flush=True);time.sleep(1000)"
-    ))  # fmt: skip
-    assert taken.line() == "ready"
-    with taken:
+    with _taken(lab):
         web = lab.runc.create(_bundle(lab, "web"))
         db = lab.crun.run(_bundle(lab, "db", "--alias=store"))
         web.start()
@@ -119,6 +131,23 @@ def test_names_without_a_server_are_in_each_others_files(lab: Lab) -> None:
         shop.remove()
         web.end()
     assert not lab.path("/run/ocinet/linked").exists()
+
+
+def test_names_without_a_server_beside_the_watcher(lab: Lab) -> None:
+    """In Docker's own files, also of who was attached before it had one; and its hostname."""
+    require("aardvark-dns")
+    _serve_names(lab)
+    with _taken(lab), lab.docker() as docker, lab.watch():
+        web = docker.run("--name=web", *labels(net="bridge", hostname="front"))
+        db = docker.run("--name=db", *labels(net="bridge"))
+        for asking, name, asked in ((web, "db", db), (db, "front", web), (db, "web", web)):
+            wait_until(partial(_finds, asking, name, asked), f"{name} at {asked.address()}")
+        wait_until(lambda: web.exec("hostname").stdout == "front\n", "its hostname")
+        docker("rename", "db", "store")
+        wait_until(partial(_finds, web, "store", db), "its new name")
+        assert _pinged(web, "db") == ""
+        docker("restart", "--time=0", db.id)
+        wait_until(partial(_finds, web, "store", db.current), "its new address")
 
 
 @pytest.mark.needs("aardvark-dns")

@@ -14,8 +14,8 @@ from ocinet.engine.plan.name_files import (
     BY_LINKS,
     Named,
     hosts_text,
+    lines_of,
     plan_name_files,
-    topics_of,
     with_others,
 )
 from ocinet.engine.plan.name_steps import WriteNames
@@ -292,7 +292,8 @@ def test_lines_of_others_are_by_topic_and_each_takes_the_place_of_its_former() -
     text = with_others("127.0.0.1 localhost\n", "on lan", ("1\ta\n", "2\tb\n", "1\ta\n"))
     text = with_others(text, BY_LINKS, ("3\tc\n",))
     text = with_others(text, "on dmz", ("4\td\n",))
-    assert topics_of(text) == ("on lan", BY_LINKS, "on dmz")
+    assert lines_of(text, "on lan") == "1\ta\n2\tb\n"
+    assert (lines_of(text, "on dmz"), lines_of(text, "on x")) == ("4\td\n", "")
     text = with_others(text, BY_LINKS, ("5\te\n",))
     assert [line for line in text.splitlines() if line[0] in "12345"] == [
         "127.0.0.1 localhost", "1\ta", "2\tb", "5\te", "4\td"

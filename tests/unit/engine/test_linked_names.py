@@ -249,3 +249,43 @@ def test_gc_forgets_links_of_who_has_no_record(world: World) -> None:
         assert [leftover.removed for leftover in engine.gc(dry_run=True)] == [False]
     assert world.gc() == [("name", "db, for killed-id")]
     assert world.linked.linkers(("db",)) == ("web-id",)
+
+
+@pytest.mark.parametrize("damage", ["file", "index", "target"])
+def test_check_sees_a_link_that_leads_astray_and_repair_mends_it(world: World, damage: str) -> None:
+    """Somebody has written into the file, emptied /run, or a kill came between."""
+    web = _with_files(world, "web")
+    assert web.process
+    world.attach(web, _linking(on("lan"), ("db", "db")))
+    db = world.up("db", on("lan"))
+    with world.engine() as engine:
+        assert not [found for found in engine.check() if "links of" in found.what]
+    files = world.host.name_files.found
+    if damage == "file":
+        wrong = files[web.process].hosts.text.replace("10.9.0.3", "10.9.0.9")
+        files[web.process] = files[web.process].replace(hosts=FoundFile("ours", wrong))
+    elif damage == "index":
+        world.linked.remove("db", "web-id")
+    else:
+        world.linked.note("db", "")
+        world.attachments.remove("db-id")
+    with world.engine() as engine:
+        (what,) = [found.what for found in engine.check() if "links of" in found.what]
+        assert what.startswith("links of web")
+        engine.check(repair=True)
+        assert not [found for found in engine.check() if "links of" in found.what]
+    assert _others(world, web) == ("" if damage == "target" else "10.9.0.3\tdb\n")
+    assert world.linked.linkers(("db",)) == ("web-id",)
+    assert db.process
+
+
+def test_link_of_a_member_is_told_to_be_its_owners(world: World) -> None:
+    """One sandbox has one network, and one set of links."""
+    pod = _with_files(world, "pod")
+    world.attach(pod, on("lan"))
+    assert pod.process
+    side = world.again("side", pod.process)
+    world.attach(side, Request("container", "pod"))
+    world.attach(side, _linking(on("lan"), ("db", "db")))
+    assert any("its sandbox's owner, pod" in warning for warning in _warned(world))
+    assert world.linked.is_empty()
