@@ -4,6 +4,7 @@ Read them in this order, in which each imports only what stands above it:
 
     resolution  which resolvers and names of hosts it asks for, where it does
     access      who may talk to whom, where its user says so
+    bandwidth   how fast a container may send and be sent to
     request     what a container asks for
     network     a network as it is defined
     endpoint    what an attach came to: interfaces and published ports

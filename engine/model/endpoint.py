@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ocinet.engine.model.bandwidth import Bandwidth
     from ocinet.engine.model.request import Protocol
 
 
@@ -41,6 +42,7 @@ class Endpoint(Value):
         addresses: with their prefix lengths.
         routes: all that are set, the default route among them, and those that refuse.
         sysctls: that were set.
+        bandwidth: its limits; None: none.
     """
 
     network: str
@@ -53,6 +55,7 @@ class Endpoint(Value):
     routes: tuple[Route, ...] = ()
     host_ifindex: int = 0
     sysctls: tuple[InsideSysctl, ...] = ()
+    bandwidth: Bandwidth | None = None
 
     @property
     def refusing(self) -> tuple[Route, ...]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from ocinet.engine.model.access import Access
+    from ocinet.engine.model.bandwidth import Bandwidth
     from ocinet.engine.model.resolution import Resolution
 
     Mode = Literal["bridge", "host", "container", "none"]
@@ -122,6 +123,7 @@ class EndpointRequest(Value):
         routes: besides the default route.
         metric: of the default route; 0 means the network's.
         sysctls: that it or the sandbox is to have.
+        bandwidth: how fast it may send and be sent to; None: nothing is said.
     """
 
     network: str
@@ -134,6 +136,7 @@ class EndpointRequest(Value):
     default_route: bool = True
     metric: int = 0
     sysctls: tuple[Sysctl, ...] = ()
+    bandwidth: Bandwidth | None = None
 
     def has_metric(self, route: Route) -> bool:
         """Tell whether a default route has the metric that is wished."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ocinet.base.address import Address
     from ocinet.base.paths import Paths
     from ocinet.engine.model.access import Access
+    from ocinet.engine.model.bandwidth import Bandwidth
     from ocinet.engine.model.plug import Plug
     from ocinet.engine.model.request import Protocol
     from ocinet.engine.model.resolution import Resolution
@@ -208,6 +209,21 @@ def _read_rows(rows: Any) -> tuple[PortRule, ...]:
     return tuple([port for row in _ROWS.read(rows) for port in row])
 
 
+def _read_bandwidth(value: Any) -> Bandwidth:
+    from ocinet.engine.records.bandwidths import BANDWIDTH  # likewise
+
+    bandwidth: Bandwidth = BANDWIDTH.read(value)
+    return bandwidth
+
+
+def _write_bandwidth(bandwidth: Bandwidth | None) -> dict[str, Any] | None:
+    if bandwidth is None:
+        return None
+    from ocinet.engine.records.bandwidths import BANDWIDTH
+
+    return BANDWIDTH.write(bandwidth)
+
+
 def _read_resolution(value: Any) -> Resolution:
     from ocinet.engine.records.resolutions import RESOLUTION  # for the few that have one
 
@@ -279,6 +295,7 @@ _ENDPOINT = Record(
     addresses=listed(INTERFACE),
     routes=listed(ROUTE),
     sysctls=Defaulted(listed(_SYSCTL), ()),
+    bandwidth=Defaulted(Kind(_read_bandwidth, _write_bandwidth), None),
 )
 _PORT_FIELDS: dict[str, Kind] = {
     "protocol": one_of(*PROTOCOLS),
