@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.clock import Process
     from ocinet.base.paths import Paths
+    from ocinet.engine.kernel.marks import Marks
     from ocinet.engine.kernel.name_files import NameFiles
     from ocinet.engine.model.settings import Settings
     from ocinet.engine.operation import Neighbours
@@ -108,6 +109,11 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
         from ocinet.engine.kernel.name_files import NameFiles
 
         return NameFiles()
+
+    def marks() -> Marks:
+        from ocinet.engine.kernel.marks import Marks
+
+        return Marks()
 
     links = Links()
     netfilter = NetfilterSocket()

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.naming import Rootfs
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import Observed
-    from ocinet.engine.model.request import EndpointRequest, Publish, Request
+    from ocinet.engine.model.request import Publish, Request
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan import seams
     from ocinet.engine.plan.machine import Machine
@@ -238,7 +238,10 @@ class Attach:
         )
         for wish, network in zip(lacking.endpoints, networks, strict=True):
             check_mtu(wish, network, observed.device(network.device).mtu)
-            self._tell_led(wish)
+            if wish.gateway or wish.routes:
+                from ocinet.engine.attach_checks import tell_led
+
+                tell_led(wish, self._machine, self._records)
         self._addresses = AttachAddresses(
             self._operation, self._machine, self._records, self._container, self._journal,
             self._former,
@@ -250,31 +253,11 @@ class Attach:
             )
         )
         if any(wish.sysctls for wish in lacking.endpoints):
-            granted = self._with_sysctls(granted)
+            from ocinet.engine.inside_sysctls import with_sysctls  # for the few that ask
+
+            granted = with_sysctls(self._machine, granted)
         return granted.replace(publish=self._claim(granted)), observed
 
-    def _with_sysctls(self, granted: Granted) -> Granted:
-        """Look what a sandbox has where it is to have something else."""
-        from ocinet.engine.inside_sysctls import granted_sysctls  # for the few that ask
-
-        each = zip(granted.missing.endpoints, granted.grants, strict=True)
-        grants = (
-            grant.replace(sysctls=granted_sysctls(self._machine, wish)) for wish, grant in each
-        )
-        return granted.replace(grants=tuple(grants))
-
-    def _tell_led(self, wish: EndpointRequest) -> None:
-        """Say whose address a gateway is, if it is another container's."""
-        gateways = {wish.gateway, *(route.gateway for route in wish.routes)} - {None}
-        if not gateways:
-            return
-        for lease in self._records.leases.leases(wish.network):
-            if lease.address in gateways:
-                name = lease.holder.name or lease.holder.container
-                self._machine.warnings.append(
-                    f"the gateway {lease.address} is {name}'s, a container of {wish.network}: what"
-                    " that one does not pass on goes nowhere"
-                )
 
     def _network(self, name: str) -> Network:
         return network_of(name, self._operation, self._machine, self._records)

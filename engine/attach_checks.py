@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Container
     from ocinet.engine.model.endpoint import Endpoint
     from ocinet.engine.model.observed import Observed
-    from ocinet.engine.model.request import Publish, Request
+    from ocinet.engine.model.request import EndpointRequest, Publish, Request
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.plan.seams import Sandbox
@@ -109,3 +109,15 @@ def _has_mac(
         if here and not detach.take_down_dead(other.container.id):
             return other.container.name or other.container.id
     return ""
+
+
+def tell_led(wish: EndpointRequest, machine: Machine, records: Records) -> None:
+    """Say whose address a gateway is, if it is another container's."""
+    gateways = {wish.gateway, *(route.gateway for route in wish.routes)} - {None}
+    for lease in records.leases.leases(wish.network) if gateways else ():
+        if lease.address in gateways:
+            name = lease.holder.name or lease.holder.container
+            machine.warnings.append(
+                f"the gateway {lease.address} is {name}'s, a container of {wish.network}: what"
+                " that one does not pass on goes nowhere"
+            )

@@ -147,7 +147,7 @@ class Detach:
         if any(endpoint.marks_sandbox for endpoint in record.endpoints):
             from ocinet.engine.marks import take_marks_away
 
-            take_marks_away(self._machine.insides, record)
+            take_marks_away(self._machine.marks, record)
         # A member's record says whose sandbox it is in, and nothing that would be left to remove.
         for member in record.members:
             self._attachments.remove(member.id)
@@ -190,7 +190,7 @@ class Detach:
         if any(endpoint.marks_sandbox for endpoint in undone.endpoints):
             from ocinet.engine.marks import take_marks_away
 
-            take_marks_away(self._machine.insides, undone, kept=done)
+            take_marks_away(self._machine.marks, undone, kept=done)
         # Before what was begun is released: from then on it may be another one's.
         self._attachments.put(done)
         self.release(undone)

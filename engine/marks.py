@@ -20,16 +20,14 @@ def refusing(record: Attachment) -> tuple[Route, ...]:
     return tuple(dict.fromkeys(routes))
 
 
-def take_marks_away(
-    insides: seams.Insides, record: Attachment, kept: Attachment | None = None
-) -> None:
+def take_marks_away(marks: seams.Marks, record: Attachment, kept: Attachment | None = None) -> None:
     """Have a sandbox that lives on be as it was before what its record tells of.
 
     With the last of its processes a sandbox goes, and all that is in it: then there is nothing
     to do. What can't be done in there is nobody's reason to keep the rest.
 
     Args:
-        insides: of sandboxes.
+        marks: of sandboxes.
         record: of what goes.
         kept: of what stays in there.
     """
@@ -45,8 +43,8 @@ def take_marks_away(
     try:
         with open_recorded(record) as sandbox:
             if refused:
-                insides.refuse(sandbox, refused, ended=True)
-            insides.sysctls(sandbox, replaced)
+                marks.refuse(sandbox, refused, ended=True)
+            marks.sysctls(sandbox, replaced)
     except OcinetError:
         return
 

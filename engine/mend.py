@@ -207,7 +207,7 @@ class Mend:
             return ()
         machine = self._machine
         wanted = tuple((key, None) for key in keys)
-        return tuple(machine.insides.sysctls(machine.sandbox, wanted).items())
+        return tuple(machine.marks.sysctls(machine.sandbox, wanted).items())
 
     def _table_flaws(self, observed: Observed | None) -> tuple[Flaw, ...]:
         """Return what our table lacks of all that is recorded."""

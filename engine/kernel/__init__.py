@@ -14,8 +14,11 @@ Read in this order; each module imports only what stands above it:
     bridge_ports   their ports by an old ioctl, where /sys shows those of another namespace
     filters        the filters of the host's bridges, and who is plugged into them
     routing        the host's routing rules
-    inside_ways    ways of what a sandbox sends that few have: by source, and to nowhere
+    shaping_messages limits of links' bandwidth, to messages and back, pure
+    shaping        those of containers, at their host ends
+    inside_ways    by which interface it sends what it sends from an address
     cables         links between two sandboxes
+    marks          what is in sandboxes and no interface takes along
     inside         interfaces in sandboxes: their addresses and routes
     address_losses addresses that a sandbox loses, told by the kernel as it happens
     link_notices   what of links and sandboxes others may have touched, told likewise

@@ -193,22 +193,6 @@ class Insides:
 
         unroute_by_source(sandbox, ways)
 
-    def refuse(
-        self, sandbox: OpenNamespace, routes: tuple[Route, ...], *, ended: bool = False
-    ) -> bool:
-        """Have nothing sent to the destinations of routes, or again; see `inside_ways`."""
-        from ocinet.engine.kernel.inside_ways import refuse
-
-        return refuse(sandbox, routes, ended=ended)
-
-    def sysctls(
-        self, sandbox: OpenNamespace, wanted: tuple[tuple[str, str | None], ...]
-    ) -> dict[str, str | None]:
-        """Set kernel parameters, and return what they had before; see `inside_ways`."""
-        from ocinet.engine.kernel.inside_ways import sysctls
-
-        return sysctls(sandbox, wanted)
-
     def unplug(self, sandbox: OpenNamespace, ifname: str, mac: str) -> bool:
         """Delete a veth of a sandbox if it has this MAC, and with it its other end, wherever it is.
 

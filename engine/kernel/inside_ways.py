@@ -1,14 +1,13 @@
-"""What few sandboxes have: ways by source, routes that refuse, and sysctls of their own."""
+"""Ways by source, as sandboxes of several networks have them. As `inside`, by rtnetlink."""
 
 from __future__ import annotations
 
-from errno import EAFNOSUPPORT, EEXIST, ENOENT, EOPNOTSUPP, ESRCH
+from errno import EAFNOSUPPORT, EEXIST, ENOENT
 
 from ocinet.base.address import Subnet
-from ocinet.engine.kernel import ip_messages, sysctl
-from ocinet.engine.kernel.links import AT_ONCE, Act, list_links, list_routes, socket_in
+from ocinet.engine.kernel import ip_messages
+from ocinet.engine.kernel.links import AT_ONCE, Act, list_links, socket_in
 from ocinet.engine.kernel.routing_rules import delete_rule, new_rule
-from ocinet.engine.kernel.sandbox import entered
 from ocinet.engine.model.link import SOURCE_PRIORITY
 from ocinet.engine.model.request import Route
 from ocinet.engine.model.routing import RoutingRule
@@ -52,7 +51,7 @@ def route_by_source(sandbox: OpenNamespace, ways: tuple[SourceWay, ...]) -> tupl
                     table=way.table,
                 )
                 acts.append(Act(what, message, route))
-        refusals = _ask(socket, acts)
+        refusals = ask(socket, acts)
     failed = {
         f"cannot {acts[refused.sequence].what}: {refused.why}"
         for refused in refusals
@@ -78,70 +77,7 @@ def unroute_by_source(sandbox: OpenNamespace, ways: tuple[SourceWay, ...]) -> No
                     raise refused.error(f"cannot delete the rule of {way.address.address}")
 
 
-def refuse(sandbox: OpenNamespace, routes: tuple[Route, ...], *, ended: bool) -> bool:
-    """Have nothing sent to the destinations of routes, which no interface has.
-
-    It can be repeated: what is so already is fine.
-
-    Args:
-        sandbox: open.
-        routes: of `REFUSING` kinds.
-        ended: take them away instead.
-
-    Returns:
-        Whether anything was changed.
-
-    Raises:
-        SystemFailure: the sandbox could not be entered.
-        KernelError: there is another route to the same destination (EEXIST), or the kernel
-            refused.
-    """
-    acts = [
-        Act(f"end {route}", ip_messages.delete_route(place, route), route)
-        if ended
-        else Act(f"have {route}", ip_messages.new_route(place, 0, route), route)
-        for place, route in enumerate(routes)
-    ]
-    with socket_in(sandbox) as socket:
-        refusals = _ask(socket, acts)
-        there = set(list_routes(socket)) if refusals else set()
-    # A sandbox without IPv6 sends nothing by it.
-    fine = (ESRCH, ENOENT, EAFNOSUPPORT, EOPNOTSUPP) if ended else (EAFNOSUPPORT, EOPNOTSUPP)
-    for refused in refusals:
-        act = acts[refused.sequence]
-        if refused.errno not in fine and (ip_messages.LOOPBACK, act.route) not in there:
-            raise refused.error(f"cannot {act.what}")
-    return len(refusals) < len(acts)
-
-
-def sysctls(
-    sandbox: OpenNamespace, wanted: tuple[tuple[str, str | None], ...]
-) -> dict[str, str | None]:
-    """Give kernel parameters of a sandbox values, and return what they had before.
-
-    Args:
-        sandbox: open.
-        wanted: keys, each with its value; None: it is read alone.
-
-    Returns:
-        The values by key; None of one that is not there.
-
-    Raises:
-        SystemFailure: the sandbox could not be entered; or one that is to be set is not there,
-            or may not be written, as where /proc/sys is read-only.
-    """
-    found = {}
-    # The files are this mount namespace's, and what they show is the network namespace's that
-    # the thread is in: nothing of the container's is opened.
-    with entered(sandbox):
-        for key, value in wanted:
-            found[key] = sysctl.read(key)
-            if value is not None:
-                sysctl.write(key, value)
-    return found
-
-
-def _ask(socket: NetlinkSocket, acts: list[Act]) -> list[Refusal]:
+def ask(socket: NetlinkSocket, acts: list[Act]) -> list[Refusal]:
     """Send a batch, and return what was refused of it."""
     refusals: list[Refusal] = []
     for start in range(0, len(acts), AT_ONCE):

@@ -93,6 +93,37 @@ class Insides(Protocol):
             KernelError: a rule could not be deleted.
         """
 
+    def unplug(self, sandbox: Sandbox, ifname: str, mac: str) -> bool:
+        """Delete a veth of a sandbox if it has this MAC, and with it its other end, wherever it is.
+
+        Returns:
+            False if there is no such one.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+            KernelError: the kernel refused.
+        """
+
+    def lay(self, near: Sandbox, far: Sandbox, cable: Cable) -> tuple[Pair, Pair]:
+        """Make a veth pair with an end in each of two sandboxes, both down; the host has neither.
+
+        Raises:
+            SystemFailure: a sandbox could not be entered.
+            KernelError: it could not be made, and nothing is left of it: EEXIST where
+                either end's name is taken.
+        """
+
+    def look_inside(self, sandbox: Sandbox) -> tuple[InsideLink, ...]:
+        """Return all interfaces as they are, by their index.
+
+        Raises:
+            SystemFailure: the sandbox could not be entered.
+        """
+
+
+class Marks(Protocol):
+    """What is in sandboxes and no interface takes along: routes that refuse, and sysctls."""
+
     def refuse(self, sandbox: Sandbox, routes: tuple[Route, ...], *, ended: bool = False) -> bool:
         """Have nothing sent to the destinations of routes, which no interface has.
 
@@ -128,31 +159,4 @@ class Insides(Protocol):
         Raises:
             SystemFailure: the sandbox could not be entered; or one that is to be set is not
                 there, or may not be written. Those before it are set then.
-        """
-
-    def unplug(self, sandbox: Sandbox, ifname: str, mac: str) -> bool:
-        """Delete a veth of a sandbox if it has this MAC, and with it its other end, wherever it is.
-
-        Returns:
-            False if there is no such one.
-
-        Raises:
-            SystemFailure: the sandbox could not be entered.
-            KernelError: the kernel refused.
-        """
-
-    def lay(self, near: Sandbox, far: Sandbox, cable: Cable) -> tuple[Pair, Pair]:
-        """Make a veth pair with an end in each of two sandboxes, both down; the host has neither.
-
-        Raises:
-            SystemFailure: a sandbox could not be entered.
-            KernelError: it could not be made, and nothing is left of it: EEXIST where
-                either end's name is taken.
-        """
-
-    def look_inside(self, sandbox: Sandbox) -> tuple[InsideLink, ...]:
-        """Return all interfaces as they are, by their index.
-
-        Raises:
-            SystemFailure: the sandbox could not be entered.
         """

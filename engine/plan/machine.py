@@ -111,6 +111,11 @@ class Machine:
         """Return those of the host's ends of a container that are there."""
         links = (self.links.link(endpoint.host_ifname) for endpoint in record.endpoints)
         return tuple(link for link in links if link)
+    @property
+    def marks(self) -> seams.Marks:
+        """What is in sandboxes and no interface takes along."""
+        return self._marks()
+
 
     def with_indexes(self, record: Attachment) -> Attachment:
         """Return a record that knows the indexes of the pairs that were made."""

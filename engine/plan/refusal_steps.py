@@ -33,7 +33,7 @@ class Refuse(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Add the routes."""
-        return machine.insides.refuse(machine.sandbox, self.routes)
+        return machine.marks.refuse(machine.sandbox, self.routes)
 
     def inverse(self) -> Step:
         """Return their end."""
@@ -55,7 +55,7 @@ class Unrefuse(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Delete the routes; not there is fine."""
-        return machine.insides.refuse(machine.sandbox, self.routes, ended=True)
+        return machine.marks.refuse(machine.sandbox, self.routes, ended=True)
 
     def inverse(self) -> Step:
         """Return their beginning."""

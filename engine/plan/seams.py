@@ -12,7 +12,7 @@ do with tables of nftables', in `firewall_seams`, of what is inside of sandboxes
 from __future__ import annotations
 
 from ocinet.engine.plan.firewall_seams import Elements, Firewall, ForwardAccepts, Uplinks
-from ocinet.engine.plan.inside_seams import Insides, Sandbox
+from ocinet.engine.plan.inside_seams import Insides, Marks, Sandbox
 from ocinet.engine.plan.name_seams import NameFiles, Names, NameServer
 
 TYPE_CHECKING = False

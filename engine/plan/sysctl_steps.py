@@ -30,7 +30,7 @@ class SetInside(Step):
     def apply(self, machine: Machine) -> bool:
         """Set them."""
         wanted = tuple((known.key, known.value) for known in self.sysctls)
-        machine.insides.sysctls(machine.sandbox, wanted)
+        machine.marks.sysctls(machine.sandbox, wanted)
         return True
 
     def inverse(self) -> Step | None:

@@ -228,12 +228,12 @@ def sysctls_are_read_and_set_in_the_sandbox_alone(place: Place) -> None:
     """What is not there is told as such, and can't be set."""
     key, gone = "net/ipv6/conf/eth0/accept_ra", "net/ipv6/conf/eth7/accept_ra"
     with _wired(place) as (host, sandbox):
-        assert host.insides.sysctls(sandbox, ((key, None), (gone, None))) == {key: "1", gone: None}
-        assert host.insides.sysctls(sandbox, ((key, "2"),)) == {key: "1"}
-        assert host.insides.sysctls(sandbox, ((key, None),)) == {key: "2"}
+        assert host.marks().sysctls(sandbox, ((key, None), (gone, None))) == {key: "1", gone: None}
+        assert host.marks().sysctls(sandbox, ((key, "2"),)) == {key: "1"}
+        assert host.marks().sysctls(sandbox, ((key, None),)) == {key: "2"}
         assert host.sysctls.read("net/ipv6/conf/br0/accept_ra") == "1"
         with pytest.raises(SystemFailure, match="eth7/accept_ra to 0: this kernel does not have"):
-            host.insides.sysctls(sandbox, ((gone, "0"),))
+            host.marks().sysctls(sandbox, ((gone, "0"),))
 
 
 def refuse_can_be_repeated_and_ended(place: Place) -> None:
@@ -248,13 +248,13 @@ def refuse_can_be_repeated_and_ended(place: Place) -> None:
     )
     with _wired(place) as (host, sandbox):
         host.insides.configure(sandbox, DUAL)
-        assert host.insides.refuse(sandbox, routes)
-        assert not host.insides.refuse(sandbox, routes)
+        assert host.marks().refuse(sandbox, routes)
+        assert not host.marks().refuse(sandbox, routes)
         loopback, eth0 = host.insides.look_inside(sandbox)
         assert set(loopback.routes) == set(routes)
         assert not set(eth0.routes) & set(routes)
-        assert host.insides.refuse(sandbox, routes[1:], ended=True)
-        assert not host.insides.refuse(sandbox, routes[1:], ended=True)
+        assert host.marks().refuse(sandbox, routes[1:], ended=True)
+        assert not host.marks().refuse(sandbox, routes[1:], ended=True)
         assert host.insides.look_inside(sandbox)[0].routes == routes[:1]
 
 
@@ -264,7 +264,7 @@ def refuse_beside_another_route_is_eexist(place: Place) -> None:
     with _wired(place) as (host, sandbox):
         host.insides.configure(sandbox, IPV4.replace(routes=(known,)))
         with pytest.raises(KernelError) as caught:
-            host.insides.refuse(sandbox, (Route(known.destination, kind="blackhole"),))
+            host.marks().refuse(sandbox, (Route(known.destination, kind="blackhole"),))
         assert caught.value.errno == EEXIST
         assert known in _eth0(host, sandbox).routes
 
