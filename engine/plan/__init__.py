@@ -13,6 +13,7 @@ Read in this order; each module imports only what stands above it. What steps ar
     passage_steps  steps that have packets pass the tables of others
     cable_steps   steps for links of two sandboxes
     source_steps  a step for containers on several networks
+    shaping_steps a step for how fast a container may send and be sent to
     sysctl_steps  a step for kernel parameters of a container
     refusal_steps steps for what a container is to send nothing to
     name_steps    the step that tells a container names

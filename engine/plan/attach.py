@@ -24,6 +24,10 @@ from ocinet.engine.plan.ports import targets_of
 from ocinet.engine.plan.steps import ConfigureInside, ForgetFlows, NameSandbox, RaiseLoopback, Step
 from ocinet.engine.ruleset.port_guard import guard_program
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.model.bandwidth import Bandwidth
+
 
 class Wanted(Value):
     """What an attach is to bring about.
@@ -113,7 +117,6 @@ def plan_loopback(
 
 def plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:
     """Return the steps that make an endpoint: its pair, then what is inside, then the rest."""
-    alias = f"ocinet:{wanted.container.id}/{endpoint.ifname}"[:ALIAS_MAX]
     network = network_of(endpoint, wanted.networks)
     veth = Veth(
         host_ifname=endpoint.host_ifname,
@@ -122,7 +125,7 @@ def plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:
         # An adopted bridge may have grown by when it is made anew, and is not to shrink by it.
         mtu=endpoint.mtu if network.managed else 0,
         bridge=endpoint.device,
-        alias=alias,
+        alias=alias_of(wanted.container, endpoint),
         host_mac=host_mac(endpoint.host_ifname),
         guard=guard_of(endpoint, network),
         isolated=not network.siblings,
@@ -140,7 +143,24 @@ def plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:
         from ocinet.engine.plan.sysctl_steps import SetInside
 
         steps += (SetInside(endpoint.sysctls, wanted.netns),)
+    if endpoint.bandwidth:
+        steps += plan_shape(endpoint, None, wanted.container)
     return steps
+
+
+def plan_shape(
+    endpoint: Endpoint, before: Bandwidth | None, container: Container
+) -> tuple[Step, ...]:
+    """Return the step that gives an endpoint its bandwidth, in place of what it had."""
+    from ocinet.engine.plan.shaping_steps import Shape  # for the few that have one
+
+    alias = alias_of(container, endpoint)
+    return (Shape(endpoint.host_ifname, endpoint.bandwidth, before, alias),)
+
+
+def alias_of(container: Container, endpoint: Endpoint) -> str:
+    """Return the alias of an endpoint's links of the host: whose they are."""
+    return f"ocinet:{container.id}/{endpoint.ifname}"[:ALIAS_MAX]
 
 
 def network_of(endpoint: Endpoint, networks: tuple[Network, ...]) -> Network:

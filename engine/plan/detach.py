@@ -22,6 +22,16 @@ def addresses_of(endpoints: tuple[Endpoint, ...]) -> tuple[Address, ...]:
     return tuple(interface.address for end in endpoints for interface in end.addresses)
 
 
+def _shapers_of(endpoints: tuple[Endpoint, ...]) -> tuple[str, ...]:
+    """Return the links by which what containers send is made to wait."""
+    shaped = [end for end in endpoints if end.bandwidth]
+    if not shaped:
+        return ()
+    from ocinet.engine.model.bandwidth import shaper_of  # of few
+
+    return tuple(shaper_of(end.host_ifname) for end in shaped)
+
+
 def plan_detach(
     attachment: Attachment, ports: tuple[PortRule, ...], *, is_of_this_boot: bool = True
 ) -> tuple[Step, ...]:
@@ -47,7 +57,7 @@ def plan_detach(
         ]
     if attachment.endpoints and is_of_this_boot:
         ifnames = tuple(endpoint.host_ifname for endpoint in attachment.endpoints)
-        steps.append(DeleteLinks(ifnames))
+        steps.append(DeleteLinks(ifnames + _shapers_of(attachment.endpoints)))
         # When nothing of it can begin one any more, and before its addresses are free.
         steps.append(ForgetFlows(addresses=addresses_of(attachment.endpoints)))
     # Whichever of them the name shows by now: it is passed on when one of them goes.

@@ -219,6 +219,7 @@ def make_endpoint(wish: EndpointRequest, network: Network, grant: Grant) -> Endp
         mtu=wish.mtu or grant.mtu,
         addresses=tuple(interfaces),
         sysctls=grant.sysctls,
+        bandwidth=wish.bandwidth.over(None) if wish.bandwidth else None,
         routes=(*routes, *_without(network.routes, wish.routes), *wish.routes),
     )
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.clock import Process
     from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.bandwidth import Bandwidth
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.link import Link, Pair
@@ -46,6 +47,8 @@ class Host(Value):
     insides: seams.Insides
     bridges: seams.Bridges
     bridge_filters: seams.Filters
+    shaping: Callable[[], seams.Shaping]  # few have any use for it, as for the next
+    marks: Callable[[], seams.Marks]
     sysctls: seams.Sysctls
     names: seams.Names
     firewall: seams.Firewall
@@ -88,6 +91,7 @@ class Machine:
         self.insides = host.insides
         self.bridges = host.bridges
         self.bridge_filters = host.bridge_filters
+        self._shaping, self._marks = host.shaping, host.marks
         self.sysctls = host.sysctls
         self.names = host.names
         self.firewall = host.firewall
@@ -111,11 +115,21 @@ class Machine:
         """Return those of the host's ends of a container that are there."""
         links = (self.links.link(endpoint.host_ifname) for endpoint in record.endpoints)
         return tuple(link for link in links if link)
+
+    @property
+    def shaping(self) -> seams.Shaping:
+        """Limits of how fast containers send and are sent to."""
+        return self._shaping()
+
     @property
     def marks(self) -> seams.Marks:
         """What is in sandboxes and no interface takes along."""
         return self._marks()
 
+    def shapes(self, record: Attachment) -> tuple[tuple[str, Bandwidth | None], ...]:
+        """Return the limits at those host ends of a container that are to have some."""
+        names = (end.host_ifname for end in record.endpoints if end.bandwidth)
+        return tuple((name, self.shaping.present(name)) for name in names)
 
     def with_indexes(self, record: Attachment) -> Attachment:
         """Return a record that knows the indexes of the pairs that were made."""

@@ -22,6 +22,7 @@ from ocinet.engine.plan.attach import (
     plan_by_source,
     plan_endpoint,
     plan_loopback,
+    plan_shape,
 )
 from ocinet.engine.plan.closing import CloseBridge
 from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding, guard_flaw
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ocinet.base.clock import Process
+    from ocinet.engine.model.bandwidth import Bandwidth
 
 
 class Left(Value):
@@ -67,6 +69,7 @@ class Left(Value):
         guards: names of host ends, each with the program of its filter, b"" for none.
         strict: whether it is an error where one can't be guarded.
         sysctls: of the sandbox, each with its value.
+        shapes: names of host ends that are to have limits, each with those that it has.
     """
 
     host_ends: tuple[Link, ...]
@@ -75,6 +78,7 @@ class Left(Value):
     guards: tuple[tuple[str, bytes], ...] = ()
     strict: bool = True
     sysctls: tuple[tuple[str, str | None], ...] = ()
+    shapes: tuple[tuple[str, Bandwidth | None], ...] = ()
 
 
 class Users(Value):
@@ -333,6 +337,10 @@ def _endpoint_flaws(
         program = dict(left.guards)[endpoint.host_ifname]
         open_to = unguarded(endpoint, network, program, strict=left.strict)
         found += [Flaw(open_to[0], (open_to[1],))] if open_to else []
+    if endpoint.bandwidth and dict(left.shapes)[endpoint.host_ifname] != endpoint.bandwidth:
+        text = f"{endpoint.host_ifname}, the host end of {endpoint.ifname}, has not its bandwidth"
+        there = dict(left.shapes)[endpoint.host_ifname]
+        found.append(Flaw(text, plan_shape(endpoint, there, wanted.container)))
     if left.inside is None:
         return found
     _add, configure, *rest = _made_whole(endpoint, wanted)

@@ -8,6 +8,7 @@ from ocinet.engine.plan.name_steps import WriteNames
 from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
 from ocinet.engine.plan.port_steps import AddVeth, GuardPort, JoinBridge, SetHairpin, Unplug
 from ocinet.engine.plan.refusal_steps import Refuse
+from ocinet.engine.plan.shaping_steps import Shape
 from ocinet.engine.plan.shared_steps import MakeBridge, MakeTable, RouteLoopback, SetSysctl
 from ocinet.engine.plan.source_steps import RouteBySource
 from ocinet.engine.plan.steps import ConfigureInside, NameSandbox, OpenFirewall, RaiseLoopback
@@ -28,7 +29,7 @@ _KINDS: dict[str, tuple[type[Step], ...]] = {
     "closing": (CloseBridge, RouteLoopback),
     SYSCTL: (SetSysctl, SetInside, GuardForwarding, UnguardForwarding),
     "passage": (AcceptForward, JoinZone),
-    "port": (AddVeth, JoinBridge, GuardPort, SetHairpin, Unplug),
+    "port": (AddVeth, JoinBridge, GuardPort, SetHairpin, Shape, Unplug),
     "sandbox": (ConfigureInside, RaiseLoopback, RouteBySource, Refuse),
     NAME: (NameSandbox, WriteNames),
     "uplinks": (FollowUplinks,),

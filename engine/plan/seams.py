@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ocinet.base.address import Interface, Subnet
+    from ocinet.engine.model.bandwidth import Bandwidth
     from ocinet.engine.model.bridge_filters import BridgeFilters
     from ocinet.engine.model.link import Link, Pair, Veth
     from ocinet.engine.model.routing import RoutingRule, WayOut
@@ -27,8 +28,8 @@ else:
     Protocol = object  # `typing` brings `os` along, and costs more than all the wiring
 
 __all__ = (
-    "Bridges", "Elements", "Filters", "Firewall", "ForwardAccepts", "Insides", "Links",
-    "NameFiles", "NameServer", "Names", "RoutingRules", "Sandbox", "Sysctls", "Uplinks",
+    "Bridges", "Elements", "Filters", "Firewall", "ForwardAccepts", "Insides", "Links", "Marks",
+    "NameFiles", "NameServer", "Names", "RoutingRules", "Sandbox", "Shaping", "Sysctls", "Uplinks",
 )  # fmt: skip
 
 
@@ -190,6 +191,29 @@ class Filters(Protocol):
 
         Flowtables, as `flowtable inet home fast`, for they lead past all chains; and `table
         inet ocinet`, where it is one that marks nothing.
+        """
+
+
+class Shaping(Protocol):
+    """Limits of how fast containers send and are sent to, at their host ends."""
+
+    def present(self, host_ifname: str) -> Bandwidth | None:
+        """Return the limits of ours at a host end, those alone that are whole; None: none."""
+
+    def put(self, host_ifname: str, bandwidth: Bandwidth | None, alias: str = "") -> bool:
+        """Have a host end have these limits of ours, and no others of ours.
+
+        Args:
+            host_ifname: the host's end.
+            bandwidth: None: it has none any more, also where the link is not there.
+            alias: of the link that is made for what the container sends.
+
+        Returns:
+            Whether anything was changed.
+
+        Raises:
+            KernelError: the link is not there (ENODEV), or it was refused, as by a kernel that
+                has no such thing.
         """
 
 

@@ -15,7 +15,7 @@ from ocinet.engine.model.network import Network
 from ocinet.engine.model.observed import Observed
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.plan.attach import Wanted, plan_attach
+from ocinet.engine.plan.attach import Wanted, plan_attach, plan_shape
 from ocinet.engine.plan.endpoint import Grant, assign_ifnames, make_endpoint
 from ocinet.engine.plan.ports import check_ports, make_ports, targets_of
 from ocinet.engine.plan.steps import Step
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ocinet.engine.model.access import Access
+    from ocinet.engine.model.bandwidth import Bandwidth
     from ocinet.engine.model.link import Link
     from ocinet.engine.model.request import Route
     from ocinet.engine.model.resolution import Resolution
@@ -69,6 +70,7 @@ class Granted(Value):
         internal: names of internal networks among the container's.
         resolution: what is wished of resolvers and names, by now.
         access: who may talk to whom, by now.
+        bandwidths: by network, of endpoints that are there and have another one.
     """
 
     container: Container
@@ -82,6 +84,7 @@ class Granted(Value):
     internal: tuple[str, ...] = ()
     resolution: Resolution | None = None
     access: Access | None = None
+    bandwidths: tuple[tuple[str, Bandwidth | None], ...] = ()
 
     @property
     def made(self) -> tuple[Endpoint, ...]:
@@ -158,6 +161,7 @@ def is_satisfied(request: Request, record: Attachment) -> bool:
         and not _missing_ports(request, record)
         and resolution_of(request, record) == record.resolution
         and access_of(request, record) == record.access
+        and not changed_bandwidths(request, record)
     )
 
 
@@ -183,6 +187,21 @@ def access_of(
     from ocinet.engine.model.access import access_with  # for few
 
     return access_with(request.access, before.access, apart=apart)
+
+
+def changed_bandwidths(
+    request: Request, before: Attachment
+) -> tuple[tuple[str, Bandwidth | None], ...]:
+    """Return the limits that endpoints shall have from now on, by their networks' names."""
+    wished = {wish.network: wish.bandwidth for wish in request.endpoints if wish.bandwidth}
+    if not wished:
+        return ()
+    new = (
+        (endpoint, wished[endpoint.network].over(endpoint.bandwidth))
+        for endpoint in before.endpoints
+        if endpoint.network in wished
+    )
+    return tuple((end.network, limits) for end, limits in new if limits != end.bandwidth)
 
 
 def missing(request: Request, before: Attachment) -> Missing:
@@ -273,8 +292,12 @@ def plan_wiring(granted: Granted, observed: Observed, settings: Settings) -> Wir
         NotFoundError: an adopted bridge is not there.
         ConflictError: a link that is no bridge has a bridge's name.
     """
-    made = granted.made
-    endpoints = granted.before.endpoints + made
+    made, shapes = granted.made, dict(granted.bandwidths)
+    kept = tuple(
+        end.replace(bandwidth=shapes[end.network]) if end.network in shapes else end
+        for end in granted.before.endpoints
+    )
+    endpoints = kept + made
     ports = make_ports(granted.publish, endpoints, granted.internal) if granted.publish else ()
     wanted = Wanted(
         container=granted.container,
@@ -296,7 +319,11 @@ def plan_wiring(granted: Granted, observed: Observed, settings: Settings) -> Wir
         resolution=granted.resolution,
         access=granted.access,
     )
-    return Wiring(record, plan_attach(wanted, observed, settings))
+    steps = plan_attach(wanted, observed, settings)
+    for end, had in zip(kept, before.endpoints, strict=True):
+        if end is not had:
+            steps += plan_shape(end, had.bandwidth, granted.container)
+    return Wiring(record, steps)
 
 
 def reached_by(
