@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.engine.kernel.marks import Marks
     from ocinet.engine.kernel.name_files import NameFiles
+    from ocinet.engine.kernel.shaping import Shaping
     from ocinet.engine.model.settings import Settings
     from ocinet.engine.operation import Neighbours
     from ocinet.engine.plan import seams
@@ -110,6 +111,11 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
 
         return NameFiles()
 
+    def shaping() -> Shaping:
+        from ocinet.engine.kernel.shaping import Shaping
+
+        return Shaping(links)
+
     def marks() -> Marks:
         from ocinet.engine.kernel.marks import Marks
 
@@ -123,6 +129,8 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
         insides=Insides(links, deadline),
         bridges=Bridges(),
         bridge_filters=Filters(links, forward_accepts.unmarked),
+        shaping=shaping,
+        marks=marks,
         sysctls=Sysctls(),
         names=NetnsNames(paths),
         firewall=Firewall(netfilter, deadline, shapes),

@@ -17,7 +17,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fakes.firewall import FakeElements, FakeFirewall, FakeForwardAccepts, ForeignTables
-from fakes.kernel import FakeBridges, FakeFilters, FakeInsides, FakeLinks, FakeNames, FakeSysctls
+from fakes.kernel import (
+    FakeBridges,
+    FakeFilters,
+    FakeInsides,
+    FakeLinks,
+    FakeMarks,
+    FakeNames,
+    FakeShaping,
+    FakeSysctls,
+)
 from fakes.name_files import FakeNameFiles
 from fakes.name_server import FakeNameServer
 from fakes.namespace import FakeNamespace, FakeProcesses, FakeSandbox
@@ -40,8 +49,8 @@ class FakeHost:
     Attributes:
         trace: what was asked, and where it fails.
         processes: in sandboxes of their own.
-        links, insides, bridges, bridge_filters, sysctls, names, firewall, forward_accepts,
-            routing_rules, uplinks, name_server: the seams.
+        links, insides, bridges, bridge_filters, shaping, marks, sysctls, names, firewall,
+            forward_accepts, routing_rules, uplinks, name_server: the seams.
         name_files: of the containers that have files of their own.
     """
 
@@ -63,6 +72,8 @@ class FakeHost:
         self.bridges = FakeBridges(self)
         self.sysctls = FakeSysctls(self)
         self.bridge_filters = FakeFilters(self)
+        self.shaping = FakeShaping(self)
+        self.marks = FakeMarks(self)
         self.names = FakeNames(self)
         self.name_server = FakeNameServer(self)
         self.name_files = FakeNameFiles()
@@ -78,6 +89,8 @@ class FakeHost:
             insides=self.insides,
             bridges=self.bridges,
             bridge_filters=self.bridge_filters,
+            shaping=lambda: self.shaping,
+            marks=lambda: self.marks,
             sysctls=self.sysctls,
             names=self.names,
             firewall=self.firewall,
@@ -94,7 +107,8 @@ class FakeHost:
         return {
             "links": {
                 name: (link.value().replace(ifindex=0, master=0, peer=0), tuple(link.addresses),
-                       link.master and link.master.ifname, link.hairpin, link.filters)
+                       link.master and link.master.ifname, link.hairpin, link.filters,
+                       link.bandwidth)
                 for name, link in self.namespace.links.items()
             },
             "sysctls": dict(self.namespace.sysctls),

@@ -12,6 +12,7 @@ from fakes.namespace import FakeLink, FakeNamespace, FakeSandbox
 from fakes.trace import Trace, act, look
 from ocinet.base.address import Interface, Subnet
 from ocinet.base.errors import ConflictError, KernelError, SystemFailure, failures
+from ocinet.engine.model.bandwidth import Bandwidth, shaper_of
 from ocinet.engine.model.bridge_filters import BridgeFilters
 from ocinet.engine.model.link import (
     LINK_GROUP,
@@ -198,7 +199,7 @@ class FakeInsides(_Seam):
     ) -> tuple[str, ...]:
         """Give an interface what it is to have."""
         del pair  # which only saves the real one a question
-        space = self._enter(sandbox)
+        space = _enter(sandbox)
         link = space.links.get(inside.ifname)
         if link is None:
             raise KernelError(f"cannot configure {inside.ifname}", "it is not in the sandbox",
@@ -213,40 +214,15 @@ class FakeInsides(_Seam):
             link.add_address(address)
         link.set_up()
         for route, _onlink in inside.ordered_routes():
-            self._add_route(space, link, route)
+            _add_route(space, link, route)
         return ()
-
-    @staticmethod
-    def _add_route(space: FakeNamespace, link: FakeLink, route: Route) -> None:
-        place = (route.destination, route.metric)
-        for by, known in space.routes:
-            if (known.destination, known.metric) == place and (by, known) != (link, route):
-                raise KernelError(f"cannot route {route.destination} through {link.ifname}",
-                                  "the sandbox has another such route already",
-                                  errno=EEXIST)  # fmt: skip
-        if (link, route) not in space.routes:
-            space.routes.append((link, route))
-
-    @act
-    def refuse(
-        self, sandbox: seams.Sandbox, routes: tuple[Route, ...], *, ended: bool = False
-    ) -> bool:
-        """Keep them as routes of `lo`, or forget them."""
-        space = self._enter(sandbox)
-        before = list(space.routes)
-        for route in routes:
-            if ended:
-                space.routes = [known for known in space.routes if known[1] != route]
-            else:
-                self._add_route(space, space.links["lo"], route)
-        return space.routes != before
 
     @act
     def route_by_source(
         self, sandbox: seams.Sandbox, ways: tuple[SourceWay, ...]
     ) -> tuple[str, ...]:
         """Keep them."""
-        space = self._enter(sandbox)
+        space = _enter(sandbox)
         lacking = {way.ifname for way in ways} - set(space.links)
         space.ways |= {way for way in ways if way.ifname not in lacking}
         return tuple(f"cannot route through {ifname}: it is not there" for ifname in lacking)
@@ -254,32 +230,17 @@ class FakeInsides(_Seam):
     @act
     def unroute_by_source(self, sandbox: seams.Sandbox, ways: tuple[SourceWay, ...]) -> None:
         """Forget them."""
-        self._enter(sandbox).ways -= set(ways)
+        _enter(sandbox).ways -= set(ways)
 
     @act
     def loopback_up(self, sandbox: seams.Sandbox) -> None:
         """Set `lo` up."""
-        self._enter(sandbox).links["lo"].set_up()
-
-    @act
-    def sysctls(
-        self, sandbox: seams.Sandbox, wanted: tuple[tuple[str, str | None], ...]
-    ) -> dict[str, str | None]:
-        """Read and keep them."""
-        known = self._enter(sandbox).sysctls
-        found = {}
-        for key, value in wanted:
-            found[key] = known.get(key)
-            if value is not None and key not in known:
-                raise SystemFailure(f"cannot set {key} to {value}", "this kernel does not have it")
-            if value is not None:
-                known[key] = value
-        return found
+        _enter(sandbox).links["lo"].set_up()
 
     @act
     def unplug(self, sandbox: seams.Sandbox, ifname: str, mac: str) -> bool:
         """Delete a veth, and its other end."""
-        space = self._enter(sandbox)
+        space = _enter(sandbox)
         link = space.links.get(ifname)
         if link is None or (link.kind, link.mac) != ("veth", mac):
             return False
@@ -289,7 +250,7 @@ class FakeInsides(_Seam):
     @act
     def lay(self, near: seams.Sandbox, far: seams.Sandbox, cable: Cable) -> tuple[Pair, Pair]:
         """Make a pair with an end in each of two."""
-        spaces = self._enter(near), self._enter(far)
+        spaces = _enter(near), _enter(far)
         for space, end in zip(spaces, cable.ends, strict=True):
             if end.ifname in space.links:
                 why = f"{end.container} has an interface {end.ifname} already"
@@ -305,7 +266,7 @@ class FakeInsides(_Seam):
     @look
     def look_inside(self, sandbox: seams.Sandbox) -> tuple[InsideLink, ...]:
         """Return all interfaces."""
-        space = self._enter(sandbox)
+        space = _enter(sandbox)
         return tuple(
             InsideLink(
                 link.ifname,
@@ -318,11 +279,40 @@ class FakeInsides(_Seam):
             for link in sorted(space.links.values(), key=lambda link: link.ifindex)
         )
 
-    @staticmethod
-    def _enter(sandbox: seams.Sandbox) -> FakeNamespace:
-        if sandbox.fd < 0:
-            raise SystemFailure("cannot enter the sandbox", "Bad file descriptor")
-        return _namespace(sandbox)
+
+class FakeMarks(_Seam):
+    """See `seams.Marks`."""
+
+    seam = "marks"
+
+    @act
+    def refuse(
+        self, sandbox: seams.Sandbox, routes: tuple[Route, ...], *, ended: bool = False
+    ) -> bool:
+        """Keep them as routes of `lo`, or forget them."""
+        space = _enter(sandbox)
+        before = list(space.routes)
+        for route in routes:
+            if ended:
+                space.routes = [known for known in space.routes if known[1] != route]
+            else:
+                _add_route(space, space.links["lo"], route)
+        return space.routes != before
+
+    @act
+    def sysctls(
+        self, sandbox: seams.Sandbox, wanted: tuple[tuple[str, str | None], ...]
+    ) -> dict[str, str | None]:
+        """Read and keep them."""
+        known = _enter(sandbox).sysctls
+        found = {}
+        for key, value in wanted:
+            found[key] = known.get(key)
+            if value is not None and key not in known:
+                raise SystemFailure(f"cannot set {key} to {value}", "this kernel does not have it")
+            if value is not None:
+                known[key] = value
+        return found
 
 
 class FakeBridges(_Seam):
@@ -486,6 +476,39 @@ class FakeFilters(_Seam):
             self._links[device].filters = BridgeFilters(b"", b"")
 
 
+class FakeShaping(_Seam):
+    """See `seams.Shaping`."""
+
+    seam = "shaping"
+
+    @look
+    def present(self, host_ifname: str) -> Bandwidth | None:
+        """Return what was put, but for what is sent by a link that is gone."""
+        link = self._links.get(host_ifname)
+        limits = (link and link.bandwidth) or Bandwidth()
+        if shaper_of(host_ifname) not in self._links:
+            limits = limits.replace(outward=None)
+        return limits if limits != Bandwidth() else None
+
+    @act
+    def put(self, host_ifname: str, bandwidth: Bandwidth | None, alias: str = "") -> bool:
+        """Have these."""
+        link, shaper = self._links.get(host_ifname), shaper_of(host_ifname)
+        if link is None and bandwidth:
+            raise KernelError(f"cannot limit {host_ifname}", "it is not there", errno=ENODEV)
+        before = link.bandwidth if link else None
+        was_there = shaper in self._links
+        if link:
+            link.bandwidth = bandwidth
+        if bandwidth and bandwidth.outward and not was_there:
+            made = self._host.namespace.add(shaper, "ifb")
+            made.group, made.alias = LINK_GROUP, alias
+            made.set_up()
+        elif was_there and not (bandwidth and bandwidth.outward):
+            self._host.namespace.remove(self._links[shaper])
+        return before != bandwidth or was_there != (shaper in self._links)
+
+
 class FakeSysctls(_Seam):
     """See `seams.Sysctls`."""
 
@@ -556,6 +579,23 @@ class FakeNames(_Seam):
             return False
         del self._host.names_taken[name]
         return True
+
+
+def _enter(sandbox: seams.Sandbox) -> FakeNamespace:
+    if sandbox.fd < 0:
+        raise SystemFailure("cannot enter the sandbox", "Bad file descriptor")
+    return _namespace(sandbox)
+
+
+def _add_route(space: FakeNamespace, link: FakeLink, route: Route) -> None:
+    place = (route.destination, route.metric)
+    for by, known in space.routes:
+        if (known.destination, known.metric) == place and (by, known) != (link, route):
+            raise KernelError(f"cannot route {route.destination} through {link.ifname}",
+                              "the sandbox has another such route already",
+                              errno=EEXIST)  # fmt: skip
+    if (link, route) not in space.routes:
+        space.routes.append((link, route))
 
 
 def _namespace(sandbox: seams.Sandbox) -> FakeNamespace:

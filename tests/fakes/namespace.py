@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import NotFoundError, SystemFailure
+from ocinet.engine.model.bandwidth import Bandwidth
 from ocinet.engine.model.bridge_filters import BridgeFilters
 from ocinet.engine.model.link import Link, SourceWay
 from ocinet.engine.model.request import Route
@@ -46,6 +47,7 @@ class FakeLink:
     lacks: tuple[str, ...] = ()
     spans: bool = False
     without_arp: bool = False
+    bandwidth: Bandwidth | None = None
     filters: BridgeFilters = field(default_factory=lambda: BridgeFilters(b"", b""))
     master: FakeLink | None = None
     peer: FakeLink | None = None

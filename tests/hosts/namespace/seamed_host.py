@@ -26,11 +26,13 @@ from ocinet.engine.kernel.bridges import Bridges
 from ocinet.engine.kernel.filters import Filters
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
+from ocinet.engine.kernel.marks import Marks
 from ocinet.engine.kernel.name_files import NameFiles
 from ocinet.engine.kernel.name_server import NameServer
 from ocinet.engine.kernel.netns_names import NetnsNames
 from ocinet.engine.kernel.routing import RoutingRules
 from ocinet.engine.kernel.sandbox import Sandbox
+from ocinet.engine.kernel.shaping import Shaping
 from ocinet.engine.kernel.sysctl import Sysctls
 from ocinet.engine.plan.machine import Host
 
@@ -54,6 +56,8 @@ class SeamedHost:
             links=self._links,
             insides=Insides(self._links),
             bridges=Bridges(),
+            marks=Marks,
+            shaping=lambda: Shaping(self._links),
             bridge_filters=Filters(self._links, ForwardAccepts(self._netfilter).unmarked),
             sysctls=Sysctls(),
             names=NetnsNames(_PATHS),
