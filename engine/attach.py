@@ -27,6 +27,7 @@ from ocinet.engine.plan.endpoint import check_mtu, check_request, derive_mac
 from ocinet.engine.plan.wiring import (
     Granted,
     access_of,
+    changed_bandwidths,
     check_host_ends,
     check_publish,
     check_quotas,
@@ -235,6 +236,7 @@ class Attach:
             internal=internal,
             resolution=resolution_of(request, self._before),
             access=access_of(request, self._before, networks),
+            bandwidths=changed_bandwidths(request, self._before),
         )
         for wish, network in zip(lacking.endpoints, networks, strict=True):
             check_mtu(wish, network, observed.device(network.device).mtu)
@@ -257,7 +259,6 @@ class Attach:
 
             granted = with_sysctls(self._machine, granted)
         return granted.replace(publish=self._claim(granted)), observed
-
 
     def _network(self, name: str) -> Network:
         return network_of(name, self._operation, self._machine, self._records)

@@ -16,6 +16,7 @@ from ocinet.base.value import Value
 from ocinet.engine.detach import Detach
 from ocinet.engine.forwarding import give_back_forwarding
 from ocinet.engine.liveness import Liveness
+from ocinet.engine.model.bandwidth import shaper_of
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.plan.closing import ForgetBridge
 from ocinet.engine.records.port_claim import PortClaim
@@ -200,7 +201,9 @@ class _Collector:
         # so nothing would tell whose lock keeps it from being taken for a leftover.
         ours = self._machine.links.links()
         records = self._records.attachments.all()
-        recorded = {endpoint.host_ifname for record in records for endpoint in record.endpoints}
+        ends = [end for record in records for end in record.endpoints]
+        recorded = {end.host_ifname for end in ends}
+        recorded |= {shaper_of(end.host_ifname) for end in ends if end.bandwidth}
         leased = {
             lease.holder.host_ifname
             for network in self._records.leases.networks()

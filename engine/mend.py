@@ -106,6 +106,7 @@ class Mend:
             guards=tuple(machine.bridge_filters.guards(host_ends).items()),
             strict=not self._with_shared,
             sysctls=self._sysctls(record),
+            shapes=machine.shapes(record),
         )
         bridges = (machine.links.link(network.device) for network in networks)
         by_name = {link.ifname: link for link in bridges if link}
