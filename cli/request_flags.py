@@ -38,6 +38,7 @@ _FLAGS = {
     PREFIX + "routes": "--route",
     PREFIX + "metric": "--metric",
     PREFIX + "sysctl": "--sysctl",
+    PREFIX + "bandwidth": "--bandwidth",
     PUBLISH: "--publish",
     NAME: "--name",
     KEEP_PORTS: "--keep-ports",
@@ -83,6 +84,8 @@ def add_endpoint(group: _ActionsContainer) -> None:
     add_text(group, "--metric", metavar="NUMBER", says=says)
     says = "kernel parameter of the container, where IFNAME is the first interface's name"
     add_text(group, "--sysctl", metavar="KEY=VALUE", says=says, several=True)
+    says = "how fast it may be sent to (in=) and send (out=), as tc has rates, or none"
+    add_text(group, "--bandwidth", metavar="[in=|out=]RATE", says=says, several=True)
     says = "resolver that the container asks (default: the host's)"
     add_text(group, "--dns", metavar="ADDRESS", says=says, several=True)
     says = "domain in which it looks for names, or . for none (default: the host's)"
@@ -120,6 +123,7 @@ def read_annotations(arguments: Namespace) -> dict[str, str]:
         "ip6": arguments.ip6,
         "routes": arguments.route,
         "sysctl": arguments.sysctl,
+        "bandwidth": arguments.bandwidth,
         "dns": arguments.dns,
         "dns-search": arguments.dns_search,
         "dns-option": arguments.dns_option,

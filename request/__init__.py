@@ -9,6 +9,7 @@ bindings       published ports as an engine keeps them
 resolution     resolvers and names of hosts, for who asks for them
 sysctls        likewise kernel parameters, and which a container may have otherwise
 access         who may talk to whom, likewise
+bandwidth      likewise how fast a container may send and be sent to
 annotations    the one parser of `ocinet.*` keys
 spelling       what it reads, written
 own_keys       what the user said, less what the image said

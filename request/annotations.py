@@ -3,7 +3,7 @@
     ocinet.net       bridge | host | none | container:NAME_or_ID | NETWORK
                      NETWORK[:OPTION,…][;NETWORK[:OPTION,…]]…
                      OPTION: ip= ip6= routes= (each may be repeated)
-                     alias=  mac= ifname= mtu= gateway= metric= sysctl=
+                     alias=  mac= ifname= mtu= gateway= metric= sysctl= bandwidth=
     ocinet.ip        ADDRESS[,ADDRESS]…          for the first network, as are
     ocinet.ip6       ADDRESS[,ADDRESS]…          the seven that follow
     ocinet.mac       02:42:ac:11:00:02
@@ -14,6 +14,7 @@
                      blackhole|unreachable|prohibit SUBNET
     ocinet.metric    1 to 4294967295: of the default route
     ocinet.sysctl    KEY=VALUE[,KEY=VALUE]…, see `sysctls`
+    ocinet.bandwidth in=RATE[,out=RATE], see `bandwidth`
     ocinet.publish   PUBLISH[,PUBLISH]…, see `publish`
     ocinet.name      the container's name
     ocinet.rejoin    true | false: the watcher restarts it where the owner of its sandbox
@@ -25,9 +26,8 @@
     ocinet.sandbox   written by `ocinet hooks add`: DEV:INODE that must be found
     ocinet.bundle    written by `ocinet hooks add`: what `hooks remove` restores
 
-Each thing may be given once. Blanks around items are skipped. A key that is not
-known is an error, and so is one that is ours but for quotes, blanks or case: a typo
-must not mean "no network".
+Each thing may be given once. Blanks around items are skipped. A key that is not known is an
+error, and so is one that is ours but for quotes or case: a typo must not mean "no network".
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ from ocinet.request.publish import parse_publish
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from ocinet.engine.model.access import Access
-    from ocinet.engine.model.request import Mode, Sysctl
+    from ocinet.engine.model.request import Mode
     from ocinet.engine.model.resolution import Resolution
 
     T = TypeVar("T")
@@ -83,7 +83,8 @@ BUNDLE = "ocinet.bundle"
 REJOIN = "ocinet.rejoin"
 NO_NETWORK = "none"
 NO_GATEWAY = "none"
-FLAT_OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes", "metric", "sysctl")
+FLAT_OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes", "metric", "sysctl",
+                "bandwidth")  # fmt: skip
 OPTIONS = (*FLAT_OPTIONS, "alias")  # alone, that one is for every network
 KEYS = (
     NET,
@@ -110,7 +111,7 @@ _AROUND = (
     "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u2028\u2029\u202f"
     "\u205f\u3000\ufeff"
 )
-_REPEATABLE = ("ip", "ip6", "routes", "alias", "sysctl")
+_REPEATABLE = ("ip", "ip6", "routes", "alias", "sysctl", "bandwidth")
 _INTERNAL = (SANDBOX, BUNDLE)
 # Of an endpoint's wishes, by field, what `needs_trust` says of each.
 _UNTRUSTED = {
@@ -121,6 +122,7 @@ _UNTRUSTED = {
     "routes": "routes",
     "metric": "a metric",
     "sysctls": "sysctls",
+    "bandwidth": "a bandwidth",
 }
 _CONTAINER = "container:"
 
@@ -296,12 +298,6 @@ def _resolution(wishes: Mapping[str, str], aliases: tuple[tuple[str, str, str], 
     return parse_resolution(wishes, aliases)
 
 
-def _read_sysctl(text: str) -> Sysctl:
-    from ocinet.request.sysctls import read_sysctl  # likewise
-
-    return read_sysctl(text)
-
-
 def _access(wishes: Mapping[str, str]) -> Access:
     from ocinet.request.access import parse_access  # likewise
 
@@ -366,8 +362,23 @@ def _endpoint(network: str, options: list[_Option]) -> EndpointRequest:
         routes=_routes(options),
         default_route=default_route,
         metric=_single(options, "metric", read_metric, 0),
-        sysctls=_each(options, "sysctl", _read_sysctl),
+        **_rare(options),
     )
+
+
+def _rare(options: list[_Option]) -> dict[str, Any]:
+    """Parse what few say, by parsers that they alone load."""
+    said = {option.name for option in options}
+    found: dict[str, Any] = {}
+    if "sysctl" in said:
+        from ocinet.request.sysctls import read_sysctl
+
+        found["sysctls"] = _each(options, "sysctl", read_sysctl)
+    if "bandwidth" in said:
+        from ocinet.request.bandwidth import merged, read_bandwidth
+
+        found["bandwidth"] = merged(_each(options, "bandwidth", read_bandwidth))
+    return found
 
 
 def _each(options: list[_Option], name: str, parse: Callable[[str], T]) -> tuple[T, ...]:

@@ -12,6 +12,7 @@ from ocinet.request.annotations import (
     PUBLISH,
     spell_mode,
 )
+from ocinet.request.bandwidth import spell_bandwidth
 from ocinet.request.publish import spell_publish
 from ocinet.request.resolution import spell_resolution
 
@@ -61,6 +62,7 @@ def _spell_options(endpoint: EndpointRequest) -> dict[str, list[str]]:
         "routes": [str(route) for route in endpoint.routes],
         "metric": [str(endpoint.metric)] if endpoint.metric else [],
         "sysctl": [str(wish) for wish in endpoint.sysctls],
+        "bandwidth": spell_bandwidth(endpoint.bandwidth) if endpoint.bandwidth else [],
     }
     return {name: texts for name, texts in spelled.items() if texts}
 
