@@ -78,14 +78,7 @@ def add_endpoint(group: _ActionsContainer) -> None:
     add_text(group, "--gateway", metavar="ADDRESS", says=says)
     says = "leave the default route that is there, or none (default: the first network's)"
     add_switch(group, "--no-default-route", says=says)
-    says = "one more route, with its metric after it, or blackhole, unreachable, prohibit before it"
-    add_text(group, "--route", metavar="SUBNET[ via ADDRESS]", says=says, several=True)
-    says = "metric of the first network's default route (default: the network's)"
-    add_text(group, "--metric", metavar="NUMBER", says=says)
-    says = "kernel parameter of the container, where IFNAME is the first interface's name"
-    add_text(group, "--sysctl", metavar="KEY=VALUE", says=says, several=True)
-    says = "how fast it may be sent to (in=) and send (out=), as tc has rates, or none"
-    add_text(group, "--bandwidth", metavar="[in=|out=]RATE", says=says, several=True)
+    _add_traffic(group)
     says = "resolver that the container asks (default: the host's)"
     add_text(group, "--dns", metavar="ADDRESS", says=says, several=True)
     says = "domain in which it looks for names, or . for none (default: the host's)"
@@ -106,6 +99,18 @@ def add_endpoint(group: _ActionsContainer) -> None:
     add_text(group, "--expose", metavar="PORT[/PROTO][@FROM]", says=says, several=True)
     says = "where its packets may leave its networks to, none or any (default: any)"
     add_text(group, "--egress", metavar="TO[:PORT[/PROTO]]", says=says, several=True)
+
+
+def _add_traffic(group: _ActionsContainer) -> None:
+    """Add where packets of the first interface go, how fast, and by which parameters."""
+    says = "one more route, with its metric after it, or blackhole, unreachable, prohibit before it"
+    add_text(group, "--route", metavar="SUBNET[ via ADDRESS]", says=says, several=True)
+    says = "metric of the first network's default route (default: the network's)"
+    add_text(group, "--metric", metavar="NUMBER", says=says)
+    says = "kernel parameter of the container, where IFNAME is the first interface's name"
+    add_text(group, "--sysctl", metavar="KEY=VALUE", says=says, several=True)
+    says = "how fast it may be sent to (in=) and send (out=), as tc has rates, or none"
+    add_text(group, "--bandwidth", metavar="[in=|out=]RATE", says=says, several=True)
 
 
 def read_annotations(arguments: Namespace) -> dict[str, str]:

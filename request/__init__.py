@@ -12,6 +12,7 @@ access         who may talk to whom, likewise
 bandwidth      likewise how fast a container may send and be sent to
 annotations    the one parser of `ocinet.*` keys
 spelling       what it reads, written
+trust          what of it an image must not be able to ask for
 own_keys       what the user said, less what the image said
 
 Then where it stands, which is files of others alone: who asks an engine while it

@@ -35,7 +35,6 @@ from ocinet.request.annotations import (
     NO_NETWORK,
     ROUTES,
     is_ours,
-    needs_trust,
     parse_annotations,
 )
 from ocinet.request.grammar import ADD_HOST, BLANK, DNS, EGRESS, LINK, quote
@@ -97,7 +96,7 @@ class OwnKeys(Value):
             if doubt != (NET, DEFAULT_NETWORK):
                 raise _undecided(*doubt)
         request = parse_annotations(dict(self.keys))
-        asks = needs_trust(request, networks) if request and self.carried is None else ()
+        asks = _untrusted(request, networks) if request and self.carried is None else ()
         if asks and not trusts():
             why = f"{' and '.join(asks)} may be the image's wish: what it carries can't be read"
             raise RequestError("", why, "set trust_annotations = true in ocinet.toml")
@@ -153,6 +152,12 @@ def own_keys(
         carried if unsure else frozenset(),
         egress,
     )
+
+
+def _untrusted(request: Request, networks: tuple[str, ...]) -> tuple[str, ...]:
+    from ocinet.request.trust import needs_trust  # where nothing is known of the image
+
+    return needs_trust(request, networks)
 
 
 def _undecided(key: str, text: str) -> RequestError:

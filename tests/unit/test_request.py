@@ -10,10 +10,10 @@ from ocinet.engine.model.request import EndpointRequest, Publish, Request, Route
 from ocinet.request.annotations import (
     KEYS,
     is_ours,
-    needs_trust,
     parse_annotations,
 )
 from ocinet.request.spelling import to_annotations
+from ocinet.request.trust import needs_trust
 
 
 def test_parse_without_our_keys_is_none() -> None:

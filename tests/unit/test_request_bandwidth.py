@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.bandwidth import Bandwidth, Limit, usual_burst
-from ocinet.request.annotations import needs_trust, parse_annotations
+from ocinet.request.annotations import parse_annotations
 from ocinet.request.bandwidth import merged, read_bandwidth, spell_bandwidth
 from ocinet.request.spelling import to_annotations
+from ocinet.request.trust import needs_trust
 
 
 @pytest.mark.parametrize(

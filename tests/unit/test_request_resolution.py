@@ -7,8 +7,9 @@ import pytest
 from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.resolution import AddedHost, Alias, LinkedName, Resolution
-from ocinet.request.annotations import needs_trust, parse_annotations
+from ocinet.request.annotations import parse_annotations
 from ocinet.request.spelling import to_annotations
+from ocinet.request.trust import needs_trust
 
 _SEVEN, _SIX = Address.parse("192.0.2.7"), Address.parse("fd00::7")
 

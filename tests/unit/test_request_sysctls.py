@@ -6,8 +6,9 @@ import pytest
 
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.request import Sysctl
-from ocinet.request.annotations import needs_trust, parse_annotations
+from ocinet.request.annotations import parse_annotations
 from ocinet.request.spelling import to_annotations
+from ocinet.request.trust import needs_trust
 
 
 def test_sysctls_are_read_with_dots_or_slashes_and_written_with_dots() -> None:
