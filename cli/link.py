@@ -5,6 +5,7 @@ from __future__ import annotations
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import NotFoundError, OcinetError, RequestError, failures
 from ocinet.cli.command_tree import Command
+from ocinet.cli.engine_names import choose, split_engine
 from ocinet.cli.parser import Parser, add_switch, add_template, add_text
 from ocinet.cli.printing import Table, is_template, show, show_each, show_json
 from ocinet.cli.targets import find_record
@@ -89,13 +90,12 @@ def _resolve(engine: Engine, text: str, console: Console) -> str:
         name = owner.container.name if owner else record.member_of
         raise RequestError("", f"{container.name} shares the sandbox of {name}",
                            f"link {name}: what it has, {container.name} has")  # fmt: skip
-    return container.name if text == container.name else container.id
+    return container.name if split_engine(text)[1] == container.name else container.id
 
 
 def _resolve_unknown(text: str, console: Console) -> str:
     """Return the same of a container that nothing of ours is known of yet."""
     from ocinet.base.names import check_container
-    from ocinet.cli.engine_names import choose, split_engine
 
     try:
         found = choose(text, console.look_up)

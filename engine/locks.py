@@ -84,10 +84,17 @@ class Locks:
     """
 
     def __init__(self, run: str, deadline: Deadline, patience_s: float | None = None) -> None:
+        self._run = run
         self._path = f"{run}/locks"
         self._deadline = deadline
         self._patience_s = patience_s
         self._held: set[str] = set()  # numbers of the containers' locks that we have
+
+    def patient(self, patience_s: float) -> Locks:
+        """Return the same locks, none of which is waited for longer than so many seconds."""
+        locks = Locks(self._run, self._deadline, patience_s)
+        locks._held = self._held
+        return locks
 
     def container(self, container_id: str, *, wait: bool = True) -> ContainerLock:
         """Return the lock that a container's record is written under.

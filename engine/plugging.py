@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     Two = tuple[Attachment, Attachment]
 
+_PATIENCE_S = 2.0
 LINKED, LINK_FAILED, UNLINKED = "linked", "link failed", "unlinked"
 
 
@@ -219,6 +220,8 @@ def plug_all(operation: Operation, host: Host, records: Records, container: Cont
     Returns:
         What could not be done, one line each.
     """
+    # Who hangs with the other's lock in hand is no reason for this one not to start.
+    operation = operation.replace(locks=operation.locks.patient(_PATIENCE_S))
     plugging = Plugging(operation, host, records)
     failed = []
     try:

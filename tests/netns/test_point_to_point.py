@@ -7,6 +7,7 @@ import re
 import select
 import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json, link_json, pings, run
 from hosts.namespace.wired_host import PATHS, WiredHost, records, snapshot
 from ocinet.base.address import Address, Subnet
+from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, KernelError, NotFoundError, OcinetError, RequestError
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.attachment import Container
@@ -490,3 +492,28 @@ def test_explain_follows_a_packet_through_the_link() -> None:
             host.attach(host.container("db", host.sleepers["db"].pid), on("lan", "dmz"))
             told = engine.explain("web", "db")
         assert not any("by the link" in hop.what for hop in told.hops)
+
+
+@in_namespaces
+def test_start_does_not_wait_for_who_hangs_with_the_others_lock() -> None:
+    """It starts without the link, which is told; and the next look makes it."""
+    with WiredHost() as host:
+        host.up("db", NONE)
+        link(host)
+        container = host.start("web")
+        with host.engine() as holder, holder.operation.locks.container("db-id"):
+            began = time.monotonic()
+            with host.engine() as engine, Sandbox.open_process(_process(container)) as sandbox:
+                engine.attach(container, NONE, sandbox)
+                (warning,) = engine.warnings
+            assert time.monotonic() - began < 10
+        assert "cannot link web" in warning
+        assert word(host) == "damaged"
+        with host.engine() as engine:
+            assert [finding.repaired for finding in engine.check(repair=True)] == [True]
+        assert reach_each_other(host)
+
+
+def _process(container: Container) -> Process:
+    assert container.process
+    return container.process
