@@ -125,4 +125,6 @@ class AttachNames:
         if contested := (*self._contested, *self._machine.name_server.contested()):
             from ocinet.engine.waiting_names import give_back
 
-            give_back(self._machine, self._records, self._before.container.id, contested)
+            give_back(
+                self._operation, self._machine, self._records, self._before.container.id, contested
+            )

@@ -152,10 +152,10 @@ class Detach:
         for member in record.members:
             self._attachments.remove(member.id)
         self._attachments.remove(container_id)
-        if not self._records.linked.is_empty():
-            from ocinet.engine.linked_names import went
-
-            went(self._operation, self._machine, self._records, record)
+        try:
+            self._tell_others(record)
+        except OcinetError as error:
+            errors.append(error)
         if before:
             try:
                 close_again(firewall, held, before)
@@ -173,6 +173,13 @@ class Detach:
         for plug in record.plugs:
             pull_plug(self._machine, self._records, record, plug)
         forget_peers(self._operation, self._records, record)
+
+    def _tell_others(self, record: Attachment) -> None:
+        """Have those who found a container by their own files find it no more."""
+        if not self._records.linked.is_empty():
+            from ocinet.engine.linked_names import went
+
+            went(self._operation, self._machine, self._records, record)
 
     def roll_back(self, record: Attachment) -> Attachment:
         """Undo what a killed attach began to add to a live container; needs its lock.
@@ -248,10 +255,7 @@ class Detach:
                 self._pass_name_on(owner, record.container.process, living)
         # After the owner's: a kill in between leaves a member that can be counted out again.
         self._attachments.remove(record.container.id)
-        if not self._records.linked.is_empty():
-            from ocinet.engine.linked_names import went
-
-            went(self._operation, self._machine, self._records, record)
+        self._tell_others(record)
 
     def _end_owner(self, record: Attachment, *, asked: bool, force: bool) -> None:
         """Take an owner's wiring down, or leave it to the members that live on."""

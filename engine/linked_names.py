@@ -53,12 +53,7 @@ def link_lines(
     lines: list[str] = []
     told: list[tuple[str, str]] = []
     for linked in links_of(record):
-        target = None
-        try:
-            target = _find(records, linked.target, everywhere=everywhere)
-        except OcinetError as error:
-            told.append((linked.target, f"{error.why}; {error.hint}"))
-            continue
+        target = _find(records, linked.target, everywhere=everywhere)
         if target is None:
             why = f"no container {linked.target} is there yet: {linked.name} is found once it comes"
             told.append((linked.target, why))
@@ -214,7 +209,7 @@ def _serve_waiting(
     operation: Operation, machine: Machine, records: Records, networks: tuple[str, ...]
 ) -> None:
     try:
-        serve_waiting(machine, records, networks)
+        serve_waiting(operation, machine, records, networks)
     except OcinetError as error:  # who goes is not kept from it by a name that others wait for
         operation.log.append("names not told", networks=list(networks), error=str(error))
 
@@ -242,20 +237,15 @@ def _forget(records: Records, linker: str, names: Iterable[str]) -> None:
 
 
 def _find(records: Records, target: str, *, everywhere: bool) -> Attachment | None:
-    """Return the record of a link's target, if it is attached by now.
-
-    Raises:
-        RequestError: several are called so.
-    """
+    """Return the record of a link's target, if it is attached by now; the first of that name."""
     attachments = records.attachments
     known = records.linked.noted(target)
     record = attachments.get(known) if known else None
     if record is None or not _is_called(record, target):
         record = attachments.get(target)
     if record is None and everywhere:
-        from ocinet.engine.known import choose_record
-
-        record = choose_record(attachments.all(), target)
+        called = (each for each in attachments.all() if _is_called(each, target))
+        record = next(called, None)
         if record:
             records.linked.note(target, record.container.id)
     if record and record.member_of:
@@ -281,5 +271,10 @@ def _names_of(container: Container) -> tuple[str, ...]:
 
 
 def _is_called(record: Attachment, target: str) -> bool:
+    """Tell whether a link's target is a container, by name, by id, or by what is shown of one.
+
+    Not by less: db, cafe and bad begin ids as well, whose containers nobody means.
+    """
     container = record.container
-    return container.name == target or container.id.startswith(target)
+    shown = len(target) >= _SHOWN_ID and container.id.startswith(target)
+    return target in (container.name, container.id) or shown

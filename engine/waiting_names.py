@@ -6,6 +6,7 @@ all have theirs.
 
 from __future__ import annotations
 
+from ocinet.base.errors import BusyError
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.plan.serving import served_container, served_network
 from ocinet.engine.serving import defined_of, resolvers_for
@@ -16,36 +17,56 @@ if TYPE_CHECKING:
 
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.name_holders import Contested
+    from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.storage import Records
 
 _WANTS = "want:"  # no name and no id of a container has a colon
 
 
-def serve_waiting(machine: Machine, records: Records, networks: Iterable[str]) -> None:
+def serve_waiting(
+    operation: Operation, machine: Machine, records: Records, networks: Iterable[str]
+) -> None:
     """Have those found by names that have become free, who wanted them; else as they are.
+
+    Who is at work on one of them enters it, or leaves it to the next that goes: nobody waits.
 
     Raises:
         OcinetError: a file can't be read or written.
     """
     for network in dict.fromkeys(networks):
-        key = _WANTS + network
+        known = []
+        for container_id in records.linked.linkers((_WANTS + network,)):
+            record = records.attachments.get(container_id)
+            if record:
+                known.append(record)
+            else:
+                records.linked.remove(_WANTS + network, container_id)
         # In the order in which they came.
-        waiting = [records.attachments.get(each) or each for each in records.linked.linkers((key,))]
-        known = [each for each in waiting if not isinstance(each, str)]
-        for lost in waiting:
-            if isinstance(lost, str):
-                records.linked.remove(key, lost)
         for record in sorted(known, key=lambda each: each.time):
-            if record.state != ATTACHED:
-                continue
-            records.linked.remove(key, record.container.id)
+            _serve_again(operation, machine, records, record.container.id, network)
+
+
+def _serve_again(
+    operation: Operation, machine: Machine, records: Records, container_id: str, network: str
+) -> None:
+    """Enter a container once more, unless somebody is at work on it; needs another's lock."""
+    try:
+        # Never waited for: two that enter each other would wait until their time is over.
+        with operation.locks.container(container_id, wait=False):
+            record = records.attachments.get(container_id)
+            if record is None or record.state != ATTACHED:
+                return
+            records.linked.remove(_WANTS + network, container_id)
             serve_anew(machine, records, record, (network,))
             for where, each in machine.name_server.contested():
                 note_wanted(records, where, each)
+    except BusyError:
+        return
 
 
 def give_back(
+    operation: Operation,
     machine: Machine,
     records: Records,
     container_id: str,
@@ -57,10 +78,8 @@ def give_back(
         OcinetError: a file can't be read or written.
     """
     for network, each in contested:
-        loser = records.attachments.get(each.loser) if each.holder == container_id else None
-        if loser:
-            records.linked.remove(_WANTS + network, each.loser)
-            serve_anew(machine, records, loser, (network,))
+        if each.holder == container_id:
+            _serve_again(operation, machine, records, each.loser, network)
 
 
 def forget_wanted(records: Records, container_id: str, networks: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import on
+from builders import DB_ID, on
 from fakes.records import FakeLinked
 from fakes.world import World, check, check_nothing_left
 from ocinet.base.errors import KernelError
@@ -79,10 +79,10 @@ def test_link_follows_who_comes_goes_and_comes_again(world: World) -> None:
     check_nothing_left(world)
 
 
-@pytest.mark.parametrize("target", ["db", "db-id", "db-i"])
+@pytest.mark.parametrize("target", ["db", DB_ID, DB_ID[:12]])
 def test_link_to_who_is_there_is_in_the_file_at_once(world: World, target: str) -> None:
-    """By name, id, or an id's start; what a plan prints has it as well."""
-    world.up("db", on("lan"))
+    """By name, id, or what is shown of one; what a plan prints has it as well."""
+    world.attach(world.start("db").replace(id=DB_ID), on("lan"))
     web = _with_files(world, "web")
     assert web.process
     request = _linking(on("lan"), (target, "db"))
@@ -93,6 +93,16 @@ def test_link_to_who_is_there_is_in_the_file_at_once(world: World, target: str) 
     world.attach(web, request)
     assert _others(world, web) == "10.9.0.2\tdb\n"
     assert not _warned(world)
+
+
+def test_link_to_a_name_is_none_to_whose_id_begins_so(world: World) -> None:
+    """One in 256 begins with db: nobody means it, and who is called so comes later."""
+    web = _with_files(world, "web")
+    world.attach(world.start("other").replace(id="db" + DB_ID[2:]), on("lan"))
+    world.attach(web, _linking(on("lan"), ("db", "db")))
+    assert _others(world, web) == ""
+    world.up("db", on("lan"))
+    assert _others(world, web) == "10.9.0.4\tdb\n"
 
 
 def test_link_leads_where_both_are(world: World) -> None:
