@@ -18,6 +18,7 @@ it in this order, in which each imports only what stands above:
     strays              what of ours nobody claims
     stranded            members whose owner is in another sandbox by now
     observe             looking at the host before a plan
+    astray              whom the host's own packets do not come to
     settle, containers  a record and its sandbox made to agree; who is known
     create_network, remove_network, adopted
     mend                a record made true again, where others have changed the host

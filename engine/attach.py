@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from ocinet.base.clock import now
 from ocinet.base.errors import NotFoundError, RequestError
+from ocinet.engine.astray import tell_astray
 from ocinet.engine.attach_addresses import AttachAddresses
 from ocinet.engine.attach_names import AttachNames
 from ocinet.engine.journal import Journal
@@ -108,8 +109,7 @@ class Attach:
 
         Args:
             request: what is asked for.
-            former: the record of an earlier life, taken down by now, whose addresses and
-                ports are had again where they are free still.
+            former: the record of an earlier life, whose addresses and ports are had if free.
 
         Raises:
             OcinetError: it can't be done; everything is as it was.
@@ -125,8 +125,7 @@ class Attach:
 
                 check_macs(chosen, self._container, observed, self._operation, self._machine,
                            self._records)  # fmt: skip
-            # From here on the record keeps others from undoing what it needs. Before, they
-            # may have.
+            # From here on the record keeps others from undoing what it needs; before, nothing did.
             if not is_still_so(self._machine, self._networks, observed):
                 observed = self._observe()
                 wiring = self._plan(granted, observed)
@@ -143,6 +142,7 @@ class Attach:
             self._names.tell_others(record)
             passing = Passing(self._machine, self._records.passages, observed.firewall.generation)
             passing.attached(observed.devices, opened=len(granted.publish) > 0)
+            tell_astray(self._machine, self._networks, record.endpoints)
         except (Exception, KeyboardInterrupt):  # not a StrandedError: see `sandbox`
             self._journal.undo()
             raise

@@ -101,8 +101,10 @@ class AttachAddresses:
             self._journal.push(store.give_back, network.name, pools, leases)
             return leases
 
-        # Not the gateway alone: a bridge bears whatever addresses people have given it.
-        own = {interface.address: "the host's own address" for interface in state.addresses}
+        # Not the gateway alone: a bridge bears whatever addresses people have given it, and so
+        # do other links, with /32 where a service is to be found by all.
+        borne = self._machine.links.addresses(0)
+        own = {interface.address: "the host's own address" for interface in borne}
         ports = self._strangers(network, state) if network.managed else ()
         if network.managed and not ports:
             return allocate(own)

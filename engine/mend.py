@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ocinet.base.errors import BusyError, ConflictError, OcinetError
 from ocinet.base.value import Value
+from ocinet.engine.astray import explain_astray
 from ocinet.engine.journal import Journal
 from ocinet.engine.model.forwarding import FORWARD_IPV6, LOOPBACK_ROUTED
 from ocinet.engine.observe import observe, uplink_mtu
@@ -24,9 +25,10 @@ from ocinet.engine.plan.mend import (
     processes_of,
     users_of,
 )
+from ocinet.engine.plan.networks import gateways
 from ocinet.engine.plan.repair_kinds import kinds_of
 from ocinet.engine.plan.shared_steps import RouteLoopback
-from ocinet.engine.plan.steps import make_table
+from ocinet.engine.plan.steps import Explain, make_table
 from ocinet.engine.ruleset.filters import NO_LOOPBACK
 from ocinet.engine.storage import recorded
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.link import InsideLink
     from ocinet.engine.model.network import Network
-    from ocinet.engine.model.observed import Observed
+    from ocinet.engine.model.observed import DeviceState, Observed
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.plan.mend import Users
@@ -136,6 +138,9 @@ class Mend:
         keys = [f"net/ipv6/conf/{net.device}/accept_ra" for net in networks if net.managed]
         flaws += plan_refusals({key: sysctls.read(key) or "" for key in keys}, settings)
         flaws += self._open_flaws(networks, observed, strict=strict)
+        ready = (net for net in networks if _is_ready(net, observed.device(net.device)))
+        astray = explain_astray(self._machine, ready, users.endpoints)
+        flaws += tuple(Flaw(text, (Explain(text),)) for text in astray)
         return Damage(flaws, networks, observed)
 
     def _open_flaws(
@@ -225,6 +230,13 @@ class Mend:
         what = "; ".join(flaw.text for flaw in flaws)
         whose = {"container": record.container.id, "name": record.container.name} if record else {}
         self._operation.log.append("repaired", **whose, what=what, kinds=kinds_of(flaws))
+
+
+def _is_ready(network: Network, state: DeviceState) -> bool:
+    """Tell whether a bridge has all that its routes come with: in a VRF they are elsewhere."""
+    link = state.link
+    routed = link and link.running and not link.master and not state.unrouted
+    return bool(routed and set(gateways(network)) <= set(state.addresses))
 
 
 def rebuild_table(operation: Operation, machine: Machine, records: Records) -> None:

@@ -2,8 +2,8 @@
 
 Read in this order; each module imports only what stands above it:
 
-    link_messages  links as rtnetlink has them, to values and back, pure
-    port_messages  likewise of bridges' ports, what others may have changed
+    port_messages  bridges' ports as rtnetlink has them, to values and back, pure
+    link_messages  likewise links
     ip_messages    likewise addresses and routes
     routing_rules  likewise the rules that choose a routing table
     filter_messages likewise filters of links

@@ -53,7 +53,8 @@ _LARGEST_BYTE = 0xFF
 _RT_TABLE_MAIN = 254
 _RTPROT_KERNEL = 2
 _RTPROT_BOOT = 3  # as `ip route add` says, so that the container sees the usual line
-_RTN_UNICAST = 1
+_RTN_UNICAST, _RTN_LOCAL = 1, 2
+_KIND_AT = 7  # of a route, in its header
 # RTN_BLACKHOLE, RTN_UNREACHABLE and RTN_PROHIBIT follow one another.
 _KINDS = {1: "unicast", **{6 + place: kind for place, kind in enumerate(REFUSING)}}
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
@@ -183,6 +184,23 @@ def get_route(sequence: int, destination: Address) -> bytes:
         _FAMILIES[destination.family], 8 * len(destination.packed), 0, 0, 0, 0, 0, 0, _FIB_MATCH
     )
     return message(RTM_GETROUTE, 0, sequence, header + attribute(_RTA_DST, destination.packed))
+
+
+def get_way(sequence: int, destination: Address) -> bytes:
+    """Encode the question for what becomes of packets to an address."""
+    header = _RTMSG.pack(
+        _FAMILIES[destination.family], 8 * len(destination.packed), 0, 0, 0, 0, 0, 0, 0
+    )
+    return message(RTM_GETROUTE, 0, sequence, header + attribute(_RTA_DST, destination.packed))
+
+
+def decode_way(body: bytes) -> int:
+    """Decode the index of the link from the answer to `get_way`: 1, `lo`, for what stays; or 0."""
+    kind = body[_KIND_AT]
+    if kind == _RTN_LOCAL:
+        return 1
+    found = attributes(body, _RTMSG.size)
+    return number(found.get(_RTA_OIF)) if kind == _RTN_UNICAST else 0
 
 
 def decode_source(body: bytes) -> tuple[Address | None, tuple[tuple[int, Address | None], ...]]:

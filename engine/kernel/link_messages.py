@@ -12,6 +12,7 @@ from _socket import AF_INET, AF_INET6, AF_UNSPEC
 from _struct import Struct
 
 from ocinet.base.errors import SystemFailure
+from ocinet.engine.kernel.port_messages import decode_lacks
 from ocinet.engine.model.link import ALIAS_MAX, LINK_GROUP, Link, Veth
 from ocinet.engine.netlink.framing import (
     NLA_F_NESTED,
@@ -349,7 +350,7 @@ def decode_link(body: bytes, found: dict[int, bytes] | None = None) -> Link:
     kind = info.get(_IFLA_INFO_KIND, b"")
     mac = found.get(_IFLA_ADDRESS, b"")
     of_bridge = info.get(_IFLA_INFO_DATA, b"") if kind == b"bridge\0" else b""
-    vlans = _vlans(of_bridge)
+    vlans = _vlans(of_bridge) if of_bridge else b""
     running = found.get(_IFLA_OPERSTATE, b"") == _U8.pack(_IF_OPER_UP)
     return Link(
         ifindex=ifindex,
@@ -367,18 +368,16 @@ def decode_link(body: bytes, found: dict[int, bytes] | None = None) -> Link:
         filters_vlans=bool(vlans),
         hairpin=_has_flag(info, _IFLA_BRPORT_MODE, _HAIRPIN),
         isolated=_has_flag(info, _IFLA_BRPORT_ISOLATED, _ISOLATED),
-        lacks=_lacks(info, running=running),
+        lacks=_lacks(info, running=running) if _IFLA_INFO_SLAVE_KIND in info else (),
         spans=_SPANS in of_bridge,
         without_arp=bool(flags & _IFF_NOARP),
     )
 
 
 def _lacks(information: dict[int, bytes], *, running: bool) -> tuple[str, ...]:
-    if information.get(_IFLA_INFO_SLAVE_KIND) != b"bridge\0":
-        return ()
-    from ocinet.engine.kernel.port_messages import decode_lacks  # no usual attach asks for a port
-
-    return decode_lacks(information.get(_IFLA_INFO_SLAVE_DATA, b""), running=running)
+    port = information.get(_IFLA_INFO_SLAVE_DATA, b"")
+    of_bridge = information.get(_IFLA_INFO_SLAVE_KIND) == b"bridge\0"
+    return decode_lacks(port, running=running) if of_bridge else ()
 
 
 def _has_flag(information: dict[int, bytes], kind: int, flag: bytes) -> bool:

@@ -22,7 +22,7 @@ from errno import (
 from ocinet.base.address import Interface, Subnet
 from ocinet.base.errors import KernelError, OcinetError, SystemFailure, failures
 from ocinet.base.value import Value
-from ocinet.engine.kernel import filter_messages, ip_messages, link_messages
+from ocinet.engine.kernel import filter_messages, ip_messages, link_messages, port_messages
 from ocinet.engine.kernel.sandbox import check_privilege, entered
 from ocinet.engine.model.link import DOOMED, LINK_GROUP, Link, Pair, Veth, is_our_group
 from ocinet.engine.netlink.framing import Refusal, with_last_ack
@@ -92,17 +92,13 @@ class Links:
 
     def forwards(self, ifindex: int) -> bool:
         """Tell whether a link, if it is a bridge's port, is let pass frames on by STP."""
-        from ocinet.engine.kernel.port_messages import decode_forwards  # an adopted bridge's
-
         answers, _refusals = self.socket.look_up(link_messages.get_link_at(1, ifindex), 1)
-        return not answers or decode_forwards(answers[0].body)
+        return not answers or port_messages.decode_forwards(answers[0].body)
 
     def forward_delay_s(self, ifindex: int) -> float:
         """Return a bridge's forward delay in seconds; 0 of what is none."""
-        from ocinet.engine.kernel.port_messages import decode_forward_delay_s  # it has STP on
-
         answers, _refusals = self.socket.look_up(link_messages.get_link_at(1, ifindex), 1)
-        return decode_forward_delay_s(answers[0].body) if answers else 0.0
+        return port_messages.decode_forward_delay_s(answers[0].body) if answers else 0.0
 
     def addresses(self, ifindex: int) -> tuple[Interface, ...]:
         """Return the addresses of one of the host's links, or with 0 of all of them.
@@ -299,9 +295,7 @@ class Links:
             message = link_messages.set_hairpin(len(acts), ifname)
             acts.append((f"cannot set hairpin mode on {ifname}", message))
         if lacks:
-            from ocinet.engine.kernel.port_messages import flags
-
-            message = link_messages.set_port_flags(len(acts), ifname, flags(lacks))
+            message = link_messages.set_port_flags(len(acts), ifname, port_messages.flags(lacks))
             acts.append((f"cannot have {ifname} carry all frames", message))
         if acts:
             request = with_last_ack([message for _what, message in acts])

@@ -1,4 +1,4 @@
-"""Bridges' ports as rtnetlink has them, so far as no usual attach needs it.
+"""Bridges' ports as rtnetlink has them, and what others may have changed of them.
 
 Pure, as `link_messages`. Layout: <linux/if_link.h>, IFLA_BRPORT_*.
 """

@@ -7,7 +7,7 @@ from errno import EAFNOSUPPORT, EEXIST, ENOENT, EOPNOTSUPP
 
 from ocinet.base.address import Address
 from ocinet.engine.kernel import ip_messages
-from ocinet.engine.kernel.links import list_addresses
+from ocinet.engine.kernel.links import AT_ONCE, list_addresses
 from ocinet.engine.netlink.framing import NLM_F_DUMP, attributes, message
 
 # Nobody is asked anything: which route would be taken there, the kernel tells. They are
@@ -131,6 +131,26 @@ class RoutingRules:
 
                     found.append(WayOut(name, gateway, source, addresses))
         return tuple(found)
+
+    def leads(self, addresses: tuple[Address, ...]) -> tuple[str, ...]:
+        """Return by which link the host sends to each address: "lo" to itself, "" nowhere.
+
+        Raises:
+            KernelError: the kernel would not say.
+        """
+        questions = [ip_messages.get_way(at, address) for at, address in enumerate(addresses)]
+        ways = [""] * len(questions)
+        names: dict[int, str] = {0: ""}
+        for start in range(0, len(questions), AT_ONCE):
+            some = questions[start : start + AT_ONCE]
+            # A refusal is that there is no way, or that a rule forbids it.
+            answers, _refusals = self._links.socket.look_up(b"".join(some), len(some))
+            for answer in answers:
+                ifindex = ip_messages.decode_way(answer.body)
+                if ifindex not in names:
+                    names[ifindex] = _name(ifindex)
+                ways[answer.sequence] = names[ifindex]
+        return tuple(ways)
 
 
 def dump_rules(sequence: int) -> bytes:

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from ocinet.base.address import Interface, Subnet
+    from ocinet.base.address import Address, Interface, Subnet
     from ocinet.engine.model.bandwidth import Bandwidth
     from ocinet.engine.model.bridge_filters import BridgeFilters
     from ocinet.engine.model.link import Link, Pair, Veth
@@ -244,6 +244,9 @@ class RoutingRules(Protocol):
 
     def ways_out(self, families: tuple[int, ...]) -> tuple[WayOut, ...]:
         """Return the ways to the outside whose routes say which address packets bear."""
+
+    def leads(self, addresses: tuple[Address, ...]) -> tuple[str, ...]:
+        """Return by which link the host sends to each: "lo" to itself, "" nowhere."""
 
 
 class Sysctls(Protocol):

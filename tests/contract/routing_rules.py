@@ -102,6 +102,17 @@ def addresses_are_those_of_all_links(place: Place) -> None:
     assert ("lo", Interface.parse("127.0.0.1/8")) in found
 
 
+def host_is_led_to_an_address_by_a_link_to_itself_or_nowhere(place: Place) -> None:
+    """In the order of the questions."""
+    place.add_bridge("br0")
+    place.add_address("br0", "10.9.0.1/24")
+    place.add_address("br0", "fd00:9::1/64")
+    wanted = ("10.9.0.7", "198.51.100.7", "fd00:9::7", "10.9.0.1", "fd00:9::1")
+    addresses = tuple(map(Address.parse, wanted))
+    assert place.seams().routing_rules.leads(addresses) == ("br0", "", "br0", "lo", "lo")
+    assert place.seams().routing_rules.leads(()) == ()
+
+
 def ways_out_are_default_routes_that_say_an_address(place: Place) -> None:
     """With the link's addresses, in order; of the families that are asked for."""
     routing = place.seams().routing_rules

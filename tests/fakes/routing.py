@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fakes.trace import Trace, act, look
-from ocinet.base.address import Interface
+from ocinet.base.address import Address, Interface
 from ocinet.engine.model.routing import UplinkRules, WayOut
 from ocinet.engine.ruleset.uplinks import fingerprint
 
@@ -89,6 +89,21 @@ class FakeRoutingRules:
                 addresses = tuple(self._host.namespace.links[ifname].addresses)
                 found.append(WayOut(ifname, gateway, source, addresses))
         return tuple(found)
+
+    @look
+    def leads(self, addresses: tuple[Address, ...]) -> tuple[str, ...]:
+        """Return the narrowest way; rules and routes of others are not minded."""
+        return tuple(self._way(address) for address in addresses)
+
+    def _way(self, address: Address) -> str:
+        found = [
+            (interface.prefixlen, ifname)
+            for ifname, link in self._host.namespace.links.items()
+            for interface in link.addresses
+            if link.up and address in interface.subnet
+        ]
+        own = any(interface.address == address for _ifname, interface in self.addresses())
+        return "lo" if own else max(found, default=(0, ""))[1]
 
 
 class FakeUplinks:
