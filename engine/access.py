@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ocinet.engine.journal import Journal
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.plan.access import Party
+    from ocinet.engine.plan.machine import Machine
     from ocinet.engine.ruleset.elements import Element
     from ocinet.engine.storage import Records
 
@@ -71,6 +72,19 @@ class Access:
                 journal.apply((ChangeAccess(gone, ()),) if gone else ())
         self.leave(before, record)
         warnings += self.unknown(record)
+
+    def rename(self, before: Attachment, record: Attachment, machine: Machine) -> None:
+        """Have it be meant by the names that it has by now, and by its former ones no more.
+
+        Args:
+            before: with its former name.
+            record: as it is written by now.
+            machine: whose table it is.
+        """
+        self.enter(record)
+        for step in self.change(before, record):
+            step.apply(machine)
+        self.leave(before, record)
 
     def close(self, record: Attachment, kept: Attachment | None = None) -> tuple[Step, ...]:
         """Have nobody find a container any more but by what is kept, and return the steps."""

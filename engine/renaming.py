@@ -37,6 +37,10 @@ def rename(
             return False
         renamed = known.replace(container=known.container.replace(name=name))
         attachments.put(renamed)
+        if known.access is not None:
+            from ocinet.engine.access import Access
+
+            Access(records, container_id).rename(known, renamed, machine)
         # An owner's record has its members' names, by which people are told of them.
         owner = attachments.get(known.member_of) if known.member_of else None
         if owner:

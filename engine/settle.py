@@ -80,8 +80,12 @@ class Settle:
         # container's cgroup. The name must not show that one, nor end with it.
         if known.netns_name and before and process and not gone:
             self._names.move(known.netns_name, before, process)
-        known = known.replace(container=container, left=gone)
+        former, known = known, known.replace(container=container, left=gone)
         self._attachments.put(known)
+        if known.access is not None and former.container.name != container.name:
+            from ocinet.engine.access import Access  # once in a while, if ever
+
+            Access(self._records, container.id).rename(former, known, self._machine)
         return known
 
     def end(self, known: Attachment) -> None:

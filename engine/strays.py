@@ -37,7 +37,7 @@ class Stray(Value):
     """One thing that nobody claims.
 
     Attributes:
-        kind: element, link, routing, filter or reservation.
+        kind: element, link, routing, filter, reservation or name.
         name: which.
         why: how it was judged.
         remove: removes it; False if somebody claims it by now.
@@ -78,6 +78,7 @@ class Strays:
             yield from self._filters()
             yield from self._reservations()
         yield from self._served()
+        yield from self._mentions()
 
     # -- published ports -------------------------------------------------------------------
 
@@ -273,6 +274,28 @@ class Strays:
                 return stray
 
         return act
+
+    # -- who is called what -----------------------------------------------------------------
+
+    def _mentions(self) -> Iterator[Stray]:
+        """Find names of containers that have no record, as a kill between the two leaves them."""
+        noted = self._records.mentions.all()
+        ids = set(self._records.attachments.ids()) if noted else set()
+        for network, name, container_id in noted:
+            if container_id not in ids:
+                removal = self._unmention(network, name, container_id)
+                what = f"{network}/{name}"
+                yield Stray("name", what, f"{container_id} has no record", removal)
+
+    def _unmention(self, network: str, name: str, container_id: str) -> Callable[[], bool]:
+        def unmention() -> bool:
+            with self._operation.locks.container(container_id):
+                stray = self._records.attachments.get(container_id) is None
+                if stray:
+                    self._records.mentions.leave(container_id, network, (name,), (name,))
+                return stray
+
+        return unmention
 
     # -- what is kept of networks ----------------------------------------------------------
 

@@ -18,6 +18,7 @@ from hosts.namespace.wired_host import PATHS
 from hosts.waiting import wait_until
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.refusals import encode_refused
+from ocinet.engine.renaming import rename
 from ocinet.request.access import parse_access
 from ocinet.watcher.engine_calls import EngineCalls
 
@@ -390,3 +391,39 @@ def test_what_has_no_effect_yet_or_at_all_is_told() -> None:
         assert "nobody on apart is called db yet" in events
         assert "ocinet.allow and ocinet.expose open nothing on lan" in events
         assert "called" not in events[events.index("open nothing") :]
+
+
+@in_namespaces
+def test_name_is_what_it_is_called_by_now() -> None:
+    """Renamed while it runs, as `docker rename` does; also by the next attach."""
+    with Apart() as host:
+        host.up("web", asking(allow="db:80"))
+        host.up("shop", asking(allow="cache:80"))
+        four, _ = both(host.up("db", asking()))
+        host.listen("db", 80)
+        assert host.reaches("web", four, 80)
+        with host.engine() as engine:
+            rename(engine.operation, engine.machine, engine.records, "db-id", "cache")
+        assert not host.reaches("web", four, 80)
+        assert host.reaches("shop", four, 80)
+        host.attach(host.container("db", host.sleepers["db"].pid), asking())
+        assert host.reaches("web", four, 80)
+        assert not host.reaches("shop", four, 80)
+
+
+@in_namespaces
+def test_what_a_kill_leaves_is_collected() -> None:
+    """Names of who has no record, and elements that no record says."""
+    with Apart() as host:
+        host.up("web", asking(allow="db:80"))
+        with host.engine() as engine:
+            engine.records.mentions.enter("gone-id", "apart", ("db",), ("web",))
+            engine.records.attachments.put(engine.containers.find("web").replace(access=None))
+            engine.records.mentions.enter("web-id", "apart", ("web",), ("db",))
+        run("nft add element inet ocinet pair4 { 10.7.0.2 . 10.7.0.9 . tcp . 80 }")
+        assert [(kind, name.split()[0]) for kind, name in host.gc()] == [
+            ("element", "pair4"),
+            ("name", "apart/db"),
+            ("name", "apart/web"),
+        ]
+        assert host.gc() == []
