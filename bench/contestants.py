@@ -89,11 +89,15 @@ class Ocinet(Contestant):
         ports: how many each container publishes.
         is_range: whether they are asked for as one range.
         guard: whether what it sends is judged, as it is by default.
+        apart: whether containers are kept apart but for what each allows.
     """
 
-    def __init__(self, ports: int, *, is_range: bool = False, guard: bool = True) -> None:
+    def __init__(
+        self, ports: int, *, is_range: bool = False, guard: bool = True, apart: bool = False
+    ) -> None:
         name = f"ocinet-{ports}p{' range' if is_range else ''}{'' if guard else ', no guard'}"
-        super().__init__(name, ports)
+        super().__init__(f"{name}{', apart' if apart else ''}", ports)
+        self._apart = apart
         self._is_range = is_range
         self._guard = guard
         self._environment = {"PATH": PATH, "OCINET_CONFIG_DIR": "/run/etc-ocinet"}
@@ -105,9 +109,10 @@ class Ocinet(Contestant):
 
     def prepare(self) -> list[Command]:
         """Register the hook, as users do, and define a network as wide as the others' are."""
+        flags = ("" if self._guard else " --no-guard") + (" --icc=false" if self._apart else "")
         said = (
             "hooks install --hooks-dir /run/hooks.d",
-            f"network create bench --subnet 10.92.0.0/16{'' if self._guard else ' --no-guard'}",
+            f"network create bench --subnet 10.92.0.0/16{flags}",
         )
         return [Command((str(OCINET), *words.split()), self._environment) for words in said]
 
@@ -125,6 +130,9 @@ class Ocinet(Contestant):
 
     def _state(self, number: int, status: str) -> dict[str, object]:
         annotations = {"ocinet.net": "bench"}
+        if self._apart:
+            # The first and the second one, by the name that an id is.
+            annotations["ocinet.allow"] = _container_id(1 - number if number < 2 else 0)[:12]
         if ports := self.published(number):
             words = [f"{one}:{two}" for one, two in ports]
             if self._is_range:

@@ -3,7 +3,8 @@
 Siblings, two containers on one bridge, are compared with a bare bridge and a table of
 one rule that has connections tracked, as any host with a firewall has them tracked, with
 Docker's own bridge, with a network made by `docker network create` on the same host, with
-CNI's, and with ours and CNI's with the guard of a container's frames turned round;
+CNI's, with ours and CNI's with the guard of a container's frames turned round, and with ours
+where containers are kept apart (`--icc=false`) but for these two;
 x is `net.bridge.bridge-nf-call-iptables`, which sends bridged packets through the
 firewall. The bridges are built several times, since where the kernel happens to put
 things makes half a percent. Each reading is the median of a burst, and the contestants
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 NAME = "datapath"
 _OURS, _UNGUARDED, _BARE = "ocinet", "ocinet, no guard", "bare bridge"
+_APART = "ocinet, apart"
 _CNI, _CNI_GUARDED = "CNI bridge", "CNI bridge, macspoofchk"
 _DOCKER, _DOCKER_OWN = "Docker bridge", "Docker network"
 _ROUND_TRIP, _CONNECTION, _STREAM = "sibling round trip", "sibling connection", "sibling stream"
@@ -217,7 +219,8 @@ def _siblings(record: Record, builds: int) -> None:
         for _ in range(builds):
             with ExitStack() as build:
                 chosen = [(_BareBridge(_BARE), _BARE), (Ocinet(1), _OURS),
-                          (Ocinet(1, guard=False), _UNGUARDED)]  # fmt: skip
+                          (Ocinet(1, guard=False), _UNGUARDED),
+                          (Ocinet(1, apart=True), _APART)]  # fmt: skip
                 if Cni(0).is_here():
                     chosen += [(Cni(0), _CNI), (Cni(0, guard=True), _CNI_GUARDED)]
                 pairs = [build.enter_context(_arena_pair(*one))
