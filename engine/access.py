@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.journal import Journal
     from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.network import Network
     from ocinet.engine.plan.access import Party
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.ruleset.elements import Element
@@ -34,6 +35,9 @@ class Access:
     def __init__(self, records: Records, container_id: str) -> None:
         self._records = records
         self._id = container_id
+        # Each is a file, that is asked for again and again; none that is used changes.
+        self._networks: dict[str, Network | None] = {}
+        self._known: dict[str, tuple[Attachment, tuple[Party, ...]]] = {}
 
     def enter(self, record: Attachment | None) -> None:
         """Have others find it by its names, and whoever it speaks of find it."""
@@ -68,7 +72,8 @@ class Access:
         for step in self.change(before, record):
             journal.apply((step,))
             if isinstance(step, ChangeAccess):
-                gone = tuple(each for each in step.added if each not in self._elements(record))
+                still = self._elements(record)
+                gone = tuple(element for element in step.added if element not in still)
                 journal.apply((ChangeAccess(gone, ()),) if gone else ())
         self.leave(before, record)
         warnings += self.unknown(record)
@@ -120,9 +125,8 @@ class Access:
                 f"ocinet.allow and ocinet.expose open nothing on {where}, which does not keep"
                 " its containers from each other: ocinet network create --icc=false"
             )
-        networks = self._records.networks
         for party in parties:
-            found = networks.find(party.network)
+            found = self._network(party.network)
             if found and found.internal and (access.allow or access.expose):
                 told.append(
                     f"{party.network} is internal, so nothing passes the host between those on it:"
@@ -134,14 +138,24 @@ class Access:
                 told.append(f"nobody on {where} is called {name} yet: it is opened when it comes")
         return tuple(told)
 
+    def _network(self, name: str) -> Network | None:
+        if name not in self._networks:
+            self._networks[name] = self._records.networks.find(name)
+        return self._networks[name]
+
     def _parties(self, record: Attachment | None) -> tuple[Party, ...]:
-        return parties_of(record, self._records.networks.find) if record else ()
+        if record is None:
+            return ()
+        known = self._known.get(record.container.id)
+        if known is None or known[0] is not record:
+            known = self._known[record.container.id] = record, parties_of(record, self._network)
+        return known[1]
 
     def _elements(self, record: Attachment | None) -> dict[Element, None]:
         """Return all that our table is to hold by one record, and those it has to do with."""
         if record is None or record.access is None:
             return {}
-        found = dict.fromkeys(own_elements(record, self._records.networks.find))
+        found = dict.fromkeys(own_elements(record, self._network))
         for party in self._parties(record):
             for other in self._others(party):
                 for theirs in self._parties(other):

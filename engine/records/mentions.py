@@ -1,10 +1,11 @@
 """Who is called what on a network that keeps its containers apart, and who speaks of whom.
 
-    /run/ocinet/access/NETWORK/NAME/is.ID        a container that is called so
-    /run/ocinet/access/NETWORK/NAME/meant-by.ID  one whose user says something of that name
+    /run/ocinet/access/NETWORK/is.NAME/ID        a container that is called so
+    /run/ocinet/access/NETWORK/meant-by.NAME/ID  one whose user says something of that name
 
-So that who comes finds those few that wait for it, however many there are. What somebody
-speaks of need not be there yet. Links without a target: made at once, or not at all.
+So that who comes finds those few that wait for it, however many there are; and one of a
+thousand who speak of a name, that one alone. What somebody speaks of need not be there yet.
+Links that lead nowhere: made at once, or not at all.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Mentions:
         with Directory(f"{self._path}/{network}") as directory:
             for entry in _entries(container_id, names, means):
                 directory.remove(entry)
-        for name in (*names, *means):
-            remove_directory(f"{self._path}/{network}/{name}")
+        for entry in _entries(container_id, names, means):
+            remove_directory(f"{self._path}/{network}/{entry.partition('/')[0]}")
 
     def called(self, network: str, name: str) -> tuple[str, ...]:
         """Return the ids of the containers that are called so, sorted."""
@@ -60,26 +61,25 @@ class Mentions:
 
     def _ids(self, network: str, name: str, prefix: str) -> tuple[str, ...]:
         try:
-            with Directory(f"{self._path}/{network}/{name}", make=False) as directory:
-                entries = directory.names()
+            with Directory(f"{self._path}/{network}/{prefix}{name}", make=False) as directory:
+                return tuple(sorted(directory.names()))
         except FileNotFoundError:
             return ()
-        found = (entry[len(prefix) :] for entry in entries if entry.startswith(prefix))
-        return tuple(sorted(found))
 
     def all(self) -> tuple[tuple[str, str, str], ...]:
-        """Return all that is noted: the network, the name, and the id of whose it is."""
+        """Return each network, name and id that something is noted of, sorted."""
         found = []
         for network in _names(self._path):
-            for name in _names(f"{self._path}/{network}"):
-                for entry in _names(f"{self._path}/{network}/{name}"):
-                    found.append((network, name, entry.partition(".")[2]))
-        return tuple(dict.fromkeys(found))
+            for folder in _names(f"{self._path}/{network}"):
+                name = folder.partition(".")[2]
+                ids = _names(f"{self._path}/{network}/{folder}")
+                found += [(network, name, container_id) for container_id in ids]
+        return tuple(sorted(set(found)))
 
 
 def _entries(container_id: str, names: tuple[str, ...], means: tuple[str, ...]) -> list[str]:
-    called = [f"{name}/{_IS}{container_id}" for name in names]
-    return called + [f"{name}/{_MEANT_BY}{container_id}" for name in means]
+    called = [f"{_IS}{name}/{container_id}" for name in names]
+    return called + [f"{_MEANT_BY}{name}/{container_id}" for name in means]
 
 
 def _note(directory: Directory, entry: str) -> None:
