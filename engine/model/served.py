@@ -26,7 +26,7 @@ _PREFIX = "net-"  # a network could be called as the server calls the file with 
 _INTERNAL = "%int"  # from 1.11 on the server asks nobody else for who is on such networks alone
 # Before, it has to be told somebody: a datagram to this one is refused by the kernel at once, for
 # the socket may not broadcast (EACCES), so no packet leaves.
-_NOBODY = "255.255.255.255"
+NOBODY = Address(4, 0xFFFF_FFFF)
 _HOST_MARK = "@"  # no container's id begins so
 
 
@@ -55,7 +55,7 @@ class ServedNetwork(Value):
     @property
     def head(self) -> str:
         """What its file begins with: a line, or two."""
-        asked = (_NOBODY,) if self.internal else self.upstreams
+        asked = (NOBODY,) if self.internal else self.upstreams
         words = [_listed(self.gateways), _listed(asked)]
         lines = " ".join(filter(None, words)) + "\n"
         if self.host:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocinet.engine.model.served import ServedContainer, ServedNetwork
+from ocinet.engine.model.served import NOBODY, ServedContainer, ServedNetwork
 from ocinet.engine.plan.served_names import served_names
 
 TYPE_CHECKING = False
@@ -100,6 +100,9 @@ def resolvers_of(record: Attachment, networks: Iterable[Network]) -> tuple[Addre
 def _upstreams(
     record: Attachment, defined: Mapping[str, Network], host_resolvers: tuple[Address, ...]
 ) -> tuple[Address, ...]:
+    # A question for a name is a packet that leaves, whoever sends it.
+    if record.access and record.access.egress == ():
+        return (NOBODY,)
     if all(network.internal for network in defined.values()):
         return ()
     own = own_resolvers(record)

@@ -29,6 +29,8 @@ from hosts.namespace.keeping import Keeping
 from hosts.namespace.looks import run
 from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.waiting import wait_until
+from ocinet.engine.model.access import Access
+from ocinet.request.access import parse_access
 
 pytestmark = pytest.mark.needs("aardvark-dns")
 
@@ -309,3 +311,36 @@ def test_attach_that_is_killed_at_any_step_leaves_nobody_to_be_found() -> None:
         else:
             raise AssertionError("it never came to its end")
         wait_until(lambda: not servers(), "the server's end")
+
+
+@in_namespaces
+def test_question_of_who_may_send_nothing_out_is_passed_on_to_nobody() -> None:
+    """What is asked for is data: of one that is kept in, it stays here, from then on."""
+    with names_served(), WiredHost() as host:
+        own_etc()
+        run("ip addr add 192.0.2.1/32 dev lo")
+        Path("/etc/resolv.conf").write_text("nameserver 192.0.2.1\n")
+        _first(host, "web")
+        web = host.container("web", host.sleepers["web"].pid)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as upstream:
+            upstream.bind(("192.0.2.1", 53))
+            upstream.settimeout(0.3)
+            kept, free = Access(egress=()), parse_access({"ocinet.egress": "any"})
+            for access, wanted in ((None, True), (kept, False), (free, True)):
+                host.attach(web, on("lan").replace(access=access))
+                wait_until(
+                    lambda wanted=wanted: _is_asked(upstream, host) is wanted,  # type: ignore[misc]
+                    f"questions are passed on: {wanted}",
+                )
+            assert ask("web", LAN, pid=host.sleepers["web"].pid).code == NO_ERROR  # type: ignore[union-attr]
+
+
+def _is_asked(upstream: socket.socket, host: WiredHost) -> bool:
+    """Tell whether a question of a container's comes to the host's own resolver."""
+    ask("secret.example.com", LAN, pid=host.sleepers["web"].pid, timeout_s=0.1)
+    try:
+        while b"secret" not in upstream.recv(4096):
+            pass
+    except TimeoutError:
+        return False
+    return True

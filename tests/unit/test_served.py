@@ -6,6 +6,7 @@ import pytest
 
 from builders import WEB_ID, endpoint, network, record
 from ocinet.base.address import Address, Interface
+from ocinet.engine.model.access import Access
 from ocinet.engine.model.attachment import Attachment, Container
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.resolution import Resolution
@@ -118,6 +119,8 @@ def test_container_asks_whom_its_user_wants_to_be_asked() -> None:
     assert upstreams(_record(OWN), lan.replace(internal=True)) == ()
     assert upstreams(_record(Address.parse("127.0.0.1")), lan) == ()
     assert upstreams(_record(on=("lan", "vault")), lan, vault) == (ELSE,)
+    kept = _record(OWN).replace(access=Access(egress=()))
+    assert upstreams(kept, lan) == (Address.parse("255.255.255.255"),)
     given = lan.replace(dns_servers=(OWN,))
     assert upstreams(_record(on=("lan", "vault")), given, vault) == (OWN,)
 
