@@ -78,6 +78,12 @@ class Row(Value):
         return [endpoint.network for endpoint in self.owner.endpoints] if self.owner else []
 
     @property
+    def aliases(self) -> list[str]:
+        """By which names others find it besides its own, each once."""
+        wished = self.record.resolution if self.record else None
+        return list(dict.fromkeys(alias.name for alias in wished.aliases)) if wished else []
+
+    @property
     def ports(self) -> tuple[PortRule, ...]:
         """What is published of it."""
         return self.owner.ports if self.owner else ()
@@ -214,6 +220,7 @@ def _view(row: Row, own_id: str) -> dict[str, Any]:
         "ID": own_id,
         "Names": row.name,
         "Name": row.name,
+        "Aliases": ",".join(row.aliases),
         "Networks": ",".join(row.networks),
         "Addresses": ",".join(spell_addresses(endpoints)),
         "Ports": spell_ports(row.ports),

@@ -14,6 +14,7 @@ from builders import DB_ID, WEB_ID, endpoint, port, record
 from fakes.shell import Shell
 from ocinet.base.errors import RequestError
 from ocinet.cli.template import Map, compile_template
+from ocinet.engine.model.resolution import Alias, LinkedName, Resolution
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -271,3 +272,15 @@ def test_events_follow_shows_what_comes_also_in_the_next_file(shell: Shell) -> N
     outcome = shell.run("events", "--follow", "--until", until, "--format", "json")
     timer.join()
     assert [json.loads(line)["event"] for line in outcome.lines] == ["second", "third"]
+
+
+def test_ps_and_inspect_show_by_which_names_others_find_it(shell: Shell) -> None:
+    """As Docker's inspect has aliases, by network, and links."""
+    wished = Resolution(
+        aliases=(Alias("www"), Alias("shop", "lan")), links=(LinkedName("postgres", "db"),)
+    )
+    known = record(resolution=wished, time="2026-01-01T00:00:00.000Z")
+    shell.engine.records.attachments.put(known)
+    assert shell.run("ps", "-f", "name=web", "--format", "{{.Aliases}}").lines == ["www,shop"]
+    asked = "{{.NetworkSettings.Networks.lan.Aliases}} {{.HostConfig.Links}}"
+    assert shell.run("inspect", "-f", asked, "web").lines == ["[www shop] [postgres:db]"]
