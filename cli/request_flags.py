@@ -39,6 +39,7 @@ _FLAGS = {
     PREFIX + "metric": "--metric",
     PREFIX + "sysctl": "--sysctl",
     PREFIX + "bandwidth": "--bandwidth",
+    PREFIX + "egress-address": "--egress-address",
     PUBLISH: "--publish",
     NAME: "--name",
     KEEP_PORTS: "--keep-ports",
@@ -111,6 +112,8 @@ def _add_traffic(group: _ActionsContainer) -> None:
     add_text(group, "--sysctl", metavar="KEY=VALUE", says=says, several=True)
     says = "how fast it may be sent to (in=) and send (out=), as tc has rates, or none"
     add_text(group, "--bandwidth", metavar="[in=|out=]RATE", says=says, several=True)
+    says = "the host's address that what it sends leaves with (default: the network's)"
+    add_text(group, "--egress-address", metavar="ADDRESS", says=says, several=True)
 
 
 def read_annotations(arguments: Namespace) -> dict[str, str]:
@@ -129,6 +132,7 @@ def read_annotations(arguments: Namespace) -> dict[str, str]:
         "routes": arguments.route,
         "sysctl": arguments.sysctl,
         "bandwidth": arguments.bandwidth,
+        "egress-address": arguments.egress_address,
         "dns": arguments.dns,
         "dns-search": arguments.dns_search,
         "dns-option": arguments.dns_option,

@@ -149,6 +149,10 @@ class Attach:
         finally:
             # Only now: closing a packet socket waits 16 ms in the kernel (`probe.Segment`).
             self._close()
+        if any(endpoint.egress for endpoint in record.endpoints):
+            from ocinet.engine.attach_checks import tell_egress
+
+            tell_egress(record, self._machine)
         self._operation.tell_warnings(self._container, self.warnings)
         self._names.tell_unserved()
         return record

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ocinet.base.errors import ConflictError, RequestError
 from ocinet.engine.detach import Detach
+from ocinet.engine.plan.networks import explain_absent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocinet.engine.model.attachment import Container
+    from ocinet.engine.model.attachment import Attachment, Container
     from ocinet.engine.model.endpoint import Endpoint
     from ocinet.engine.model.observed import Observed
     from ocinet.engine.model.request import EndpointRequest, Publish, Request
@@ -120,4 +121,23 @@ def tell_led(wish: EndpointRequest, machine: Machine, records: Records) -> None:
             machine.warnings.append(
                 f"the gateway {lease.address} is {name}'s, a container of {wish.network}: what"
                 " that one does not pass on goes nowhere"
+            )
+
+
+def tell_egress(record: Attachment, machine: Machine) -> None:
+    """Say of what a container sends why no answer comes back, where the host knows."""
+    absent = machine.absent(record)
+    machine.warnings += map(explain_absent, absent)
+    wanted = {address for endpoint in record.endpoints for address in endpoint.egress}
+    sources = [rule.source for rule in machine.routing_rules.rules() if rule.source]
+    routed = {address for address in wanted if any(address in net for net in sources)}
+    if not routed - set(absent):
+        return
+    uplink = machine.bridges.uplink()
+    own = tuple(str(held.address) for end in record.endpoints for held in end.addresses)
+    for ifname, interface in machine.routing_rules.addresses():
+        if interface.address in routed and ifname != uplink:
+            machine.warnings.append(
+                f"what leaves bears {interface.address} of {ifname}, and goes by {uplink or 'none'}"
+                f": ip rule add from {' or '.join(own)} lookup TABLE, that of `ip rule` for it"
             )

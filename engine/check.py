@@ -340,8 +340,9 @@ class Check:
         processes = processes_of(record) if record.netns_name else ()
         named = not processes or self._host.names.shows(record.netns_name, processes)
         own = tuple((end.ifname, guards.get(end.ifname, b"")) for end in there)
-        shapes = machine_on(self._host, self._records, self._operation).shapes(record)
-        left = Left(there, None, named, own, shapes=shapes)
+        machine = machine_on(self._host, self._records, self._operation)
+        shapes, absent = machine.shapes(record), machine.absent(record)
+        left = Left(there, None, named, own, shapes=shapes, absent=absent)
         return bool(plan_own(record, known, links, left, record.netns_name))
 
     def _container(self, record: Attachment, *, inside: bool) -> None:

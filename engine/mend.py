@@ -109,6 +109,7 @@ class Mend:
             strict=not self._with_shared,
             sysctls=self._sysctls(record),
             shapes=machine.shapes(record),
+            absent=machine.absent(record),
         )
         bridges = (machine.links.link(network.device) for network in networks)
         by_name = {link.ifname: link for link in bridges if link}

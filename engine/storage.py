@@ -312,10 +312,20 @@ def recorded(records: Records, boot_id: str) -> Recorded:
 
 
 def access_elements(attached: Iterable[Attachment], networks: Networks) -> tuple[Element, ...]:
-    """Return the elements of our table by which these containers may talk to each other."""
-    concerned = [record for record in attached if record.access is not None]
-    if not concerned:
-        return ()
-    from ocinet.engine.plan.access import every_element
+    """Return the elements of our table that these containers' users have asked for.
 
-    return every_element(concerned, networks.find)
+    By which they may talk to each other, and with which addresses what they send leaves.
+    """
+    known = tuple(attached)
+    found: tuple[Element, ...] = ()
+    concerned = [record for record in known if record.access is not None]
+    if concerned:
+        from ocinet.engine.plan.access import every_element
+
+        found += every_element(concerned, networks.find)
+    leaving = [end for record in known for end in record.endpoints if end.egress]
+    if leaving:
+        from ocinet.engine.plan.egress import source_elements
+
+        found += tuple(element for end in leaving for element in source_elements(end))
+    return found

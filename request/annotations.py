@@ -15,6 +15,7 @@
     ocinet.metric    1 to 4294967295: of the default route
     ocinet.sysctl    KEY=VALUE[,KEY=VALUE]…, see `sysctls`
     ocinet.bandwidth in=RATE[,out=RATE], see `bandwidth`
+    ocinet.egress-address ADDRESS[,ADDRESS]      what it sends leaves with
     ocinet.publish   PUBLISH[,PUBLISH]…, see `publish`
     ocinet.name      the container's name
     ocinet.rejoin    true | false: the watcher restarts it where the owner of its sandbox
@@ -43,6 +44,7 @@ from ocinet.request.grammar import (
     SHOWN,
     first_repeated,
     quote,
+    read_address,
     read_gateway,
     read_ifname,
     read_ipv4,
@@ -83,7 +85,7 @@ REJOIN = "ocinet.rejoin"
 NO_NETWORK = "none"
 NO_GATEWAY = "none"
 FLAT_OPTIONS = ("ip", "ip6", "mac", "ifname", "mtu", "gateway", "routes", "metric", "sysctl",
-                "bandwidth")  # fmt: skip
+                "bandwidth", "egress-address")  # fmt: skip
 OPTIONS = (*FLAT_OPTIONS, "alias")  # alone, that one is for every network
 KEYS = (
     NET,
@@ -110,7 +112,7 @@ _AROUND = (
     "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u2028\u2029\u202f"
     "\u205f\u3000\ufeff"
 )
-_REPEATABLE = ("ip", "ip6", "routes", "alias", "sysctl", "bandwidth")
+_REPEATABLE = ("ip", "ip6", "routes", "alias", "sysctl", "bandwidth", "egress-address")
 _INTERNAL = (SANDBOX, BUNDLE)
 _CONTAINER = "container:"
 
@@ -302,6 +304,7 @@ def _endpoint(network: str, options: list[_Option]) -> EndpointRequest:
         routes=_routes(options),
         default_route=default_route,
         metric=_single(options, "metric", read_metric, 0),
+        egress=_each(options, "egress-address", read_address),
         **_rare(options),
     )
 

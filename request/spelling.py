@@ -62,6 +62,7 @@ def _spell_options(endpoint: EndpointRequest) -> dict[str, list[str]]:
         "routes": [str(route) for route in endpoint.routes],
         "metric": [str(endpoint.metric)] if endpoint.metric else [],
         "sysctl": [str(wish) for wish in endpoint.sysctls],
+        "egress-address": [str(address) for address in endpoint.egress],
         "bandwidth": spell_bandwidth(endpoint.bandwidth) if endpoint.bandwidth else [],
     }
     return {name: texts for name, texts in spelled.items() if texts}

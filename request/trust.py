@@ -20,6 +20,7 @@ _UNTRUSTED = {
     "metric": "a metric",
     "sysctls": "sysctls",
     "bandwidth": "a bandwidth",
+    "egress": "an egress address",
 }
 
 

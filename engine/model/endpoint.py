@@ -43,6 +43,7 @@ class Endpoint(Value):
         routes: all that are set, the default route among them, and those that refuse.
         sysctls: that were set.
         bandwidth: its limits; None: none.
+        egress: what packets that leave bear, where the user has said so.
     """
 
     network: str
@@ -56,6 +57,7 @@ class Endpoint(Value):
     host_ifindex: int = 0
     sysctls: tuple[InsideSysctl, ...] = ()
     bandwidth: Bandwidth | None = None
+    egress: tuple[Address, ...] = ()
 
     @property
     def refusing(self) -> tuple[Route, ...]:
@@ -85,6 +87,7 @@ class Endpoint(Value):
             and (wish.default_route or not gateways)
             and (not wish.metric or all(map(wish.has_metric, defaults)))
             and set(self.routes).issuperset(wish.routes)
+            and (not wish.egress or set(wish.egress) == set(self.egress))
             and {(known.key, known.value) for known in self.sysctls}.issuperset(
                 (sysctl.of(self.ifname), sysctl.value) for sysctl in wish.sysctls
             )

@@ -124,6 +124,7 @@ class EndpointRequest(Value):
         metric: of the default route; 0 means the network's.
         sysctls: that it or the sandbox is to have.
         bandwidth: how fast it may send and be sent to; None: nothing is said.
+        egress: addresses of the host's that what it sends leaves with, one per family at most.
     """
 
     network: str
@@ -137,6 +138,7 @@ class EndpointRequest(Value):
     metric: int = 0
     sysctls: tuple[Sysctl, ...] = ()
     bandwidth: Bandwidth | None = None
+    egress: tuple[Address, ...] = ()
 
     def has_metric(self, route: Route) -> bool:
         """Tell whether a default route has the metric that is wished."""

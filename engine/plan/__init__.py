@@ -22,6 +22,7 @@ Read in this order; each module imports only what stands above it. What steps ar
 
 How they come about:
 
+    egress        with which of the host's addresses packets leave
     endpoint      a wish and its grant to an endpoint
     ports         published ports to rules
     replies       how answers of published ports get the way of the host's own

@@ -143,6 +143,11 @@ def plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:
         from ocinet.engine.plan.sysctl_steps import SetInside
 
         steps += (SetInside(endpoint.sysctls, wanted.netns),)
+    if endpoint.egress:
+        from ocinet.engine.plan.access_steps import ChangeAccess
+        from ocinet.engine.plan.egress import source_elements
+
+        steps += (ChangeAccess((), source_elements(endpoint)),)
     if endpoint.bandwidth:
         steps += plan_shape(endpoint, None, wanted.container)
     return steps

@@ -46,6 +46,13 @@ def plan_detach(
     # Ports first, so that nothing leads to an address whose link is gone; all links in one
     # step, for the kernel waits for each deletion, but once for many together.
     steps = list(close_ports(ports))
+    leaving = [end for end in attachment.endpoints if end.egress] if is_of_this_boot else []
+    if leaving:
+        from ocinet.engine.plan.access_steps import ChangeAccess
+        from ocinet.engine.plan.egress import source_elements
+
+        gone = tuple(element for end in leaving for element in source_elements(end))
+        steps.append(ChangeAccess(gone, ()))
     if attachment.served:
         from ocinet.engine.plan.serving_steps import ForgetNames
 

@@ -103,6 +103,10 @@ def check_request(request: Request, networks: tuple[Network, ...]) -> None:
                 f"use {_LEAST_MTU_IPV6} or more",
             )
         _check_ways(wish, network)
+        if wish.egress:
+            from ocinet.engine.plan.egress import check_egress  # for the few that ask
+
+            check_egress(network, wish.egress)
     if request.publish and networks and all(network.internal for network in networks):
         raise RequestError(
             "",
@@ -219,6 +223,7 @@ def make_endpoint(wish: EndpointRequest, network: Network, grant: Grant) -> Endp
         mtu=wish.mtu or grant.mtu,
         addresses=tuple(interfaces),
         sysctls=grant.sysctls,
+        egress=wish.egress,
         bandwidth=wish.bandwidth.over(None) if wish.bandwidth else None,
         routes=(*routes, *_without(network.routes, wish.routes), *wish.routes),
     )

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
+    from ocinet.base.address import Address
     from ocinet.base.clock import Process
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.bandwidth import Bandwidth
@@ -130,6 +131,14 @@ class Machine:
         """Return the limits at those host ends of a container that are to have some."""
         names = (end.host_ifname for end in record.endpoints if end.bandwidth)
         return tuple((name, self.shaping.present(name)) for name in names)
+
+    def absent(self, record: Attachment) -> tuple[Address, ...]:
+        """Return the addresses that what a container sends leaves with, and the host has not."""
+        wanted = [address for end in record.endpoints for address in end.egress]
+        if not wanted:
+            return ()
+        here = {interface.address for interface in self.links.addresses(0)}
+        return tuple(address for address in dict.fromkeys(wanted) if address not in here)
 
     def with_indexes(self, record: Attachment) -> Attachment:
         """Return a record that knows the indexes of the pairs that were made."""

@@ -27,7 +27,13 @@ from ocinet.engine.plan.attach import (
 from ocinet.engine.plan.closing import CloseBridge
 from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding, guard_flaw
 from ocinet.engine.plan.inside_flaws import missing_inside, unrefused, unset
-from ocinet.engine.plan.networks import bridge_mac, gateways, or_explain, plan_networks
+from ocinet.engine.plan.networks import (
+    bridge_mac,
+    explain_absent,
+    gateways,
+    or_explain,
+    plan_networks,
+)
 from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
 from ocinet.engine.plan.port_flaws import off_bridge, unguarded
 from ocinet.engine.plan.port_steps import SetHairpin, Unplug
@@ -54,6 +60,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ocinet.base.address import Address
     from ocinet.base.clock import Process
     from ocinet.engine.model.bandwidth import Bandwidth
 
@@ -70,6 +77,7 @@ class Left(Value):
         strict: whether it is an error where one can't be guarded.
         sysctls: of the sandbox, each with its value.
         shapes: names of host ends that are to have limits, each with those that it has.
+        absent: addresses that packets are to leave with, and that the host has not.
     """
 
     host_ends: tuple[Link, ...]
@@ -79,6 +87,7 @@ class Left(Value):
     strict: bool = True
     sysctls: tuple[tuple[str, str | None], ...] = ()
     shapes: tuple[tuple[str, Bandwidth | None], ...] = ()
+    absent: tuple[Address, ...] = ()
 
 
 class Users(Value):
@@ -221,6 +230,7 @@ def plan_own(
     """
     wanted = _wanted(record, networks, netns)
     flaws = [] if left.named else _name_flaws(record)
+    flaws += [Flaw(text, (Explain(text),)) for text in map(explain_absent, left.absent)]
     for endpoint in record.endpoints:
         flaws += _endpoint_flaws(endpoint, wanted, bridges.get(endpoint.device), left)
     if not record.endpoints and left.inside is not None:
@@ -337,9 +347,9 @@ def _endpoint_flaws(
         program = dict(left.guards)[endpoint.host_ifname]
         open_to = unguarded(endpoint, network, program, strict=left.strict)
         found += [Flaw(open_to[0], (open_to[1],))] if open_to else []
-    if endpoint.bandwidth and dict(left.shapes)[endpoint.host_ifname] != endpoint.bandwidth:
+    there = dict(left.shapes).get(endpoint.host_ifname)
+    if endpoint.bandwidth and there != endpoint.bandwidth:
         text = f"{endpoint.host_ifname}, the host end of {endpoint.ifname}, has not its bandwidth"
-        there = dict(left.shapes)[endpoint.host_ifname]
         found.append(Flaw(text, plan_shape(endpoint, there, wanted.container)))
     if left.inside is None:
         return found
@@ -348,9 +358,7 @@ def _endpoint_flaws(
     if missing:
         found.append(Flaw(f"in the sandbox, {missing}", (configure, *plan_by_source(wanted))))
     more = (unrefused(endpoint, left.inside), unset(endpoint, left.sysctls))
-    # Each of these steps can be repeated, and few have more than one of them.
-    found += [Flaw(f"in the sandbox, {lacks}", tuple(rest)) for lacks in more if lacks]
-    return found
+    return found + [Flaw(f"in the sandbox, {lacks}", tuple(rest)) for lacks in more if lacks]
 
 
 def _made_whole(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:

@@ -12,6 +12,7 @@ from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest, Request, Route
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.dns_options import check_dns
+from ocinet.engine.plan.egress import check_egress
 from ocinet.engine.plan.endpoint import check_request
 from ocinet.engine.plan.free_subnet import Taken, check_free, check_subnets, free_subnet
 from ocinet.ipam.pool import Pool, Range
@@ -22,7 +23,6 @@ _SMALLEST_MTU = {4: 68, 6: 1280}  # RFC 791, RFC 8200
 _LARGEST_MTU = 65535
 _LARGEST_METRIC = (1 << 32) - 1
 _LINK_LOCAL = ("169.254.0.0/16", "fe80::/10")
-_NOBODYS = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8")
 
 
 class NetworkOptions(Value):
@@ -140,7 +140,6 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
     if options.unmanaged and options.masquerade:
         raise RequestError("", f"what leaves {device} is its owner's to masquerade, not ocinet's",
                            "leave that option out")  # fmt: skip
-    _check_egress(options, pools)
     network = Network(
         name=name,
         device=device,
@@ -161,6 +160,7 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
         dns_servers=options.dns_servers,
     )
     check_dns(network, surroundings.device.addresses if surroundings.device else ())
+    check_egress(network, options.egress)
     if options.routes:
         check_request(
             Request("bridge", endpoints=(EndpointRequest(name, routes=options.routes),)), (network,)
@@ -311,36 +311,6 @@ def _check_mtu(options: NetworkOptions, pools: tuple[Pool, ...]) -> None:
     smallest = max(_SMALLEST_MTU[pool.subnet.family] for pool in pools)
     if mtu and not smallest <= mtu <= _LARGEST_MTU:
         raise RequestError("", f"{mtu} is no MTU", f"use {smallest} to {_LARGEST_MTU} bytes")
-
-
-def _check_egress(options: NetworkOptions, pools: tuple[Pool, ...]) -> None:
-    """Refuse addresses for what leaves where nothing does, or not with one of the host's."""
-    families = [address.family for address in options.egress]
-    why = ""
-    if options.unmanaged:
-        why = "what leaves an adopted bridge is its owner's to masquerade"
-    elif options.internal:
-        why = "nothing leaves an internal network"
-    elif options.masquerade is False:
-        why = "without masquerade, packets leave with the container's address"
-    elif len(families) > len(set(families)):
-        why = "one of each family is all that packets can bear"
-    else:
-        whys = (_why_no_egress(address, pools) for address in options.egress)
-        why = next(filter(None, whys), "")
-    if why and options.egress:
-        raise RequestError("", f"no egress address can be had: {why}")
-
-
-def _why_no_egress(address: Address, pools: tuple[Pool, ...]) -> str:
-    subnets = [pool.subnet for pool in pools if pool.subnet.family == address.family]
-    if not subnets:
-        return f"{address} is of IPv{address.family}, and the network has no such subnet"
-    if any(address in subnet for subnet in subnets):
-        return f"{address} is in the network itself"
-    if any(address in Subnet.parse(text) for text in _NOBODYS):
-        return f"{address} is no address that a packet can leave with"
-    return ""
 
 
 def with_driver_option(options: NetworkOptions, text: str) -> NetworkOptions:

@@ -296,6 +296,7 @@ _ENDPOINT = Record(
     routes=listed(ROUTE),
     sysctls=Defaulted(listed(_SYSCTL), ()),
     bandwidth=Defaulted(Kind(_read_bandwidth, _write_bandwidth), None),
+    egress=Defaulted(listed(ADDRESS), ()),
 )
 _PORT_FIELDS: dict[str, Kind] = {
     "protocol": one_of(*PROTOCOLS),

@@ -121,6 +121,8 @@ INSIDE = {f: Set(f"inside{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
 MASQUERADE = {f: Set(f"masquerade{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
 # What leaves bears this address of the host's, and not the one that masquerading chooses.
 EGRESS = {f: Set(f"egress{f}", (_ADDRESS[f],), (_ADDRESS[f],), interval=True) for f in (4, 6)}
+# And this is what one container's user has asked for.
+SOURCE = {f: Set(f"source{f}", (_ADDRESS[f],), (_ADDRESS[f],)) for f in (4, 6)}
 # Published ports: at one address of the host's, and at every one.
 PUBLISH_AT = {
     f: Set(f"publish{f}_at", ("inet_proto", _ADDRESS[f], "inet_service"),
@@ -166,6 +168,7 @@ SETS = (
     *INSIDE.values(),
     *MASQUERADE.values(),
     *EGRESS.values(),
+    *SOURCE.values(),
     *PUBLISH_AT.values(),
     *PUBLISH.values(),
     CLOSED,
@@ -182,9 +185,11 @@ SETS = (
 )
 # What was refused, which the rules themselves enter.
 REFUSED_SETS = ("refused4", "refused6")
-# What one container's user has said, and nobody but `engine.access` enters.
+# What one container's user has said.
 OF_ACCESS = frozenset(
-    kind for sets in (PAIR, PAIR_ALL, EXPOSE, ALLOW, ADMIT, LEAVE, KEPT) for kind in sets.values()
+    kind
+    for sets in (PAIR, PAIR_ALL, EXPOSE, ALLOW, ADMIT, LEAVE, KEPT, SOURCE)
+    for kind in sets.values()
 )
 
 

@@ -96,6 +96,15 @@ _CHAINS = """\
 		ip saddr . oifname @home4 masquerade
 		ip6 saddr . oifname @home6 masquerade
 	}
+	chain chosen {
+		# Before those who follow the host's routes: what one container's user has asked for.
+		# A chain of its own, for NAT is done once, by the first who does it.
+		type nat hook postrouting priority srcnat - 2; policy accept;
+		oifname @bridges accept
+		oif "lo" accept
+		snat ip to ip saddr map @source4
+		snat ip6 to ip6 saddr map @source6
+	}
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
 		ct status dnat jump hairpin

@@ -45,9 +45,9 @@ _ocinet() {
         command="$command ${COMP_WORDS[2]}"
     fi
     case $command in
-    attach) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
+    attach) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --egress-address --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
     detach) flags='-h --help --net --network -f --force' about='containers' ;;
-    plan) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
+    plan) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --egress-address --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
     ps) flags='-h --help -a --all -n --last -l --latest --no-trunc --net --network -f --filter --format --json --noheading -q --quiet' about='' ;;
     inspect) flags='-h --help -f --format --json' about='containers' ;;
     exec) flags='-h --help' about='containers' ;;
@@ -55,7 +55,7 @@ _ocinet() {
     publish) flags='-h --help --format --json --noheading' about='containers' ;;
     unpublish) flags='-h --help --format --json --noheading' about='containers' ;;
     network\ create) flags='-h --help --subnet --gateway --ip-range --ipv6 --bridge --interface-name --unmanaged --mtu --internal --no-masquerade --egress-address --no-default-route --metric --route --no-dns --disable-dns --dns --no-host --icc --isolate-ports --no-guard -o --opt -d --driver --label --ignore' about='networks' ;;
-    network\ connect) flags='-h --help --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress --format --json --noheading' about='networks' ;;
+    network\ connect) flags='-h --help --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --egress-address --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress --format --json --noheading' about='networks' ;;
     network\ disconnect) flags='-h --help -f --force' about='networks' ;;
     network\ ls) flags='-h --help -f --filter --no-trunc --format --json --noheading -q --quiet' about='' ;;
     network\ inspect) flags='-h --help -f --format --json' about='networks' ;;
@@ -75,7 +75,7 @@ _ocinet() {
     reservation\ add-port) flags='-h --help' about='' ;;
     reservation\ ports) flags='-h --help --format --json --noheading' about='' ;;
     reservation\ rm-port) flags='-h --help' about='' ;;
-    hooks\ add) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress -p --publish --keep-ports --name --stage' about='directories' ;;
+    hooks\ add) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --egress-address --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress -p --publish --keep-ports --name --stage' about='directories' ;;
     hooks\ remove) flags='-h --help' about='directories' ;;
     hooks\ ls) flags='-h --help --format --json --noheading -q --quiet' about='' ;;
     hooks\ install) flags='-h --help --podman --hooks-dir --cdi --always --stage' about='' ;;
@@ -114,6 +114,7 @@ _ocinet() {
     attach/--metric) value='' ;;
     attach/--sysctl) value='' ;;
     attach/--bandwidth) value='' ;;
+    attach/--egress-address) value='' ;;
     attach/--dns) value='' ;;
     attach/--dns-search) value='' ;;
     attach/--dns-option | attach/--dns-opt) value='' ;;
@@ -140,6 +141,7 @@ _ocinet() {
     plan/--metric) value='' ;;
     plan/--sysctl) value='' ;;
     plan/--bandwidth) value='' ;;
+    plan/--egress-address) value='' ;;
     plan/--dns) value='' ;;
     plan/--dns-search) value='' ;;
     plan/--dns-option | plan/--dns-opt) value='' ;;
@@ -184,6 +186,7 @@ _ocinet() {
     network\ connect/--metric) value='' ;;
     network\ connect/--sysctl) value='' ;;
     network\ connect/--bandwidth) value='' ;;
+    network\ connect/--egress-address) value='' ;;
     network\ connect/--dns) value='' ;;
     network\ connect/--dns-search) value='' ;;
     network\ connect/--dns-option | network\ connect/--dns-opt) value='' ;;
@@ -224,6 +227,7 @@ _ocinet() {
     hooks\ add/--metric) value='' ;;
     hooks\ add/--sysctl) value='' ;;
     hooks\ add/--bandwidth) value='' ;;
+    hooks\ add/--egress-address) value='' ;;
     hooks\ add/--dns) value='' ;;
     hooks\ add/--dns-search) value='' ;;
     hooks\ add/--dns-option | hooks\ add/--dns-opt) value='' ;;

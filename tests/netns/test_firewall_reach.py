@@ -287,7 +287,12 @@ GUARDS: dict[str, tuple[str, bool, Ask, bool]] = {
 _ELSEWHERE = ("icmpv6 type nd-router-advert iifname @isolated drop",)
 # Where addresses are asked for. Beside the uplink's own there is a second one: by masquerading
 # IPv4 bears the first, IPv6 the last.
-_EGRESS = {"snat ip to ip saddr map @egress4": 4, "snat ip6 to ip6 saddr map @egress6": 6}
+_EGRESS = {
+    "snat ip to ip saddr map @egress4": 4,
+    "snat ip6 to ip6 saddr map @egress6": 6,
+    "snat ip to ip saddr map @source4": 4,
+    "snat ip6 to ip6 saddr map @source6": 6,
+}
 _SECOND = {4: "192.0.2.77", 6: "2001:db8::77"}
 _ASKED_FOR = {4: _SECOND[4], 6: HOST[6]}
 _CHOSEN = {4: HOST[4], 6: _SECOND[6]}
@@ -309,7 +314,8 @@ def test_address_that_was_asked_for_is_borne(rule: str, removed: bool) -> None:
         run(f"ip addr add {_SECOND[family]}/{length} dev up0")
         if not removed:
             element = f"{own} : {asked}"
-            run("nft", "add", "element", "inet", "ocinet", f"egress{family}", f"{{ {element} }}")
+            kind = rule.rpartition("@")[2]
+            run("nft", "add", "element", "inet", "ocinet", kind, f"{{ {element} }}")
         borne = _CHOSEN[family] if removed else asked
         assert world.ask("a", NEIGHBOUR[family], 7000) == f"neighbour {borne}"
 

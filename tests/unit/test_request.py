@@ -256,6 +256,7 @@ def test_parse_error_in_a_list_names_key_network_and_option() -> None:
         ({"ocinet.mtu": "1400"}, ("an MTU",)),
         ({"ocinet.net": "bridge:gateway=10.0.0.9,routes=10.8.0.0/16"}, ("a gateway", "routes")),
         ({"ocinet.metric": "7"}, ("a metric",)),
+        ({"ocinet.egress-address": "198.51.100.9"}, ("an egress address",)),
         ({"ocinet.net": "host"}, ("ocinet.net=host",)),
         ({"ocinet.net": "container:db"}, ("ocinet.net=container:db",)),
         (
@@ -288,6 +289,7 @@ def test_to_annotations_of_one_network_uses_the_flat_keys() -> None:
         "ocinet.ip": "10.9.0.5",
         "ocinet.routes": "10.0.0.0/8 via 10.9.0.1 metric 200,fd01::/64,blackhole 10.7.0.0/16",
         "ocinet.metric": "50",
+        "ocinet.egress-address": "198.51.100.9,2001:db8::9",
         "ocinet.publish": "127.0.0.1::53/udp,[fd00::5]:80:80/tcp,8080:80/tcp,90/sctp",
         "ocinet.name": "web",
         "ocinet.keep-ports": "true",
@@ -298,8 +300,8 @@ def test_to_annotations_of_one_network_uses_the_flat_keys() -> None:
 
 
 def test_keys_are_those_of_the_manual() -> None:
-    """The twenty-five public keys and the two internal ones are all there are."""
-    assert len(KEYS) == 27
+    """The twenty-six public keys and the two internal ones are all there are."""
+    assert len(KEYS) == 28
     assert set(KEYS) >= {"ocinet.net", "ocinet.ip", "ocinet.publish", "ocinet.routes"}
 
 

@@ -1,0 +1,58 @@
+"""With which of the host's addresses packets leave: what can't be had, and one container's own."""
+
+from __future__ import annotations
+
+from ocinet.base.address import Address, Subnet
+from ocinet.base.errors import RequestError
+from ocinet.engine.model.network import Network
+from ocinet.engine.ruleset.elements import SOURCE, Element
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocinet.engine.model.endpoint import Endpoint
+
+_NOBODYS = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8")
+
+
+def check_egress(network: Network, addresses: tuple[Address, ...]) -> None:
+    """Refuse addresses for what leaves where nothing does, or not with one of the host's.
+
+    Raises:
+        RequestError: one can't be had on the network.
+    """
+    families = [address.family for address in addresses]
+    why = ""
+    if not network.managed:
+        why = "what leaves an adopted bridge is its owner's to masquerade"
+    elif network.internal:
+        why = "nothing leaves an internal network"
+    elif not network.masquerade:
+        why = "without masquerade, packets leave with the container's address"
+    elif len(families) > len(set(families)):
+        why = "one of each family is all that packets can bear"
+    else:
+        whys = (_why_not(address, network) for address in addresses)
+        why = next(filter(None, whys), "")
+    if why and addresses:
+        raise RequestError("", f"no egress address can be had: {why}")
+
+
+def source_elements(endpoint: Endpoint) -> tuple[Element, ...]:
+    """Return the elements by which what an endpoint sends leaves with an address of its own."""
+    return tuple(
+        Element(SOURCE[address.family], (interface.address,), (address,))
+        for address in endpoint.egress
+        for interface in endpoint.addresses
+        if interface.address.family == address.family
+    )
+
+
+def _why_not(address: Address, network: Network) -> str:
+    subnets = [pool.subnet for pool in network.pools if pool.subnet.family == address.family]
+    if not subnets:
+        return f"{address} is of IPv{address.family}, and the network has no such subnet"
+    if any(address in subnet for subnet in subnets):
+        return f"{address} is in the network itself"
+    if any(address in Subnet.parse(text) for text in _NOBODYS):
+        return f"{address} is no address that a packet can leave with"
+    return ""
