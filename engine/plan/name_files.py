@@ -124,25 +124,44 @@ def _resolv_conf(named: Named, found: FoundFiles, told: list[str]) -> tuple[Name
 
         directives = changed(directives, wishes)
     if named.resolvers:
-        directives = _by_server(directives, named)
+        directives = _by_server(directives, named, found)
     return _changed(RESOLV_CONF, resolv_text(directives), _HEAD, found.resolv_conf)
 
 
-def _by_server(directives: dict[str, list[str]], named: Named) -> dict[str, list[str]]:
+def _by_server(
+    directives: dict[str, list[str]], named: Named, found: FoundFiles
+) -> dict[str, list[str]]:
     """Return a resolv.conf's directives with the name servers of networks for those to ask.
 
     Names are asked for as they are before any domain of the search list is put behind them
     (ndots:0), as Docker has it: else somebody who makes web.corp.example would be asked for
     first by who means the container web (CVE-2025-8283). A user who says ndots has his way.
+
+    On an internal network nobody knows the domains of the host's search list; and aardvark-dns
+    before 1.11 says nothing to what it may ask nobody for, which a libc waits for: glibc ten
+    seconds for each unknown name, measured, and two of this.
     """
-    wished = named.wishes.options if named.wishes else ()
-    said = [option for option in wished if option.startswith("ndots:")]
-    others = [each for each in directives.get("options", []) if not each.startswith("ndots:")]
+    wishes = named.wishes
+    search = directives.get("search", [])
+    ours = {"ndots": "ndots:0"}
+    if named.internal:
+        ours["timeout"] = "timeout:1"
+        if not (wishes and wishes.search) and search in _of_host("search", found):
+            search = []
+    for option in wishes.options if wishes else ():
+        if _kind(option) in ours:
+            ours[_kind(option)] = option
+    others = [each for each in directives.get("options", []) if _kind(each) not in ours]
     return {
         **directives,
-        "options": [*(said or ["ndots:0"]), *others],
+        "search": search,
+        "options": [*ours.values(), *others],
         "nameserver": [str(server) for server in named.resolvers],
     }
+
+
+def _kind(option: str) -> str:
+    return option.partition(":")[0]
 
 
 def _engines_resolv_conf(named: Named, found: FoundFiles) -> tuple[NameFile, ...]:
@@ -161,7 +180,7 @@ def _engines_resolv_conf(named: Named, found: FoundFiles) -> tuple[NameFile, ...
     if wishes and said:
         directives = changed(directives, wishes)
     if served:
-        directives = _by_server(directives, named)
+        directives = _by_server(directives, named, found)
     if said or served:
         text = resolv_text(directives) + keep(before)
     return _changed(RESOLV_CONF, text, _HEAD, file)
@@ -172,12 +191,13 @@ def _are_hosts(servers: list[str], found: FoundFiles) -> bool:
 
     Others are its user's, as by `docker run --dns`, or its administrator's.
     """
-    hosts = {
-        server
-        for text in (found.resolvers, found.behind_stub)
-        for server in _directives(text)["nameserver"]
-    }
+    hosts = frozenset().union(*_of_host("nameserver", found))
     return set(servers) <= hosts | _NOBODYS_CHOICE
+
+
+def _of_host(keyword: str, found: FoundFiles) -> list[list[str]]:
+    """Return what the host's own files say by a keyword, each."""
+    return [_directives(text).get(keyword, []) for text in (found.resolvers, found.behind_stub)]
 
 
 def _changed(path: str, text: str, bare: str, found: FoundFile) -> tuple[NameFile, ...]:

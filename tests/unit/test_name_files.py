@@ -251,8 +251,23 @@ def test_plan_served_names_are_asked_for_before_any_search_domain() -> None:
     asked = "search corp.example\noptions ndots:0 edns0\nnameserver 10.9.0.1\n"
     assert steps[0].files[1].text == f"{_HEAD}{asked}"
     assert told == ()
+
+
+def test_plan_served_names_of_an_internal_network_wait_for_nobody() -> None:
+    """The host's domains are nobody's there, and silence is soon one; what is wished counts."""
+    found = _found("search corp.example\noptions edns0\nnameserver 192.0.2.53\n")
     internal = _SERVED.replace(internal=True)
+    asked = "options ndots:0 timeout:1 edns0\nnameserver 10.9.0.1\n"
     assert _texts(found, internal)[RESOLV_CONF].text == f"{_HEAD}{asked}"
+    dockers = FoundFile("engine", "search corp.example\nnameserver 192.0.2.53\n")
+    text = _texts(found.replace(resolv_conf=dockers), internal)[RESOLV_CONF].text
+    assert text.startswith(f"{_HEAD}options ndots:0 timeout:1\nnameserver 10.9.0.1\n")
+    own = FoundFile("engine", "search own.example\nnameserver 192.0.2.53\n")
+    text = _texts(found.replace(resolv_conf=own), internal)[RESOLV_CONF].text
+    assert "search own.example\n" in text
+    wished = Resolution(search=("a.example",), options=("timeout:3",))
+    text = _texts(found, internal.replace(wishes=wished))[RESOLV_CONF].text
+    assert text == f"{_HEAD}search a.example\noptions ndots:0 timeout:3\nnameserver 10.9.0.1\n"
 
 
 def test_plan_served_names_and_wishes_are_both_had() -> None:
