@@ -36,7 +36,7 @@ PACKAGES = {
     "unshare": "util-linux",
 }
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_SEARCHED = f"{SEARCH_PATH}:/usr/libexec/podman:/usr/lib/podman"  # and podman's helpers
+SEARCHED = f"{SEARCH_PATH}:/usr/libexec/podman:/usr/lib/podman"  # and podman's helpers
 
 
 def missing(reason: str) -> NoReturn:
@@ -61,7 +61,7 @@ def require(*needs: str) -> None:
         if need == ROOT:
             if os.geteuid() != 0:
                 missing("needs root")
-        elif shutil.which(need, path=_SEARCHED) is None:
+        elif shutil.which(need, path=SEARCHED) is None:
             missing(f"{need} is not installed: apt-get install {PACKAGES.get(need, need)}")
 
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from hosts.requirements import SEARCH_PATH, require
+from hosts.requirements import SEARCHED, require
 
 # What each is asked for its version: the name of the one is not always that of the program.
 _PROGRAMS = {"docker": "dockerd"}
@@ -18,12 +18,12 @@ _VERSION = re.compile(r"\b(\d+)\.(\d+)")
 
 @functools.cache
 def version_of(engine: str) -> tuple[int, int]:
-    """Return major and minor version of docker, podman, containerd, runc or crun.
+    """Return major and minor version of docker, podman, containerd, runc, crun or aardvark-dns.
 
     Returns:
         (0, 0) if it is not there.
     """
-    program = shutil.which(_PROGRAMS.get(engine, engine), path=SEARCH_PATH)
+    program = shutil.which(_PROGRAMS.get(engine, engine), path=SEARCHED)
     if program is None:
         return 0, 0
     shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
