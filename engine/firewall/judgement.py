@@ -99,8 +99,9 @@ def drops_of_legacy(
         except programs.MissingProgramError:
             found.append(ForwardDrop(f"{family} filter FORWARD", "", legacy=legacy))
             continue
-        text = programs.run((tool, "-t", "filter"), "", deadline)
+        text = programs.run((tool,), "", deadline)
         found.append(judge_legacy(family, text, passage, DOCKER_ISOLATION))
+        found += judge_other_legacy(family, text, passage)
     return tuple(drop for drop in found if drop)
 
 
@@ -111,13 +112,13 @@ def judge_legacy(
 
     Args:
         family: ip or ip6.
-        text: of its table `filter`, as `iptables-legacy-save` prints it.
+        text: of its tables, as `iptables-legacy-save` prints them; `filter` is judged.
         passage: what should.
         isolation: Docker's chains that keep others out, of which those that are there count.
     """
     from ocinet.engine.firewall.legacy import SavedWalk, parse
 
-    chains = parse(text)
+    chains = parse(text, "filter")
     number = 4 if family == "ip" else 6
     walks = [SavedWalk(chains, sample) for sample in samples_of(passage) if sample.family == number]
     dropped = [walk for walk in walks if "FORWARD" in chains and walk.is_dropped("FORWARD")]
@@ -135,6 +136,41 @@ def judge_legacy(
     )
 
 
+def judge_other_legacy(family: str, text: str, passage: Passage) -> tuple[ForwardDrop, ...]:
+    """Return what chains of iptables-legacy's other tables drop of what should pass.
+
+    Args:
+        family: ip or ip6.
+        text: as in `judge_legacy`.
+        passage: what should.
+    """
+    from ocinet.engine.firewall.legacy import OTHER_CHAINS, SavedWalk, parse
+
+    number = 4 if family == "ip" else 6
+    samples = [sample for sample in samples_of(passage) if sample.family == number]
+    found = []
+    for table, name, hook, priority in OTHER_CHAINS:
+        chains = parse(text, table)
+        seen = [_seen_at(hook, priority, sample, passage) for sample in samples]
+        walks = [SavedWalk(chains, sample) for sample in seen if name in chains]
+        dropped = [walk for walk in walks if walk.is_dropped(name)]
+        if dropped:
+            ends = [(walk.sample.iifname, walk.sample.oifname) for walk in dropped]
+            # -i is refused in POSTROUTING; -o in PREROUTING, where no sample has one either.
+            lets = {
+                "-i": hook != POSTROUTING and any(by == passage.device for by, _to in ends),
+                "-o": any(to == passage.device for _by, to in ends),
+            }
+            legacy = f"{IPTABLES[family]}-legacy"
+            found.append(
+                ForwardDrop(
+                    f"{family} {table} {name}", dropped[0].visited[-1], legacy=legacy,
+                    lets=tuple(f"{way} {passage.device}" for way, helps in lets.items() if helps),
+                )
+            )  # fmt: skip
+    return tuple(found)
+
+
 def _drop(chain: Chain, walks: list[Walk]) -> ForwardDrop:
     accept_in = ""
     if chain.family != "inet" and (chain.table, chain.name) == ("filter", "FORWARD"):
@@ -145,11 +181,15 @@ def _drop(chain: Chain, walks: list[Walk]) -> ForwardDrop:
 
 
 def _seen_by(chain: Chain, sample: Sample, passage: Passage) -> Sample:
+    return _seen_at(chain.hook, chain.priority, sample, passage)
+
+
+def _seen_at(hook: str, priority: int, sample: Sample, passage: Passage) -> Sample:
     """Return a sample as chains of a hook see it, which is judged as on the forward hook."""
     hosts = next((each for each in passage.hosts if each.family == sample.family), None)
-    if chain.hook == PREROUTING:
-        return sample.before_routing(chain.priority, hosts)
-    return sample.after_routing(chain.priority, hosts) if chain.hook == POSTROUTING else sample
+    if hook == PREROUTING:
+        return sample.before_routing(priority, hosts)
+    return sample.after_routing(priority, hosts) if hook == POSTROUTING else sample
 
 
 def _drop_before_routing(

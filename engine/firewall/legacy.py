@@ -6,6 +6,7 @@ They are not nftables': nf_tables shows nothing of them.
 from __future__ import annotations
 
 from ocinet.base.value import Value
+from ocinet.engine.firewall.nfnetlink import FORWARD, POSTROUTING, PREROUTING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,18 +32,34 @@ class SavedChain(Value):
     rules: tuple[tuple[str, ...], ...]
 
 
-def parse(text: str) -> dict[str, SavedChain]:
-    r"""Read the chains of one table.
+# Of the tables beside `filter`, what packets that are forwarded come by: the chain, its hook and
+# priority (NF_IP_PRI_*).
+OTHER_CHAINS = (
+    ("raw", "PREROUTING", PREROUTING, -300),
+    ("mangle", "PREROUTING", PREROUTING, -150),
+    ("mangle", "FORWARD", FORWARD, -150),
+    ("mangle", "POSTROUTING", POSTROUTING, -150),
+    ("security", "FORWARD", FORWARD, 50),
+)
 
-    >>> parse("*filter\n:FORWARD DROP [0:0]\n-A FORWARD -i lan -j ACCEPT\nCOMMIT\n")
+
+def parse(text: str, table: str) -> dict[str, SavedChain]:
+    r"""Read the chains of one table; {} if it is not there.
+
+    >>> parse("*filter\n:FORWARD DROP [0:0]\n-A FORWARD -i lan -j ACCEPT\nCOMMIT\n", "filter")
     {'FORWARD': SavedChain(policy='DROP', rules=(('-i', 'lan', '-j', 'ACCEPT'),))}
     """
     from shlex import split
 
     policies: dict[str, str] = {}
     rules: dict[str, list[tuple[str, ...]]] = {}
+    at = ""
     for line in text.splitlines():
-        if line.startswith(":"):
+        if line.startswith("*"):
+            at = line[1:].strip()
+        elif at != table:
+            continue
+        elif line.startswith(":"):
             name, policy, *_counts = line[1:].split()
             policies[name] = policy
         elif line.startswith("-A "):
@@ -61,6 +78,7 @@ class SavedWalk:
         sample: that goes through it.
 
     Attributes:
+        sample: as it was given.
         visited: the chains that it came by, in order; where it was dropped last.
         unsure: sets of ipset's that a rule looks it up in: that is not done here, and the
             walk goes on as if the rule was for others.
@@ -68,7 +86,7 @@ class SavedWalk:
 
     def __init__(self, chains: dict[str, SavedChain], sample: Sample) -> None:
         self._chains = chains
-        self._sample = sample
+        self.sample = sample
         self.visited: list[str] = []
         self.unsure: list[str] = []
 
@@ -88,7 +106,7 @@ class SavedWalk:
         for rule in self._chains[name].rules:
             verb, target = _target(rule)
             names, others = _without_sets(rule)
-            if not target or not is_matched(others, self._sample):
+            if not target or not is_matched(others, self.sample):
                 continue
             if names:
                 self.unsure += names

@@ -119,12 +119,12 @@ def raise_unless_missing(refusals: list[Refusal]) -> None:
 
 
 def legacy_families() -> tuple[str, ...]:
-    """Return the families, ip and ip6, in which iptables-legacy has a table `filter`.
+    """Return the families, ip and ip6, in which iptables-legacy has a table that may drop packets.
 
     nf_tables neither shows such tables nor numbers their changes. A kernel that has none
     such has no file that would list them.
     """
-    return tuple(family for family in _LEGACY if "filter" in legacy_tables(family))
+    return tuple(family for family in _LEGACY if {*legacy_tables(family)} - {"nat"})
 
 
 def legacy_tables(family: str) -> tuple[str, ...]:

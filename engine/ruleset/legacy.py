@@ -26,6 +26,12 @@ def explain(drop: ForwardDrop, device: str, *, managed: bool) -> str:
             f"{drop.legacy} has a table filter here, which can't be read without it, and may"
             f" drop packets of {device}: apt-get install iptables"
         )
+    _family, table, chain = drop.chain.split(" ")
+    if table != "filter":
+        adds = (f"{drop.legacy} -t {table} -I {chain} {way} -j ACCEPT" for way in drop.lets)
+        opening = " && ".join(adds) or f"{drop.legacy} -t {table} -nvL {chain}, shows the rule"
+        within = f", in {drop.at}" if drop.at != chain else ""
+        return f"{table} {chain} of {drop.legacy} drops packets of {device}{within}: {opening}"
     commands = forward_accept_commands(
         device, managed=managed, chain=drop.chain, isolation=drop.isolation
     )

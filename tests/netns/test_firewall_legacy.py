@@ -97,6 +97,28 @@ def test_attach_beside_iptables_legacy_that_drops_tells_what_opens_it() -> None:
         assert host.warned() == [told]
 
 
+@pytest.mark.parametrize(
+    "chain", ["-t raw PREROUTING", "-t mangle FORWARD", "-t mangle POSTROUTING"]
+)
+@in_namespaces
+def test_attach_beside_another_table_of_iptables_legacy_that_drops_says_so(chain: str) -> None:
+    """Also where there is no `filter`; followed to the letter, its own packets are let out.
+
+    In POSTROUTING they are known by where they leave alone: only the chain is shown then.
+    """
+    with UplinkedHost() as host:
+        host.up("db", on("lan"))
+        _flag, table, name = chain.split()
+        run("iptables-legacy", "-t", table, "-A", name, "-s", "10.9.0.0/24", "-j", "DROP")
+        host.up_serving("web", on("lan", publish=(tcp(8080),)))
+        assert OUT in host.unreached("web", "db")
+        (told,) = host.warned()
+        assert told.startswith(f"{table} {name} of iptables-legacy drops packets of br-lan: ")
+        opens = told.partition(": ")[2].removesuffix(", shows the rule")
+        run("sh", "-ec", opens)
+        assert (OUT in host.unreached("web", "db")) == (name == "POSTROUTING")
+
+
 @in_namespaces
 def test_dockers_chains_in_iptables_legacy_are_left_their_isolation() -> None:
     """The rules that are told go where Docker wants them, and leave its networks to it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ocinet.base.address import Address
-from ocinet.engine.firewall.judgement import judge_legacy
+from ocinet.engine.firewall.judgement import judge_legacy, judge_other_legacy
 from ocinet.engine.model.passage import ForwardDrop, Passage
 from ocinet.engine.ruleset import legacy
 from ocinet.engine.ruleset.nft import DOCKER_ISOLATION
@@ -93,3 +93,38 @@ def test_table_that_can_not_be_read_is_told() -> None:
     )
     assert "can't be read" in told
     assert told.endswith(": apt-get install iptables")
+
+
+@pytest.mark.parametrize(
+    ("table", "rules", "chain", "ways"),
+    [
+        ("raw", (":PREROUTING DROP [0:0]",), "PREROUTING", ("-i lan",)),
+        ("raw", (":PREROUTING ACCEPT [0:0]", "-A PREROUTING -s 10.9.0.0/24 -j DROP"),
+         "PREROUTING", ("-i lan",)),
+        ("raw", (":PREROUTING ACCEPT [0:0]", "-A PREROUTING -i up -j DROP"), "PREROUTING", ()),
+        ("raw", (":PREROUTING ACCEPT [0:0]", "-A PREROUTING -m rpfilter --invert -j DROP"), "", ()),
+        ("raw", (":PREROUTING ACCEPT [0:0]", "-A PREROUTING -i up -s 10.0.0.0/8 -j DROP"), "", ()),
+        ("mangle", (":FORWARD DROP [0:0]",), "FORWARD", ("-i lan", "-o lan")),
+        ("mangle", (":FORWARD ACCEPT [0:0]", "-A FORWARD -d 10.9.0.0/24 -j DROP"), "FORWARD",
+         ("-o lan",)),
+        ("mangle", (":POSTROUTING DROP [0:0]", "-A POSTROUTING -o lan -j ACCEPT"), "POSTROUTING",
+         ()),  # where -i is refused
+        ("nat", (":PREROUTING DROP [0:0]",), "", ()),
+    ],
+)  # fmt: skip
+def test_other_tables_are_gone_through_as_their_hooks_see_packets(
+    table: str, rules: tuple[str, ...], chain: str, ways: tuple[str, ...]
+) -> None:
+    """Each by itself, beside a `filter` that drops nothing; what opens it names the table."""
+    lines = ("*filter", ":FORWARD ACCEPT [0:0]", "COMMIT", f"*{table}", *rules, "COMMIT")
+    text = "\n".join(lines)
+    assert judge_legacy("ip", text, PASSAGE.replace(uplink="up"), ()) is None
+    found = judge_other_legacy("ip", text, PASSAGE.replace(uplink="up"))
+    assert [(drop.chain, drop.lets) for drop in found] == (
+        [(f"ip {table} {chain}", ways)] if chain else []
+    )
+    for drop in found:
+        told = legacy.explain(drop, "lan", managed=True)
+        assert told.startswith(f"{table} {chain} of iptables-legacy drops packets of lan: ")
+        wanted = ways or ("-nvL",)
+        assert told.count(f"iptables-legacy -t {table} ") == len(wanted)
