@@ -57,6 +57,11 @@ class Contestant:
         self._machine: Machine | None = None
 
     @property
+    def options(self) -> tuple[str, ...]:
+        """Of `create`."""
+        return self._options
+
+    @property
     def machine(self) -> Machine:
         """Where it runs, once it is prepared."""
         assert self._machine is not None

@@ -60,6 +60,9 @@ _ATTACH = (
     "ocinet.engine.records.claim_attempt",
     "ocinet.ipam.allocation",
 )
+_DETACH = (_ENGINE, "ocinet.engine.detach", "ocinet.engine.firewall.conntrack")
+# Both need it, where names of networks are served.
+_SERVING = ("ocinet.engine.kernel.served_files", "ocinet.engine.kernel.name_program")
 # Of each part what is imported with it, and what has been imported by then.
 PARTS = {
     "stage": (("ocinet.hooks.entry.stage", *_COMMON), ()),
@@ -79,10 +82,9 @@ PARTS = {
         ("ocinet.engine.kernel.name_files", "ocinet.engine.plan.name_files"),
         (*_COMMON, *_ATTACH),
     ),
-    "detach": (
-        (_ENGINE, "ocinet.engine.detach", "ocinet.engine.firewall.conntrack"),
-        _COMMON,
-    ),
+    "served": (("ocinet.engine.serving", *_SERVING), (*_COMMON, *_ATTACH)),
+    "detach": (_DETACH, _COMMON),
+    "unserved": (("ocinet.engine.plan.serving_steps", *_SERVING), (*_COMMON, *_DETACH)),
 }
 _SIZE = 4  # bytes of the size
 _OPTIMIZE = 2  # without docstrings: a sixth less to read

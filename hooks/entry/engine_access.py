@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from ocinet.base.errors import OcinetError, RequestError
+from ocinet.base.files import exists
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.hooks.entry.report import logged
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     Preload = Callable[[str], None]
 
 _ENGINE = "ocinet.engine.lifecycle"
+_NAMES = {"attach": "served", "detach": "unserved"}
 # An emulated machine at its boot had not done an attach in 20 s. Well under the
 # registration's, so that there is time to undo.
 TIMEOUT_S = 45.0
@@ -63,6 +65,9 @@ def opener(preload: Preload | None, act: str) -> OpenEngine:
 
     def open_engine(paths: Paths) -> HookEngine:
         load_engine(preload, act)
+        # The first attach with names has made it.
+        if preload and exists(f"{paths.run}/names/served"):
+            preload(_NAMES[act])
         from ocinet.engine.lifecycle import Lifecycle
 
         return Lifecycle.open(paths, timeout_s=TIMEOUT_S)

@@ -6,8 +6,12 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,10 +31,16 @@ from hosts.name_server import (
 from hosts.namespace.isolation import in_namespaces, own_etc
 from hosts.namespace.keeping import Keeping
 from hosts.namespace.looks import run
+from hosts.namespace.uplinked_host import UplinkedHost
 from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.waiting import wait_until
+from ocinet.base.address import Address
 from ocinet.engine.model.access import Access
+from ocinet.engine.model.resolution import Resolution
 from ocinet.request.access import parse_access
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.needs("aardvark-dns")
 
@@ -344,3 +354,87 @@ def _is_asked(upstream: socket.socket, host: WiredHost) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+_RESOLVER = """
+import socket, struct
+asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asked.bind(("", 53))
+print("ready", flush=True)
+while True:
+    data, peer = asked.recvfrom(512)
+    print(data[12:].partition(bytes(1))[0], flush=True)
+    head = data[:2] + struct.pack(">5H", 0x8180, 1, 1, 0, 0)
+    answer = struct.pack(">3HIH4B", 0xC00C, 1, 1, 9, 4, 192, 0, 2, 99)
+    asked.sendto(head + data[12:] + answer, peer)
+"""
+
+
+@contextmanager
+def _resolver(pid: int) -> Iterator[subprocess.Popen[str]]:
+    """Have a process's namespace answer all queries, and print what it is asked."""
+    words = ("nsenter", "-t", str(pid), "-n", sys.executable, "-c", _RESOLVER)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        assert child.stdout.readline() == "ready\n"
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def _sent_to_53() -> int:
+    """Return how many packets have left for port 53 of others, as a rule counts them."""
+    return int(run("nft list chain inet probe out").split("packets ")[1].split()[0])
+
+
+@in_namespaces
+def test_all_else_goes_to_whom_the_host_asks_and_from_internal_networks_to_nobody() -> None:
+    """Counted at the host's way out: of the internal one, not one packet."""
+    with names_served(), UplinkedHost() as host:
+        own_etc()
+        Path("/etc/resolv.conf").write_text("nameserver 192.0.2.2\n")
+        with host.engine() as engine:
+            engine.records.networks.add(network("vault", "10.7.0.0/24", internal=True))
+        host.up("shut", on("vault"))
+        _first(host, "web")
+        host.up("both", on("vault", "lan"))
+        pids = {name: host.sleepers[name].pid for name in ("shut", "web", "both")}
+        wait_until(lambda: ask("shut", "10.7.0.1", pid=pids["shut"]), "vault's names")
+        run("nft", "-f", "-", given=(
+            "table inet probe { chain out { type filter hook output priority 0;"
+            " oifname != lo ip daddr != 10.0.0.0/8 udp dport 53 counter; }; }"))  # fmt: skip
+        with _resolver(host.sleepers["neighbour"].pid) as resolver:
+            assert resolver.stdout
+            public = Answer(NO_ERROR, ("192.0.2.99",))
+            assert ask("www.example.org", LAN, pid=pids["web"]) == public
+            assert "www" in resolver.stdout.readline()
+            assert ask("www.example.org", LAN, pid=pids["both"]) == public
+            assert ask("www.example.org", "10.7.0.1", pid=pids["both"]) == public
+            before = _sent_to_53()
+            assert before >= 3
+            answer = ask("www.example.org", "10.7.0.1", pid=pids["shut"], timeout_s=0.5)
+            assert answer in (None, Answer(NO_SUCH_NAME))
+            assert _sent_to_53() == before
+            assert ask("both", "10.7.0.1", pid=pids["shut"]).code == NO_ERROR  # type: ignore[union-attr]  # it is asserted
+            assert ask("shut", LAN, pid=pids["both"]).code == NO_ERROR  # type: ignore[union-attr]
+
+
+@in_namespaces
+def test_network_asks_whom_it_names_and_a_container_its_own() -> None:
+    """`network create --dns`, and `ocinet.dns` of one on it."""
+    with names_served(), UplinkedHost() as host:
+        own_etc()
+        Path("/etc/resolv.conf").write_text("nameserver 192.0.2.7\n")
+        asked = Address.parse("192.0.2.2")
+        with host.engine() as engine:
+            engine.records.networks.add(network("asking", "10.7.0.0/24", dns_servers=(asked,)))
+        host.up("web", on("asking"))
+        host.up("own", on("lan").replace(resolution=Resolution(servers=(asked,))))
+        with _resolver(host.sleepers["neighbour"].pid):
+            for name, server in (("web", "10.7.0.1"), ("own", LAN)):
+                pid = host.sleepers[name].pid
+                wait_until(lambda s=server, p=pid: ask("www.example.org", s, pid=p), name)  # type: ignore[misc]
+            assert ask("www.example.org", LAN, pid=host.sleepers["own"].pid) == Answer(
+                NO_ERROR, ("192.0.2.99",)
+            )

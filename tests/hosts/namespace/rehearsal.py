@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import ocinet.hooks
 from builders import network, on, tcp
+from hosts.name_server import names_served
 from hosts.namespace.isolation import Sleeper
 from hosts.namespace.looks import link_json, run
 from hosts.namespace.wired_host import PATHS, WiredHost
@@ -127,6 +128,10 @@ def rehearse(script: str) -> Rehearsal:
         _Acts(script, Path("/run/notes.first"), 8100).run()
         notes = Path("/run/notes.usual")
         _Acts(script, notes, 8200).run()
+        with names_served():
+            host.up("named", on("lan"))
+            host.up("beside", on("both"))
+            _Acts(script, notes, 8300).run()
     awake: dict[tuple[str, str], set[str]] = {}
     woken = set()
     modules = {part: _modules(script, part) for part in PARTS}
