@@ -59,6 +59,8 @@ class _Wired:
                     self._drawing.wire(point, (left, middle), cut=bool(network.why))
         for container in self._picture.containers:
             self._wires(container)
+        for near, far, _wire in spelling.wires(self._picture):
+            self._link(self._cards[near], self._cards[far])
         return max(y - _GROUP_GAP, top + 60)
 
     def _wires(self, container: Container) -> None:
@@ -74,6 +76,14 @@ class _Wired:
             y += 20
             self._drawing.path(f"M{x - 44:g} {y:g}H{x:g}", "cut")
             self._drawing.cross(x - 44, y)
+
+    def _link(self, near: Point, far: Point) -> None:
+        """Draw a link of two containers, along their right edges: no bridge is on it."""
+        x, out = _CARD_X + _CARD_WIDTH, _CARD_X + _CARD_WIDTH + 18
+        one, other = near[1] + 20, far[1] + 20
+        self._drawing.path(
+            f"M{x:g} {one:g}C{out:g} {one:g} {out:g} {other:g} {x:g} {other:g}", "wire"
+        )
 
     def _group(self, group: Group, top: float) -> float:
         own = [seat for seat in group.seats if seat.first]
@@ -193,10 +203,15 @@ class _Wired:
             own = "  ".join(spelling.addresses(interface))
             where = f"{interface.name} on {interface.network}"
             lines.append((fitting(own, "mono", _CARD_WIDTH - 180), fitting(where, "text", 130)))
+        for wire in container.wires:
+            peer = self._names.get(wire.peer, wire.peer[:12])
+            own = "  ".join(str(each.address) for each in wire.addresses)
+            where = fitting(f"{wire.name}, {wire.link}", "text", 130)
+            lines.append((fitting(f"{own} ↔ {peer}", "mono", _CARD_WIDTH - 180), where))
         if container.shares:
             owner = self._names.get(container.shares, container.shares)
             lines.append((fitting(f"shares the network of {owner}", "mono", 400), ""))
-        elif not container.interfaces and container.mode and container.state != REFUSED:
+        elif not lines and container.mode and container.state != REFUSED:
             lines.append((f"mode {container.mode}", ""))
         return lines
 

@@ -15,6 +15,7 @@ from fakes.pictures import (
     few,
     hostile,
     interface,
+    linked,
     many,
     network,
     picture,
@@ -181,3 +182,12 @@ def test_broad_letters_are_counted_as_such() -> None:
     """A name of them is cut sooner."""
     assert text_width("mmm", "name") > text_width("iii", "name")
     assert text_width(fitting("w" * 100, "name", 220), "name") <= 220
+
+
+def test_links_are_drawn_from_card_to_card() -> None:
+    """Along their edges, and told in both."""
+    told = render(linked())
+    assert told.count("C1114 ") == 1
+    assert "10.7.0.0 ↔ db" in told
+    assert "10.7.0.1 ↔ web" in told
+    assert "mode none" not in told
