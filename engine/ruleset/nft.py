@@ -56,13 +56,14 @@ _CHAINS = """\
 		iifname != @bridges jump elsewhere
 	}
 	chain services {
-		# Of networks that have no business with the host: what it asked for itself, ICMP,
+		# Of networks that have no business with the host: what it asked for itself, ICMP (by
+		# number: nft has no name for ICMPv6 where netbase, with /etc/protocols, is not installed),
 		# which finds neighbours, and who asks for an address. A published port is none of
 		# its services: by now it has another destination.
 		type filter hook input priority filter; policy accept;
 		iifname != @hostless accept
 		ct state established,related accept
-		meta l4proto { icmp, ipv6-icmp } accept
+		meta l4proto { 1, 58 } accept
 		udp dport { 67, 547 } accept
 		# Names, where they are served: at the host's address on the bridge, and no other.
 		iifname @named ip daddr . iifname @home4 meta l4proto { tcp, udp } th dport 53 accept

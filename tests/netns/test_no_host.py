@@ -98,7 +98,7 @@ RULES: dict[str, tuple[Callable[[Shut], bool], bool]] = {
         lambda host: host.gets("open", _TCP, "10.9.0.1", SERVICE), True),
     "ct state established,related accept": (
         lambda host: host.gets("", _TCP, "10.7.0.2", SERVICE, within="web"), True),
-    "meta l4proto { icmp, ipv6-icmp } accept": (
+    "meta l4proto { 1, 58 } accept": (
         lambda host: host.pings("web", GATEWAY) and host.pings("web", GATEWAY_6), True),
     "udp dport { 67, 547 } accept": (
         lambda host: host.gets("web", _UDP, GATEWAY, DHCP), True),
