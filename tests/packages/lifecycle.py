@@ -16,13 +16,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _STATE = Path("/run/pack-test")
 _HOOK = "/usr/lib/ocinet/hook"
@@ -114,6 +118,11 @@ def _make_later(tree: Path) -> None:
     (tree / "usr/share/ocinet/code/VERSION").write_text("99-feedfacecafe\n")
 
 
+def _is_there(path: str, *, there: bool) -> Callable[[], bool]:
+    """Return what tells whether there is something under a path, or nothing."""
+    return lambda: os.path.exists(path) is there
+
+
 class Packages(Protocol):
     """This version and a later one, as somebody installs them."""
 
@@ -137,6 +146,10 @@ class Deb:
     """
 
     left: tuple[str, ...] = ("hook", "removed")
+    hooks = tuple(
+        f"/etc/containers/oci/hooks.d/50-ocinet-{stage}.json"
+        for stage in ("createRuntime", "poststop")
+    )
 
     def __init__(self, package: str) -> None:
         tree, made = _STATE / "deb", str(_STATE / "next.deb")
@@ -156,9 +169,33 @@ class Deb:
         run("dpkg", "--remove", "ocinet")
 
     def purge(self, *bundles: str) -> None:
-        """Take all back; it knows those bundles whose containers run."""
+        """Take all back; it knows those bundles whose containers run.
+
+        Killed on the way, with the maintainer's script that runs: the next one goes on.
+        """
         del bundles
+        removed = "/usr/lib/ocinet/removed"
+        gone = ("/usr/bin/ocinet", *self.hooks, "/etc/ocinet/networks", "/etc/ocinet", removed)
+        points = {f"{removed}.part is there": _is_there(f"{removed}.part", there=True)}
+        points |= {f"{path} is gone": _is_there(path, there=False) for path in gone}
+        killed = [what for what, is_so in points.items() if self._kill_purge(is_so)]
+        saw(f"purge was killed when {', when '.join(killed)}", len(killed) > 2)
         run("dpkg", "--purge", "ocinet")
+
+    def _kill_purge(self, is_so: Callable[[], bool]) -> bool:
+        """Purge, and kill it and all that it has started once something is so; False: it ended."""
+        if is_so():
+            return False
+        argv = ("dpkg", "--purge", "ocinet")
+        with tempfile.TemporaryFile("w+") as told:
+            purge = subprocess.Popen(argv, stdout=told, stderr=told, start_new_session=True)
+            while not is_so() and purge.poll() is None:
+                time.sleep(0.001)
+            was_alive = purge.poll() is None
+            if was_alive:
+                os.killpg(purge.pid, signal.SIGKILL)
+            purge.wait()
+        return was_alive
 
 
 _HOST = """Name: host
