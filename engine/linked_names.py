@@ -91,7 +91,7 @@ def attached(operation: Operation, machine: Machine, records: Records, record: A
         # Once more: whoever came or went since its files were planned, took it for half-made.
         write_links(operation, machine, records, record.container.id)
     came(operation, machine, records, record)
-    tell_peers(operation, machine, records, _networks_of(record))
+    tell_peers(operation, machine, records, _networks_of(record), record.container.id)
 
 
 def write_anew(

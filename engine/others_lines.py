@@ -6,7 +6,7 @@ alone. Needs that file's lock: two who change at once must not undo each other's
 
 from __future__ import annotations
 
-from ocinet.base.errors import OcinetError
+from ocinet.base.errors import OcinetError, SystemFailure
 from ocinet.engine.model.naming import HOSTS, NameFile, Place, Rootfs
 from ocinet.engine.plan.name_files import lines_of, with_others
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.plan.machine import Machine
 
+_MOST = 1 << 16  # bytes of a hosts file, as `kernel.name_files` reads them
 _TO_WRITE = ("ours", "engine")  # what is the image's, or the user's, is left as it is
 
 
@@ -77,5 +78,11 @@ def _write(
     if found is None or found.hosts.state not in _TO_WRITE or found.hosts.fixed:
         return
     text = with_others(found.hosts.text, topic, lines)
+    if len(text) > _MOST and lines:
+        # By longer names than there is room for; one that is longer is nobody's to write any more.
+        raise SystemFailure(
+            "cannot write others into the container's /etc/hosts",
+            f"it would be longer than {_MOST} bytes",
+        )
     if text != found.hosts.text:
         files.write(place, (NameFile(HOSTS, text, found.hosts.text, mounted=False),))

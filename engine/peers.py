@@ -18,7 +18,7 @@ from __future__ import annotations
 from ocinet.base.errors import OcinetError
 from ocinet.base.events import WARNED
 from ocinet.engine.model.attachment import ATTACHED
-from ocinet.engine.model.name_holders import settle_names
+from ocinet.engine.model.name_holders import own_part, settle_names
 from ocinet.engine.model.served import HOST_NAME
 from ocinet.engine.others_lines import write_others
 from ocinet.engine.plan.served_names import served_names
@@ -62,27 +62,40 @@ def leave_peers(
 
 
 def tell_peers(
-    operation: Operation, machine: Machine, records: Records, networks: Iterable[str]
+    operation: Operation,
+    machine: Machine,
+    records: Records,
+    networks: Iterable[str],
+    newcomer: str = "",
 ) -> None:
     """Have those on networks that are not served know each other, as they are by now.
 
     What can't be written is an event of whose file it is.
+
+    Args:
+        operation: by whose time, locks and log it goes.
+        machine: with the files.
+        records: as they are by now.
+        networks: that somebody came to, or left.
+        newcomer: the id of the one that came.
     """
     for network in dict.fromkeys(networks):
         if records.linked.linkers((_ON + network,)):
             try:
                 with operation.locks.peers(network):
-                    _write_all(operation, machine, records, network)
+                    _write_all(operation, machine, records, network, newcomer)
             except OcinetError as error:  # nobody is kept from starting by others' files
                 operation.log.append("names not told", network=network, error=str(error))
 
 
-def _write_all(operation: Operation, machine: Machine, records: Records, network: str) -> None:
+def _write_all(
+    operation: Operation, machine: Machine, records: Records, network: str, newcomer: str
+) -> None:
     there = [
         record
         for record in records.attachments.all()  # by time
         if record.state == ATTACHED
-        and not record.member_of
+        and record.boot_id == operation.boot_id
         and any(endpoint.network == network for endpoint in record.endpoints)
     ]
     unserved = {record.container.id for record in there if network not in record.served}
@@ -90,20 +103,22 @@ def _write_all(operation: Operation, machine: Machine, records: Records, network
         if noted not in unserved:  # killed, or served by now
             forget_unserved(records, noted, (network,))
     known = there[:MOST]
-    if len(there) > MOST and unserved:
-        last = there[-1].container
-        why = (
-            f"nobody finds it on {network} by its name: no name server serves that, and"
-            f" /etc/hosts has the first {MOST} alone: apt-get install aardvark-dns"
-        )
-        operation.log.append(WARNED, container=last.id, name=last.name, warning=why)
+    for record in there[MOST:]:
+        if record.container.id == newcomer and newcomer in unserved:
+            why = (
+                f"nobody finds it on {network} by its name: no name server serves that, and"
+                f" /etc/hosts has the first {MOST} alone: apt-get install aardvark-dns"
+            )
+            operation.log.append(WARNED, container=newcomer, name=record.container.name,
+                                 warning=why)  # fmt: skip
     names = _names_on(known, network)
     lines = {
         record.container.id: tuple(
-            f"{interface.address}\t{' '.join(names[record.container.id])}\n"
+            f"{interface.address}\t{words}\n"
             for endpoint in record.endpoints
             if endpoint.network == network
             for interface in endpoint.addresses
+            for words in _words(record.container.id, names[record.container.id])
         )
         for record in known
     }
@@ -122,6 +137,15 @@ def _write_all(operation: Operation, machine: Machine, records: Records, network
         for warning in failed:
             operation.log.append(WARNED, container=own, name=record.container.name,
                                  warning=warning)  # fmt: skip
+
+
+def _words(container_id: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names as they stand in lines: its own in one, each alias in another.
+
+    musl reads 511 bytes of a line (__lookup_name), and a name may have 253.
+    """
+    own = own_part(container_id, names)
+    return (*filter(None, (" ".join(own),)), *names[len(own) :])
 
 
 def _host_lines(records: Records, name: str) -> tuple[str, ...]:

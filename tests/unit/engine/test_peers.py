@@ -62,7 +62,7 @@ def test_peers_find_each_other_as_they_come_go_and_are_renamed(world: World) -> 
     assert _found(world, web) == []
     wished = Resolution(aliases=(Alias("store"),))
     db = _up(world, "db", on("lan").replace(resolution=wished))
-    assert _found(world, web) == ["10.9.0.3 db db-id store"]
+    assert _found(world, web) == ["10.9.0.3 db db-id", "10.9.0.3 store"]
     assert _found(world, db) == ["10.9.0.2 web web-id"]
     elsewhere = _up(world, "elsewhere", on("dmz"))
     assert _found(world, elsewhere) == []
@@ -167,3 +167,17 @@ def test_network_without_names_has_none_in_files(world: World) -> None:
     web, _db = _up(world, "web"), _up(world, "db")
     assert _found(world, web) == []
     assert world.linked.is_empty()
+
+
+def test_names_that_are_too_long_for_a_file_are_told_and_leave_it_as_it_was(world: World) -> None:
+    """A file of 64 KiB is nobody's to read, and so to write, any more."""
+    web = _up(world, "web")
+    long = tuple(Alias(".".join([f"{number:060}"] * 4) + ".x") for number in range(256))
+    wished = Resolution(aliases=(*long, *(Alias(f"a{each.name[1:]}") for each in long)))
+    db = _up(world, "db", on("lan").replace(resolution=wished))
+    assert _found(world, web) == []
+    assert any("would be longer" in str(event["warning"])
+               for event in world.told("attached with a warning"))  # fmt: skip
+    _end(world, db)
+    _up(world, "side")
+    assert _found(world, web) == ["10.9.0.4 side side-id"]
