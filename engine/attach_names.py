@@ -88,7 +88,7 @@ class AttachNames:
             from ocinet.engine.plan.served_names import unserved_names
 
             self._machine.warnings += unserved_names(record)
-        self._contested = contested = self._machine.name_server.contested()
+        self._contested = contested = self._machine.take_contested()
         if contested:
             from ocinet.engine.contested import settle_contested
 
@@ -122,7 +122,7 @@ class AttachNames:
 
     def _give_back(self) -> None:
         """Have those found by their aliases again that the container would have been called."""
-        if contested := (*self._contested, *self._machine.name_server.contested()):
+        if contested := (*self._contested, *self._machine.take_contested()):
             from ocinet.engine.waiting_names import give_back
 
             give_back(

@@ -47,7 +47,7 @@ def settle_contested(
     # Of those networks the second look counts.
     contested = (
         *(pair for pair in contested if pair[0] not in freed or pair[1].loser != own),
-        *machine.name_server.contested(),
+        *machine.take_contested(),
     )
     for network, each in contested:
         note_wanted(records, network, each)

@@ -62,7 +62,7 @@ def _serve(operation: Operation, machine: Machine, records: Records, record: Att
     from ocinet.engine.waiting_names import serve_anew
 
     serve_anew(machine, records, record, record.served)
-    if contested := machine.name_server.contested():
+    if contested := machine.take_contested():
         before = len(machine.warnings)
         settle_contested(operation, machine, records, record, contested)
         operation.tell_warnings(record.container, machine.warnings[before:])

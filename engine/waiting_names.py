@@ -59,7 +59,7 @@ def _serve_again(
                 return
             records.linked.remove(_WANTS + network, container_id)
             serve_anew(machine, records, record, (network,))
-            for where, each in machine.name_server.contested():
+            for where, each in machine.take_contested():
                 note_wanted(records, where, each)
     except BusyError:
         return
@@ -102,7 +102,7 @@ def serve_anew(
         where = served_network(defined[network]) if network in defined else None
         known = where and served_container(record, network, defined, resolvers)
         if where and known and network in record.served:
-            machine.name_server.enter(where, known)
+            machine.name_server.enter(where, known, machine.contested)
 
 
 def note_wanted(records: Records, network: str, each: Contested) -> None:

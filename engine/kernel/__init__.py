@@ -23,6 +23,7 @@ Read in this order; each module imports only what stands above it:
     address_losses addresses that a sandbox loses, told by the kernel as it happens
     link_notices   what of links and sandboxes others may have touched, told likewise
     netns_names    names under /run/netns
+    hostnames      what containers call themselves
     container_root opens and mounts beneath a container's root, whatever its image has there
     name_files     hosts and resolv.conf in a container, whatever its image has there
     served_files   what the name server reads: who is found by which names

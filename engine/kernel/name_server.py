@@ -52,11 +52,16 @@ class NameServer:
             return _MISSING
         return _taken(network.gateways, program)
 
-    def enter(self, network: ServedNetwork, container: ServedContainer) -> bool:
+    def enter(
+        self,
+        network: ServedNetwork,
+        container: ServedContainer,
+        contested: list[tuple[str, Contested]] | None = None,
+    ) -> bool:
         """Have a container found by its names, by whoever asks from now on."""
         files, program = self._parts
         with files.lock():
-            changed = files.enter(network, container)
+            changed = files.enter(network, container, contested)
             runs = program.tell() if changed else bool(program.pid)
             if not runs:
                 _start(program)
@@ -72,14 +77,6 @@ class NameServer:
             elif changed and not program.tell():
                 _start(program)
         return changed
-
-    def contested(self) -> tuple[tuple[str, Contested], ...]:
-        """Return what names were wanted by two since this was asked last."""
-        if self._opened is None:
-            return ()
-        files = self._opened[0]
-        contested, files.contested = tuple(files.contested), []
-        return contested
 
     def host_resolvers(self) -> tuple[str, ...]:
         """Return the words behind `nameserver` in the host's /etc/resolv.conf."""

@@ -31,16 +31,12 @@ class ServedFiles:
     Args:
         paths: of the installation.
         deadline: of the operation, which waits for their lock until then.
-
-    Attributes:
-        contested: names that two wanted, each with its network.
     """
 
     def __init__(self, paths: Paths, deadline: Deadline | None) -> None:
         self.folder = f"{paths.run}/{FOLDER}"
         self.path = f"{self.folder}/{_SERVED}"
         self._deadline = deadline
-        self.contested: list[tuple[str, Contested]] = []
 
     def lock(self) -> Lock:
         """Return the lock that they are changed under, and that the server starts and stops under.
@@ -54,8 +50,18 @@ class ServedFiles:
         with Directory(self.path) as served:
             return served.exists(network.file)
 
-    def enter(self, network: ServedNetwork, container: ServedContainer) -> bool:
+    def enter(
+        self,
+        network: ServedNetwork,
+        container: ServedContainer,
+        contested: list[tuple[str, Contested]] | None = None,
+    ) -> bool:
         """Put a container's line into its network's file; needs the lock.
+
+        Args:
+            network: its.
+            container: with the names that it is to have.
+            contested: is told of names that another one has, or had, each with the network.
 
         Returns:
             False if it is there.
@@ -67,7 +73,8 @@ class ServedFiles:
             before = (served.read(network.file) or b"").decode()
             # What a container's line has by now, it has got.
             holding = settle_names(before, container.id, container.names, names_of_host())
-            self.contested += [(network.name, each) for each in holding.contested]
+            if contested is not None:
+                contested += [(network.name, each) for each in holding.contested]
             line = container.replace(names=holding.names).line
             after = with_line(holding.text, network.head, line)
             if after == before:

@@ -18,6 +18,7 @@ Read them in this order, in which each imports only what stands above it:
     cable       a link of two sandboxes, as it is defined
     routing     how the host routes by source
     naming      by which names a container finds others, and the files that tell it
+    name_holders  who has which name, where two want it
     served      what a name server is told of networks and containers
     flow        one packet's way, as it was tried
     refused     what our table has refused

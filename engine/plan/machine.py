@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.link import Link, Pair
+    from ocinet.engine.model.name_holders import Contested
     from ocinet.engine.model.observed import Recorded
     from ocinet.engine.plan import seams
 
@@ -77,6 +78,7 @@ class Machine:
         warnings: what could not be done but is not needed.
         unnamed: whether a container's files could not name it yet.
         unserved: the networks whose name server could not be told of it.
+        contested: names that two containers of a network want, as its server was told of one.
     """
 
     def __init__(
@@ -109,8 +111,14 @@ class Machine:
         self.warnings: list[str] = []
         self.unnamed = False
         self.unserved: list[str] = []
+        self.contested: list[tuple[str, Contested]] = []
         self._sandbox = sandbox
         self._far = far
+
+    def take_contested(self) -> tuple[tuple[str, Contested], ...]:
+        """Return what names were found to be wanted by two since this was asked last."""
+        contested, self.contested = tuple(self.contested), []
+        return contested
 
     def host_ends(self, record: Attachment) -> tuple[Link, ...]:
         """Return those of the host's ends of a container that are there."""

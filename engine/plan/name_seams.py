@@ -75,10 +75,20 @@ class NameServer(Protocol):
     def flaw(self, network: ServedNetwork) -> str:
         """Return why nobody can be served there now, with what helps; "" if one can."""
 
-    def enter(self, network: ServedNetwork, container: ServedContainer) -> bool:
+    def enter(
+        self,
+        network: ServedNetwork,
+        container: ServedContainer,
+        contested: list[tuple[str, Contested]] | None = None,
+    ) -> bool:
         """Have a container found by these names, and no others, by whoever asks from now on.
 
         The server is started if it does not run, and not waited for.
+
+        Args:
+            network: it is on.
+            container: with the names that it is to have.
+            contested: is told of names that another one there has, or had, each with the network.
 
         Returns:
             False if it is so already.
@@ -97,9 +107,6 @@ class NameServer(Protocol):
         Raises:
             SystemFailure, BusyError: as `enter`.
         """
-
-    def contested(self) -> tuple[tuple[str, Contested], ...]:
-        """Return what names were wanted by two since this was asked last, each with its network."""
 
     def host_resolvers(self) -> tuple[str, ...]:
         """Return whom the host asks for names, as its /etc/resolv.conf spells them."""

@@ -40,7 +40,7 @@ class ServeNames(Step):
     def apply(self, machine: Machine) -> bool:
         """Tell the server; a container gets on without, and asks whom the host asks."""
         try:
-            return machine.name_server.enter(self.network, self.container)
+            return machine.name_server.enter(self.network, self.container, machine.contested)
         except OcinetError as error:
             machine.unserved.append(self.network.name)
             machine.warnings.append(f"on {self.network.name} it is not found by name: {error}")

@@ -29,11 +29,13 @@ def _address(container: Container) -> str:
 
 
 def _reached(container: Container | EngineContainer, name: str) -> str:
-    """Return at which address a container reaches another by a name; "" if it finds none."""
-    said = container.exec("ping", "-c1", "-W5", name, check=False)
-    if said.status:
-        assert "bad address" in said.stderr, said
+    """Return at which address a container reaches another by a name; "" if it finds none.
+
+    Who is not in its file is not asked for: nobody would answer, and a resolver waits long.
+    """
+    if name not in container.exec("cat", "/etc/hosts").stdout.split():
         return ""
+    said = container.exec("ping", "-c1", "-W5", name)
     return said.stdout.partition("(")[2].partition(")")[0]
 
 

@@ -36,7 +36,6 @@ class FakeNameServer(_Seam):
         self.resolvers: tuple[str, ...] = ()
         self.runs = True
         self.heads: dict[str, ServedNetwork] = {}
-        self._contested: list[tuple[str, Contested]] = []
         self._news: dict[str, str] = {}
 
     @look
@@ -45,14 +44,20 @@ class FakeNameServer(_Seam):
         return "" if network.name in self.served else self.missing
 
     @act
-    def enter(self, network: ServedNetwork, container: ServedContainer) -> bool:
+    def enter(
+        self,
+        network: ServedNetwork,
+        container: ServedContainer,
+        contested: list[tuple[str, Contested]] | None = None,
+    ) -> bool:
         """Note a container."""
         known = self.served.setdefault(network.name, {})
         self._news.pop(network.name, None)
         self.heads[network.name] = network
         text = "\n" + "".join(each.line for each in known.values())
         holding = settle_names(text, container.id, container.names, names_of_host())
-        self._contested += [(network.name, each) for each in holding.contested]
+        if contested is not None:
+            contested += [(network.name, each) for each in holding.contested]
         for each in holding.contested:
             if each.holder == container.id:
                 loser = known[each.loser]
@@ -72,11 +77,6 @@ class FakeNameServer(_Seam):
         if not known:
             self.served.pop(network, None)
         return found is not None
-
-    def contested(self) -> tuple[tuple[str, Contested], ...]:
-        """Return what was found since the last time."""
-        contested, self._contested = tuple(self._contested), []
-        return contested
 
     @look
     def host_resolvers(self) -> tuple[str, ...]:
