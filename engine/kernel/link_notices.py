@@ -29,6 +29,8 @@ _RTM_DELQDISC, _RTM_NEWTFILTER, _RTM_DELTFILTER = 37, 44, 45
 # _IPV4_NETCONF, _IPV6_NETCONF
 _GROUPS = (1, 4, 5, 9, 7, 11, 8, 19, 24, 25)
 _RULES = (_RTM_NEWRULE, _RTM_DELRULE)
+_SHAPER = "ifb"  # what a container with a bandwidth has beside its host end
+_ENDS = ("veth", _SHAPER)
 _FILTERS = (_RTM_DELQDISC, _RTM_NEWTFILTER, _RTM_DELTFILTER)
 _ROUTES = (_RTM_NEWROUTE, _RTM_DELROUTE)
 _KINDS = (
@@ -42,7 +44,8 @@ _KINDS = (
 )
 _AF_UNSPEC, _AF_BRIDGE = 0, 7
 _IFINFO, _IFADDR, _RTMSG = Struct("=BxHIII"), Struct("=BBBBI"), Struct("=BBBBBBBBI")
-_TCMSG = Struct("=BxxxI")
+_TCMSG = Struct("=BxxxiIII")  # family, link, handle, parent, info
+_LIMIT = 2  # the priority of a filter that leads to a shaper
 _IFF_UP = 1
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_PROTINFO, _IFLA_LINK_NETNSID = 3, 4, 12, 37
 _IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED = 4, 33
@@ -116,7 +119,9 @@ class Known:
 
         That a filter is replaced is told as a new one is. A port's first is the attach's own.
         """
-        _family, ifindex = _TCMSG.unpack_from(body)
+        _family, ifindex, _handle, _parent, info = _TCMSG.unpack_from(body)
+        if kind == _RTM_NEWTFILTER and info >> 16 == _LIMIT:
+            return NOTHING
         if kind == _RTM_NEWTFILTER and ifindex in self._unguarded:
             self._unguarded.discard(ifindex)
             return NOTHING
@@ -163,7 +168,8 @@ class Known:
             if before is None or (link.up and not before.up):
                 return NETWORKS | HOST_ENDS
             return NETWORKS if _is_worse(link, before) else NOTHING
-        lost = link.master not in self._bridges or not is_our_group(link.group)
+        off = link.kind != _SHAPER and link.master not in self._bridges
+        lost = off or not is_our_group(link.group)
         if not (lost or _is_worse(link, before)):
             return NOTHING
         return _of_end(link, before)
@@ -193,7 +199,7 @@ class Known:
     def _keep(self, link: Link, body: bytes) -> None:
         if link.ifname in self.devices:
             self._bridges[link.ifindex] = link
-        elif link.kind == "veth" and is_our_group(link.group):
+        elif link.kind in _ENDS and is_our_group(link.group):
             if link.ifindex not in self._ends:
                 self._unguarded.add(link.ifindex)
             self._ends[link.ifindex] = link

@@ -21,6 +21,7 @@ from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.requirements import require
 from hosts.waiting import wait_until
 from ocinet.engine.changes import Changes
+from ocinet.engine.model.bandwidth import Bandwidth, Limit, shaper_of
 from ocinet.engine.model.scope import EVERYTHING, NETWORKS, NOTHING, of_container
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.operation import no_neighbours
@@ -220,6 +221,29 @@ def test_guard_that_is_replaced_is_told_and_an_attachs_own_is_not() -> None:
                 assert changes.read() == of_container(record.container.id, inside=False)
         finally:
             changes.close()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["tc qdisc del dev END root", "tc filter del dev END ingress pref 2", "ip link del SHAPER",
+     "tc qdisc del dev SHAPER root", "ip link set SHAPER down"],
+)  # fmt: skip
+@in_namespaces
+def test_keeper_puts_a_bandwidth_back(fault: str) -> None:
+    """Whatever of it goes, the kernel tells; an attach that sets one is no damage."""
+    with WiredHost() as host:
+        changes = Changes(PATHS)
+        try:
+            limits = Bandwidth(Limit(10**7), Limit(10**7))
+            record = host.up("web", on("lan", bandwidth=limits))
+            assert not changes.read().containers
+        finally:
+            changes.close()
+        end = record.endpoints[0].host_ifname
+        with Keeping() as keeping:
+            run(fault.replace("END", end).replace("SHAPER", shaper_of(end)))
+            wait_until(lambda: keeping.told("repaired"), "it is repaired", timeout_s=_IN_TIME_S)
+            wait_until(lambda: _is_whole(host), "it is whole", timeout_s=_IN_TIME_S)
 
 
 @in_namespaces

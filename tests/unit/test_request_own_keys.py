@@ -35,6 +35,7 @@ TABLE = [
      {"net": "lan", "gateway": "10.0.0.8"}),
     ({"net": "lan", "gateway": ""}, {"gateway": "10.0.0.9"}, {"net": "lan"}),
     ({"routes": "10.0.0.0/8"}, {"routes": "10.0.0.0/8"}, "refused"),
+    ({"metric": "7"}, {"metric": "7"}, "refused"),
     ({"dns": "10.0.0.9"}, {"dns": "10.0.0.9"}, "refused"),
     ({}, {"dns": "10.0.0.9"}, "refused"),
     ({"dns": "10.0.0.8"}, {"dns": "10.0.0.9"}, {"dns": "10.0.0.8"}),
