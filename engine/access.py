@@ -8,7 +8,7 @@ twice, and who has entered something for one that has gone meanwhile takes it ou
 
 from __future__ import annotations
 
-from ocinet.engine.plan.access import between, own_elements, parties_of
+from ocinet.engine.plan.access import between, egress_names, own_elements, parties_of
 from ocinet.engine.plan.access_steps import ChangeAccess
 from ocinet.engine.plan.detach import addresses_of
 from ocinet.engine.plan.steps import ForgetFlows, Step
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.ruleset.elements import Element
     from ocinet.engine.storage import Records
+
+
+EGRESS_NAMES = "@egress"  # no network is called so: who speaks of which DNS names
 
 
 class Access:
@@ -43,6 +46,9 @@ class Access:
         """Have others find it by its names, and whoever it speaks of find it."""
         for party in self._parties(record):
             self._records.mentions.enter(self._id, party.network, party.names, party.means)
+        names = egress_names(record, self._network) if record else ()
+        if names:
+            self._records.mentions.enter(self._id, EGRESS_NAMES, (), names)
 
     def leave(self, record: Attachment | None, kept: Attachment | None = None) -> None:
         """Have nobody find it any more, but by what is kept."""
@@ -52,6 +58,11 @@ class Access:
             names = tuple(name for name in party.names if not same or name not in same.names)
             means = tuple(name for name in party.means if not same or name not in same.means)
             self._records.mentions.leave(self._id, party.network, names, means)
+        kept_names = egress_names(kept, self._network) if kept else ()
+        said = egress_names(record, self._network) if record else ()
+        gone = tuple(name for name in said if name not in kept_names)
+        if gone:
+            self._records.mentions.leave(self._id, EGRESS_NAMES, (), gone)
 
     def open(
         self, before: Attachment, record: Attachment, journal: Journal, warnings: list[str]
@@ -90,6 +101,26 @@ class Access:
         for step in self.change(before, record):
             step.apply(machine)
         self.leave(before, record)
+
+    def held(self, record: Attachment | None) -> tuple[Element, ...]:
+        """Return what our table holds by a record, as names lead by now."""
+        return tuple(self._elements(record))
+
+    def follow(self, former: tuple[Element, ...], record: Attachment, machine: Machine) -> None:
+        """Have our table hold what a record says by now, where it held something else.
+
+        What is open to where a name has led stays open: its connections go on.
+
+        Args:
+            former: what it held.
+            record: of the container, whose lock is held.
+            machine: whose table it is.
+        """
+        wanted = self.held(record)
+        removed = tuple(element for element in former if element not in wanted)
+        added = tuple(element for element in wanted if element not in former)
+        if removed or added:
+            ChangeAccess(removed, added).apply(machine)
 
     def close(self, record: Attachment, kept: Attachment | None = None) -> tuple[Step, ...]:
         """Have nobody find a container any more but by what is kept, and return the steps."""
@@ -136,6 +167,14 @@ class Access:
             if not any(self._records.mentions.called(party.network, name) for party in parties):
                 where = ", ".join(party.network for party in parties)
                 told.append(f"nobody on {where} is called {name} yet: it is opened when it comes")
+        for name in egress_names(record, self._network):
+            if "." not in name:
+                told.append(f"there is no network {name}, so nothing leaves for it")
+            elif not self._records.resolved.addresses(name):
+                told.append(
+                    f"nothing leaves for {name} until the watcher has looked it up, which takes it"
+                    " some seconds: ocinet watch"
+                )
         return tuple(told)
 
     def _network(self, name: str) -> Network | None:
@@ -155,7 +194,7 @@ class Access:
         """Return all that our table is to hold by one record, and those it has to do with."""
         if record is None or record.access is None:
             return {}
-        found = dict.fromkeys(own_elements(record, self._network))
+        found = dict.fromkeys(own_elements(record, self._network, self._records.resolved.addresses))
         for party in self._parties(record):
             for other in self._others(party):
                 for theirs in self._parties(other):

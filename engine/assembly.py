@@ -36,6 +36,7 @@ from ocinet.engine.records.mentions import Mentions
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.passages import Passages
 from ocinet.engine.records.port_claims import PortClaims
+from ocinet.engine.records.resolved_names import ResolvedNames
 from ocinet.engine.records.settings import load_or_defaults
 from ocinet.engine.storage import Records, recorded
 from ocinet.ipam.reservation import ReservationStore
@@ -239,5 +240,6 @@ def open_records(
         left_files=LeftFiles(paths),
         cables=cables,
         mentions=Mentions(paths),
+        resolved=ResolvedNames(paths),
     )
     return records

@@ -190,6 +190,21 @@ if TYPE_CHECKING:
         def all(self) -> tuple[tuple[str, str, str], ...]:
             """Return each network, name and id that something is noted of."""
 
+    # By name, each address with when it was last answered, in seconds since the boot.
+    Seen = dict[str, dict[Address, int]]
+
+    class ResolvedNames(Protocol):
+        """Where DNS names lead to that packets may leave for; see `records.resolved_names`."""
+
+        def addresses(self, name: str) -> tuple[Address, ...]:
+            """Return where a name leads to, sorted; () where nobody knows."""
+
+        def all(self) -> Seen:
+            """Return all names, each address with when it was last answered."""
+
+        def put(self, seen: Seen) -> None:
+            """Keep these, and no others."""
+
     class LeftFiles(Protocol):
         """What killed writers left half-written; see `records.left_files`."""
 
@@ -272,6 +287,7 @@ class Records(Value):
         left_files: what killed writers left.
         cables: opens the links between two containers, which few have.
         mentions: who is called what, where containers are kept apart.
+        resolved: where DNS names lead to that packets may leave for.
     """
 
     attachments: Attachments
@@ -285,6 +301,7 @@ class Records(Value):
     left_files: LeftFiles
     cables: Callable[[], Cables]
     mentions: Mentions
+    resolved: ResolvedNames
 
 
 def recorded(records: Records, boot_id: str) -> Recorded:
@@ -307,11 +324,11 @@ def recorded(records: Records, boot_id: str) -> Recorded:
         tuple(rules_of(network) for network in records.networks.readable() if network.name in used),
         tuple(port for record in attached for port in record.done.ports),
         records.guards.all(),
-        access_elements(attached, records.networks),
+        access_elements(attached, records),
     )
 
 
-def access_elements(attached: Iterable[Attachment], networks: Networks) -> tuple[Element, ...]:
+def access_elements(attached: Iterable[Attachment], records: Records) -> tuple[Element, ...]:
     """Return the elements of our table that these containers' users have asked for.
 
     By which they may talk to each other, and with which addresses what they send leaves.
@@ -322,7 +339,7 @@ def access_elements(attached: Iterable[Attachment], networks: Networks) -> tuple
     if concerned:
         from ocinet.engine.plan.access import every_element
 
-        found += every_element(concerned, networks.find)
+        found += every_element(concerned, records.networks.find, records.resolved.addresses)
     leaving = [end for record in known for end in record.endpoints if end.egress]
     if leaving:
         from ocinet.engine.plan.egress import source_elements

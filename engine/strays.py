@@ -170,7 +170,7 @@ class Strays:
         # Whoever is on record by now may have entered what was not wanted a moment ago.
         wanted |= {
             (element.set.name, element.key)
-            for element in access_elements(self._records.attachments.all(), self._records.networks)
+            for element in access_elements(self._records.attachments.all(), self._records)
         }
         # A guard that is not on record any more guards still, where it is us who forward: it
         # comes back to the record, by `check`.

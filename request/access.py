@@ -5,7 +5,7 @@
     ocinet.expose  PORT[-PORT][/PROTO][@FROM][,…] | none  by which ports others may, and who:
                    a container's name or alias, ADDRESS, SUBNET; without, all on its networks
     ocinet.egress  TO[:PORT[-PORT][/PROTO]][,…] | none | any  to where packets may leave
-                   TO: ADDRESS, SUBNET or a network's name
+                   TO: ADDRESS, SUBNET, a network's name, or a DNS name, which has a dot
 
 A port without a protocol is TCP's, as everywhere; TO without a port means all there is.
 """
@@ -105,8 +105,8 @@ def _leaving(text: str) -> Allowance:
     """Read `TO[:PORTS]`, of what is beyond a network."""
     who, ports = _part(text)
     subnet = _subnet(who)
-    to = Allowance(subnet=subnet) if subnet else Allowance(check_network(who))
-    return _with_ports(to, ports, text)
+    name = "" if subnet else dns_name(who) if "." in who else check_network(who)
+    return _with_ports(Allowance(name, subnet), ports, text)
 
 
 def _exposed(text: str) -> Allowance:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ocinet.engine.ruleset.elements import Field, Set
 
     Find = Callable[[str], Network | None]
+    Resolve = Callable[[str], tuple[Address, ...]]
     # What one address is allowed of the protocols and ports of another.
     Doors = tuple[tuple[Field, Field], ...]
 
@@ -95,8 +96,48 @@ def names_on(record: Attachment, network: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def own_elements(record: Attachment, find: Find) -> tuple[Element, ...]:
-    """Return what a container's user says by addresses, and by networks."""
+def egress_names(record: Attachment, find: Find) -> tuple[str, ...]:
+    """Return the DNS names that a container's packets may leave for: what is no network's name."""
+    wishes = (record.access.egress or ()) if record.access else ()
+    return tuple(dict.fromkeys(wish.name for wish in wishes if wish.name and not find(wish.name)))
+
+
+def may_be_left_for(address: Address, own: set[Address], inside: tuple[Subnet, ...]) -> bool:
+    """Tell whether a DNS name can open an address: whoever answers for it decides which.
+
+    Args:
+        address: that it leads to.
+        own: the host's.
+        inside: subnets of all networks.
+    """
+    # IPv4's link-local one has the metadata services of clouds; is_link_local is of IPv6 alone.
+    nobodys = any(address in subnet for subnet in _NO_PUBLIC)
+    return not (nobodys or address in own or any(address in subnet for subnet in inside))
+
+
+_NO_PUBLIC = tuple(
+    map(
+        Subnet.parse,
+        ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/96", "::ffff:0:0/96",
+         "fe80::/10", "ff00::/8"),
+    )
+)  # fmt: skip
+
+
+def _nowhere(_name: str) -> tuple[Address, ...]:
+    return ()
+
+
+def own_elements(
+    record: Attachment, find: Find, resolve: Resolve = _nowhere
+) -> tuple[Element, ...]:
+    """Return what a container's user says by addresses, by networks and by DNS names.
+
+    Args:
+        record: of it.
+        find: returns a network by its name.
+        resolve: returns the addresses that a DNS name leads to, as far as it is known.
+    """
     access = record.access
     if access is None:
         return ()
@@ -106,10 +147,10 @@ def own_elements(record: Attachment, find: Find) -> tuple[Element, ...]:
     for own in every:
         is_kept = access.egress is not None
         if own in apart or is_kept:
-            found += _ranged(ALLOW, own, access.allow or (), find)
+            found += _ranged(ALLOW, own, access.allow or ())
         if own in apart:
             wishes = access.expose or ()
-            found += _ranged(ADMIT, own, wishes, find)
+            found += _ranged(ADMIT, own, wishes)
             found += (
                 Element(EXPOSE[own.family], (own, wish.protocol, port))
                 for wish in wishes
@@ -118,7 +159,7 @@ def own_elements(record: Attachment, find: Find) -> tuple[Element, ...]:
             )
         if is_kept:
             found.append(Element(KEPT[own.family], (own,)))
-            found += _ranged(LEAVE, own, access.egress or (), find, networks=True)
+            found += _ranged(LEAVE, own, _by_address(access.egress or (), find, resolve))
     return tuple(dict.fromkeys(found))
 
 
@@ -151,13 +192,15 @@ def _pair(source: Address, target: Address, wishes: list[Allowance]) -> Iterator
             yield Element(PAIR[family], (source, target, wish.protocol, port))
 
 
-def every_element(records: Iterable[Attachment], find: Find) -> tuple[Element, ...]:
+def every_element(
+    records: Iterable[Attachment], find: Find, resolve: Resolve = _nowhere
+) -> tuple[Element, ...]:
     """Return all that is in our table of who may talk to whom, by these records."""
     found: dict[Element, None] = {}
     parties: list[Party] = []
     named: dict[tuple[str, str], list[Party]] = {}
     for record in records:
-        found |= dict.fromkeys(own_elements(record, find))
+        found |= dict.fromkeys(own_elements(record, find, resolve))
         for party in parties_of(record, find):
             parties.append(party)
             for name in party.names:
@@ -170,31 +213,34 @@ def every_element(records: Iterable[Attachment], find: Find) -> tuple[Element, .
     return tuple(found)
 
 
+def _by_address(
+    wishes: tuple[Allowance, ...], find: Find, resolve: Resolve
+) -> tuple[Allowance, ...]:
+    """Return wishes with the subnets of networks, and the addresses of names, in their place."""
+    found: list[Allowance] = []
+    for wish in wishes:
+        network = find(wish.name) if wish.name else None
+        subnets = [pool.subnet for pool in network.pools] if network else []
+        if wish.name and not network:
+            subnets = [_alone(address) for address in resolve(wish.name)]
+        found += [wish.replace(subnet=subnet) for subnet in subnets] if wish.name else [wish]
+    return tuple(found)
+
+
+def _alone(address: Address) -> Subnet:
+    return Subnet(address.family, address.value, 32 if address.family == 4 else 128)
+
+
 def _ranged(
-    sets: Mapping[int, Set],
-    own: Address,
-    wishes: tuple[Allowance, ...],
-    find: Find,
-    *,
-    networks: bool = False,
+    sets: Mapping[int, Set], own: Address, wishes: tuple[Allowance, ...]
 ) -> Iterator[Element]:
     """Return one address's elements of a set of intervals, none of which overlap."""
     reached = [
-        (subnet, wish)
-        for wish in wishes
-        for subnet in _subnets(wish, find, networks=networks)
-        if subnet.family == own.family
+        (wish.subnet, wish) for wish in wishes if wish.subnet and wish.subnet.family == own.family
     ]
-    alone = reach(own, own)
+    alone = _alone(own)
     for addresses, protocol, ports in _apart(reached):
         yield Element(sets[own.family], (alone, addresses, protocol, ports))
-
-
-def _subnets(wish: Allowance, find: Find, *, networks: bool) -> tuple[Subnet, ...]:
-    if wish.subnet:
-        return (wish.subnet,)
-    network = find(wish.name) if networks else None
-    return tuple(pool.subnet for pool in network.pools) if network else ()
 
 
 def _apart(

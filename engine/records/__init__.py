@@ -5,6 +5,7 @@ networks       the networks that are defined
 cables         the links of two containers that are defined
 accesses       what such a record has of who may talk to whom
 attachments    the record of each sandbox
+resolved_names where DNS names lead to that packets may leave for
 mentions       who is called what where containers are kept apart, and who speaks of whom
 forward_guards whose forwarding is ours, and from what it is kept
 hints          files that save time, and may be lost

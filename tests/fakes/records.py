@@ -492,6 +492,25 @@ class FakeMentions:
         return tuple(sorted({entry[1:] for entry in self._entered}))
 
 
+class FakeResolved:
+    """Where DNS names lead to."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[Address, int]] = {}
+
+    def addresses(self, name: str) -> tuple[Address, ...]:
+        """Return where a name leads to."""
+        return tuple(self._seen.get(name, ()))
+
+    def all(self) -> dict[str, dict[Address, int]]:
+        """Return all names."""
+        return dict(self._seen)
+
+    def put(self, seen: dict[str, dict[Address, int]]) -> None:
+        """Keep these."""
+        self._seen = seen
+
+
 def _mentioned(
     container_id: str, network: str, names: tuple[str, ...], means: tuple[str, ...]
 ) -> set[tuple[str, str, str, str]]:
@@ -537,4 +556,5 @@ def fake_records(*networks: Network) -> Records:
         left_files=NoLeftFiles(),
         cables=FakeCables,
         mentions=FakeMentions(),
+        resolved=FakeResolved(),
     )

@@ -36,6 +36,7 @@ from ocinet.engine.records.mentions import Mentions
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.passages import Passages
 from ocinet.engine.records.port_claims import PortClaims
+from ocinet.engine.records.resolved_names import ResolvedNames
 from ocinet.engine.sight import take_sight
 from ocinet.engine.storage import Records
 from ocinet.ipam.lease import Holder, Lease
@@ -151,6 +152,7 @@ def open_records(paths: Paths, operation: Operation) -> Records:
         left_files=LeftFiles(paths),
         cables=lambda: CableStore(paths),
         mentions=Mentions(paths),
+        resolved=ResolvedNames(paths),
     )
 
 

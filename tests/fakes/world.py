@@ -28,6 +28,7 @@ from fakes.records import (
     FakePassages,
     FakePortClaims,
     FakeReservations,
+    FakeResolved,
     NoLeftFiles,
 )
 from ocinet.base.clock import Deadline
@@ -126,6 +127,7 @@ class World:
             left_files=NoLeftFiles(),
             cables=lambda: self.cables,
             mentions=self.mentions,
+            resolved=FakeResolved(),
         )
 
     def __enter__(self) -> World:
