@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from ocinet.base.errors import OcinetError
 from ocinet.engine.model.scope import EVERYTHING, NOTHING
+from ocinet.watcher.lookup import look_up
 from ocinet.watcher.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ocinet.base.address import Address
     from ocinet.engine.check import Finding
     from ocinet.engine.model.scope import Scope
     from ocinet.watcher.pace import Hold, Pace
@@ -29,6 +31,7 @@ _GATHER_S = 0.05  # of what follows at once, each message would wake us
 _READ_S = 0.1  # between readings of what is told during a look: a long one is more than fits
 _SILENT_S = 1.0  # between looks at what nobody tells of
 _REFUSED_S = 60.0  # between events of what containers were refused
+_NAMES_S = 5.0  # between looks for DNS names that somebody speaks of
 _MOST_TOLD = 20
 _MONITORS = (("table ", "nft monitor"), ("filter ", "nft monitor"), ("net/", "sysctl --system"))
 
@@ -67,6 +70,9 @@ class Repairs(Protocol):
     def tell_refused(self) -> None:
         """Add to the event log what containers were refused since the last time."""
 
+    def follow_names(self, resolve: Callable[[str], tuple[Address, ...] | None]) -> None:
+        """Have packets leave for what DNS names lead to by now."""
+
 
 class Keeper(Turns):
     """The thread; to be started once and stopped once.
@@ -100,6 +106,7 @@ class Keeper(Turns):
         self._complaints: set[tuple[str, str, str]] = set()
         self._next_silent = 0.0
         self._next_refused = 0.0
+        self._next_names = 0.0
 
     def _begin(self) -> None:
         try:
@@ -134,6 +141,9 @@ class Keeper(Turns):
         if monotonic() >= self._next_refused:
             self._next_refused = monotonic() + _REFUSED_S
             self._workers.submit("refused", "refused", self._tell_refused)
+        if monotonic() >= self._next_names:
+            self._next_names = monotonic() + _NAMES_S
+            self._workers.submit("names", "names", self._follow_names)
         scope = self._pace.begin(monotonic())
         if scope:
             self._have_looked(scope)
@@ -143,6 +153,12 @@ class Keeper(Turns):
             self._repairs.tell_refused()
         except OcinetError as error:
             self._log.warning("what was refused can't be looked at", error=str(error))
+
+    def _follow_names(self) -> None:
+        try:
+            self._repairs.follow_names(look_up)
+        except OcinetError as error:
+            self._log.warning("DNS names can't be followed", error=str(error))
 
     def _hear(self) -> Scope:
         """Return what was touched since the last time."""

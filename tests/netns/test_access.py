@@ -16,7 +16,11 @@ from hosts.namespace.looks import run
 from hosts.namespace.uplinked_host import NEIGHBOUR, UPLINK, UplinkedHost
 from hosts.namespace.wired_host import PATHS
 from hosts.waiting import wait_until
+from ocinet.base.address import Address, Subnet
+from ocinet.base.clock import uptime_s
+from ocinet.engine.egress_names import KEPT_S, follow
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.plan.access import may_be_left_for
 from ocinet.engine.refusals import encode_refused
 from ocinet.engine.renaming import rename
 from ocinet.request.access import parse_access
@@ -192,9 +196,7 @@ def test_name_is_followed_to_another_address_and_the_former_one_is_closed() -> N
         assert not host.reaches("web", second[0], 80)
 
 
-def _addresses(*texts: str) -> tuple[object, ...]:
-    from ocinet.base.address import Address
-
+def _addresses(*texts: str) -> tuple[Address, ...]:
     return tuple(map(Address.parse, texts))
 
 
@@ -427,3 +429,79 @@ def test_what_a_kill_leaves_is_collected() -> None:
             ("name", "apart/web"),
         ]
         assert host.gc() == []
+
+
+@in_namespaces
+def test_dns_names_are_followed_as_their_answers_change() -> None:
+    """Once the watcher has looked them up: two answers stay open for a while, then the last."""
+    answers = {"api.example.com": ("192.0.2.2",)}
+
+    def resolve(name: str) -> tuple[Address, ...]:
+        return _addresses(*answers[name])
+
+    with Apart() as host:
+        run("ip addr add 192.0.2.3/24 dev eth0", pid=host.sleepers["neighbour"].pid)
+        host.up("web", asking("lan", egress="api.example.com"))
+        told = Path("/run/ocinet/events.jsonl").read_text()
+        assert "nothing leaves for api.example.com until the watcher has looked it up" in told
+        assert not host.pings("web", "192.0.2.2")
+        calls = EngineCalls(PATHS, lambda _network: {}, Settings)
+        calls.follow_names(resolve)
+        assert host.pings("web", "192.0.2.2")
+        assert not host.pings("web", "192.0.2.3")
+        host.up("shop", asking("lan", egress="api.example.com"))  # known by now
+        assert host.pings("shop", "192.0.2.2")
+        with host.engine() as engine:
+            assert engine.check() == ()
+        host.stop("shop")
+
+        answers["api.example.com"] = ("192.0.2.3",)
+        calls.follow_names(resolve)  # it was looked up a moment ago
+        assert not host.pings("web", "192.0.2.3")
+        again = EngineCalls(PATHS, lambda _network: {}, Settings)
+        again.follow_names(resolve)
+        assert host.pings("web", "192.0.2.3")
+        assert host.pings("web", "192.0.2.2")
+        with host.engine() as engine:
+            later_s = int(uptime_s()) + KEPT_S + 1
+            now = {"api.example.com": resolve("api.example.com")}
+            follow(engine.operation, engine.machine, engine.records, now, later_s)
+        assert not host.pings("web", "192.0.2.2")
+        assert host.pings("web", "192.0.2.3")
+        with host.engine() as engine:
+            assert engine.check() == ()
+        host.stop("web")
+        assert not run("find /run/ocinet/access -type l")
+        again.follow_names(resolve)
+        assert json.loads(Path("/run/ocinet/egress-names.json").read_text()) == {}
+
+
+@pytest.mark.parametrize(
+    "place", ["127.0.0.1", "169.254.169.254", UPLINK, "10.8.0.2", "10.9.0.1", "::1", "fe80::1"]
+)
+def test_dns_name_opens_nothing_of_the_host_and_of_networks(place: str) -> None:
+    """Whoever answers for it says where it leads to; the address itself may be written."""
+    own = set(_addresses("192.0.2.1", "10.9.0.1", "10.8.0.1"))
+    inside = (Subnet.parse("10.8.0.0/24"), Subnet.parse("10.9.0.0/24"))
+    (address,) = _addresses(place)
+    assert not may_be_left_for(address, own, inside)
+    assert may_be_left_for(Address.parse("192.0.2.2"), own, inside)
+
+
+@in_namespaces
+def test_dns_name_that_leads_to_another_network_opens_nothing_and_is_told() -> None:
+    """Not even what is published there, which the address would be let through to."""
+    with Apart() as host:
+        host.up_serving("shop", on("dmz", publish=(tcp(8080),)))
+        host.up("web", asking("lan", egress="evil.example.com"))
+        calls = EngineCalls(PATHS, lambda _network: {}, Settings)
+        calls.follow_names(lambda _name: _addresses("10.8.0.2", "192.0.2.2"))
+        assert host.pings("web", "192.0.2.2")
+        assert not host.reaches("web", UPLINK, 8080)
+        for _twice in range(2):
+            EngineCalls(PATHS, lambda _network: {}, Settings).follow_names(lambda _name: None)
+        assert host.pings("web", "192.0.2.2")  # who could not tell has not said no
+        (unanswered, _again) = _events("name not looked up")
+        assert "IPAddressAllow=RESOLVER" in unanswered["hint"]
+        (told,) = _events("name opens nothing")
+        assert told["what"] == "evil.example.com leads to 10.8.0.2"
