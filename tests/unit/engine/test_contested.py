@@ -142,3 +142,20 @@ def test_attach_that_fails_gives_an_alias_back(world: World) -> None:
     with pytest.raises(KernelError):
         world.attach(db, on("lan"))
     assert name_server.served["lan"] == before
+
+
+def test_check_takes_what_two_want_for_what_it_is(world: World) -> None:
+    """No damage; a line that lacks what is its container's is one, and is entered again."""
+    _called(world, "first-id", "db", on("lan"))
+    _called(world, "front-id", "front", _aliased("db", "www"))
+    _called(world, "second-id", "db", on("lan"))
+    served = world.host.name_server.served["lan"]
+    with world.engine() as engine:
+        assert not [found.what for found in engine.check() if "by name" in found.what]
+        served["front-id"] = served["front-id"].replace(names=("front", "front-id"))
+        served["first-id"] = served["first-id"].replace(names=("first-id",))
+        assert [found.what for found in engine.check() if "by name" in found.what]
+        engine.check(repair=True)
+        assert not [found.what for found in engine.check() if "by name" in found.what]
+    assert _found(world, "www") == ["front-id"]
+    assert len(_found(world, "db")) == 1
