@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+import signal
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,12 +18,18 @@ from hosts.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hosts.engine.container import EngineContainer
+    from hosts.engine.runtimes import Container
     from hosts.lab.machine import Lab
 
 pytestmark = pytest.mark.needs("aardvark-dns")
 
 _HEAD = "# From here on by ocinet, which makes it anew.\n"
 _GATEWAY = "10.72.0.1"
+# What podman has mounted for its containers.
+_UNMOUNT = """\
+grep -o ' /var/lib/containers/[^ ]*' /proc/self/mountinfo | sort -ru | xargs -r umount -l
+"""
 
 
 @contextmanager
@@ -117,3 +125,60 @@ def test_status_doctor_and_explain_know_how_names_fare(lab: Lab) -> None:
         assert "nameserver 192.0.2.53" in resolv_conf
         lab.delete_containers()
         lab.run("umount", program())
+
+
+def test_names_come_back_after_a_reboot(lab: Lab) -> None:
+    """Nobody was taken down, and /run and the kernel are empty: who starts again is found again."""
+    with _named(lab):
+        lab.make_network("lan", "10.9.0.0/24")
+        podman = install(lab, "crun")
+        podman.run("--name=early", *keys(net="lan"))  # so that addresses are others afterwards
+        db = podman.run("--name=db", *keys(net="lan", alias="store"))
+        bundle = lab.bundle("web")
+        lab.ocinet("hooks", "add", str(bundle.path), "--net", "lan", "--link", "db:base")
+        web = lab.runc.run(bundle)
+        _wait_found(web, "store", db.address())
+        former = db.address()
+        _reboot(lab)
+        lab.forget(web)
+        assert lab.records() == {}
+        podman("start", "db")
+        web = lab.runc.run(bundle)
+        again = db.current
+        assert again.address() != former
+        _wait_found(web, "db", again.address())
+        _wait_found(web, "store", again.address())
+        assert f"PING base ({again.address()})" in web.exec("ping", "-c1", "-W5", "base").stdout
+        _wait_found(again, "web", web.namespace.addresses("eth0")[0].partition("/")[0])
+        assert former not in web.exec("nslookup", "early.", check=False).stdout
+        web.end()
+        podman.remove_all()
+
+
+def _wait_found(asking: Container | EngineContainer, name: str, address: str) -> None:
+    wait_until(
+        lambda: f"({address})" in asking.exec("ping", "-c1", "-W5", name, check=False).stdout,
+        f"{name} at {address}",
+        timeout_s=20,
+    )
+
+
+def _reboot(lab: Lab) -> None:
+    """Have all that a reboot ends be gone: processes and cgroups, mounts, links, rules, /run."""
+
+    def kill_all() -> bool:
+        left = lab.processes()
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
+
+    wait_until(kill_all, "the end of all processes", timeout_s=10)
+    volatile = ("ocinet", "runc", "crun", "libpod", "containers", "podman", "netns")
+    lab.run("rm", "-rf", *(f"/run/{name}" for name in volatile))
+    wait_until(lab._remove_cgroups, "the end of all cgroups")
+    lab.run("sh", "-c", _UNMOUNT)
+    lab.run("nft", "flush", "ruleset")
+    for ifname, link in lab.links().items():
+        if link.get("linkinfo", {}).get("info_kind") == "bridge":
+            lab.run("ip", "link", "delete", ifname)
