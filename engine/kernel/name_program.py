@@ -104,6 +104,7 @@ class NameProgram:
         path: of the one that it reads.
         places: where it is looked for.
         spawn: starts a process that nobody waits for.
+        systemd: what is there where it runs, and its command.
     """
 
     def __init__(
@@ -112,11 +113,13 @@ class NameProgram:
         path: str,
         places: tuple[str, ...] = PLACES,
         spawn: Callable[[tuple[str, ...]], None] | None = None,
+        systemd: tuple[str, str] = (_SYSTEMD, _SYSTEMD_RUN),
     ) -> None:
         self._folder = folder
         self._path = path
         self._places = places
         self._spawn = spawn or _spawn
+        self._systemd = systemd
 
     def find(self) -> str:
         """Return the path of the program; "" if there is none that root alone may write to."""
@@ -191,13 +194,16 @@ class NameProgram:
         """
         if self.is_starting():
             return
+        with Directory(self._folder) as folder:
+            has_failed = bool(folder.noted(_STARTING)) and not self._noted()
         if self._noted():  # of one that was killed
             with Directory(self._path) as served:
                 served.remove(_PID_FILE)
         with Directory(self._folder) as folder:
             folder.note(_STARTING, str(age_clock_ns()))
         self._note_resolvers()
-        has_systemd = exists(_SYSTEMD) and exists(_SYSTEMD_RUN)
+        # Where systemd was asked and no server came of it, it goes without.
+        has_systemd = all(map(exists, self._systemd)) and not has_failed
         command = (program, "--config", self._path, "--port", _PORT,
                    "--filter-search-domain", SEARCH_DOMAIN, "run")  # fmt: skip
         launch = (executable, "-I", "-S", "-c", _LAUNCH, f"{self._folder}/serving",

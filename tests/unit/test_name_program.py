@@ -1,0 +1,111 @@
+"""The name server's life, as far as no server is needed: whom it takes for one, how it starts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ocinet.engine.kernel.name_program import PROGRAM, NameProgram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SLEEP = "import time; time.sleep(100)"
+
+
+class Started:
+    """What was spawned."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.chmod(0o700)
+        self.words: list[tuple[str, ...]] = []
+        self.served = folder / "served"
+        self.served.mkdir(0o700)
+        places = (str(folder / "libexec"),)
+        systemd = str(folder), sys.executable  # both are there
+        self.program = NameProgram(
+            str(folder), str(self.served), places, self.words.append, systemd
+        )
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Started:
+    """Return one that starts nothing."""
+    return Started(tmp_path)
+
+
+@pytest.fixture
+def other(started: Started) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a process that is no name server, and has the noted id."""
+    with subprocess.Popen([sys.executable, "-c", _SLEEP]) as child:
+        (started.served / "aardvark.pid").write_text(str(child.pid))
+        yield child
+        child.kill()
+
+
+def test_another_process_with_the_noted_id_is_left_alone(
+    started: Started, other: subprocess.Popen[bytes]
+) -> None:
+    """Whether it is told, or ended: an id comes again."""
+    assert started.program.pid == 0
+    assert started.program.tell() is False
+    assert started.program.stop() is False
+    assert other.poll() is None
+
+
+@pytest.mark.parametrize("noted", ["", "x", "0", "-1", "99999999999", str(2**22)])
+def test_note_that_names_no_process_is_none(started: Started, noted: str) -> None:
+    """Half-written, or of one that is gone."""
+    (started.served / "aardvark.pid").write_text(noted)
+    assert started.program.pid == 0
+    assert started.program.tell() is False
+
+
+def test_start_happens_once_until_it_has_failed(started: Started) -> None:
+    """Many attaches come before the first server notes its id."""
+    started.program.start("/x")
+    started.program.start("/x")
+    assert len(started.words) == 1
+    assert started.program.is_starting()
+    words = started.words[0]
+    assert words[-7:] == ("--config", str(started.served), "--port", "53",
+                          "--filter-search-domain", ".dns.ocinet.internal", "run")  # fmt: skip
+
+
+def test_start_goes_without_systemd_where_that_has_started_nothing(
+    started: Started, tmp_path: Path
+) -> None:
+    """One that it started and that was killed is started by it again."""
+    note = tmp_path / "starting"
+    for number in range(3):
+        if number:  # the former start was long ago
+            note.unlink()
+            note.symlink_to("1")
+        if number == 1:
+            (started.served / "aardvark.pid").write_text("4194303")
+        started.program.start("/x")
+    by_systemd = ["--collect" in words for words in started.words]
+    assert by_systemd == [True, True, False]
+    assert [("moves" in words) for words in started.words] == [False, False, True]
+
+
+def test_program_that_others_may_write_is_not_found(started: Started, tmp_path: Path) -> None:
+    """What root runs is root's alone."""
+    assert started.program.find() == ""
+    place = tmp_path / "libexec"
+    place.mkdir(0o755)
+    (place / PROGRAM).write_text("#!/bin/sh\n")
+    assert started.program.find() == ""
+    (place / PROGRAM).chmod(0o755)
+    assert started.program.find() == str(place / PROGRAM)
+    (place / PROGRAM).chmod(0o775)
+    assert started.program.find() == ""
+    (place / PROGRAM).chmod(0o755)
+    if os.geteuid() == 0:
+        os.chown(place, 1, 1)
+        assert started.program.find() == ""
