@@ -50,7 +50,7 @@ _RTA_PREFSRC = 7
 _RTA_MULTIPATH = 9
 _RTA_TABLE = 15
 _LARGEST_BYTE = 0xFF
-_RT_TABLE_MAIN = 254
+MAIN = _RT_TABLE_MAIN = 254
 _RTPROT_KERNEL = 2
 _RTPROT_BOOT = 3  # as `ip route add` says, so that the container sees the usual line
 _RTN_UNICAST, _RTN_LOCAL = 1, 2
@@ -123,10 +123,16 @@ def new_route(
     return message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sequence, body)
 
 
-def delete_route(sequence: int, route: Route) -> bytes:
-    """Encode the deletion of a route of the main table that refuses."""
-    body = _route_header(route) + _route_body(route, _RT_TABLE_MAIN)
+def delete_route(sequence: int, route: Route, table: int = _RT_TABLE_MAIN) -> bytes:
+    """Encode the deletion of a route that refuses."""
+    body = _route_header(route, table=table) + _route_body(route, table)
     return message(RTM_DELROUTE, NLM_F_ACK, sequence, body)
+
+
+def decode_table(body: bytes) -> int:
+    """Return the number of the table that an RTM_NEWROUTE is about."""
+    told = attributes(body, _RTMSG.size).get(_RTA_TABLE)
+    return number(told) if told else _RTMSG.unpack_from(body)[4]
 
 
 def _route_header(route: Route, *, onlink: bool = False, table: int = _RT_TABLE_MAIN) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from errno import EAFNOSUPPORT, ENOENT, EOPNOTSUPP, ESRCH
+from errno import EAFNOSUPPORT, EEXIST, ENOENT, EOPNOTSUPP, ESRCH
 
 from ocinet.engine.kernel import ip_messages, sysctl
 from ocinet.engine.kernel.inside_ways import ask
+from ocinet.engine.kernel.ip_messages import LOOPBACK
 from ocinet.engine.kernel.links import Act, list_routes, socket_in
 from ocinet.engine.kernel.sandbox import entered
+from ocinet.engine.model.link import is_source_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,20 +40,29 @@ class Marks:
             KernelError: there is another route to the same destination (EEXIST), or the kernel
                 refused.
         """
-        acts = [
-            Act(f"end {route}", ip_messages.delete_route(place, route), route)
-            if ended
-            else Act(f"have {route}", ip_messages.new_route(place, 0, route), route)
-            for place, route in enumerate(routes)
-        ]
+        acts: list[Act] = []
         with socket_in(sandbox) as socket:
+            # What is sent from an address of one of several networks looks up a table of its own.
+            known = map(ip_messages.decode_table, socket.dump(ip_messages.dump_routes(1)))
+            tables = sorted({table for table in known if is_source_table(table)})
+            for route in routes:
+                for table in (ip_messages.MAIN, *tables):
+                    place, what = len(acts), f"{'end' if ended else 'have'} {route}"
+                    message = (
+                        ip_messages.delete_route(place, route, table)
+                        if ended
+                        else ip_messages.new_route(place, 0, route, table=table)
+                    )
+                    # Of the main table alone it counts what is there already.
+                    acts.append(Act(what, message, None if table in tables else route))
             refusals = ask(socket, acts)
             there = set(list_routes(socket)) if refusals else set()
         # A sandbox without IPv6 sends nothing by it.
         fine = (ESRCH, ENOENT, EAFNOSUPPORT, EOPNOTSUPP) if ended else (EAFNOSUPPORT, EOPNOTSUPP)
         for refused in refusals:
             act = acts[refused.sequence]
-            if refused.errno not in fine and (ip_messages.LOOPBACK, act.route) not in there:
+            is_there = refused.errno == EEXIST and act.route is None
+            if not is_there and refused.errno not in fine and (LOOPBACK, act.route) not in there:
                 raise refused.error(f"cannot {act.what}")
         return len(refusals) < len(acts)
 

@@ -15,6 +15,12 @@ DOOMED = 0x6F << 24  # with a pid: the one-off group of links that are being del
 # rule add` takes one less than the first there is.
 SOURCE_PRIORITY = 28515
 FIRST_SOURCE_TABLE = 28516  # of eth0; those of eth1 and so on are the next numbers
+_SOURCE_TABLES = range(FIRST_SOURCE_TABLE, FIRST_SOURCE_TABLE + 100 + (1 << 16))
+
+
+def is_source_table(table: int) -> bool:
+    """Tell the number of a table of what is sent by an interface from its own addresses."""
+    return table in _SOURCE_TABLES
 
 
 def is_host_ifname(ifname: str) -> bool:

@@ -27,6 +27,7 @@ from ocinet.engine.ruleset.port_guard import guard_program
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.model.bandwidth import Bandwidth
+    from ocinet.engine.model.request import Route
 
 
 class Wanted(Value):
@@ -73,6 +74,7 @@ def plan_attach(wanted: Wanted, observed: Observed, settings: Settings) -> tuple
         steps += plan_endpoint(endpoint, wanted)
     if wanted.endpoints:
         steps += plan_by_source(wanted)
+        steps += plan_refusing(wanted)
     if not wanted.endpoints and not wanted.ports:
         steps.append(RaiseLoopback(wanted.netns))
     steps += [SetHairpin(endpoint.host_ifname) for endpoint in wanted.reached]
@@ -135,10 +137,6 @@ def plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:
         AddVeth(veth, wanted.netns),
         ConfigureInside(inside, wanted.netns, endpoint.host_ifname),
     )
-    if endpoint.refusing:
-        from ocinet.engine.plan.refusal_steps import Refuse
-
-        steps += (Refuse(endpoint.refusing, wanted.netns),)
     if endpoint.sysctls:
         from ocinet.engine.plan.sysctl_steps import SetInside
 
@@ -193,6 +191,27 @@ def plan_by_source(wanted: Wanted) -> tuple[Step, ...]:
     from ocinet.engine.plan.source_steps import RouteBySource
 
     return (RouteBySource(ways, wanted.netns),)
+
+
+def plan_refusing(wanted: Wanted) -> tuple[Step, ...]:
+    """Return the steps that have a sandbox refuse what it is asked to, whatever it sends it from.
+
+    Behind those of `plan_by_source`: what was refused before has to be in new tables, too.
+    """
+    before = _refusing(wanted.beside)
+    new = tuple(route for route in _refusing(wanted.endpoints) if route not in before)
+    if not (before or new):
+        return ()
+    from ocinet.engine.plan.refusal_steps import Refuse
+
+    ways = source_ways((*wanted.beside, *wanted.endpoints), wanted.networks)
+    tables = tuple(dict.fromkeys((way.address.address.family, way.table) for way in ways))
+    again = (Refuse(before, wanted.netns, tables, stays=True),) if before and tables else ()
+    return (*again, Refuse(new, wanted.netns, tables)) if new else again
+
+
+def _refusing(endpoints: tuple[Endpoint, ...]) -> tuple[Route, ...]:
+    return tuple(dict.fromkeys(route for end in endpoints for route in end.refusing))
 
 
 def source_ways(

@@ -3,7 +3,6 @@
 Others change a host as well: a link manager takes a bridge down, somebody flushes the
 firewall. What a record tells of is compared with what is there, and each thing that is
 missing is named, with the steps that put it back: addresses and ports are those of before.
-
 What a container has that its record does not tell of is its own.
 """
 
@@ -22,6 +21,7 @@ from ocinet.engine.plan.attach import (
     plan_by_source,
     plan_endpoint,
     plan_loopback,
+    plan_refusing,
     plan_shape,
 )
 from ocinet.engine.plan.closing import CloseBridge
@@ -338,9 +338,8 @@ def _endpoint_flaws(
                 "is in another namespace"
             )
         hairpin = (SetHairpin(endpoint.host_ifname),) if endpoint in wanted.reached else ()
-        made = (*_made_whole(endpoint, wanted), *plan_by_source(wanted))
-        unplug = Unplug(endpoint.ifname, endpoint.mac, wanted.netns)
-        return [Flaw(text, (unplug, *made, *hairpin))]
+        made = (*_made_whole(endpoint, wanted), *plan_by_source(wanted), *plan_refusing(wanted))
+        return [Flaw(text, (Unplug(endpoint.ifname, endpoint.mac, wanted.netns), *made, *hairpin))]
     found = _port_flaws(endpoint, wanted, link, bridge)
     if endpoint.host_ifname in dict(left.guards):
         network = network_of(endpoint, wanted.networks)
@@ -357,8 +356,9 @@ def _endpoint_flaws(
     missing = missing_inside(endpoint, left.inside)
     if missing:
         found.append(Flaw(f"in the sandbox, {missing}", (configure, *plan_by_source(wanted))))
-    more = (unrefused(endpoint, left.inside), unset(endpoint, left.sysctls))
-    return found + [Flaw(f"in the sandbox, {lacks}", tuple(rest)) for lacks in more if lacks]
+    lacks, other = unrefused(endpoint, left.inside), unset(endpoint, left.sysctls)
+    found += [Flaw(f"in the sandbox, {lacks}", plan_refusing(wanted))] if lacks else []
+    return found + ([Flaw(f"in the sandbox, {other}", tuple(rest))] if other else [])
 
 
 def _made_whole(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
 
-from builders import network, on
+from builders import network, on, udp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json, run
 from hosts.namespace.wired_host import WiredHost, records
@@ -14,8 +15,7 @@ from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import KernelError
 from ocinet.engine.model.flow import UNSENT
 from ocinet.engine.model.request import EndpointRequest, Request, Route
-from ocinet.engine.plan.refusal_steps import Refuse
-from ocinet.engine.plan.steps import Step
+from ocinet.engine.plan.steps import ForgetFlows, Step
 
 REFUSED = (
     Route(Subnet.parse("10.7.0.0/16"), kind="blackhole"),
@@ -94,32 +94,57 @@ def test_disconnect_leaves_what_the_other_network_refuses() -> None:
         assert refused(host) == []
 
 
+def leaves(host: WiredHost, source: str, name: str = "web") -> bool:
+    """Tell whether what is sent from an address to a refused one is routed anywhere."""
+    words = ("nsenter", "-n", "-t", str(host.sleepers[name].pid), "ip", "route", "get", "10.7.1.2")
+    return not subprocess.run((*words, "from", source), capture_output=True, check=False).returncode
+
+
+@in_namespaces
+def test_what_is_refused_is_so_from_whichever_address() -> None:
+    """A container on several networks looks tables up that come before the main one."""
+    with WiredHost() as host:
+        container = host.start("web", bounded=True)
+        host.attach(container, on("lan", routes=REFUSED))
+        host.attach(container, on("dmz"))
+        own = [host.addresses("web", ifname)[0].partition("/")[0] for ifname in ("eth0", "eth1")]
+        assert [leaves(host, address) for address in own] == [False, False]
+        with host.engine() as engine:
+            assert engine.check() == ()
+            engine.disconnect("web", "lan")
+        assert leaves(host, own[1])
+        host.attach(container, on("lan"))
+        own[0] = host.addresses("web", "eth0")[0].partition("/")[0]
+        assert [leaves(host, address) for address in own] == [True, True]
+        with host.engine() as engine:
+            engine.disconnect("web", "dmz")
+        host.attach(container, on("dmz", routes=REFUSED))
+        own[1] = host.addresses("web", "eth1")[0].partition("/")[0]
+        assert [leaves(host, address) for address in own] == [False, False]
+
+
 @in_namespaces
 def test_attach_that_fails_or_is_killed_leaves_no_route() -> None:
     """Undone with the rest; of a killed one, by whoever comes next."""
 
     def fail(step: Step) -> None:
-        if isinstance(step, Refuse) and step.routes[0].kind == "unreachable":
-            raise KernelError("cannot refuse", "as the test wants it")
+        if isinstance(step, ForgetFlows):  # the last one
+            raise KernelError("cannot forget", "as the test wants it")
 
     def die(step: Step) -> None:
-        if isinstance(step, Refuse) and step.routes[0].kind == "unreachable":
+        if isinstance(step, ForgetFlows):
             raise SystemExit
 
     with WiredHost() as host:
         container = host.start("web")
-        request = on("lan", "dmz")
-        first, second = request.endpoints
-        request = request.replace(
-            endpoints=(first.replace(routes=REFUSED[:1]), second.replace(routes=REFUSED[1:]))
-        )
+        request = on("lan", routes=REFUSED, publish=(udp(8080),))
         with pytest.raises(KernelError):
             host.attach(container, request, trace=fail)
         assert refused(host) == []
         assert records() == []
         with pytest.raises(SystemExit):
             host.attach(container, request, trace=die)
-        assert refused(host) == ALL[:1]
+        assert refused(host) == ALL
         host.attach(container, on("lan"))
         assert refused(host) == []
 
