@@ -7,7 +7,10 @@ from ocinet.engine.plan.attach import inside_of, source_ways
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocinet.base.address import Interface
     from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.endpoint import Endpoint
+    from ocinet.engine.model.plug import Plug
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan import seams
     from ocinet.engine.plan.machine import Machine
@@ -16,11 +19,14 @@ if TYPE_CHECKING:
 
 def has_ipv6(record: Attachment) -> bool:
     """Tell whether a container was given an address of IPv6."""
-    return any(
-        interface.address.family == 6
-        for endpoint in record.endpoints
-        for interface in endpoint.addresses
-    )
+    made: list[Endpoint | Plug] = [*record.endpoints, *record.plugs]
+    return any(own.address.family == 6 for each in made for own in each.addresses)
+
+
+def _lacks(made: Endpoint | Plug, there: dict[str, tuple[Interface, ...]]) -> bool:
+    """Tell whether an interface has lost an address of IPv6, or is gone."""
+    own = [interface for interface in made.addresses if interface.address.family == 6]
+    return not set(own) <= set(there.get(made.ifname, ()))
 
 
 def restore_ipv6(
@@ -54,14 +60,13 @@ def restore_ipv6(
         if record is None or record.state != ATTACHED or record.sandbox != sandbox.identity:
             return False
         there = {link.ifname: link.addresses for link in machine.insides.look_inside(sandbox)}
-        lacking = [
-            endpoint
-            for endpoint in record.endpoints
-            if any(
-                interface.address.family == 6 and interface not in there.get(endpoint.ifname, ())
-                for interface in endpoint.addresses
-            )
-        ]
+        lacking = [endpoint for endpoint in record.endpoints if _lacks(endpoint, there)]
+        # A link that is gone as a whole is the other one's, who is not there now.
+        cut = [plug for plug in record.plugs if plug.ifname in there and _lacks(plug, there)]
+        for plug in cut:
+            from ocinet.engine.model.cable import inside_of_end  # for the few that have one
+
+            machine.warnings += machine.insides.configure(sandbox, inside_of_end(plug))
         for endpoint in lacking:
             # The MAC is the same: nobody has to be told.
             machine.warnings += machine.insides.configure(
@@ -73,8 +78,8 @@ def restore_ipv6(
             networks = tuple(network for network in found if network)
             ways = source_ways(record.endpoints, networks)
             machine.warnings += machine.insides.route_by_source(sandbox, ways) if ways else ()
-    if lacking:
+    if lacking or cut:
         operation.log.append(
             "addresses of IPv6 restored", container=container_id, name=record.container.name
         )
-    return bool(lacking)
+    return bool(lacking or cut)

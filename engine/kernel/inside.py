@@ -87,6 +87,8 @@ class Insides:
         with socket:
             if pair is None or not pair.mac:
                 pair = self._pair_of(socket, inside.ifname)
+            if inside.strict:  # its other end is in a sandbox, whoever has that index here
+                pair = Pair(0, pair.ifindex, 0, pair.mac)
             _send_batch(socket, _batch(pair.ifindex, inside), pair.ifindex)
             if pair.host_ifindex and inside.addresses:
                 warnings += self._open_the_way(socket, pair, inside)

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.address import Address, Subnet
     from ocinet.engine.model.attachment import Container
+    from ocinet.engine.model.plug import Plug
 
 
 class CableEnd(Value):
@@ -44,15 +45,7 @@ class CableEnd(Value):
 
     def inside(self, mtu: int) -> Inside:
         """Return what the interface is to have in its sandbox."""
-        return Inside(
-            ifname=self.ifname,
-            addresses=self.addresses,
-            routes=self.routes,
-            ipv6=any(own.address.family == 6 for own in self.addresses),
-            announce=False,  # the other end is born with it, and knows nobody yet
-            mtu=mtu,
-            strict=True,
-        )
+        return inside_of_end(self, mtu)
 
 
 class Cable(Value):
@@ -78,3 +71,21 @@ class Cable(Value):
     def names(self, container: Container) -> bool:
         """Tell whether one of the ends is this container's."""
         return any(end.is_of(container) for end in self.ends)
+
+
+def inside_of_end(end: CableEnd | Plug, mtu: int = 0) -> Inside:
+    """Return what an end of a link is to have in its sandbox.
+
+    Args:
+        end: as it is defined, or as it is on record.
+        mtu: bytes; 0: as it was made.
+    """
+    return Inside(
+        ifname=end.ifname,
+        addresses=end.addresses,
+        routes=end.routes,
+        ipv6=any(own.address.family == 6 for own in end.addresses),
+        announce=False,  # the other end is born with it, and knows nobody yet
+        mtu=mtu,
+        strict=True,
+    )

@@ -73,7 +73,7 @@ def test_runc_and_docker_are_linked_beside_their_networks(lab: Lab) -> None:
     """By the watcher, by the name that Docker has; a new container of that name is linked, too."""
     with lab.docker() as docker, lab.watch():
         web = start(lab, "runc", "web")
-        name = lab.ocinet("link", "add", "web", "shop", *LINK).stdout.strip()
+        name = lab.ocinet("link", "add", "web", "shop", *LINK, "--ipv6").stdout.strip()
         assert state(lab, name) == "waiting"
         shop = docker.run("--name=shop")
         wait_until_up(lab, name)

@@ -517,3 +517,21 @@ def test_start_does_not_wait_for_who_hangs_with_the_others_lock() -> None:
 def _process(container: Container) -> Process:
     assert container.process
     return container.process
+
+
+@in_namespaces
+def test_repair_waits_for_no_link_of_the_hosts_that_has_an_ends_index() -> None:
+    """Each namespace counts its own: who looks the other end up on the host finds a stranger."""
+    with WiredHost() as host:
+        host.up("web", NONE)
+        host.up("db", NONE)
+        link(host)
+        peer = ip_json("link show link0", host.sleepers["db"].pid)[0]["ifindex"]
+        run(f"ip link add idle index {peer} type bridge")
+        run("ip link set idle up")  # which never has a carrier
+        run("ip addr del 10.7.0.0/31 dev link0", pid=host.sleepers["web"].pid)
+        began = time.monotonic()
+        with host.engine() as engine:
+            assert [finding.repaired for finding in engine.check(repair=True)] == [True]
+        assert time.monotonic() - began < 5
+        assert reach_each_other(host)
