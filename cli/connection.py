@@ -31,7 +31,7 @@ def _configure_connect(parser: Parser) -> None:
 def _connect(arguments: Namespace, console: Console) -> None:
     arguments.net, arguments.publish, arguments.name = [arguments.network], [], None
     arguments.keep_ports = False
-    request = read_request(read_annotations(arguments))
+    request = _of_network(read_request(read_annotations(arguments)), arguments.network)
     with console.engine() as engine:
         engine.networks.get(arguments.network)
         target = open_target(engine, arguments.target, console.look_up)
@@ -41,6 +41,15 @@ def _connect(arguments: Namespace, console: Console) -> None:
             for warning in engine.warnings:
                 console.say(f"ocinet: {warning}")
     show_attached(arguments, console, attachment)
+
+
+def _of_network(request: Request, network: str) -> Request:
+    """Have aliases be of that network alone, as docker's and podman's are here."""
+    wished = request.resolution
+    if wished is None or not wished.aliases:
+        return request
+    aliases = tuple(alias.replace(network=network) for alias in wished.aliases)
+    return request.replace(resolution=wished.replace(aliases=aliases))
 
 
 def _beside_what_is_there(request: Request, engine: Engine, target: Target) -> Request:

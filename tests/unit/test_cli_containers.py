@@ -150,6 +150,14 @@ def test_attach_reads_every_flag_through_the_one_parser(shell: Shell) -> None:
     )
 
 
+def test_connect_with_an_alias_means_that_network_alone(shell: Shell) -> None:
+    """As docker and podman do; those on others stay what they are."""
+    assert shell.run("network", "create", "lan").code == 0
+    outcome = shell.run("network", "connect", "--alias", "DB", "lan", SELF)
+    assert outcome.code == 0, outcome.err
+    assert shell.engine.calls[-1][2].resolution == Resolution(aliases=(Alias("db", "lan"),))
+
+
 def test_connect_that_is_refused_tells_what_is_wrong(shell: Shell) -> None:
     """Its flags are some of attach's, and read as those are."""
     outcome = shell.run("network", "connect", "--dns", "192.0.2.1", "nosuch", SELF)
