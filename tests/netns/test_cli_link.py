@@ -76,7 +76,7 @@ def test_link_is_added_listed_inspected_and_removed() -> None:
         ("add log web", 2, "log shares the sandbox of web"),
         ("rm nothing", 3, "there is no link nothing"),
         ("inspect nothing", 3, "there is no link nothing"),
-        ("install", 2, "there is no command"),
+        ("install", 2, "ocinet links install"),
     ],
 )
 @in_namespaces
