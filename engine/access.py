@@ -9,7 +9,7 @@ twice, and who has entered something for one that has gone meanwhile takes it ou
 from __future__ import annotations
 
 from ocinet.engine.plan.access import between, egress_names, own_elements, parties_of
-from ocinet.engine.plan.access_steps import ChangeAccess
+from ocinet.engine.plan.access_steps import ChangeAccess, ForgetRefused
 from ocinet.engine.plan.detach import addresses_of
 from ocinet.engine.plan.steps import ForgetFlows, Step
 
@@ -127,7 +127,9 @@ class Access:
         if record.access is None:
             return ()
         self.leave(record, kept)
-        return self.change(record, kept)
+        stay = addresses_of(kept.endpoints) if kept else ()
+        gone = tuple(each for each in addresses_of(record.endpoints) if each not in stay)
+        return (*self.change(record, kept), ForgetRefused(gone))
 
     def change(self, before: Attachment | None, after: Attachment | None) -> tuple[Step, ...]:
         """Return the steps from what is in of one record to what another one says.

@@ -92,6 +92,7 @@ def decode_refused(bodies: Iterable[bytes]) -> tuple[Refused, ...]:
                     PROTOCOL_NAMES.get(number) or _PORTLESS.get(number, str(number)),
                     port if number in PROTOCOL_NAMES else 0,
                     int.from_bytes(counter[_PACKETS], "big"),
+                    0 if number in PROTOCOL_NAMES else port,
                 )
             )
     return tuple(found)

@@ -10,13 +10,14 @@ from errno import EEXIST, ENOENT, ENOTEMPTY
 from ocinet.base.errors import ConflictError, KernelError
 from ocinet.engine.firewall import nfnetlink
 from ocinet.engine.firewall.netfilter import raise_unless_missing
-from ocinet.engine.ruleset.elements import REFUSED_SETS, SETS
+from ocinet.engine.ruleset.elements import REFUSED, SETS, refused_element
 from ocinet.engine.ruleset.tables import FAMILY, TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ocinet.base.address import Address
     from ocinet.engine.firewall.netfilter import NetfilterSocket
     from ocinet.engine.model.refused import Refused
     from ocinet.engine.ruleset.elements import Element
@@ -110,10 +111,24 @@ class TableElements:
         from ocinet.engine.firewall.element_messages import decode_refused, dump_elements
 
         found: tuple[Refused, ...] = ()
-        for name in REFUSED_SETS:
+        for kind in REFUSED.values():
             try:
-                found += decode_refused(self._socket.dump(dump_elements(TABLE, name)))
+                found += decode_refused(self._socket.dump(dump_elements(TABLE, kind.name)))
             except KernelError as error:
                 if error.errno != ENOENT:
                     raise
         return found
+
+    def forget_refused(self, addresses: tuple[Address, ...]) -> None:
+        """Forget what was refused from these addresses, and to them.
+
+        Raises:
+            KernelError: the kernel refused.
+        """
+        self.delete(
+            tuple(
+                refused_element(each)
+                for each in self.refused()
+                if each.source in addresses or each.target in addresses
+            )
+        )

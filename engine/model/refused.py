@@ -18,6 +18,7 @@ class Refused(Value):
         protocol: its name, or the number of one without ports.
         port: of the target; 0 where the protocol has none.
         packets: how many, since the first one within an hour of the one before.
+        detail: what stands in the place of a port, where the protocol has none.
     """
 
     source: Address
@@ -25,6 +26,7 @@ class Refused(Value):
     protocol: str
     port: int
     packets: int
+    detail: int = 0
 
     @property
     def door(self) -> str:

@@ -8,6 +8,7 @@ from ocinet.engine.ruleset.elements import ADMIT, ALLOW, LEAVE, Element
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocinet.base.address import Address
     from ocinet.engine.plan.machine import Machine
 
 _OF_INTERVALS = frozenset(kind for sets in (ALLOW, ADMIT, LEAVE) for kind in sets.values())
@@ -60,3 +61,22 @@ class ChangeAccess(Step):
     def inverse(self) -> Step:
         """Return the change back."""
         return ChangeAccess(self.added, self.removed)
+
+
+class ForgetRefused(Step):
+    """Forget what was refused from addresses, and to them, before another one has them."""
+
+    addresses: tuple[Address, ...]
+
+    def describe(self) -> tuple[str, ...]:
+        """Return nothing: nft knows of no command that does this by address."""
+        return ()
+
+    def apply(self, machine: Machine) -> bool:
+        """Delete the entries."""
+        machine.elements.forget_refused(self.addresses)
+        return True
+
+    def inverse(self) -> Step | None:
+        """Return None: what was counted is of who is gone."""
+        return None

@@ -105,6 +105,9 @@ class Elements(Protocol):
     def refused(self) -> tuple[Refused, ...]:
         """Return what its rules have refused and still know of; none without a table."""
 
+    def forget_refused(self, addresses: tuple[Address, ...]) -> None:
+        """Forget what was refused from these addresses, and to them."""
+
 
 class Uplinks(Protocol):
     """Our second table: of connections whose answers, and packets whose source, routes tell."""

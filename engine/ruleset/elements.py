@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.network import NetworkRules
+    from ocinet.engine.model.refused import Refused
 
     Kind = Literal["ifname", "inet_proto", "inet_service", "ipv4_addr", "ipv6_addr", "nf_proto"]
     Field = str | int | Address | Subnet | Span
@@ -184,7 +185,7 @@ SETS = (
     WITHIN,
 )
 # What was refused, which the rules themselves enter.
-REFUSED_SETS = ("refused4", "refused6")
+REFUSED = {f: Set(f"refused{f}", (_ADDRESS[f], _ADDRESS[f], *_PORT)) for f in (4, 6)}
 # What one container's user has said.
 OF_ACCESS = frozenset(
     kind
@@ -251,6 +252,16 @@ def guard_elements(guard: ForwardGuard) -> tuple[Element, ...]:
         *(Element(APART, (family, bridge)) for bridge in guard.bridges),
         *(Element(WITHIN, (family, bridge, bridge)) for bridge in guard.bridges),
     )
+
+
+def refused_element(refused: Refused) -> Element:
+    """Return the element that the rules have entered for what they refused."""
+    family, protocol = refused.source.family, refused.protocol
+    number = {"icmp": 1 if family == 4 else 58}.get(protocol) or (
+        int(protocol) if protocol.isdecimal() else protocol
+    )
+    key = (refused.source, refused.target, number, refused.port or refused.detail)
+    return Element(REFUSED[family], key)
 
 
 def port_of(element: Element) -> PortRule | None:

@@ -267,6 +267,10 @@ class FakeElements:
         """Return that nothing was."""
         return ()
 
+    @act
+    def forget_refused(self, addresses: tuple[Address, ...]) -> None:
+        """Forget nothing, for there is nothing."""
+
 
 class _Table:
     """A table that never changes: a batch that fails leaves the one that was."""
