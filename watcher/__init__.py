@@ -14,13 +14,15 @@ births          cgroups, told of as they are made
 sight           whether an engine's processes can be seen from here
 life            a container's first process, and its sandbox, open
 lookout         the thread that finds sandboxes before the engine tells of them
-engine_calls    what `ocinet.engine` is called for
+access_calls    who may talk to whom: refusals told, DNS names followed
+engine_calls    what else `ocinet.engine` is called for
 remembered      what is remembered of containers, and by whom
 container_jobs  what is done about one container
 workers         the threads that do jobs, in turn for each container
 dispatch        which job follows from an event or a list, and when it is tried again
 pace            when to look, and what is no longer repaired for a while: pure
 turns           a thread that takes turns until it is stopped
+lookup          where a DNS name leads to
 keeper          the thread that is told what others change, and has it put right
 port_holder     the thread that holds published ports against services of the host
 page            the page on which a person sees what is there, as it changes

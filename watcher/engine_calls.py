@@ -9,32 +9,27 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from ocinet.base.clock import boot_id, uptime_s
+from ocinet.base.clock import boot_id
 from ocinet.base.events import EventLog
-from ocinet.base.files import exists
-from ocinet.engine.access import EGRESS_NAMES
 from ocinet.engine.changes import Changes
-from ocinet.engine.egress_names import follow, wanted_names
 from ocinet.engine.engine import Engine
 from ocinet.engine.held_ports import HeldPorts
 from ocinet.engine.model.attachment import ATTACHED, Container
 from ocinet.engine.model.naming import UNSTARTED
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.records.attachments import AttachmentStore
-from ocinet.engine.refusals import counts_of, newly_refused, tell_refusals
 from ocinet.engine.restore import has_ipv6
+from ocinet.watcher.access_calls import AccessCalls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
-    from ocinet.base.address import Address
     from ocinet.base.paths import Paths
     from ocinet.engine.check import Finding
     from ocinet.engine.gc import Leftover
     from ocinet.engine.kernel.sandbox import Sandbox
     from ocinet.engine.model.attachment import Attachment
-    from ocinet.engine.model.refused import Refused
     from ocinet.engine.model.request import Request
     from ocinet.engine.model.scope import Scope
     from ocinet.engine.model.settings import Settings
@@ -45,7 +40,6 @@ if TYPE_CHECKING:
     from ocinet.watcher.pace import Hold
 
 DOOR = "watcher"
-_NAMES_S = 30  # between two looks at where a DNS name leads to
 _KEEP_S = 60.0  # a thousand containers may have lost their bridge
 _PATIENCE_S = 5.0  # for a lock whose holder is stopped or hangs: meanwhile nobody is looked at
 
@@ -80,9 +74,7 @@ class EngineCalls:
         self._attachments = AttachmentStore(paths)
         # Of who looks, beside who keeps: it has each record decoded once, not at each look.
         self._seen = AttachmentStore(paths)
-        self._refused: dict[Refused, int] | None = None
-        self._unanswered: set[str] = set()
-        self._looked_up: dict[str, int] = {}  # DNS names, and when: seconds since the boot
+        self.access = AccessCalls(paths, self._engine)
         self._looking = Lock()  # the page's thread and that of figures do; the store is for one
 
     def attach(
@@ -299,64 +291,6 @@ class EngineCalls:
             why="somebody undoes it each time",
             hint=hint,
         )
-
-    def tell_refused(self) -> None:
-        """Add to the event log what containers were refused since the last time.
-
-        Of what was refused before the first time, nobody knows when.
-
-        Raises:
-            OcinetError: it can't be looked at.
-        """
-        with self._engine() as engine:
-            now = counts_of(engine.refused())
-            before, self._refused = self._refused, now
-            refused = newly_refused(before, now) if before is not None else ()
-            told = tell_refusals(refused, engine.containers.all()) if refused else ()
-        log = EventLog(self._paths.run)
-        for each in told:
-            container = each.container
-            log.append(
-                "refused", container=container.id, name=container.name, what=each.what,
-                hint=each.hint,
-            )  # fmt: skip
-
-    def follow_names(self, resolve: Callable[[str], tuple[Address, ...] | None]) -> None:
-        """Have containers' packets leave for what DNS names lead to by now, where they may.
-
-        New names at once, all others every half minute.
-
-        Args:
-            resolve: returns where a name leads to; None if nobody could tell.
-
-        Raises:
-            OcinetError: it can't be looked at, or entered.
-        """
-        if not exists(f"{self._paths.run}/access/{EGRESS_NAMES}"):
-            return
-        with self._engine() as engine:
-            names = wanted_names(engine.records)
-        now_s = int(uptime_s())
-        due = [name for name in names if now_s - self._looked_up.get(name, -_NAMES_S) >= _NAMES_S]
-        if not due and self._looked_up.keys() <= set(names):
-            return
-        found = {name: resolve(name) for name in due}
-        answers = {name: places for name, places in found.items() if places is not None}
-        self._tell_unanswered(found.keys() - answers.keys(), answers)
-        known = {name: at for name, at in self._looked_up.items() if name in names}
-        self._looked_up = {**known, **dict.fromkeys(due, now_s)}
-        with self._engine() as engine:  # anew: it may have taken as long as resolvers take
-            follow(engine.operation, engine.machine, engine.records, answers, now_s)
-
-    def _tell_unanswered(self, names: set[str], answered: Iterable[str]) -> None:
-        """Add to the event log of which names no resolver could tell; once, until one can."""
-        for name in sorted(names - self._unanswered):
-            EventLog(self._paths.run).append(
-                "name not looked up", what=name, why="no resolver answered the watcher",
-                hint="its unit lets it ask on this machine alone; to ask elsewhere: systemctl edit"
-                " ocinet-watcher, [Service] IPAddressAllow=RESOLVER",
-            )  # fmt: skip
-        self._unanswered = (self._unanswered | names) - set(answered)
 
     def picture(self) -> dict[str, Any]:
         """Return all that is there, as the JSON value that `ocinet topology` prints.

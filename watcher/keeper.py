@@ -56,6 +56,16 @@ class Changes(Protocol):
         """Listen no more."""
 
 
+class AccessRepairs(Protocol):
+    """What is done about who may talk to whom; see `access_calls`."""
+
+    def tell_refused(self) -> None:
+        """Add to the event log what containers were refused since the last time."""
+
+    def follow_names(self, resolve: Callable[[str], tuple[Address, ...] | None]) -> None:
+        """Have packets leave for what DNS names lead to by now."""
+
+
 class Repairs(Protocol):
     """What the keeper has done; see `engine_calls`."""
 
@@ -67,11 +77,9 @@ class Repairs(Protocol):
     def tell_hold(self, hold: Hold, hint: str) -> None:
         """Add to the event log what is not repaired any more for a while."""
 
-    def tell_refused(self) -> None:
-        """Add to the event log what containers were refused since the last time."""
-
-    def follow_names(self, resolve: Callable[[str], tuple[Address, ...] | None]) -> None:
-        """Have packets leave for what DNS names lead to by now."""
+    @property
+    def access(self) -> AccessRepairs:
+        """What is done about who may talk to whom."""
 
 
 class Keeper(Turns):
@@ -150,13 +158,13 @@ class Keeper(Turns):
 
     def _tell_refused(self) -> None:
         try:
-            self._repairs.tell_refused()
+            self._repairs.access.tell_refused()
         except OcinetError as error:
             self._log.warning("what was refused can't be looked at", error=str(error))
 
     def _follow_names(self) -> None:
         try:
-            self._repairs.follow_names(look_up)
+            self._repairs.access.follow_names(look_up)
         except OcinetError as error:
             self._log.warning("DNS names can't be followed", error=str(error))
 

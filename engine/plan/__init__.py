@@ -16,6 +16,7 @@ Read in this order; each module imports only what stands above it. What steps ar
     shaping_steps a step for how fast a container may send and be sent to
     sysctl_steps  a step for kernel parameters of a container
     refusal_steps steps for what a container is to send nothing to
+    access_steps  the step that changes who may talk to whom
     name_steps    the step that tells a container names
     serving_steps those that have a container found by its names
     uplink_steps  steps for hosts where routes say more than which link
@@ -35,7 +36,6 @@ How they come about:
     served_names  by which names a container is found on a network
     serving       which networks' names are served, and what their server is to know
     access        who may talk to whom, as elements of our table
-    access_steps  the step that changes them
     wished_names  what a container's user wishes of resolvers and names, as lines
     name_files    what a container's hosts and resolv.conf are to hold
     inside_flaws  what a sandbox is not as its record has it

@@ -110,17 +110,16 @@ def may_be_left_for(address: Address, own: set[Address], inside: tuple[Subnet, .
         own: the host's.
         inside: subnets of all networks.
     """
-    # IPv4's link-local one has the metadata services of clouds; is_link_local is of IPv6 alone.
     nobodys = any(address in subnet for subnet in _NO_PUBLIC)
     return not (nobodys or address in own or any(address in subnet for subnet in inside))
 
 
-_NO_PUBLIC = tuple(
-    map(
-        Subnet.parse,
-        ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/96", "::ffff:0:0/96",
-         "fe80::/10", "ff00::/8"),
-    )
+# 0/8, loopback, link-local with the metadata services of clouds, groups; and of IPv6 what is one
+# of IPv4's, link-local, and groups. As numbers, for to read one takes a module of sockets.
+_NO_PUBLIC = (
+    Subnet(4, 0, 8), Subnet(4, 127 << 24, 8), Subnet(4, 0xA9FE << 16, 16), Subnet(4, 7 << 29, 3),
+    Subnet(6, 0, 96), Subnet(6, 0xFFFF << 32, 96), Subnet(6, 0xFE80 << 112, 10),
+    Subnet(6, 0xFF << 120, 8),
 )  # fmt: skip
 
 
