@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Request
 
-_PATIENCE_S = 0.4
+_PATIENCE_S, _LONG_S = 0.3, 10.0  # for what must not come, and for what must
 _TCP, _UDP, _SCTP = socket.SOCK_STREAM, socket.SOCK_DGRAM, 132
 
 
@@ -64,26 +65,32 @@ class Apart(UplinkedHost):
         server.bind(("::", port))
         if kind == _TCP:
             server.listen()
-        server.settimeout(_PATIENCE_S)
         self.open_ports.append(server)
 
-    def reaches(self, name: str, address: str, port: int, *, source: str = "") -> bool:
+    def reaches(
+        self, name: str, address: str, port: int, *, source: str = "", patience_s: float = _LONG_S
+    ) -> bool:
         """Tell whether a container gets a connection there."""
         with entered(self.sleepers[name].pid):
             client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, _TCP)
         with client:
-            client.settimeout(_PATIENCE_S)
+            client.settimeout(patience_s)
             if source:
                 client.bind((source, 0))
             return client.connect_ex((address, port)) == 0
 
-    def sends(self, name: str, address: str, port: int) -> bool:
+    def is_kept_from(self, name: str, address: str, port: int, *, source: str = "") -> bool:
+        """Tell whether a container gets no connection there for a while."""
+        return not self.reaches(name, address, port, source=source, patience_s=_PATIENCE_S)
+
+    def sends(self, name: str, address: str, port: int, patience_s: float = _LONG_S) -> bool:
         """Tell whether a datagram of a container's comes there, and its answer back."""
         server = self.open_ports[-1]
+        server.settimeout(patience_s)
         with entered(self.sleepers[name].pid):
             client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, _UDP)
         with client:
-            client.settimeout(_PATIENCE_S)
+            client.settimeout(patience_s)
             client.connect((address, port))
             client.send(b"?")
             try:
@@ -91,6 +98,10 @@ class Apart(UplinkedHost):
                 return client.recv(10) == b"!"
             except OSError:
                 return False
+
+    def is_silent(self, name: str, address: str, port: int) -> bool:
+        """Tell whether a datagram does not come there, or no answer back, for a while."""
+        return not self.sends(name, address, port, _PATIENCE_S)
 
     def with_pair(self, web: Request, db: Request) -> tuple[str, str]:
         """Start `web` and `db`; return the addresses of `db`."""
@@ -110,12 +121,12 @@ def test_nobody_reaches_anybody_who_has_not_said_so() -> None:
     with Apart() as host:
         four, six = host.with_pair(asking(), asking())
         host.listen("db", 80)
-        assert not host.reaches("web", four, 80)
-        assert not host.reaches("web", six, 80)
+        assert host.is_kept_from("web", four, 80)
+        assert host.is_kept_from("web", six, 80)
         assert not host.pings("web", four)
         assert not host.pings("web", six)
         host.listen("db", 53, _UDP)
-        assert not host.sends("web", four, 53)
+        assert host.is_silent("web", four, 53)
         assert host.pings("web", "10.7.0.1")
         assert host.pings("web", "fd00:7::1")
         assert host.pings("web", NEIGHBOUR)
@@ -142,14 +153,14 @@ def test_who_says_so_connects_and_by_nothing_else(web: Request, db: Request) -> 
         host.listen("web", 80)
         for address in (four, six, four, six):  # twice: no redirect leads past the host
             assert host.reaches("web", address, 80)
-        assert not host.reaches("web", four, 22)
+        assert host.is_kept_from("web", four, 22)
         web_four = host.addresses("web")[0].partition("/")[0]
-        assert not host.reaches("db", web_four, 80)
+        assert host.is_kept_from("db", web_four, 80)
         if db.access is None or "@" in repr(db):
-            assert not host.reaches("other", four, 80)
-        assert not host.reaches("web", own, 80)
+            assert host.is_kept_from("other", four, 80)
+        assert host.is_kept_from("web", own, 80)
         host.listen("db", 80, _UDP)
-        assert not host.sends("web", four, 80)
+        assert host.is_silent("web", four, 80)
 
 
 @in_namespaces
@@ -165,7 +176,7 @@ def test_all_of_one_and_udp_are_allowed() -> None:
         assert host.sends("dns", four, 53)
         assert host.sends("dns", six, 53)
         host.listen("db", 53)
-        assert not host.reaches("dns", four, 53)
+        assert host.is_kept_from("dns", four, 53)
         assert not host.pings("dns", four)
 
 
@@ -190,10 +201,10 @@ def test_name_is_followed_to_another_address_and_the_former_one_is_closed() -> N
         host.listen("db", 80)
         assert host.reaches("web", second[0], 80)
         assert host.reaches("web", second[1], 80)
-        assert not host.reaches("web", first[0], 80)
+        assert host.is_kept_from("web", first[0], 80)
         host.stop("web")
         host.up("web", asking())
-        assert not host.reaches("web", second[0], 80)
+        assert host.is_kept_from("web", second[0], 80)
 
 
 def _addresses(*texts: str) -> tuple[Address, ...]:
@@ -209,7 +220,7 @@ def test_without_the_table_it_is_closed_and_comes_back_by_repair() -> None:
         assert host.reaches("web", four, 80)
         run("nft flush ruleset")
         for address in (four, six):
-            assert not host.reaches("web", address, 80)
+            assert host.is_kept_from("web", address, 80)
             assert not host.pings("web", address)
         with host.engine() as engine:
             assert all(finding.repaired for finding in engine.check(repair=True))
@@ -236,7 +247,7 @@ def test_address_of_another_opens_nothing() -> None:
         host.up("thief", asking())
         host.listen("db", 80)
         run(f"ip addr add {web}/32 dev eth0", pid=host.sleepers["thief"].pid)
-        assert not host.reaches("thief", four, 80, source=web)
+        assert host.is_kept_from("thief", four, 80, source=web)
 
 
 @in_namespaces
@@ -249,10 +260,10 @@ def test_wishes_change_while_it_runs() -> None:
         host.listen("db", 81)
         assert host.reaches("web", four, 80)
         host.attach(web, asking(allow="db:81"))
-        assert not host.reaches("web", four, 80)
+        assert host.is_kept_from("web", four, 80)
         assert host.reaches("web", four, 81)
         host.attach(web, asking(allow="none"))
-        assert not host.reaches("web", four, 81)
+        assert host.is_kept_from("web", four, 81)
         host.attach(web, asking(expose="80"))
         with host.engine() as engine:
             assert engine.check() == ()
@@ -274,10 +285,10 @@ def test_what_is_refused_is_counted_by_who_and_to_where_and_told() -> None:
     """With the command that shows why, which has the one that opens it."""
     with Apart() as host:
         four, six = host.with_pair(asking(allow="cache"), asking())
-        calls = EngineCalls(PATHS, lambda _network: {}, Settings)
+        calls = EngineCalls(PATHS, lambda _network: {}, Settings).access
         calls.tell_refused()  # from here on
-        assert not host.reaches("web", four, 5432)
-        assert not host.reaches("web", six, 5432)
+        assert host.is_kept_from("web", four, 5432)
+        assert host.is_kept_from("web", six, 5432)
         assert not host.pings("web", four)
         with host.engine() as engine:
             refused = engine.refused()
@@ -304,6 +315,9 @@ def test_what_is_refused_is_counted_by_who_and_to_where_and_told() -> None:
         host.listen("db", 5432)
         host.attach(host.container("web", host.sleepers["web"].pid), access)
         assert host.reaches("web", four, 5432)
+        host.stop("web")
+        with host.engine() as engine:
+            assert engine.refused() == ()
 
 
 def _events(name: str) -> list[dict[str, str]]:
@@ -334,7 +348,7 @@ def test_host_that_tells_who_is_kept_apart_of_a_shorter_way_would_part_them() ->
         listed = json.loads(run("nft -j list chain inet ocinet passed"))["nftables"]
         handles = [what["rule"]["handle"] for what in listed if "rule" in what]
         run(f"nft delete rule inet ocinet passed handle {handles[0]}")
-        wait_until(lambda: not host.reaches("web", six, 80), "it believes what it is told")
+        wait_until(lambda: host.is_kept_from("web", six, 80), "it believes what it is told")
 
 
 @in_namespaces
@@ -345,7 +359,7 @@ def test_packets_of_one_that_is_kept_leave_to_what_is_said_alone() -> None:
         host.up_serving("web", asking("lan", egress="none").replace(publish=(tcp(8081),)))
         host.up_serving("db", on("lan"))
         assert not host.pings("web", NEIGHBOUR)
-        assert not host.reaches("web", UPLINK, 8080)
+        assert host.is_kept_from("web", UPLINK, 8080)
         assert host.pings("web", "10.9.0.1")
         assert host.reaches("web", "10.9.0.3", 80)
         assert host.reaches("neighbour", UPLINK, 8081)
@@ -355,7 +369,7 @@ def test_packets_of_one_that_is_kept_leave_to_what_is_said_alone() -> None:
         assert not host.pings("web", NEIGHBOUR)
         host.attach(web, asking("lan", egress="192.0.2.0/24"))
         assert host.pings("web", NEIGHBOUR)
-        assert not host.reaches("web", UPLINK, 8080)
+        assert host.is_kept_from("web", UPLINK, 8080)
         host.attach(web, asking("lan", egress="192.0.2.0/24:81"))
         assert not host.pings("web", NEIGHBOUR)
         host.attach(web, asking("lan", allow="192.0.2.2"))
@@ -364,7 +378,7 @@ def test_packets_of_one_that_is_kept_leave_to_what_is_said_alone() -> None:
         assert host.pings("web", NEIGHBOUR)
         assert host.reaches("web", UPLINK, 8080)
         # It opens nothing: of another network, what is not published stays closed.
-        assert not host.reaches("web", "10.8.0.2", 80)
+        assert host.is_kept_from("web", "10.8.0.2", 80)
 
 
 @in_namespaces
@@ -406,11 +420,11 @@ def test_name_is_what_it_is_called_by_now() -> None:
         assert host.reaches("web", four, 80)
         with host.engine() as engine:
             rename(engine.operation, engine.machine, engine.records, "db-id", "cache")
-        assert not host.reaches("web", four, 80)
+        assert host.is_kept_from("web", four, 80)
         assert host.reaches("shop", four, 80)
         host.attach(host.container("db", host.sleepers["db"].pid), asking())
         assert host.reaches("web", four, 80)
-        assert not host.reaches("shop", four, 80)
+        assert host.is_kept_from("shop", four, 80)
 
 
 @in_namespaces
@@ -445,7 +459,7 @@ def test_dns_names_are_followed_as_their_answers_change() -> None:
         told = Path("/run/ocinet/events.jsonl").read_text()
         assert "nothing leaves for api.example.com until the watcher has looked it up" in told
         assert not host.pings("web", "192.0.2.2")
-        calls = EngineCalls(PATHS, lambda _network: {}, Settings)
+        calls = EngineCalls(PATHS, lambda _network: {}, Settings).access
         calls.follow_names(resolve)
         assert host.pings("web", "192.0.2.2")
         assert not host.pings("web", "192.0.2.3")
@@ -458,7 +472,7 @@ def test_dns_names_are_followed_as_their_answers_change() -> None:
         answers["api.example.com"] = ("192.0.2.3",)
         calls.follow_names(resolve)  # it was looked up a moment ago
         assert not host.pings("web", "192.0.2.3")
-        again = EngineCalls(PATHS, lambda _network: {}, Settings)
+        again = EngineCalls(PATHS, lambda _network: {}, Settings).access
         again.follow_names(resolve)
         assert host.pings("web", "192.0.2.3")
         assert host.pings("web", "192.0.2.2")
@@ -494,14 +508,51 @@ def test_dns_name_that_leads_to_another_network_opens_nothing_and_is_told() -> N
     with Apart() as host:
         host.up_serving("shop", on("dmz", publish=(tcp(8080),)))
         host.up("web", asking("lan", egress="evil.example.com"))
-        calls = EngineCalls(PATHS, lambda _network: {}, Settings)
+        calls = EngineCalls(PATHS, lambda _network: {}, Settings).access
         calls.follow_names(lambda _name: _addresses("10.8.0.2", "192.0.2.2"))
         assert host.pings("web", "192.0.2.2")
-        assert not host.reaches("web", UPLINK, 8080)
+        assert host.is_kept_from("web", UPLINK, 8080)
         for _twice in range(2):
-            EngineCalls(PATHS, lambda _network: {}, Settings).follow_names(lambda _name: None)
+            EngineCalls(PATHS, lambda _network: {}, Settings).access.follow_names(
+                lambda _name: None
+            )
         assert host.pings("web", "192.0.2.2")  # who could not tell has not said no
         (unanswered, _again) = _events("name not looked up")
         assert "IPAddressAllow=RESOLVER" in unanswered["hint"]
         (told,) = _events("name opens nothing")
         assert told["what"] == "evil.example.com leads to 10.8.0.2"
+
+
+@in_namespaces
+def test_attach_that_is_killed_at_any_step_leaves_nothing_open() -> None:
+    """Behind each step of it; gc takes out what was entered, and its names."""
+    with Apart() as host:
+        host.up("db", asking())
+        clean = _entered()
+        for number in range(1, 40):
+            container, seen = host.start("web"), 0
+            child = os.fork()
+            if not child:
+
+                def killed(_step: object, number: int = number) -> None:
+                    nonlocal seen
+                    seen += 1
+                    if seen == number:
+                        os._exit(9)
+
+                host.attach(container, asking(allow="db:80", egress="none"), killed)
+                os._exit(0)
+            _pid, status = os.waitpid(child, 0)
+            host.sleepers.pop("web").end()
+            host.gc()
+            assert _entered() == clean, number
+            if not status:
+                break
+        else:
+            raise AssertionError("it never came to its end")
+
+
+def _entered() -> tuple[str, str]:
+    sets = ("pair4", "pair6", "kept4", "kept6")
+    listed = "".join(run(f"nft list set inet ocinet {name}") for name in sets)
+    return listed, run("find /run/ocinet/access -type l")
