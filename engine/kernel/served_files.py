@@ -8,6 +8,7 @@ Half-written ones lie a folder above, for the server reads whatever is in its ow
 
 from __future__ import annotations
 
+from ocinet.base.errors import SystemFailure
 from ocinet.base.files import Directory, is_directory
 from ocinet.base.hostname import names_of_host
 from ocinet.base.lock import Lock
@@ -102,7 +103,7 @@ class ServedFiles:
                 if after != before:
                     changed = True
                     if has_containers(after):
-                        self._put(file, after)
+                        self._put_shorter(served, file, after)
                     else:
                         served.remove(file)
         return changed
@@ -149,6 +150,20 @@ class ServedFiles:
     def _put(self, file: str, text: str) -> None:
         with Directory(self.folder) as folder:
             folder.replace(f"{_SERVED}/{file}", text)
+
+    def _put_shorter(self, served: Directory, file: str, text: str) -> None:
+        """Put it there on a full disk as well: nobody's address must be kept by that.
+
+        There is room for it once the former has gone; if there is none, `check` finds it missing.
+        """
+        try:
+            self._put(file, text)
+        except SystemFailure:
+            served.remove(file)
+            try:
+                self._put(file, text)
+            except SystemFailure:
+                return
 
     def _drop_former(self, served: Directory, network: ServedNetwork) -> None:
         """Remove the file that a network of the same name had when it was another one."""
