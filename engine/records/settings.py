@@ -67,7 +67,8 @@ def load(paths: Paths, clock_ns: Callable[[], int] = time_ns) -> Settings:
     given: dict[str, Any] = {}
     for directory in (paths.config, f"{paths.config}/{_DROP_INS}"):
         _check_directory(directory)
-    for source in sources:
+    main, _drop_ins, *shown = sources
+    for source in (main, *shown):
         given.update(_read_toml(str(source[0])))
     settings = Settings(**_convert(given, paths.config))
     # One that is of later on was written before the clock was set back: the next change gets
@@ -157,14 +158,18 @@ def _write_compiled(paths: Paths, sources: list[Source], given: dict[str, Any]) 
 
 
 def _read_toml(path: str) -> dict[str, Any]:
-    """Parse and check one file; a missing one and a directory say nothing."""
+    """Parse and check one file; a missing one says nothing."""
     what = f"cannot read {path}"
     try:
         with open(path, "rb") as file:
             check_file(path, posix.fstat(file.fileno()))
             data = file.read(MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except (FileNotFoundError, NotADirectoryError):
+        if _is_link(path):  # what is meant to be in force must not get lost without a word
+            raise RequestError(what, "it is a link to nothing", f"ls -l {path}") from None
         return {}
+    except IsADirectoryError:  # as engines make it of a bind mount whose source is not there
+        raise RequestError(what, "it is a directory", f"rmdir {path}") from None
     except OSError as error:
         raise SystemFailure(what, error.strerror or str(error)) from error
     if len(data) > MAX_BYTES:
@@ -177,6 +182,13 @@ def _read_toml(path: str) -> dict[str, Any]:
         raise RequestError(what, f"it is not TOML: {error}") from error
     _convert(table, path)
     return table
+
+
+def _is_link(path: str) -> bool:
+    try:
+        return bool(posix.readlink(path))
+    except OSError:
+        return False
 
 
 def _convert(table: dict[str, Any], path: str) -> dict[str, Any]:

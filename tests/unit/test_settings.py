@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,6 @@ from ocinet.base.errors import RequestError, SystemFailure, UntrustedError
 from ocinet.base.paths import Paths
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.records.settings import COMPILED, load, load_or_defaults
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -60,6 +58,23 @@ def test_load_without_a_configuration_directory_gives_the_defaults(tmp_path: Pat
     """A machine without /etc/ocinet works."""
     paths = Paths(config=f"{tmp_path}/none", run=f"{tmp_path}/run")
     assert load(paths) == Settings()
+    assert load(paths) == Settings()
+
+
+@pytest.mark.parametrize("place", ["ocinet.toml", "ocinet.toml.d/10-site.toml"])
+def test_load_refuses_a_link_to_nothing_and_a_directory(paths: Paths, place: str) -> None:
+    """What is meant to be in force must not get lost without a word, compiled or not."""
+    path = Path(paths.config, place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("nowhere")
+    for _again in range(2):
+        with pytest.raises(RequestError, match=f"{place}: it is a link to nothing"):
+            load(paths)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(RequestError, match=f"{place}: it is a directory"):
+        load(paths)
+    path.rmdir()
     assert load(paths) == Settings()
 
 
