@@ -101,7 +101,8 @@ class AttachNames:
         if not self._records.linked.is_empty():
             from ocinet.engine.linked_names import attached
 
-            attached(self._operation, self._machine, self._records, record)
+            is_new = not self._before.endpoints
+            attached(self._operation, self._machine, self._records, record, is_new=is_new)
 
     def tell_unserved(self) -> None:
         """Leave an event of networks whose names can't be served."""

@@ -85,13 +85,24 @@ def enter_links(records: Records, record: Attachment, before: Attachment | None)
         records.linked.remove(target, record.container.id)
 
 
-def attached(operation: Operation, machine: Machine, records: Records, record: Attachment) -> None:
-    """Have a container's own links lead where they do by now, and tell those who have one to it."""
+def attached(
+    operation: Operation, machine: Machine, records: Records, record: Attachment, *, is_new: bool
+) -> None:
+    """Have a container's own links lead where they do by now, and tell those who have one to it.
+
+    Args:
+        operation: by whose time, locks and log it goes.
+        machine: with the files.
+        records: of all containers.
+        record: the container's.
+        is_new: whether it was on no network before.
+    """
     if links_of(record):
         # Once more: whoever came or went since its files were planned, took it for half-made.
         write_links(operation, machine, records, record.container.id)
     came(operation, machine, records, record)
-    tell_peers(operation, machine, records, _networks_of(record), record.container.id)
+    newcomer = record.container.id if is_new else ""
+    tell_peers(operation, machine, records, _networks_of(record), newcomer)
 
 
 def write_anew(

@@ -80,17 +80,29 @@ def tell_peers(
         newcomer: the id of the one that came.
     """
     for network in dict.fromkeys(networks):
-        if records.linked.linkers((_ON + network,)):
+        unserved = records.linked.linkers((_ON + network,))
+        if newcomer in unserved and len(unserved) > MOST:
+            # Without a look at the others: of a thousand, all records would be read for nothing.
+            _tell_unknown(operation, records, network, newcomer)
+        elif unserved:
             try:
                 with operation.locks.peers(network):
-                    _write_all(operation, machine, records, network, newcomer)
+                    _write_all(operation, machine, records, network)
             except OcinetError as error:  # nobody is kept from starting by others' files
                 operation.log.append("names not told", network=network, error=str(error))
 
 
-def _write_all(
-    operation: Operation, machine: Machine, records: Records, network: str, newcomer: str
-) -> None:
+def _tell_unknown(operation: Operation, records: Records, network: str, newcomer: str) -> None:
+    why = (
+        f"nobody finds it on {network} by its name: no name server serves that, and /etc/hosts"
+        f" has the first {MOST} alone: apt-get install aardvark-dns"
+    )
+    record = records.attachments.get(newcomer)
+    name = record.container.name if record else newcomer
+    operation.log.append(WARNED, container=newcomer, name=name, warning=why)
+
+
+def _write_all(operation: Operation, machine: Machine, records: Records, network: str) -> None:
     there = [
         record
         for record in records.attachments.all()  # by time
@@ -103,14 +115,6 @@ def _write_all(
         if noted not in unserved:  # killed, or served by now
             forget_unserved(records, noted, (network,))
     known = there[:MOST]
-    for record in there[MOST:]:
-        if record.container.id == newcomer and newcomer in unserved:
-            why = (
-                f"nobody finds it on {network} by its name: no name server serves that, and"
-                f" /etc/hosts has the first {MOST} alone: apt-get install aardvark-dns"
-            )
-            operation.log.append(WARNED, container=newcomer, name=record.container.name,
-                                 warning=why)  # fmt: skip
     names = _names_on(known, network)
     lines = {
         record.container.id: tuple(
