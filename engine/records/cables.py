@@ -109,12 +109,16 @@ class CableStore:
     def naming(self, container: Container) -> tuple[Cable, ...]:
         """Return the links that have an end in a container, of those that can be read."""
         words = (container.id.encode(), container.name.encode())
+        try:
+            with Directory(self._path, make=False) as directory:
+                files = {file: directory.read(file) for file in directory.names()}
+        except FileNotFoundError:
+            return ()
         found = []
-        for name in self.names():
-            data = self._data(name)
+        for file, data in sorted(files.items()):
             # Most are others', and to decode one takes ten times as long as to read it.
-            if data and any(word in data for word in words):
-                cable = decode(name, data, f"{self._path}/{name}{_SUFFIX}")
+            if file.endswith(_SUFFIX) and data and any(word in data for word in words):
+                cable = decode(file[: -len(_SUFFIX)], data, f"{self._path}/{file}")
                 found += [cable] if cable.names(container) else []
         return tuple(found)
 
