@@ -18,7 +18,7 @@ _DAEMON_JSON = "/etc/docker/daemon.json"
 _NAME = "ocinet"
 _RUNTIME = "runc"
 _RELOAD = "to make dockerd take it: the same with --reload, or systemctl reload docker"
-_RELOAD_S = 20.0
+_RELOAD_S = 10.0
 _RESTART = "dockerd knows the runtime until it is restarted: systemctl restart docker"
 
 

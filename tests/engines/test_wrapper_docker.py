@@ -400,6 +400,7 @@ def test_reload_of_a_dockerd_that_does_not_read_the_file_is_told(lab: Lab) -> No
     """It is told which runtime it does not know; without a dockerd, that none listens."""
     lab.path("/etc/docker").mkdir(exist_ok=True)
     other = str(lab.path("/etc/docker/other.json"))
+    install(lab)
     nobody = lab.ocinet("runtime", "install", "--docker", "--reload", check=False)
     with lab.docker() as docker:
         taken = install(lab, "--docker", "--reload")
