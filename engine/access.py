@@ -155,16 +155,11 @@ class Access:
         if (access.allow or access.expose) and not parties and access.egress is None:
             where = ", ".join(dict.fromkeys(end.network for end in record.endpoints))
             told.append(
-                f"ocinet.allow and ocinet.expose open nothing on {where}, which does not keep"
-                " its containers from each other: ocinet network create --icc=false"
+                f"ocinet.allow and ocinet.expose open nothing on {where}: only where ocinet"
+                " itself keeps containers apart: ocinet network create --icc=false"
             )
-        for party in parties:
-            found = self._network(party.network)
-            if found and found.internal and (access.allow or access.expose):
-                told.append(
-                    f"{party.network} is internal, so nothing passes the host between those on it:"
-                    " ocinet.allow and ocinet.expose open nothing there"
-                )
+        if access.allow or access.expose:
+            told += self._flaws_of_networks(parties)
         for name in dict.fromkeys(name for party in parties for name in party.means):
             if not any(self._records.mentions.called(party.network, name) for party in parties):
                 where = ", ".join(party.network for party in parties)
@@ -178,6 +173,22 @@ class Access:
                     " some seconds: ocinet watch"
                 )
         return tuple(told)
+
+    def _flaws_of_networks(self, parties: tuple[Party, ...]) -> list[str]:
+        """Tell of networks on which what is said opens nothing, or more than is said."""
+        told = []
+        for network in filter(None, (self._network(party.network) for party in parties)):
+            if network.internal:
+                told.append(
+                    f"{network.name} is internal, so nothing passes the host between those on it:"
+                    " ocinet.allow and ocinet.expose open nothing there"
+                )
+            elif not network.guard:
+                told.append(
+                    f"{network.name} has no guard (--no-guard), so any container on it can send as"
+                    " one that is allowed"
+                )
+        return told
 
     def _network(self, name: str) -> Network | None:
         if name not in self._networks:

@@ -16,7 +16,7 @@ from ocinet.base.address import Subnet, is_address
 from ocinet.base.dns_names import dns_name
 from ocinet.base.errors import RequestError
 from ocinet.base.names import check_container, check_network
-from ocinet.engine.model.access import LAST_PORT, Access, Allowance
+from ocinet.engine.model.access import LAST_PORT, LONGEST_MEANT, Access, Allowance
 from ocinet.engine.model.request import PROTOCOLS
 from ocinet.request.grammar import (
     ACCESS_KEYS,
@@ -105,7 +105,7 @@ def _leaving(text: str) -> Allowance:
     """Read `TO[:PORTS]`, of what is beyond a network."""
     who, ports = _part(text)
     subnet = _subnet(who)
-    name = "" if subnet else dns_name(who) if "." in who else check_network(who)
+    name = "" if subnet else _short(dns_name(who)) if "." in who else check_network(who)
     return _with_ports(Allowance(name, subnet), ports, text)
 
 
@@ -145,7 +145,15 @@ def _peer(text: str, whole: str) -> Allowance:
     # Names that nobody finds in the DNS, as web+1, are names of containers all the same.
     if text.isascii():
         return Allowance(check_container(text, "container's name or address").lower())
-    return Allowance(dns_name(text, "container's name or address"))
+    return Allowance(_short(dns_name(text, "container's name or address")))
+
+
+def _short(name: str) -> str:
+    """Return a name that a file can be called by, with a word before it."""
+    if len(name) > LONGEST_MEANT:
+        raise RequestError("", f"{quote(name)} is longer than {LONGEST_MEANT} characters",
+                           "use another name of it")  # fmt: skip
+    return name
 
 
 def _subnet(text: str) -> Subnet | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ocinet.base.address import Subnet
 
 LAST_PORT = 0xFFFF
+LONGEST_MEANT = 200  # characters of a name that somebody may be meant by: as a container's
 
 
 class Allowance(Value):

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.value import Value
-from ocinet.engine.model.access import LAST_PORT, Access, Allowance
+from ocinet.engine.model.access import LAST_PORT, LONGEST_MEANT, Access, Allowance
 from ocinet.engine.plan.served_names import ID_SHOWN, served_names
 from ocinet.engine.ruleset.elements import (
     ADMIT,
@@ -93,7 +93,7 @@ def names_on(record: Attachment, network: str) -> tuple[str, ...]:
     names = dict.fromkeys((own, *served_names(record, network)))
     if own != record.container.id[:ID_SHOWN].lower():
         names.pop(record.container.id[:ID_SHOWN].lower(), None)  # it never comes again
-    return tuple(names)
+    return tuple(name for name in names if len(name) <= LONGEST_MEANT)
 
 
 def egress_names(record: Attachment, find: Find) -> tuple[str, ...]:

@@ -407,6 +407,16 @@ def test_what_has_no_effect_yet_or_at_all_is_told() -> None:
         assert "nobody on apart is called db yet" in events
         assert "ocinet.allow and ocinet.expose open nothing on lan" in events
         assert "called" not in events[events.index("open nothing") :]
+        with host.engine() as engine:
+            loose = network("loose", "10.6.0.0/24", siblings=False, guard=False)
+            engine.records.networks.add(loose)
+            vault = network("vault", "10.5.0.0/24", siblings=False, internal=True)
+            engine.records.networks.add(vault)
+        host.up("free", asking("loose", expose="80"))
+        host.up("safe", asking("vault", expose="80"))
+        events = Path("/run/ocinet/events.jsonl").read_text()
+        assert "loose has no guard" in events
+        assert "vault is internal" in events
 
 
 @in_namespaces

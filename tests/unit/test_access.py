@@ -12,7 +12,8 @@ from builders import access_record, network
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.access import Access, Allowance
-from ocinet.engine.plan.access import _apart, every_element, own_elements
+from ocinet.engine.model.resolution import Alias, Resolution
+from ocinet.engine.plan.access import _apart, every_element, names_on, own_elements
 from ocinet.engine.ruleset.elements import Span
 from ocinet.request.access import parse_access, spell_access
 
@@ -42,6 +43,7 @@ def shown(elements: Any) -> list[str]:
         ("egress", "none", "none"),
         ("egress", "any", "0.0.0.0/0,::/0"),
         ("egress", "lan,198.51.100.7:25", "lan,198.51.100.7:25/tcp"),
+        ("egress", "API.example.com:443,example.com", "api.example.com:443/tcp,example.com"),
     ],
 )
 def test_wishes_are_read_and_spelled(key: str, text: str, spelled: str) -> None:
@@ -65,6 +67,7 @@ def test_wishes_are_read_and_spelled(key: str, text: str, spelled: str) -> None:
         ("allow", "[web]:80", "has no address in its brackets"),
         ("allow", "web:1-2000", "has more than 1024 ports"),
         ("allow", "web db", "is no container's name or address"),
+        ("egress", f"{'long-label.' * 20}example.com", "is longer than 200 characters"),
         ("expose", "@web", "has no port"),
         ("expose", "80@", "does not say from whom"),
         ("expose", "web", "is no port"),
@@ -179,3 +182,28 @@ def _ends(field: Any) -> tuple[int, int]:
     number = _NUMBERS.get(field, field)
     value = number.value if isinstance(number, Address) else number
     return value, value
+
+
+def test_name_of_dns_is_what_it_leads_to_of_either_family() -> None:
+    """Two that lead to the same address are no conflict; what nobody knows opens nothing."""
+    lan = {"lan": network("lan", "10.7.0.0/24", "fd00:7::/64")}
+    web = access_record("web", "10.7.0.2", "fd00:7::2", network="lan")
+    kept = web.replace(access=access(egress="a.example:443,b.example,unknown.example"))
+    leads = {"a.example": ("192.0.2.7", "2001:db8::7"), "b.example": ("192.0.2.7",)}
+
+    def resolve(name: str) -> tuple[Address, ...]:
+        return tuple(map(Address.parse, leads.get(name, ())))
+
+    assert shown(own_elements(kept, lan.get, resolve)) == [
+        "kept4 10.7.0.2",
+        "kept6 fd00:7::2",
+        "leave4 10.7.0.2/32 192.0.2.7/32 0-255 0-65535",
+        "leave6 fd00:7::2/128 2001:db8::7/128 tcp 443",
+    ]
+
+
+def test_alias_that_is_longer_than_a_file_may_be_called_is_nobodys_to_mean() -> None:
+    """The others are."""
+    alias = Alias(".".join(["a" * 60] * 4))
+    web = access_record("web", "10.7.0.2").replace(resolution=Resolution(aliases=(alias,)))
+    assert names_on(web, "apart") == ("web",)
