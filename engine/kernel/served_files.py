@@ -71,7 +71,7 @@ class ServedFiles:
             SystemFailure: it can't be read or written.
         """
         with Directory(self.path) as served:
-            before = (served.read(network.file) or b"").decode()
+            before = _text(served.read(network.file))
             # What a container's line has by now, it has got.
             holding = settle_names(before, container.id, container.names, names_of_host())
             if contested is not None:
@@ -98,14 +98,14 @@ class ServedFiles:
         changed = False
         with Directory(self.path) as served:
             for file in self._files_of(served, network):
-                before = (served.read(file) or b"").decode()
+                before = _text(served.read(file))
                 after = without_line(before, container_id)
-                if after != before:
+                if not has_containers(after):  # also where somebody has broken it
+                    served.remove(file)
                     changed = True
-                    if has_containers(after):
-                        self._put_shorter(served, file, after)
-                    else:
-                        served.remove(file)
+                elif after != before:
+                    self._put_shorter(served, file, after)
+                    changed = True
         return changed
 
     def note_flaw(self, network: str, why: str) -> bool:
@@ -124,7 +124,7 @@ class ServedFiles:
         """
         with Directory(self.path) as served:
             names = sorted(filter(network_of, served.names()))
-            return {name: (served.read(name) or b"").decode() for name in names}
+            return {name: _text(served.read(name)) for name in names}
 
     def are_there(self) -> bool:
         """Tell whether any network was ever served since the boot."""
@@ -174,3 +174,16 @@ class ServedFiles:
     @staticmethod
     def _files_of(served: Directory, network: str) -> list[str]:
         return [file for file in served.names() if network_of(file) == network]
+
+
+def _text(data: bytes | None) -> str:
+    """Return a file's lines but for those that can't be ours: an editor's, or half of one.
+
+    `check` sees who is missing then; the next one that comes or goes writes the rest.
+    """
+    if not data:
+        return ""
+    if not data.isascii() or not data.endswith(b"\n"):
+        lines = data.splitlines(keepends=True)
+        data = b"".join(line for line in lines if line.isascii() and line.endswith(b"\n"))
+    return data.decode()
