@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from errno import EBADF, EEXIST
+from _blake2 import blake2s
+from errno import EBADF, EBUSY, EEXIST
 
 from ocinet.base.errors import KernelError
 from ocinet.engine.kernel import link_messages
 from ocinet.engine.kernel.links import find_link
 from ocinet.engine.kernel.sandbox import entered
-from ocinet.engine.model.link import LINK_GROUP, Pair
+from ocinet.engine.model.link import Pair
 from ocinet.engine.netlink.socket import NETLINK_ROUTE, NetlinkSocket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.kernel.sandbox import OpenNamespace
     from ocinet.engine.model.cable import Cable, CableEnd
+
+
+_FIRST_INDEX = 1 << 20  # far from those that the kernel gives by itself
 
 
 def lay_cable(
@@ -33,14 +37,15 @@ def lay_cable(
         KernelError: it could not be made, and nothing is left of it.
     """
     one, other = cable.ends
-    create = link_messages.new_cable(
-        1,
-        (one.ifname, one.mac, near.fd),
-        (other.ifname, other.mac, far.fd),
-        mtu=cable.mtu,
-        group=LINK_GROUP,
-    )
-    for refused in host.ask(create, 1)[1]:
+    ends = (one.ifname, one.mac, near.fd), (other.ifname, other.mac, far.fd)
+    # Two ends with one index, as two sandboxes that are alike have it: the kernel takes them for
+    # no pair, and is in no hurry to find that they have a carrier: for up to a second nothing is
+    # sent (linkwatch_urgent_event).
+    index = _FIRST_INDEX + 2 * int(blake2s(cable.name.encode(), digest_size=2).hexdigest(), 16)
+    refusals = host.ask(link_messages.new_cable(1, *ends, mtu=cable.mtu, index=index), 1)[1]
+    if refusals and refusals[0].errno == EBUSY:  # another link's, by chance
+        refusals = host.ask(link_messages.new_cable(1, *ends, mtu=cable.mtu, index=0), 1)[1]
+    for refused in refusals:
         what = f"cannot make the link {cable.name}"
         if refused.errno == EBADF:
             raise KernelError(what, "a sandbox is gone", errno=EBADF)

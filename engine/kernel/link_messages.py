@@ -187,7 +187,7 @@ def new_veth(sequence: int, veth: Veth, *, netns_fd: int, master: int, group: in
 
 
 def new_cable(
-    sequence: int, near: tuple[str, str, int], far: tuple[str, str, int], *, mtu: int, group: int
+    sequence: int, near: tuple[str, str, int], far: tuple[str, str, int], *, mtu: int, index: int
 ) -> bytes:
     """Encode the making of a pair with both ends in sandboxes, down; the host has neither, ever.
 
@@ -196,14 +196,14 @@ def new_cable(
         near: name, MAC and open sandbox of the one end.
         far: the same of the other.
         mtu: of both, in bytes.
-        group: of both.
+        index: of the one, and the next of the other; 0: as the kernel counts.
     """
-    size, kind = u32(_IFLA_MTU, mtu), u32(_IFLA_GROUP, group)
+    size = u32(_IFLA_MTU, mtu)
     ends = [
-        _ifname(ifname) + _mac(mac) + size + kind + u32(_IFLA_NET_NS_FD, netns_fd)
+        _ifname(ifname) + _mac(mac) + size + OUR_GROUP + u32(_IFLA_NET_NS_FD, netns_fd)
         for ifname, mac, netns_fd in (near, far)
     ]
-    peer = _IFINFO.pack(AF_UNSPEC, 0, 0, 0, 0) + ends[1]
+    peer = _IFINFO.pack(AF_UNSPEC, 0, index and index + 1, 0, 0) + ends[1]
     return _link(
         RTM_NEWLINK,
         NLM_F_CREATE | NLM_F_EXCL,
@@ -214,6 +214,7 @@ def new_cable(
             attribute(_IFLA_INFO_KIND, b"veth\0"),
             _nested(_IFLA_INFO_DATA, _nested(_VETH_INFO_PEER, peer)),
         ),
+        ifindex=index,
     )
 
 

@@ -535,3 +535,16 @@ def test_repair_waits_for_no_link_of_the_hosts_that_has_an_ends_index() -> None:
             assert [finding.repaired for finding in engine.check(repair=True)] == [True]
         assert time.monotonic() - began < 5
         assert reach_each_other(host)
+
+
+@in_namespaces
+def test_ends_have_two_indexes_so_that_packets_go_at_once() -> None:
+    """Of two with one index the kernel looks for a carrier up to a second later."""
+    with WiredHost() as host:
+        host.up("web", NONE)
+        host.up("db", NONE)
+        link(host)
+        ends = [ip_json("link show link0", host.sleepers[name].pid)[0] for name in ("web", "db")]
+        assert ends[0]["ifindex"] != ends[1]["ifindex"]
+        other, _waits = link(host, name="again", subnets=())
+        assert word(host, other.name) == "up"
