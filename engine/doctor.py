@@ -180,10 +180,37 @@ class Doctor:
                 yield from self._way(record, record.container.name, "host")
                 if first.network in record.served:
                     yield from self._way(record, record.container.name, "host", "udp", DNS_PORT)
+                yield from self._beside(record, network, alive)
             if network.managed and not network.internal:
                 blocked = tuple(self._way(record, record.container.name, "outside", "tcp", 443))
                 yield from blocked or self._black_holes(record)
+        yield from self._absent(alive)
         yield from self._published(alive)
+
+    def _absent(self, alive: list[Attachment]) -> Iterator[Diagnosis]:
+        """Tell what is published at an address that has gone, as with another lease of DHCP."""
+        here = {interface.address for interface in self._engine.host.links.addresses(0)}
+        for record in alive:
+            for rule in record.ports:
+                address = rule.host_address
+                if address and not address.is_loopback and address not in here:
+                    told = (
+                        f"{rule.host_port}/{rule.protocol} is published at {address}, which the"
+                        " host has not got any more"
+                    )
+                    remedy = "publish it at another address, or at none in particular: ip addr"
+                    yield Diagnosis(record.container.name, told, remedy)
+
+    def _beside(
+        self, record: Attachment, network: Network, alive: list[Attachment]
+    ) -> Iterator[Diagnosis]:
+        """Send a packet to another container of a network, if nobody has kept them apart."""
+        beside = (other for other in alive if other.container.id != record.container.id)
+        for other in beside:
+            on_it = any(endpoint.network == network.name for endpoint in other.endpoints)
+            if on_it and network.siblings and record.access is None and other.access is None:
+                yield from self._way(record, record.container.name, other.container.name)
+                return
 
     def _black_holes(self, record: Attachment) -> Iterator[Diagnosis]:
         """Send packets of full length out, where short ones get out."""

@@ -381,4 +381,6 @@ def _remedy(drop: TracedRule, start: End, receiver: Attachment | None, flow: Flo
     if not devices:
         return f"see who wants it: nft -a list chain {drop.chain}"
     direction = "oifname" if bool(receiver) != drop.is_answer else "iifname"
-    return " ".join(("nft insert rule", drop.chain, direction, devices[0], "accept"))
+    # A frame comes and goes by ports there; which bridge they are of, not every kernel can tell.
+    device = "'\"oc*\"'" if drop.chain.startswith("bridge ") else devices[0]
+    return " ".join(("nft insert rule", drop.chain, direction, device, "accept"))

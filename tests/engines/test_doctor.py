@@ -99,3 +99,28 @@ def test_who_does_not_listen_and_who_listens_besides_is_named(lab: Lab, web: Con
     found = dict(told(lab))
     assert found["idle"] == "outside to host:9090/tcp: nobody listens at port 90/tcp"
     assert "the host listens at *:8080 too" in found["web"]
+
+
+def test_siblings_that_do_not_reach_each_other_are_named(lab: Lab, web: Container) -> None:
+    """Each reaches the host and the outside, and is reached: only a packet between them tells."""
+    start(lab, "runc", "db")
+    assert examine(lab) == []
+    lab.run("nft", "add table bridge adm")
+    lab.run("nft", "add chain bridge adm fw { type filter hook forward priority 0; policy drop; }")
+    [found] = examine(lab)
+    assert "bridge adm fw: policy → drop" in found["what"]
+    assert {"web to db", "db to web"} & {found["what"].partition(":")[0]}
+    lab.run("sh", "-c", found["remedy"])
+    assert examine(lab) == []
+    lab.run("nft", "delete table bridge adm")
+    assert examine(lab) == []
+
+
+def test_port_at_an_address_that_has_gone_is_named(lab: Lab) -> None:
+    """As with another lease of DHCP: it is published, and nobody comes by there."""
+    install(lab, "runc")
+    lab.run("ip", "address", "add", "203.0.113.77/32", "dev", "lo")
+    start(lab, "runc", "web", "-p", "203.0.113.77:8080:80")
+    lab.run("ip", "address", "del", "203.0.113.77/32", "dev", "lo")
+    told_of = "8080/tcp is published at 203.0.113.77, which the host has not got any more"
+    assert ("web", told_of) in told(lab)
