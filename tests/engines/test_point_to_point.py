@@ -30,8 +30,7 @@ def wait_until_up(lab: Lab, name: str) -> None:
 
 def assert_joined(near: Namespace, far: Namespace) -> None:
     """Make sure that packets go both ways, and that nothing of it is on the host."""
-    assert near.pings(B)
-    assert far.pings(A)
+    wait_until(lambda: near.pings(B) and far.pings(A), "both are reached")
     for server, client, address in ((near, far, A), (far, near, B)):
         with server.serve("tcp", 7070):
             assert client.ask("tcp", address, 7070).local == (address, 7070)

@@ -16,6 +16,7 @@ from builders import on
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json, link_json, pings, run
 from hosts.namespace.wired_host import PATHS, WiredHost, records, snapshot
+from hosts.waiting import wait_until
 from ocinet.base.address import Address, Subnet
 from ocinet.base.clock import Process
 from ocinet.base.errors import ConflictError, KernelError, NotFoundError, OcinetError, RequestError
@@ -75,8 +76,9 @@ def macs_of(host: WiredHost) -> dict[str, str]:
 
 
 def reach_each_other(host: WiredHost) -> bool:
-    """Tell whether a ping goes both ways."""
-    return host.pings("web", B) and host.pings("db", A)
+    """Wait until a ping goes both ways: on a busy machine one may take more than its second."""
+    wait_until(lambda: host.pings("web", B) and host.pings("db", A), "both are reached")
+    return True
 
 
 @in_namespaces
