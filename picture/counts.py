@@ -39,7 +39,7 @@ EVENTS = (
     "repair held", "collected", "renamed", "disconnected", "unpublished", "network removed",
     "host changed", "forwarding stays on", "port kept", "port not held", "poststop ignored",
     "left alone", "settings ignored", "undo failed", "members lost their network",
-    "names not told", "names not served", "refused",
+    "names not told", "names not served", "refused", "name opens nothing", "name not looked up",
     "linked", "link failed", "unlinked", "rejoined", "rejoin failed",
     "addresses of IPv6 restored", "address in use by another", "answers for others' addresses",
     OTHER,

@@ -38,6 +38,7 @@ from ocinet.request.annotations import (
     parse_annotations,
 )
 from ocinet.request.grammar import ADD_HOST, BLANK, DNS, EGRESS, LINK, quote
+from ocinet.request.trust import needs_trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class OwnKeys(Value):
             if doubt != (NET, DEFAULT_NETWORK):
                 raise _undecided(*doubt)
         request = parse_annotations(dict(self.keys))
-        asks = _untrusted(request, networks) if request and self.carried is None else ()
+        asks = needs_trust(request, networks) if request and self.carried is None else ()
         if asks and not trusts():
             why = f"{' and '.join(asks)} may be the image's wish: what it carries can't be read"
             raise RequestError("", why, "set trust_annotations = true in ocinet.toml")
@@ -152,12 +153,6 @@ def own_keys(
         carried if unsure else frozenset(),
         egress,
     )
-
-
-def _untrusted(request: Request, networks: tuple[str, ...]) -> tuple[str, ...]:
-    from ocinet.request.trust import needs_trust  # where nothing is known of the image
-
-    return needs_trust(request, networks)
 
 
 def _undecided(key: str, text: str) -> RequestError:
