@@ -18,7 +18,7 @@ from ocinet.watcher.engine_calls import EngineCalls
 @in_namespaces
 def prepare_beside_settings(text: str) -> None:
     """Prepare the default network while the settings' file says something else."""
-    Path(PATHS.config).mkdir(mode=0o700, parents=True)
+    Path(PATHS.config).mkdir(mode=0o700, parents=True, exist_ok=True)
     Path(PATHS.config, "ocinet.toml").write_text(text)
     in_force = Settings(pools=(Subnet.parse("10.80.0.0/16"),))
     calls = EngineCalls(PATHS, lambda _network: {}, lambda: in_force)
