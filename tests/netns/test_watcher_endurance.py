@@ -14,6 +14,7 @@ import pytest
 
 from fakes.engine_api import FakeDocker, Sandboxes
 from fakes.engine_api.inits import Number
+from hosts.name_server import names_served
 from hosts.namespace.isolation import in_namespaces, leave_uncounted
 from hosts.namespace.looks import ip_json
 from hosts.namespace.watched import Watched
@@ -224,7 +225,7 @@ def run_counted(rounds: int) -> None:
 
 @pytest.mark.timeout(240)
 def test_wired_lives_leave_nothing() -> None:
-    """150 lives in sandboxes of their own, wired by the real engine."""
+    """150 lives in sandboxes of their own, wired by the real engine, that are found by names."""
     run_wired(rounds=50)
 
 
@@ -244,6 +245,7 @@ def run_wired(rounds: int) -> None:
         return len(list(attachments.glob("*.json"))) == number
 
     with (
+        names_served(),
         Sandboxes() as sandboxes,
         FakeDocker(path, sandboxes) as docker,
         Watched(
@@ -252,13 +254,15 @@ def run_wired(rounds: int) -> None:
     ):
         live(docker, rounds // 5, up, 3, rounds)
         settle(docker, watched)
-        before = Size()
+        before, served = Size(), records()
+        # The name server stays for as long as there is a network.
+        assert all(name.startswith("names/") for name in set(served) - set(kept))
         live(docker, rounds - rounds // 5, up, 3, rounds)
         settle(docker, watched)
         wait_until(lambda: not remembered(watched), "all forgotten", timeout_s=_PATIENCE_S)
         sandboxes.latest.clear()
         assert_flat(before, Size())
         assert len(ip_json("link")) == links
-        assert records() == kept
+        assert records() == served
         assert watched.log.getvalue() == ""
     shutil.rmtree(directory)
