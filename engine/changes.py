@@ -48,7 +48,7 @@ class Changes:
         self._devices: frozenset[str] = frozenset()
         self._values: dict[str, str] = {}
         self._named_at = self._defined_at = 0
-        self._server, self._serves_well = NameServer(paths, None), True
+        self._server, self._ailment = NameServer(paths, None), ""
         self._names: frozenset[tuple[str, int]] = frozenset()
         self.learn()
 
@@ -118,12 +118,13 @@ class Changes:
     def _server_ails(self) -> bool:
         """Tell whether the name server has ended since, or has to be told of other resolvers.
 
-        Once each time: what can't be put right would be looked at for ever.
+        Once each time: what can't be put right would be looked at for ever. Between two looks
+        it may have been put right and need it again, for another reason or for the same one.
         """
-        before = self._serves_well
+        before = self._ailment
         with suppress(OcinetError):
-            self._serves_well = self._server.is_well()
-        return before and not self._serves_well
+            self._ailment = self._server.ailment()
+        return self._ailment not in ("", before)
 
     def _lost_names(self) -> bool:
         """Tell whether a name of a sandbox is gone, or another file is in its place."""

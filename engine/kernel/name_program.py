@@ -184,6 +184,18 @@ class NameProgram:
         with Directory(self._folder) as folder:
             return folder.noted(_ASKED) != _resolvers()
 
+    def ailment(self) -> str:
+        """Return "" if it runs and has read the host's /etc/resolv.conf as it is.
+
+        Else a text that is another one after each start, and for each change of that file.
+        """
+        if not self.pid:
+            with Directory(self._folder) as folder:
+                return f"{self._noted()} has ended, of {folder.noted(_STARTING)!r}"
+        with Directory(self._folder) as folder:
+            asked, now = folder.noted(_ASKED), _resolvers()
+        return "" if asked == now else f"{asked} is now {now}"
+
     def _note_resolvers(self) -> None:
         """Note which /etc/resolv.conf it is to read: versions before 1.17 follow no change."""
         now = _resolvers()

@@ -111,15 +111,16 @@ class NameServer:
             ),
         )
 
-    def is_well(self) -> bool:
-        """Tell whether it runs where somebody is served, and asks whom the host asks.
+    def ailment(self) -> str:
+        """Return "" if it runs where somebody is served, and asks whom the host asks.
 
-        For who looks each second: neither sockets nor lines are looked at.
+        Else what differs each time that it ails. For who looks each second: neither sockets
+        nor lines are looked at.
         """
         files, program = self._parts
-        if not files.are_there() or files.is_empty():
-            return True
-        return program.is_starting() or (bool(program.pid) and not program.is_stale())
+        if not files.are_there() or files.is_empty() or program.is_starting():
+            return ""
+        return program.ailment()
 
     def wake(self) -> None:
         """Have the server run and read all anew, or end where nobody is served."""

@@ -35,8 +35,11 @@ from hosts.namespace.uplinked_host import UplinkedHost
 from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.waiting import wait_until
 from ocinet.base.address import Address
+from ocinet.engine.changes import Changes
+from ocinet.engine.kernel.name_server import NameServer
 from ocinet.engine.model.access import Access
 from ocinet.engine.model.resolution import Resolution
+from ocinet.engine.model.scope import NETWORKS, NOTHING
 from ocinet.request.access import parse_access
 
 if TYPE_CHECKING:
@@ -293,6 +296,47 @@ def test_watcher_starts_a_server_that_was_killed_and_passes_resolvers_on() -> No
             "the change",
             timeout_s=20,
         )
+
+
+@in_namespaces
+def test_watcher_is_told_of_each_ailment_of_the_server_between_two_looks() -> None:
+    """Of one that was put right and ails again before it looks again, and of each one once."""
+    with names_served(), WiredHost() as host:
+        own_etc()
+        _first(host, "web")
+        changes = Changes(PATHS)
+        server = NameServer(PATHS, None)
+
+        def end() -> None:
+            (pid,) = servers()
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not servers(), "its end")
+
+        def put_right() -> None:
+            server.wake()
+            wait_until(lambda: server.state().pid, "another server")
+
+        try:
+            assert changes.look() == NOTHING
+            end()
+            assert changes.look() == NETWORKS
+            assert changes.look() == NOTHING
+            put_right()
+            Path("/etc/resolv.conf").write_text("nameserver 192.0.2.2\n")
+            assert changes.look() == NETWORKS
+            put_right()
+            Path("/etc/resolv.conf").write_text("nameserver 192.0.2.3\n")
+            assert changes.look() == NETWORKS
+            assert changes.look() == NOTHING
+            end()
+            assert changes.look() == NETWORKS
+            put_right()
+            end()
+            assert changes.look() == NETWORKS
+            put_right()
+            assert changes.look() == NOTHING
+        finally:
+            changes.close()
 
 
 @in_namespaces
