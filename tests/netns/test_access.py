@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import network, on, tcp
-from hosts.namespace.apart_host import Apart, asking, both
+from hosts.namespace.apart_host import NEIGHBOUR_6, Apart, asking, both
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import run
 from hosts.namespace.uplinked_host import NEIGHBOUR, UPLINK
@@ -303,15 +303,12 @@ def test_nothing_leaves_by_ipv6_either() -> None:
     """To the host's own address on another link it does, as that is the host's."""
     with Apart() as host:
         host.up("web", asking(egress="none"))
-        neighbour = host.sleepers["neighbour"].pid
-        run("ip addr add fd00:99::1/64 dev up0 nodad")
-        run("ip addr add fd00:99::2/64 dev eth0 nodad", pid=neighbour)
-        run("ip -6 route add fd00:7::/64 via fd00:99::1", pid=neighbour)
+        host.lead_out_by_ipv6()
         host.up("free", asking())
-        assert host.pings("free", "fd00:99::2")
-        assert not host.pings("web", "fd00:99::2")
+        assert host.pings("free", NEIGHBOUR_6)
+        assert not host.pings("web", NEIGHBOUR_6)
         host.attach(host.container("web", host.sleepers["web"].pid), asking(egress="fd00:99::/64"))
-        assert host.pings("web", "fd00:99::2")
+        assert host.pings("web", NEIGHBOUR_6)
 
 
 @in_namespaces

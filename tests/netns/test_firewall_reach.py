@@ -283,8 +283,14 @@ GUARDS: dict[str, tuple[str, bool, Ask, bool]] = {
 }  # fmt: skip
 
 
-# Proven with a real bridge and its absence in `test_engine_attach`, where a router speaks.
-_ELSEWHERE = ("icmpv6 type nd-router-advert iifname @isolated drop",)
+_ELSEWHERE = (
+    # proven with a real bridge and its absence in `test_engine_attach`, where a router speaks
+    "icmpv6 type nd-router-advert iifname @isolated drop",
+    # in `test_access_rules`
+    "iifname . oifname @closed goto among",
+    "ip saddr @kept4 jump leaving",
+    "ip6 saddr @kept6 jump leaving",
+)
 # Where addresses are asked for. Beside the uplink's own there is a second one: by masquerading
 # IPv4 bears the first, IPv6 the last.
 _EGRESS = {
@@ -296,8 +302,10 @@ _EGRESS = {
 _SECOND = {4: "192.0.2.77", 6: "2001:db8::77"}
 _ASKED_FOR = {4: _SECOND[4], 6: HOST[6]}
 _CHOSEN = {4: HOST[4], 6: _SECOND[6]}
-# Whose every rule is proven in `test_forwarding`, `test_closed` and `test_no_host`.
-_CHAINS_ELSEWHERE = ("guard", "bridged", "passed", "services")
+# Whose every rule is proven in `test_forwarding`, `test_closed` and `test_no_host`; and, of
+# access, in `test_access_rules`.
+_CHAINS_ELSEWHERE = ("guard", "bridged", "passed", "services",
+                     "among", "leaving", "refused", "refused_port")  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", _EGRESS)

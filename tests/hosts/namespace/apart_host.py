@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from builders import network, on
 from hosts.namespace.entered import entered
+from hosts.namespace.looks import run
 from hosts.namespace.uplinked_host import UplinkedHost
 from ocinet.request.access import parse_access
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Request
 
+NEIGHBOUR_6 = "fd00:99::2"
 _PATIENCE_S, _LONG_S = 0.3, 10.0  # for what must not come, and for what must
 _TCP, _UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 
@@ -85,6 +87,13 @@ class Apart(UplinkedHost):
     def is_silent(self, name: str, address: str, port: int) -> bool:
         """Tell whether a datagram does not come there, or no answer back, for a while."""
         return not self.sends(name, address, port, _PATIENCE_S)
+
+    def lead_out_by_ipv6(self) -> None:
+        """Give the uplink and the neighbour addresses of IPv6, and it a way back."""
+        host, there = f"{NEIGHBOUR_6[:-1]}1", self.sleepers["neighbour"].pid
+        run(f"ip addr add {host}/64 dev up0 nodad")
+        run(f"ip addr add {NEIGHBOUR_6}/64 dev eth0 nodad", pid=there)
+        run(f"ip -6 route add fd00:7::/64 via {host}", pid=there)
 
     def with_pair(self, web: Request, db: Request) -> tuple[str, str]:
         """Start `web` and `db`; return the addresses of `db`."""
