@@ -18,7 +18,6 @@ from ocinet.engine.kernel.filters import Filters
 from ocinet.engine.kernel.inside import Insides
 from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.listeners import ListeningSockets
-from ocinet.engine.kernel.name_server import NameServer
 from ocinet.engine.kernel.netns_names import NetnsNames
 from ocinet.engine.kernel.routing import RoutingRules
 from ocinet.engine.kernel.sandbox import has_own_mounts
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.engine.kernel.marks import Marks
     from ocinet.engine.kernel.name_files import NameFiles
+    from ocinet.engine.kernel.name_server import NameServer
     from ocinet.engine.kernel.shaping import Shaping
     from ocinet.engine.model.settings import Settings
     from ocinet.engine.operation import Neighbours
@@ -122,6 +122,14 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
 
         return Marks()
 
+    def name_server() -> NameServer:
+        if not servers:
+            from ocinet.engine.kernel.name_server import NameServer
+
+            servers.append(NameServer(paths, deadline))
+        return servers[0]
+
+    servers: list[NameServer] = []
     links = Links()
     netfilter = NetfilterSocket()
     forward_accepts = ForwardAccepts(netfilter, deadline)
@@ -132,6 +140,7 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
         bridge_filters=Filters(links, forward_accepts.unmarked),
         shaping=shaping,
         marks=marks,
+        name_server=name_server,
         sysctls=Sysctls(),
         names=NetnsNames(paths),
         firewall=Firewall(netfilter, deadline, shapes),
@@ -139,7 +148,6 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
         forward_accepts=forward_accepts,
         routing_rules=RoutingRules(links),
         uplinks=Uplinks(netfilter, deadline),
-        name_server=NameServer(paths, deadline),
         name_files=name_files,
     )
     return host, (links.close, netfilter.close)

@@ -289,7 +289,8 @@ class Attach:
         )
 
     def _plan(self, granted: Granted, observed: Observed) -> Wiring:
-        return self._names.served(plan_wiring(granted, observed, self._operation.settings))
+        wiring = plan_wiring(granted, observed, self._operation.settings)
+        return self._names.served(wiring, self._networks)
 
     def _record(self, record: Attachment) -> None:
         """Write the record as attaching, with how much of it was there before."""

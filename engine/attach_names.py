@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.name_holders import Contested
     from ocinet.engine.model.naming import Rootfs
+    from ocinet.engine.model.network import Network
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.plan.steps import Step
@@ -47,9 +48,15 @@ class AttachNames:
         self._unserved: tuple[tuple[str, str], ...] = ()
         self._contested: tuple[tuple[str, Contested], ...] = ()
 
-    def served(self, wiring: Wiring) -> Wiring:
-        """Return a wiring with the steps that have its container found by name."""
-        if not self._operation.settings.names or not wiring.record.endpoints:
+    def served(self, wiring: Wiring, networks: tuple[Network, ...]) -> Wiring:
+        """Return a wiring with the steps that have its container found by name.
+
+        Args:
+            wiring: of the container.
+            networks: that it is on by now and was not before.
+        """
+        asked = self._before.endpoints or any(network.dns for network in networks)
+        if not asked or not self._operation.settings.names:
             return wiring
         from ocinet.engine.serving import with_names
 

@@ -62,7 +62,11 @@ _ATTACH = (
 )
 _DETACH = (_ENGINE, "ocinet.engine.detach", "ocinet.engine.firewall.conntrack")
 # Both need it, where names of networks are served.
-_SERVING = ("ocinet.engine.kernel.served_files", "ocinet.engine.kernel.name_program")
+_SERVING = (
+    "ocinet.engine.kernel.name_server",
+    "ocinet.engine.kernel.served_files",
+    "ocinet.engine.kernel.name_program",
+)
 # Of each part what is imported with it, and what has been imported by then.
 PARTS = {
     "stage": (("ocinet.hooks.entry.stage", *_COMMON), ()),

@@ -49,8 +49,9 @@ class Host(Value):
     insides: seams.Insides
     bridges: seams.Bridges
     bridge_filters: seams.Filters
-    shaping: Callable[[], seams.Shaping]  # few have any use for it, as for the next
+    shaping: Callable[[], seams.Shaping]  # few have any use for it, as for the next two
     marks: Callable[[], seams.Marks]
+    name_server: Callable[[], seams.NameServer]  # one for the operation
     sysctls: seams.Sysctls
     names: seams.Names
     firewall: seams.Firewall
@@ -58,7 +59,6 @@ class Host(Value):
     forward_accepts: seams.ForwardAccepts
     routing_rules: seams.RoutingRules
     uplinks: seams.Uplinks
-    name_server: seams.NameServer
     name_files: Callable[[Process], seams.NameFiles | None]  # None of who has the host's files
 
 
@@ -95,6 +95,7 @@ class Machine:
         self.bridges = host.bridges
         self.bridge_filters = host.bridge_filters
         self._shaping, self._marks = host.shaping, host.marks
+        self._name_server = host.name_server
         self.sysctls = host.sysctls
         self.names = host.names
         self.firewall = host.firewall
@@ -102,7 +103,6 @@ class Machine:
         self.forward_accepts = host.forward_accepts
         self.routing_rules = host.routing_rules
         self.uplinks = host.uplinks
-        self.name_server = host.name_server
         self.name_files = host.name_files
         self.recorded = recorded
         self.guards = guards
@@ -134,6 +134,11 @@ class Machine:
     def marks(self) -> seams.Marks:
         """What is in sandboxes and no interface takes along."""
         return self._marks()
+
+    @property
+    def name_server(self) -> seams.NameServer:
+        """What answers to the names of containers."""
+        return self._name_server()
 
     def shapes(self, record: Attachment) -> tuple[tuple[str, Bandwidth | None], ...]:
         """Return the limits at those host ends of a container that are to have some."""

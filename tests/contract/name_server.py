@@ -18,7 +18,7 @@ DB = ServedContainer("77b1", (Address.parse("10.9.0.3"),), ("db",))
 
 def name_that_is_entered_is_served_until_it_is_left(place: Place) -> None:
     """Each a second time is so already; others stay."""
-    server = place.seams().name_server
+    server = place.seams().name_server()
     assert server.enter(LAN, WEB) is True
     assert server.enter(LAN, WEB) is False
     assert server.enter(LAN, DB) is True
@@ -32,7 +32,7 @@ def name_that_is_entered_is_served_until_it_is_left(place: Place) -> None:
 
 def name_of_one_that_has_another_by_now_takes_the_place_of_the_former(place: Place) -> None:
     """And an address; nothing of before is found any more."""
-    server = place.seams().name_server
+    server = place.seams().name_server()
     server.enter(LAN, WEB)
     server.enter(LAN, DB)
     moved = WEB.replace(addresses=(Address.parse("10.9.0.9"),), names=("shop",))
@@ -44,7 +44,7 @@ def name_of_one_that_has_another_by_now_takes_the_place_of_the_former(place: Pla
 
 def name_on_one_network_is_none_on_another(place: Place) -> None:
     """Even of the same container; and a network that becomes internal has its names still."""
-    server = place.seams().name_server
+    server = place.seams().name_server()
     server.enter(LAN, WEB)
     assert server.leave("dmz", "4f0c") is False
     server.enter(LAN.replace(name="dmz", internal=True), WEB)
@@ -56,7 +56,7 @@ def name_on_one_network_is_none_on_another(place: Place) -> None:
 
 def name_that_two_want_is_the_firsts_and_told_once(place: Place) -> None:
     """An alias gives way to who is called so; the host's name is nobody's."""
-    server = place.seams().name_server
+    server = place.seams().name_server()
     contested: list[tuple[str, Contested]] = []
     server.enter(LAN, WEB.replace(names=("web", "4f0c", "db", "www")), contested)
     assert contested == []
@@ -71,7 +71,7 @@ def name_that_two_want_is_the_firsts_and_told_once(place: Place) -> None:
 
 def name_that_can_not_be_served_is_told_once(place: Place) -> None:
     """Another reason is news again."""
-    server = place.seams().name_server
+    server = place.seams().name_server()
     assert server.is_news("lan", "no program") is True
     assert server.is_news("lan", "no program") is False
     assert server.is_news("dmz", "no program") is True

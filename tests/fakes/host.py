@@ -98,7 +98,7 @@ class FakeHost:
             forward_accepts=self.forward_accepts,
             routing_rules=self.routing_rules,
             uplinks=self.uplinks,
-            name_server=self.name_server,
+            name_server=lambda: self.name_server,
             name_files=self.name_files.of,
         )
 

@@ -46,6 +46,7 @@ class SeamedHost:
     def __init__(self) -> None:
         self._links = Links()
         self._netfilter = NetfilterSocket()
+        self._name_server = NameServer(_PATHS, Deadline(10))
         self._sleepers: dict[int, Sleeper] = {}
         self._stack = ExitStack()
         self._firewalld: RealFirewalld | None = None
@@ -66,7 +67,7 @@ class SeamedHost:
             forward_accepts=ForwardAccepts(self._netfilter),
             routing_rules=RoutingRules(self._links),
             uplinks=Uplinks(self._netfilter),
-            name_server=NameServer(_PATHS, Deadline(10)),
+            name_server=lambda: self._name_server,
             name_files=lambda _process: NameFiles(),
         )
 
