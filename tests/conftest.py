@@ -1,4 +1,4 @@
-"""What holds for every test: it leaves no descriptor, thread or child behind."""
+"""What holds for every test: it leaves no descriptor, thread or process behind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hosts import left_behind
 from hosts.descriptors import assert_none_opened, open_descriptors
 from hosts.requirements import ROOT, require_marked
 
@@ -63,12 +64,29 @@ def _children() -> set[str]:
     return children
 
 
+def _makes_hosts(item: pytest.Item) -> bool:
+    """Tell whether a test makes namespaces in which daemons may be."""
+    return any(map(item.get_closest_marker, ("netns", "engines")))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nobody_outlives_the_run(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a run that leaves a process behind, of a test or of what many tests share."""
+    if not any(map(_makes_hosts, request.session.items)):
+        yield
+        return
+    with left_behind.begun_run():
+        yield
+
+
 @pytest.fixture(autouse=True)
-def nothing_leaks() -> Iterator[None]:
-    """Fail a test that leaves an open file, a thread or a child process."""
+def nothing_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves an open file, a thread, a child process or a daemon."""
     descriptors, children = open_descriptors(), _children()
     threads = set(threading.enumerate())
     yield
     assert_none_opened(descriptors)
     assert not set(threading.enumerate()) - threads, "threads left running"
     assert not _children() - children, "child processes left"
+    if _makes_hosts(request.node):
+        left_behind.RUN.assert_nobody_left()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import pytest
 
+from hosts import left_behind
 from hosts.descriptors import assert_none_opened, open_descriptors
 from hosts.name_server import NAMESPACE_CONFIG, leave_names_off
 from hosts.namespace.looks import run
@@ -117,7 +118,8 @@ def in_namespaces(test: Callable[_Parameters, None]) -> Callable[_Parameters, No
     """Run a test in network and mount namespaces of its own, in a child process.
 
     There, `/run` is empty, `lo` is up, and nothing else is. The child must end
-    with the descriptors that it began with. Fixtures are made outside of it.
+    with the descriptors that it began with. Fixtures are made outside of it. Who
+    still runs in there when it has ended, however it did, is ended.
     """
 
     @functools.wraps(test)
@@ -150,6 +152,8 @@ def in_namespaces(test: Callable[_Parameters, None]) -> Callable[_Parameters, No
             raise
         finally:
             os.waitpid(pid, 0)
+            # Daemons, as a name server is, are not the child's to end: it may have been killed.
+            left_behind.RUN.end_left()
         kind, text = pickle.loads(outcome) if outcome else ("failed", "the child died")  # noqa: S301  # our own child's
         if kind == "skipped":
             pytest.skip(text)
