@@ -47,6 +47,8 @@ _CHANGING = (
 _FAILING = (*_CHANGING, "read", "recvmsg", "flock", "socket", "bind", "connect", "lseek")
 # What a program does around what it sends: after `pselect6` the kernel has done it.
 _OF_PROGRAMS = (*_FAILING, "setsockopt", "getsockopt", "getsockname", "getuid", "pselect6")
+# What an act has started may be nobody's child when it is killed, and ends with the first process.
+_APART = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 _IN_A_ROW = 6  # a round is made ready and looked at for seconds, and killed in one
 _FAULTS = ("internal error", "fault in ocinet", "Traceback", "Fatal Python error")
 # With these files Python begins to load us; until then a failure is its own.
@@ -317,6 +319,6 @@ def main() -> int:
 if __name__ == "__main__":
     if os.environ.get("OCINET_KILLS") != "inside" and "--sum" not in sys.argv:
         inside = {**os.environ, "OCINET_KILLS": "inside"}
-        words = ["unshare", "--net", "--mount", sys.executable, *sys.argv]
+        words = [*_APART, sys.executable, *sys.argv]
         sys.exit(subprocess.run(words, env=inside, check=False).returncode)
     sys.exit(main())
