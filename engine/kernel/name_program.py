@@ -46,15 +46,18 @@ _ASKED = "resolvers"  # likewise: which /etc/resolv.conf it has read
 _RESOLV_CONF = "/etc/resolv.conf"
 _STARTS_NS = 3_000_000_000  # a start that takes longer has failed
 _CAUGHT = b"\nSigCgt:\t"
+_CGROUPS = "/sys/fs/cgroup"
 _SYSTEMD, _SYSTEMD_RUN = "/run/systemd/system", "/usr/bin/systemd-run"
 
-# Python, for it is there, unlike flock(1). Argument: the lock, whether it shall leave its cgroup,
-# then the command. The limit: each question that is passed on has a socket until it is answered,
-# five seconds at most, and whoever asks may ask thousands a second. With 4096 they take 31 MB
-# (measured, 1.4), and a thousand networks have their sockets; an engine's own limit may be none.
+# Python, for it is there, unlike flock(1). Arguments: the lock, where cgroups are ("-": it stays
+# in its own), then the command. All that is in v2's one root are others' cgroups; in v1's place,
+# which is none itself, are the roots of the hierarchies. The limit: each question that is passed on
+# has a socket until it is answered, five seconds at most, and whoever asks may ask thousands a
+# second. With 4096 they take 31 MB (measured, 1.4), and a thousand networks have their sockets; an
+# engine's own limit may be none.
 _LAUNCH = """\
 import fcntl, posix, resource, sys, time
-lock, moves, *command = sys.argv[1:]
+lock, root, *command = sys.argv[1:]
 for fd in map(int, posix.listdir("/proc/self/fd")):
     if fd > 2:
         try:
@@ -66,9 +69,9 @@ posix.umask(0o077)
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 most = 4096 if most == resource.RLIM_INFINITY else min(most, 4096)
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-if moves == "moves":
-    root = "/sys/fs/cgroup"
-    for folder in (".", *(posix.listdir(root) if posix.access(root, 0) else ())):
+if root != "-" and posix.access(root, posix.F_OK):
+    is_one = posix.access(f"{root}/cgroup.procs", posix.F_OK)
+    for folder in (".",) if is_one else posix.listdir(root):
         try:
             fd = posix.open(f"{root}/{folder}/cgroup.procs", posix.O_WRONLY)
             posix.write(fd, b"0")
@@ -224,7 +227,7 @@ class NameProgram:
         command = (program, "--config", self._path, "--port", _PORT,
                    "--filter-search-domain", SEARCH_DOMAIN, "run")  # fmt: skip
         launch = (executable, "-I", "-S", "-c", _LAUNCH, f"{self._folder}/serving",
-                  "stays" if has_systemd else "moves", *command)  # fmt: skip
+                  "-" if has_systemd else _CGROUPS, *command)  # fmt: skip
         self._spawn((*self._unit_words(), *launch) if has_systemd else launch)
 
     def _unit_words(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from ocinet.engine.kernel.name_program import PROGRAM, NameProgram
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_CGROUPS = "/sys/fs/cgroup"
 _SLEEP = "import time; time.sleep(100)"
 
 
@@ -91,7 +92,24 @@ def test_start_goes_without_systemd_where_that_has_started_nothing(
         started.program.start("/x")
     by_systemd = ["--collect" in words for words in started.words]
     assert by_systemd == [True, True, False]
-    assert [("moves" in words) for words in started.words] == [False, False, True]
+    assert [(_CGROUPS in words) for words in started.words] == [False, False, True]
+
+
+@pytest.mark.parametrize("is_v2", [True, False])
+def test_launcher_leaves_its_cgroup_for_none_of_somebody_else(
+    started: Started, tmp_path: Path, *, is_v2: bool
+) -> None:
+    """The one root of v2, for what is in it are others'; each root of v1."""
+    cgroups = tmp_path / "cgroup"
+    for folder in (*([""] if is_v2 else []), "memory", "unified"):
+        (cgroups / folder).mkdir(parents=True, exist_ok=True)
+        (cgroups / folder / "cgroup.procs").touch()
+    started.program.start("/usr/bin/true")
+    words = started.words[0]
+    launch = words[words.index(sys.executable, 1) : words.index("/usr/bin/true") - 1]
+    subprocess.run([*launch, str(cgroups), "/usr/bin/true"], check=True, timeout=20)
+    moved = {path.parent.name for path in cgroups.rglob("cgroup.procs") if path.read_text() == "0"}
+    assert moved == ({"cgroup"} if is_v2 else {"memory", "unified"})
 
 
 def test_program_that_others_may_write_is_not_found(started: Started, tmp_path: Path) -> None:
