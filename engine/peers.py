@@ -18,10 +18,10 @@ from __future__ import annotations
 from ocinet.base.errors import OcinetError
 from ocinet.base.events import WARNED
 from ocinet.engine.model.attachment import ATTACHED
-from ocinet.engine.model.name_holders import own_part, settle_names
+from ocinet.engine.model.name_holders import OWN_END, own_part, settle_names
 from ocinet.engine.model.served import HOST_NAME
 from ocinet.engine.others_lines import write_others
-from ocinet.engine.plan.served_names import served_names
+from ocinet.engine.plan.serving import names_in_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,7 +149,8 @@ def _words(container_id: str, names: tuple[str, ...]) -> tuple[str, ...]:
     musl reads 511 bytes of a line (__lookup_name), and a name may have 253.
     """
     own = own_part(container_id, names)
-    return (*filter(None, (" ".join(own),)), *names[len(own) :])
+    aliases = (name for name in names[len(own) :] if name != OWN_END)
+    return (*filter(None, (" ".join(own),)), *aliases)
 
 
 def _host_lines(records: Records, name: str) -> tuple[str, ...]:
@@ -165,7 +166,7 @@ def _names_on(records: list[Attachment], network: str) -> dict[str, tuple[str, .
     text, names = "\n", {}
     for record in records:
         container_id = record.container.id
-        holding = settle_names(text, container_id, served_names(record, network))
+        holding = settle_names(text, container_id, names_in_line(record, network))
         text = f"{holding.text}{container_id}   {','.join(holding.names)}\n"
     for line in text.splitlines():
         if line:

@@ -3,14 +3,13 @@
     ID    IPv4[,…] IPv6[,…] name[,…][ …]
 
 A container's own names, what it calls itself and the start of its id, stand first in its line,
-the last of them the start of its id; what follows are aliases. So whose a name is, and what for,
-the line tells, and no record is read. Rules:
+the last of them the start of its id; what follows are aliases. Where that start is not its own,
+as another one is called so or it is no label, `OWN_END` stands behind them. So whose a name is,
+and what for, the line tells, and no record is read. Rules:
 
     a name that is another's own      stays that one's: the first who has it keeps it
     an own name, another's alias      goes over: what a container is called is known by all
     an alias, others' alias           all of them answer
-
-A line whose id does not begin as a name has aliases alone.
 """
 
 from __future__ import annotations
@@ -21,6 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Between own names and aliases: as legal a name as the host's, and one that no container can
+# have (`base.dns_names.is_taken`).
+OWN_END = "own-names-end.ocinet.internal"
 _SHOWN_ID = 12
 _NAMES = 3  # the fourth word of a line
 
@@ -44,7 +46,7 @@ class Holding(Value):
 
     Attributes:
         text: the lines, without what others have to give up.
-        names: that it gets, in their order.
+        names: that it gets, in their order, as in a line.
         contested: those that it does not get, and those that others give up.
     """
 
@@ -67,13 +69,15 @@ def settle_names(
     Args:
         text: the network's lines, its head among them.
         container_id: whole.
-        names: its own first, as in a line.
+        names: that it is to have, as `in_line` returns them.
         taken: names that are the host's.
     """
     own = own_part(container_id, names)
     got: list[str] = []
     contested: list[Contested] = []
     for name in names:
+        if name == OWN_END:
+            continue
         if name in taken:
             contested.append(Contested(name, "", container_id))
             continue
@@ -86,11 +90,33 @@ def settle_names(
         for line in others if name in own else ():
             contested.append(Contested(name, container_id, _id_of(line)))
             text = text.replace(line, _without(line, name), 1)
-    return Holding(text, tuple(got), tuple(contested))
+    got_own = tuple(name for name in got if name in own)
+    return Holding(text, in_line(container_id, got_own, tuple(got)), tuple(contested))
+
+
+def in_line(container_id: str, own: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names as they stand in a line: so that `own_part` finds out which are the own ones.
+
+    >>> in_line("web-prod-1-of-2", ("web",), ("web", "db"))
+    ('web', 'own-names-end.ocinet.internal', 'db')
+
+    Args:
+        container_id: whole.
+        own: those that are its own.
+        names: all, its own first.
+    """
+    if own_part(container_id, names) == own:
+        return names
+    return (*own, OWN_END, *names[len(own) :])
 
 
 def own_part(container_id: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of a line's names that are its container's own."""
+    """Return those of a line's names that are its container's own.
+
+    Of a line of ocinet's before there was `OWN_END`, none where the start of its id was not its.
+    """
+    if OWN_END in names:
+        return names[: names.index(OWN_END)]
     short = container_id[:_SHOWN_ID].lower()
     return names[: names.index(short) + 1] if short in names else ()
 
@@ -125,4 +151,4 @@ def _without(line: str, name: str) -> str:
     words = line.rstrip("\n").split(" ")
     left = [each for each in words[_NAMES].split(",") if each != name]
     words[_NAMES] = ",".join(left)
-    return " ".join(words) + "\n" if left else ""
+    return " ".join(words) + "\n" if left not in ([], [OWN_END]) else ""

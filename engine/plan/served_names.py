@@ -23,8 +23,8 @@ _NOBODYS = frozenset(("localhost", "ip6-localhost", "ip6-loopback"))
 def served_names(record: Attachment, network: str) -> tuple[str, ...]:
     """Return the names that a container is served by on one of its networks, each once.
 
-    None, if it is not on that network. The first one is what an address is told to be. Those
-    up to the id's start are its own, what follows are aliases.
+    None, if it is not on that network. The first one is what an address is told to be. Its
+    own come first, what follows are aliases.
 
     Args:
         record: of the sandbox; its owner's names are the sandbox's.

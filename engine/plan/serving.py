@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ocinet.engine.model.name_holders import in_line
 from ocinet.engine.model.served import NOBODY, ServedContainer, ServedNetwork
-from ocinet.engine.plan.served_names import served_names
+from ocinet.engine.plan.served_names import own_names, served_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def served_container(
         defined: the networks that it is on, by name.
         host_resolvers: whom the host asks.
     """
-    names = served_names(record, network)
+    names = names_in_line(record, network)
     addresses = tuple(
         interface.address
         for endpoint in record.endpoints
@@ -55,6 +56,12 @@ def served_container(
     return ServedContainer(
         record.container.id, addresses, names, _upstreams(record, defined, host_resolvers)
     )
+
+
+def names_in_line(record: Attachment, network: str) -> tuple[str, ...]:
+    """Return the names of a container on one of its networks, as they stand in its line."""
+    names = served_names(record, network)
+    return in_line(record.container.id, own_names(record), names) if names else ()
 
 
 def is_between(networks: Iterable[Network]) -> bool:

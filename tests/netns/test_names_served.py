@@ -82,6 +82,20 @@ def test_names_are_there_at_once_and_no_more_after() -> None:
 
 
 @in_namespaces
+def test_name_of_whose_ids_start_is_another_ones_is_taken_by_nobody() -> None:
+    """The server reads what ends its own names in its line, and goes on answering."""
+    with names_served(), WiredHost() as host:
+        _first(host, "webserver-prod-1")
+        asker = host.sleepers["webserver-prod-1"].pid
+        second = host.up("webserver-prod-2", on("lan")).endpoints[0].addresses[0].address
+        another = host.start("third").replace(name="webserver-prod-2")
+        third = host.attach(another, on("lan")).endpoints[0].addresses[0].address
+        ask_soon("third-id", LAN, pid=asker, wanted=(str(third),))
+        found = Answer(NO_ERROR, (str(second),))
+        assert ask("webserver-prod-2", LAN, pid=asker) == found
+
+
+@in_namespaces
 def test_last_container_ends_the_server_and_the_next_one_starts_another() -> None:
     """At once one after the other: the port may be bound by the former still."""
     with names_served(), WiredHost() as host:

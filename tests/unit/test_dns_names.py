@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ocinet.base.dns_names import check_given, dns_name, is_taken
 from ocinet.base.errors import RequestError
+from ocinet.engine.model.name_holders import OWN_END
 
 _LEGAL = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z0-9_-]{0,62})*")
 
@@ -78,7 +79,7 @@ def test_any_text_is_a_legal_name_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["localhost", "web.localhost", "web.dns.ocinet.internal",
-     "host.ocinet.internal", "host.docker.internal",
+     "host.ocinet.internal", OWN_END, "host.docker.internal",
      "host.containers.internal", "rock", "rock.example"],
 )  # fmt: skip
 def test_names_of_the_host_are_taken(name: str) -> None:

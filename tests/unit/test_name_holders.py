@@ -7,7 +7,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocinet.engine.model.name_holders import Contested, own_part, settle_names
+from ocinet.engine.model.name_holders import OWN_END, Contested, in_line, own_part, settle_names
 
 _HEAD = "10.9.0.1 192.0.2.53\n@lan 10.9.0.1  host.ocinet.internal\n"
 
@@ -50,6 +50,31 @@ def test_again_the_same_container_gets_the_same() -> None:
     assert settle_names(text, "a1", ("web", "a1", "www")).names == ("web", "a1", "www")
     holding = settle_names(text, "b2", ("rock", "b2"), ("rock",))
     assert (holding.names, holding.contested) == (("b2",), (Contested("rock", "", "b2"),))
+
+
+def test_line_tells_which_names_are_its_own_where_the_start_of_its_id_is_anothers() -> None:
+    """By a mark behind them; without it, as before there was one, all are aliases."""
+    text = _HEAD + _line("prod-server-1", "prod-server-1", "prod-server-")
+    names = ("web", "prod-server-", "db")
+    holding = settle_names(text, "prod-server-2", names)
+    assert holding.names == ("web", OWN_END, "db")
+    assert holding.contested == (Contested("prod-server-", "prod-server-1", "prod-server-2"),)
+    text += _line("prod-server-2", *holding.names)
+    assert settle_names(text, "prod-server-2", names).names == holding.names
+    later = settle_names(text, "c3", ("web", "db", "c3"))
+    assert later.names == ("db", "c3")
+    assert later.text == text.replace(",db", "")
+    former = _HEAD + _line("prod-server-2", "web", "db")
+    assert settle_names(former, "c3", ("web", "c3")).text == _HEAD + _line("prod-server-2", "db")
+
+
+def test_line_with_no_name_but_the_mark_is_no_line() -> None:
+    """Of who has no own name that can be served, and an alias as its id begins."""
+    names = in_line("shop.db", (), ("shop.db",))
+    assert names == (OWN_END, "shop.db")
+    assert own_part("shop.db", names) == ()
+    text = _HEAD + _line("shop.db", *names)
+    assert settle_names(text, "b2", ("shop.db", "b2")).text == _HEAD
 
 
 def test_names_that_are_parts_of_others_are_others() -> None:

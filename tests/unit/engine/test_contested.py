@@ -88,6 +88,26 @@ def test_name_goes_before_an_alias_and_comes_back(world: World) -> None:
     check(world)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("webserver-prod-1", "webserver-prod-2"), ("4f0c91d1f1aa", "4f0c91d1f1aa0001"),
+     ("shop.db", "mail.db")],
+    ids=["starts that are the same", "a name that is a start", "starts that are no label"],
+)  # fmt: skip
+def test_own_name_of_whose_ids_start_is_not_its_own_is_taken_by_nobody(
+    world: World, first: str, second: str
+) -> None:
+    """Else whoever comes next and is called so is found instead of it; by its alias it may be."""
+    _called(world, first, "a" if "." in first else first, on("lan"))
+    _called(world, second, "web", _aliased("db"))
+    for name in ("web", "db"):
+        _called(world, f"third-id-of-{name}", name, on("lan"))
+    assert _found(world, "web") == [second]
+    assert _found(world, "db") == ["third-id-of-db"]
+    with world.engine() as engine:
+        assert not [found.what for found in engine.check() if "by name" in found.what]
+
+
 def test_several_have_an_alias_and_each_its_name(world: World) -> None:
     """All of them answer; nobody is told anything."""
     _called(world, "a-id", "a", _aliased("www"))

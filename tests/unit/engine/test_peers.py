@@ -144,6 +144,19 @@ def test_peer_of_another_engine_with_the_same_name_is_found_by_its_id(world: Wor
     assert _found(world, first) == ["10.9.0.3 second-id"]
 
 
+def test_peer_whose_ids_start_is_another_ones_keeps_its_name(world: World) -> None:
+    """As runc's webserver-prod-1 and -2; what tells its own names in a line is in no file."""
+    first = _up(world, "webserver-prod-1")
+    second = world.start("webserver-prod-2").replace(id="webserver-pr-2")
+    wished = Resolution(aliases=(Alias("store"),))
+    world.attach(second, on("lan").replace(resolution=wished))
+    third = world.start("webserver-prod-2").replace(id="other-id")
+    world.attach(third, on("lan"))
+    assert _found(world, first) == [
+        "10.9.0.3 webserver-prod-2", "10.9.0.3 store", "10.9.0.4 other-id"
+    ]  # fmt: skip
+
+
 def test_no_more_than_some_know_each_other(world: World) -> None:
     """Each that comes writes the files of all; the next is told, and comes in when one goes."""
     first, *others = [_up(world, f"c{number}") for number in range(MOST + 1)]
