@@ -72,11 +72,20 @@ class NameServer:
         files, program = self._parts
         with files.lock():
             changed = files.leave(network, container_id)
-            if changed and files.is_empty():
-                program.stop()
-            elif changed and not program.tell():
-                _start(program)
+            try:
+                if changed and files.is_empty():
+                    program.stop()
+                elif changed and not program.tell():
+                    _start(program)
+            except OcinetError as error:  # its line is out: its record need not stay for that
+                self._tell(network, error)
         return changed
+
+    def _tell(self, network: str, error: OcinetError) -> None:
+        from ocinet.base.events import EventLog  # of few
+
+        why = f"{error}; the next container that comes or goes starts it, or: ocinet check --repair"
+        EventLog(self._paths.run).append("names not served", network=network, why=why)
 
     def host_resolvers(self) -> tuple[str, ...]:
         """Return the words behind `nameserver` in the host's /etc/resolv.conf."""

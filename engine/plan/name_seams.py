@@ -101,11 +101,14 @@ class NameServer(Protocol):
     def leave(self, network: str, container_id: str) -> bool:
         """Have a container found there no more; with the last one of all, the server ends.
 
+        That the server can't be started, or told, is in the event log.
+
         Returns:
             False if it is not.
 
         Raises:
-            SystemFailure, BusyError: as `enter`.
+            SystemFailure: a file can't be written.
+            BusyError: as `enter`.
         """
 
     def host_resolvers(self) -> tuple[str, ...]:

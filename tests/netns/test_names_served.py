@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
@@ -122,6 +123,23 @@ def test_killed_server_is_started_by_the_next_attach() -> None:
         wait_until(lambda: not servers(), "its end")
         _first(host, "db")
         assert ask("web", LAN, pid=host.sleepers["db"].pid) == Answer(NO_ERROR, ("10.9.0.2",))
+
+
+@in_namespaces
+def test_server_that_can_not_be_started_holds_up_no_detach() -> None:
+    """The record goes as ever, and why nobody is served is told."""
+    with names_served(), WiredHost() as host:
+        _first(host, "web")
+        host.up("db", on("lan"))
+        (pid,) = servers()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not servers(), "its end")
+        with mock.patch("ocinet.engine.kernel.name_program.executable", "/nowhere"):
+            host.stop("db")
+        with host.engine() as engine:
+            assert engine.records.attachments.get("db-id") is None
+        (told,) = _events("names not served")
+        assert "/nowhere" in str(told["why"])
 
 
 @in_namespaces
