@@ -57,7 +57,8 @@ def says_of_others(machine: Machine, record: Attachment, topic: str) -> str | No
     files = process and machine.name_files(process)
     if not process or not files:
         return None
-    found = files.look(Place(process, Rootfs(record.rootfs) if record.rootfs else None))
+    rootfs = Rootfs(record.rootfs) if record.rootfs else None
+    found = files.look(Place(process, rootfs, by_others=True))
     if found is None or found.hosts.state not in _TO_WRITE or found.hosts.fixed:
         return None
     return lines_of(found.hosts.text, topic)
@@ -73,7 +74,7 @@ def _write(
     files = process and machine.name_files(process)
     if not process or not files:
         return
-    place = Place(process, rootfs)
+    place = Place(process, rootfs, by_others=True)
     found = files.look(place)
     if found is None or found.hosts.state not in _TO_WRITE or found.hosts.fixed:
         return

@@ -13,6 +13,8 @@ from ocinet.engine.kernel.sandbox import StrandedError, libc_functions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ocinet.engine.model.naming import Place
 
 HANDLE = posix.O_PATH | posix.O_CLOEXEC
@@ -27,8 +29,12 @@ _CLONE_NEWNS, _CLONE_FS = 0x20000, 0x200
 _syscall, _setns, _unshare = libc_functions("syscall", "setns", "unshare")
 
 
-def open_root(place: Place) -> int:
+def open_root(place: Place, judge: Callable[[int], None]) -> int:
     """Open the root of a container's files; -1 if it has the host's, or is gone.
+
+    Args:
+        place: whose root.
+        judge: raises the error for a root whose file system may not be asked for anything.
 
     Raises:
         OSError: it can't be opened.
@@ -42,6 +48,8 @@ def open_root(place: Place) -> int:
         return -1
     own = posix.stat("/")
     try:
+        if place.may_run:
+            judge(root)
         # Had its id been another one's when it was opened, the start time says so.
         if not place.process.alive:
             return -1

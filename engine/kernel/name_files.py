@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import posix
 from _stat import S_ISREG
-from errno import ELOOP, ENOENT, ENOTDIR, ENXIO
+from errno import ELOOP, ENOENT, ENOTDIR, ENXIO, EREMOTE
 
 from ocinet.base.errors import SystemFailure, told
 from ocinet.base.names import is_hostname
@@ -61,11 +61,12 @@ class NameFiles:
             SystemFailure: it can't be looked for, as by a kernel before 5.6.
         """
         try:
-            root = open_root(place)
+            mounts = _Mounts(place)
+            root = open_root(place, mounts.judge)
             if root < 0:
                 return None
             try:
-                mounts = _Mounts(place.process.pid, root)
+                mounts.root = mounts.of(root)
                 hosts, resolv_conf = (_found(root, path, mounts) for path in (HOSTS, RESOLV_CONF))
                 is_called = bool(place.rootfs and place.rootfs.hostname)
                 hostname = "" if is_called else _hostname(root, mounts)
@@ -87,11 +88,12 @@ class NameFiles:
         """
         opened: list[int] = []
         try:
-            root = open_root(place)
+            mounts = _Mounts(place)
+            root = open_root(place, mounts.judge)
             if root < 0:
                 return
             opened.append(root)
-            mounts = _Mounts(place.process.pid, root)
+            mounts.root = mounts.of(root)
             covering = tuple(file for file in files if file.mounted)
             for file in files:
                 if not file.mounted:
@@ -127,13 +129,14 @@ class _Mounts:
     """The mounts of a process, each by its number.
 
     Attributes:
-        root: the number of that which the container's root is on.
+        root: the number of that which the container's root is on, once it is known.
     """
 
-    def __init__(self, pid: int, root: int) -> None:
-        self._pid = pid
+    def __init__(self, place: Place) -> None:
+        self._pid = place.process.pid
+        self._may_run = place.may_run
         self._table = b""
-        self.root = self.of(root)
+        self.root = b""
 
     def of(self, fd: int) -> bytes:
         """Return the number of the mount that an open file is on."""
@@ -142,11 +145,29 @@ class _Mounts:
 
     def state(self, fd: int) -> FileState:
         """Tell whose a file is that is a mount (mountinfo, proc(5))."""
-        if not self._table:
-            self._table = b"\n" + _read(f"/proc/{self._pid}/mountinfo", 1 << 22)
-        line = self._table.partition(b"\n%s " % self.of(fd))[2].partition(b"\n")[0]
+        line = self._all().partition(b"\n%s " % self.of(fd))[2].partition(b"\n")[0]
         fields = _text(line).split(" ", 3)  # parent, device, path in its file system
         return state_of(fields[2] if len(fields) > 2 else "")
+
+    def judge(self, fd: int) -> None:
+        """Refuse what is open on a file system that may never answer; the first is the root."""
+        from ocinet.engine.kernel.local_walk import judge  # not for who is about to start
+
+        number = self.of(fd)
+        judge(self._all(), number, is_root=self.root in (b"", number))
+
+    def reach(self, root: int, path: str) -> int:
+        """Open a handle of what is at a path beneath the container's root."""
+        if not self._may_run:
+            return open_beneath(root, path, HANDLE)
+        from ocinet.engine.kernel.local_walk import walk
+
+        return walk(root, path, self.judge)
+
+    def _all(self) -> bytes:
+        if not self._table:
+            self._table = b"\n" + _read(f"/proc/{self._pid}/mountinfo", 1 << 22)
+        return self._table
 
 
 def _hostname(root: int, mounts: _Mounts) -> str:
@@ -160,10 +181,12 @@ def _hostname(root: int, mounts: _Mounts) -> str:
 def _found(root: int, path: str, mounts: _Mounts) -> FoundFile:
     """Return what is at a path of a container."""
     try:
-        fd = open_beneath(root, path, HANDLE)
+        fd = mounts.reach(root, path)
     except OSError as error:
         if error.errno in (ENOENT, ENOTDIR):
             return FoundFile("free")
+        if error.errno == EREMOTE:  # all of it: who stops this one must be told of
+            raise
         return FoundFile("left", why=f"/{path} of the container can't be reached: {error.strerror}")
     try:
         number = mounts.of(fd)
@@ -204,7 +227,7 @@ def state_of(source: str) -> FileState:
 
 def _rewrite(root: int, file: NameFile, mounts: _Mounts) -> None:
     """Write a file in place: it is a mount, which no other file can be renamed over."""
-    fd = open_beneath(root, file.path, HANDLE)
+    fd = mounts.reach(root, file.path)
     try:
         if mounts.of(fd) == mounts.root or not S_ISREG(posix.fstat(fd).st_mode):
             raise OSError(ELOOP, f"/{file.path} is another file by now")

@@ -45,11 +45,18 @@ class Place(Value):
         process: the container's first one, whose mounts these are.
         rootfs: where its root is while it still has the host's; None if that is not known.
         names: the container's own, the first one as it calls itself.
+        by_others: whether somebody else's act looks there, which this one must not stop.
     """
 
     process: Process
     rootfs: Rootfs | None = None
     names: tuple[str, ...] = ()
+    by_others: bool = False
+
+    @property
+    def may_run(self) -> bool:
+        """Whether the container's own program may run by now, and change its mounts."""
+        return self.by_others or self.rootfs is None
 
 
 class FoundFile(Value):

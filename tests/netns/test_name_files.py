@@ -26,14 +26,16 @@ _TEXT = "10.9.0.2\tweb\n"
 _START = f"""
 mkdir {_ROOT}; mount -t tmpfs image {_ROOT}; mkdir {_ROOT}/dev {_ROOT}/etc
 mount -t tmpfs dev {_ROOT}/dev; cd {_ROOT}; PREPARE
-echo ready; exec sleep 1000
+echo ready; exec sleep LASTS
 """
 
 
 @contextmanager
-def _container(prepare: str = "true", *, entered: bool = False) -> Iterator[Place]:
+def _container(
+    prepare: str = "true", *, entered: bool = False, lasts_s: int = 1000
+) -> Iterator[Place]:
     """Yield the place of a container that has what was prepared in its image."""
-    script = _START.replace("PREPARE", prepare)
+    script = _START.replace("PREPARE", prepare).replace("LASTS", str(lasts_s))
     if entered:
         enter = "mkdir bin proc; for part in bin lib lib64 usr; do mkdir -p $part; "
         enter += "mount --rbind /$part $part; done; mkdir -p old; busybox pivot_root . old; "
@@ -199,3 +201,54 @@ def test_hostname_is_set_in_the_containers_own_namespace_alone() -> None:
             child.kill()
     assert files.exchange_hostname(process, "gone") == ""
     assert os.uname().nodename == own
+
+
+# FUSE that nobody answers: who asks it waits until its last holder ends.
+_SILENT = "exec 3<>/dev/fuse; "
+_SERVED = "mount -i -t fuse -o fd=3,rootmode=ROOTMODE,user_id=0,group_id=0 silent AT"
+_HANGS = {
+    "over etc": _SERVED.replace("ROOTMODE", "40000").replace("AT", "etc"),
+    "over the file": (
+        "echo image > etc/hosts; "
+        + _SERVED.replace("ROOTMODE", "100000").replace("AT", "etc/hosts")
+    ),
+    "where a link leads": (
+        "mkdir far; " + _SERVED.replace("ROOTMODE", "40000").replace("AT", "far")
+        + "; ln -s /far/hosts etc/hosts"
+    ),
+    "below a link that is etc": (
+        "mkdir far; " + _SERVED.replace("ROOTMODE", "40000").replace("AT", "far")
+        + "; rmdir etc; ln -s ../far etc"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="the kernel has no FUSE")
+@pytest.mark.parametrize("where", _HANGS)
+@in_namespaces
+def test_container_whose_files_never_answer_stops_nobody(where: str) -> None:
+    """It is told at once, of one that runs; whoever looks holds locks of others meanwhile."""
+    files = NameFiles()
+    with _container(_SILENT + _HANGS[where], entered=True, lasts_s=20) as place:
+        for by_others in (place, place.replace(rootfs=Rootfs(_ROOT), by_others=True)):
+            with pytest.raises(SystemFailure, match="is a mount of fuse, which may never answer"):
+                files.look(by_others)
+            with pytest.raises(SystemFailure, match="is a mount of fuse, which may never answer"):
+                files.write(by_others, (_hosts(mounted=False),))
+
+
+@in_namespaces
+def test_container_that_runs_is_reached_by_its_links_and_on_its_own_mounts() -> None:
+    """Each part of the way is looked at; who has a mount of its own over /etc is reached too."""
+    prepare = (
+        "mount -t tmpfs own etc; mkdir far; ln -s ../far/./hosts etc/hosts; echo own > far/hosts"
+    )
+    files = NameFiles()
+    with _container(prepare, entered=True) as place:
+        files.write(place, (_hosts(),))
+        place = place.replace(by_others=True)
+        found = files.look(place)
+        assert found
+        assert (found.hosts.state, found.hosts.text) == ("ours", _TEXT)
+        files.write(place, (_hosts("127.0.0.1\tlocalhost\n", mounted=False),))
+        assert _shown(place, "far/hosts") == "127.0.0.1\tlocalhost\n"
