@@ -168,7 +168,11 @@ def name_process(inode: int) -> str:
     Returns:
         "process PID (command)", or "a process that can't be seen from here".
     """
-    pid = process_with(inode)
+    return name_holder(process_with(inode))
+
+
+def name_holder(pid: int) -> str:
+    """Name a process as `name_process` does; 0 is one that can't be seen."""
     return describe_process(pid) if pid else "a process that can't be seen from here"
 
 

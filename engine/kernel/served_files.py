@@ -116,6 +116,11 @@ class ServedFiles:
             folder.note(f"{_FLAWS}/{network}", why)
         return True
 
+    def noted_flaw(self, network: str) -> str:
+        """Return what was noted last of why a network is not served; "" since it is."""
+        with Directory(self.folder) as folder:
+            return folder.noted(f"{_FLAWS}/{network}")
+
     def texts(self) -> dict[str, str]:
         """Return what is in each file, by the file's name.
 

@@ -37,6 +37,7 @@ from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.waiting import wait_until
 from ocinet.base.address import Address
 from ocinet.engine.changes import Changes
+from ocinet.engine.kernel import listeners
 from ocinet.engine.kernel.name_server import NameServer
 from ocinet.engine.model.access import Access
 from ocinet.engine.model.resolution import Resolution
@@ -197,8 +198,10 @@ def test_taken_port_is_told_once_and_the_network_works() -> None:
     """Who has it is named; the container asks whom the host asks."""
     with names_served(), WiredHost() as host, socket.socket(type=socket.SOCK_DGRAM) as taking:
         taking.bind(("0.0.0.0", 53))
-        host.up("web", on("lan"))
-        host.up("db", on("lan"))
+        with mock.patch.object(listeners, "process_with", wraps=listeners.process_with) as search:
+            host.up("web", on("lan"))
+            host.up("db", on("lan"))
+        assert search.call_count == 1
         (told,) = _events("names not served")
         assert f"process {os.getpid()}" in str(told["why"])
         assert servers() == []
