@@ -34,6 +34,7 @@ from ocinet.engine.plan.wiring import (
     check_quotas,
     missing,
     plan_wiring,
+    resolution_begun,
     resolution_of,
 )
 
@@ -300,8 +301,7 @@ class Attach:
                 state=ATTACHING,
                 done_endpoints=len(self._before.endpoints),
                 done_ports=len(self._before.ports),
-                # Until its files say so, it is no more than a wish.
-                resolution=self._before.resolution,
+                resolution=resolution_begun(record, self._before),
             )
         )
         self._names.recorded(record)

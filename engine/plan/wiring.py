@@ -171,6 +171,24 @@ def resolution_of(request: Request, before: Attachment) -> Resolution | None:
     return wished.over(before.resolution) if wished else before.resolution
 
 
+def resolution_begun(record: Attachment, before: Attachment) -> Resolution | None:
+    """Return what of a container's wishes is on record while it is being attached.
+
+    Until its files say so, it is no more than a wish. But by its aliases and its hostname others
+    may mean it who come at the same moment: what is open to it they learn from its record.
+
+    Args:
+        record: as it is to be.
+        before: what there is. Of one that has something already a roll back keeps this, so
+            its names are those of before.
+    """
+    wished = record.resolution
+    if wished is None or before.endpoints or before.ports:
+        return before.resolution
+    had = before.resolution or wished.replace(servers=(), search=(), options=(), hosts=(), links=())
+    return had.replace(hostname=wished.hostname, aliases=wished.aliases)
+
+
 def access_of(
     request: Request, before: Attachment, networks: tuple[Network, ...] = ()
 ) -> Access | None:

@@ -15,8 +15,9 @@ from ocinet.engine.model.attachment import Member
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.naming import UNSTARTED, FoundFile, FoundFiles, Rootfs
 from ocinet.engine.model.request import EndpointRequest, Request
-from ocinet.engine.model.resolution import AddedHost, Resolution
+from ocinet.engine.model.resolution import AddedHost, Alias, Resolution
 from ocinet.engine.model.settings import Settings
+from ocinet.request.access import parse_access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -587,3 +588,37 @@ def test_attach_with_a_hostname_sets_it_where_nobody_else_will(
         with world.engine() as engine:
             engine.tell_names(web.id)
         assert names.hostnames[web.process] == "web1"
+
+
+@pytest.mark.parametrize("name", ["store", "data"])
+def test_who_comes_while_another_is_attached_may_talk_to_it_by_any_name(
+    world: World, name: str
+) -> None:
+    """By an alias, or a hostname: the other one has looked for those who mean it before."""
+    world.networks.add(network("apart", "10.7.0.0/24", siblings=False))
+    db, web = world.start("db"), world.start("web")
+    wished = Resolution(hostname="data", aliases=(Alias("store"),))
+    allowed = parse_access({"ocinet.allow": f"{name}:80"})
+
+    def come() -> None:
+        world.attach(web, on("apart").replace(access=allowed))
+
+    # The first put has it attaching, the second one attached.
+    world.between("attachments.put", lambda: world.between("attachments.put", come))
+    world.attach(db, on("apart").replace(resolution=wished))
+    assert [each for each in world.host.firewall.entered() if each.set.name == "pair4"]
+
+
+def test_wishes_are_on_record_once_files_say_so(world: World) -> None:
+    """Else who was killed before, and asks again, would have them for done."""
+    wished = Resolution(search=("example",), hostname="data", aliases=(Alias("store"),))
+    seen: list[Resolution | None] = []
+
+    def look() -> None:
+        seen.extend(each.resolution for each in world.attachments.all())
+
+    web = world.start("web")
+    for wish in (wished, wished.replace(options=("ndots:2",))):
+        world.between("attachments.put", lambda: world.between("attachments.put", look))
+        world.attach(web, on("lan").replace(resolution=wish))
+    assert seen == [wished.replace(search=()), wished]
