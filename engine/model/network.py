@@ -105,5 +105,9 @@ def rules_of(network: Network) -> NetworkRules:
         egress=network.egress,
         host=network.host,
         siblings=network.siblings,
-        names=network.managed and network.dns,
+        # As `plan.serving` has it: on a gateway's address, of a bridge of ours or of one whose
+        # definition names whom to ask.
+        names=network.dns
+        and bool(network.managed or network.dns_servers)
+        and any(pool.gateway for pool in network.pools),
     )

@@ -119,6 +119,8 @@ SAME = Set("same", ("ifname", "ifname"))
 # behind the host's address when their packets leave our bridges.
 HOME = {f: Set(f"home{f}", (_ADDRESS[f], "ifname"), interval=True) for f in (4, 6)}
 INSIDE = {f: Set(f"inside{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
+# In which the host serves names, to those on the bridge where it is at home.
+SERVED = {f: Set(f"served{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
 MASQUERADE = {f: Set(f"masquerade{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
 # What leaves bears this address of the host's, and not the one that masquerading chooses.
 EGRESS = {f: Set(f"egress{f}", (_ADDRESS[f],), (_ADDRESS[f],), interval=True) for f in (4, 6)}
@@ -167,6 +169,7 @@ SETS = (
     SAME,
     *HOME.values(),
     *INSIDE.values(),
+    *SERVED.values(),
     *MASQUERADE.values(),
     *EGRESS.values(),
     *SOURCE.values(),
@@ -212,8 +215,8 @@ def network_elements(rules: NetworkRules) -> tuple[Element, ...]:
             found.append(Element(NAMED, (device,)))
     for subnet in rules.subnets:
         found.append(Element(HOME[subnet.family], (subnet, device)))
-        if rules.isolated:
-            found.append(Element(INSIDE[subnet.family], (subnet,)))
+        alone = ((INSIDE, rules.isolated), (SERVED, rules.names))
+        found += [Element(kind[subnet.family], (subnet,)) for kind, is_in in alone if is_in]
         if rules.masquerade and not rules.internal:
             found.append(Element(MASQUERADE[subnet.family], (subnet,)))
             found += [
@@ -238,6 +241,7 @@ def every_network_element(rules: NetworkRules) -> tuple[Element, ...]:
             egress=any_egress,
             host=False,
             siblings=True,
+            names=True,
         )
     )
     device = rules.device

@@ -25,12 +25,8 @@ DOCKER_USER = "DOCKER-USER"
 # Docker's chains that drop what would enter its networks, in the order in which it goes
 # through them. Up to 28 the first is for internal networks, the second for the others; 29
 # has the third for internal ones. From 28 on, the last one ends in a drop for each bridge.
-DOCKER_ISOLATION = (
-    "DOCKER-ISOLATION-STAGE-1",
-    "DOCKER-ISOLATION-STAGE-2",
-    "DOCKER-INTERNAL",
-    "DOCKER",
-)
+DOCKER_ISOLATION = ("DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2",
+                    "DOCKER-INTERNAL", "DOCKER")  # fmt: skip
 
 # One rule a line, each with its reason above it. The order inside a chain counts; where
 # it is free, what most packets meet stands first. A chain of type nat sees only the
@@ -55,12 +51,19 @@ _CHAINS = """\
 		icmpv6 type nd-router-advert iifname @isolated drop
 		iifname != @bridges jump elsewhere
 	}
+	chain names {
+		# For the network that they are of, and the host: whoever else sends to a gateway by
+		# way of the host would be told them, and have the host ask for all others.
+		ip daddr @served4 ip daddr . iifname != @home4 drop
+		ip6 daddr @served6 ip6 daddr . iifname != @home6 drop
+	}
 	chain services {
 		# Of networks that have no business with the host: what it asked for itself, ICMP (by
 		# number: nft has no name for ICMPv6 where netbase, with /etc/protocols, is not installed),
 		# which finds neighbours, and who asks for an address. A published port is none of
 		# its services: by now it has another destination.
 		type filter hook input priority filter; policy accept;
+		meta l4proto { tcp, udp } th dport 53 iif != "lo" jump names
 		iifname != @hostless accept
 		ct state established,related accept
 		meta l4proto { 1, 58 } accept
@@ -225,10 +228,9 @@ def _joined(kinds: tuple[Kind, ...], fields: tuple[Field, ...]) -> str:
 
 
 def _element_text(element: Element, *, with_data: bool) -> str:
-    key = _joined(element.set.key, element.key)
-    if not (with_data and element.data):
-        return key
-    return f"{key} : {_joined(element.set.data, element.data)}"
+    has_data = with_data and element.data
+    data = f" : {_joined(element.set.data, element.data)}" if has_data else ""
+    return _joined(element.set.key, element.key) + data
 
 
 def _commands(verb: str, elements: Iterable[Element], *, with_data: bool = True) -> str:

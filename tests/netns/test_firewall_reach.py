@@ -304,7 +304,7 @@ _ASKED_FOR = {4: _SECOND[4], 6: HOST[6]}
 _CHOSEN = {4: HOST[4], 6: _SECOND[6]}
 # Whose every rule is proven in `test_forwarding`, `test_closed` and `test_no_host`; and, of
 # access, in `test_access_rules`.
-_CHAINS_ELSEWHERE = ("guard", "bridged", "passed", "services",
+_CHAINS_ELSEWHERE = ("guard", "bridged", "passed", "services", "names",
                      "among", "leaving", "refused", "refused_port")  # fmt: skip
 
 

@@ -500,6 +500,32 @@ def test_all_else_goes_to_whom_the_host_asks_and_from_internal_networks_to_nobod
 
 
 @in_namespaces
+def test_names_are_told_to_nobody_on_another_network_nor_beside_the_host() -> None:
+    """At a gateway's address, by way of the host; the host itself is told, and who is on it."""
+    with names_served(), UplinkedHost() as host:
+        with host.engine() as engine:
+            engine.records.networks.add(
+                network("vault", "10.7.0.0/24", "fd00:7::/64", internal=True)
+            )
+            engine.records.networks.add(network("six", "10.5.0.0/24", "fd00:5::/64"))
+        for name, on_network in (("shut", "vault"), ("web", "lan"), ("other", "six")):
+            host.up(name, on(on_network))
+        neighbour = host.sleepers["neighbour"].pid
+        run("ip route add default via 192.0.2.1", pid=neighbour)
+        for name, gateway, own, strangers in (
+            ("shut", "10.7.0.1", "shut", ("web", "other", "neighbour")),
+            ("shut", "fd00:7::1", "shut", ("other",)),
+            ("web", LAN, "web", ("shut", "other", "neighbour")),
+        ):
+            pid = host.sleepers[own].pid
+            wait_until(lambda n=name, g=gateway, p=pid: ask(n, g, pid=p), f"{name} at {gateway}")  # type: ignore[misc]
+            assert ask(name, gateway) == ask(name, gateway, pid=pid)
+            for stranger in strangers:
+                asking = host.sleepers[stranger].pid
+                assert ask(name, gateway, pid=asking, timeout_s=0.3) is None, (stranger, gateway)
+
+
+@in_namespaces
 def test_network_asks_whom_it_names_and_a_container_its_own() -> None:
     """`network create --dns`, and `ocinet.dns` of one on it."""
     with names_served(), UplinkedHost() as host:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 GATEWAY, GATEWAY_6 = "10.7.0.1", "fd00:7::1"
 SERVICE, DHCP, DNS = 9001, 67, 53
+CHAINS = ("services", "names")
 _NAMED, _DNS = "iifname @named", "meta l4proto { tcp, udp } th dport 53 accept"
 _PATIENCE_S = 0.5
 _TCP, _UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
@@ -91,9 +92,24 @@ def _serves(host: Shut) -> bool:
     return got.pop()
 
 
+def _asks_elsewhere_by_ipv6(host: Shut) -> bool:
+    if "six" not in host.sleepers:
+        with host.engine() as engine:
+            engine.records.networks.add(network("six", "10.5.0.0/24", "fd00:5::/64"))
+        host.up("six", on("six"))
+    assert host.gets("six", _TCP, "fd00:5::1", DNS)
+    return host.gets("six", _TCP, GATEWAY_6, DNS)
+
+
 # The rule, what is asked, and the answer with it: without the rule it is the other.
 RULES: dict[str, tuple[Callable[[Shut], bool], bool]] = {
     "drop": (_serves, False),
+    'meta l4proto { tcp, udp } th dport 53 iif != "lo" jump names': (
+        lambda host: host.gets("open", _TCP, GATEWAY, DNS), False),
+    "ip daddr @served4 ip daddr . iifname != @home4 drop": (
+        lambda host: host.gets("open", _UDP, GATEWAY, DNS), False),
+    "ip6 daddr @served6 ip6 daddr . iifname != @home6 drop": (
+        _asks_elsewhere_by_ipv6, False),
     "iifname != @hostless accept": (
         lambda host: host.gets("open", _TCP, "10.9.0.1", SERVICE), True),
     "ct state established,related accept": (
@@ -116,10 +132,11 @@ def test_network_without_the_host_gets_what_each_rule_says(rule: str) -> None:
     ask, whole = RULES[rule]
     with Shut() as host:
         assert ask(host) is whole
-        listed = json.loads(run("nft -j list chain inet ocinet services"))["nftables"]
+        chain = next(name for name in CHAINS if rule in chains_of_table()[name])
+        listed = json.loads(run(f"nft -j list chain inet ocinet {chain}"))["nftables"]
         handles = [what["rule"]["handle"] for what in listed if "rule" in what]
-        handle = handles[chains_of_table()["services"].index(rule)]
-        run(f"nft delete rule inet ocinet services handle {handle}")
+        handle = handles[chains_of_table()[chain].index(rule)]
+        run(f"nft delete rule inet ocinet {chain} handle {handle}")
         assert ask(host) is not whole
 
 
@@ -130,6 +147,15 @@ def test_network_without_the_host_reaches_published_ports_and_the_outside() -> N
         assert host.connects("web", UPLINK, 8080)
         assert host.connects("open", UPLINK, 8080)
         assert host.pings("web", "192.0.2.2")
+
+
+@in_namespaces
+def test_published_port_53_is_open_to_all_and_to_other_networks() -> None:
+    """It is no gateway's by the time that names are kept to their networks."""
+    with Shut() as host:
+        host.up_serving("resolver", on("lan", publish=(tcp(53),)))
+        assert host.connects("open", UPLINK, DNS)
+        assert host.connects("open", GATEWAY, DNS)
 
 
 @in_namespaces
@@ -145,5 +171,5 @@ def test_network_without_the_host_asks_for_names_at_its_gateway_alone() -> None:
 
 
 def test_every_rule_is_proven() -> None:
-    """No rule is in the chain that the tests would not miss."""
-    assert set(chains_of_table()["services"]) == set(RULES)
+    """No rule is in the chains at input that the tests would not miss."""
+    assert {rule for name in CHAINS for rule in chains_of_table()[name]} == set(RULES)

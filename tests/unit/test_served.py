@@ -8,7 +8,7 @@ from builders import WEB_ID, endpoint, network, record
 from ocinet.base.address import Address, Interface
 from ocinet.engine.model.access import Access
 from ocinet.engine.model.attachment import Attachment, Container
-from ocinet.engine.model.network import Network
+from ocinet.engine.model.network import Network, rules_of
 from ocinet.engine.model.resolution import Resolution
 from ocinet.engine.model.served import (
     ServedContainer,
@@ -54,6 +54,21 @@ def test_head_says_where_it_listens_and_whom_it_asks() -> None:
     vault = lan.replace(internal=True, host=False)
     assert (vault.file, vault.head) == ("net-lan%int", "10.9.0.1,fd00:9::1 255.255.255.255\n")
     assert lan.replace(gateways=(TWO,)).head.endswith("@lan  fd00:9::1 host.ocinet.internal\n")
+
+
+def test_firewall_keeps_names_to_those_networks_whose_are_served() -> None:
+    """Ours, unless it says no; an adopted one that says whom to ask; none without a gateway."""
+    bare = tuple(pool.replace(gateway=None) for pool in _lan().pools)
+    for wanted, changes in (
+        (True, {}),
+        (False, {"dns": False}),
+        (False, {"pools": bare}),
+        (False, {"managed": False}),
+        (True, {"managed": False, "dns_servers": (ELSE,)}),
+        (False, {"managed": False, "dns_servers": (ELSE,), "dns": False}),
+    ):
+        lan = _lan(**changes)
+        assert (served_network(lan) is not None) is rules_of(lan).names is wanted
 
 
 def test_line_has_an_empty_word_for_what_is_not_there() -> None:
