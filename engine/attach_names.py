@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ocinet.engine.storage import Records
 
 
+_PATIENCE_S = 2.0  # for the lock of a file that tells of others
+
+
 class AttachNames:
     """What of an attach is about names.
 
@@ -95,11 +98,13 @@ class AttachNames:
             from ocinet.engine.plan.served_names import unserved_names
 
             self._machine.warnings += unserved_names(record)
+        # Who hangs with another's file in hand is no reason for this one not to start.
+        operation = self._operation.replace(locks=self._operation.locks.patient(_PATIENCE_S))
         self._contested = contested = self._machine.take_contested()
         if contested:
             from ocinet.engine.contested import settle_contested
 
-            settle_contested(self._operation, self._machine, self._records, record, contested)
+            settle_contested(operation, self._machine, self._records, record, contested)
         unserved = [*self._machine.unserved, *(network for network, _why in self._unserved)]
         if unserved:
             from ocinet.engine.peers import note_unserved
@@ -109,7 +114,7 @@ class AttachNames:
             from ocinet.engine.linked_names import attached
 
             is_new = not self._before.endpoints
-            attached(self._operation, self._machine, self._records, record, is_new=is_new)
+            attached(operation, self._machine, self._records, record, is_new=is_new)
 
     def tell_unserved(self) -> None:
         """Leave an event of networks whose names can't be served."""

@@ -43,7 +43,11 @@ def settle_contested(
         and _end_dead(operation, machine, records, network, each)
     }
     for network in sorted(freed):
-        serve_anew(machine, records, record, (network,))
+        try:
+            serve_anew(machine, records, record, (network,))
+        except OcinetError as error:  # it is found by its other names, as before
+            freed.remove(network)
+            machine.warnings.append(f"on {network} it is not found by all its names: {error}")
     # Of those networks the second look counts.
     contested = (
         *(pair for pair in contested if pair[0] not in freed or pair[1].loser != own),

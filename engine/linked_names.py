@@ -99,7 +99,10 @@ def attached(
     """
     if links_of(record):
         # Once more: whoever came or went since its files were planned, took it for half-made.
-        write_links(operation, machine, records, record.container.id)
+        try:
+            write_links(operation, machine, records, record.container.id)
+        except OcinetError as error:  # they are in no state that keeps it from starting
+            machine.warnings.append(f"its links are as they were planned: {error}")
     came(operation, machine, records, record)
     newcomer = record.container.id if is_new else ""
     tell_peers(operation, machine, records, _networks_of(record), newcomer)

@@ -136,8 +136,11 @@ def _write_all(operation: Operation, machine: Machine, records: Records, network
             if other != own and (other in unserved or own in unserved)
             for line in spelled
         )
-        with operation.locks.hosts(own):
-            failed = write_others(machine, record, _topic(network), others)
+        try:
+            with operation.locks.hosts(own):
+                failed = write_others(machine, record, _topic(network), others)
+        except OcinetError as error:  # who hangs with one file in hand keeps nobody from the rest
+            failed = [f"whom it finds on {network} is as before: {error}"]
         for warning in failed:
             operation.log.append(WARNED, container=own, name=record.container.name,
                                  warning=warning)  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocinet.base.address import Address
-from ocinet.base.errors import RequestError
+from ocinet.base.errors import OcinetError, RequestError
 from ocinet.engine.model.served import lines_by_id, network_of
 from ocinet.engine.plan.serving import is_between, served_container, served_network
 from ocinet.engine.plan.serving_steps import ServeNames
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.network import Network
+    from ocinet.engine.model.served import ServedNetwork
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.plan.wiring import Wiring
@@ -45,7 +46,7 @@ def with_names(
         if not where or not known:
             continue
         was_served = name in before.served
-        flaw = "" if was_served else machine.name_server.flaw(where)
+        flaw = "" if was_served else _flaw(machine, where)
         if flaw:
             flaws.append((name, flaw))
             continue
@@ -58,6 +59,14 @@ def with_names(
         wiring.replace(record=record.replace(served=served), steps=(*wiring.steps, *steps)),
         tuple(flaws),
     )
+
+
+def _flaw(machine: Machine, where: ServedNetwork) -> str:
+    """Return why nobody can be found by names there; that it can't be told is such a reason."""
+    try:
+        return machine.name_server.flaw(where)
+    except OcinetError as error:
+        return str(error)
 
 
 def host_resolvers(machine: Machine) -> tuple[Address, ...]:
@@ -94,7 +103,11 @@ def tell_unserved(
 ) -> None:
     """Leave an event for a network whose names can't be served: once, not for each container."""
     for network, why in flaws:
-        if machine.name_server.is_news(network, why):
+        try:
+            is_news = machine.name_server.is_news(network, why)
+        except OcinetError:  # told once more, rather than not at all
+            is_news = True
+        if is_news:
             operation.log.append("names not served", network=network, why=why)
 
 

@@ -127,6 +127,23 @@ def test_name_of_a_dead_container_is_free(world: World) -> None:
     assert world.linked.is_empty()
 
 
+def test_names_that_can_not_be_served_keep_nobody_from_starting(world: World) -> None:
+    """Neither where nobody can tell whether they can, nor where what a dead one had is not got."""
+    world.trace.fail_on("name_server.flaw")
+    first = _called(world, "first-id", "db", on("lan"))
+    assert _found(world, "db") == []
+    (told,) = world.told("names not served")
+    assert "name_server.flaw" in str(told["why"])
+    world.attach(first, on("lan", "dmz"))
+    world.end(first)
+    world.trace.before = lambda name: (
+        world.trace.fail_on("name_server.enter") if name == "name_server.leave" else None
+    )
+    _called(world, "second-id", "db", on("dmz"))
+    assert "on dmz it is not found by all its names" in _warned(world)[-2][1]
+    assert "second-id" in world.attachments.ids()
+
+
 def test_name_of_the_host_is_nobodys(world: World) -> None:
     """Whatever this machine is called: it is asked for by that."""
     rock = names_of_host()[-1]

@@ -220,6 +220,19 @@ def test_another_file_that_cannot_be_written_keeps_nobody_from_starting(world: W
     assert any("no room" in warning for warning in _warned(world))
 
 
+def test_who_hangs_with_a_file_in_hand_keeps_nobody_from_starting(world: World) -> None:
+    """Neither whose file it is nor who is to be told of in it: both are told after two seconds."""
+    world.timeout_s = 6
+    web = _with_files(world, "web")
+    with world.operation().locks.hosts("web-id"):
+        world.attach(web, _linking(on("lan"), ("db", "db")))
+        assert any("its links are as they were planned" in warning for warning in _warned(world))
+        world.up("db", on("lan"))
+        assert any("its links are as before" in warning for warning in _warned(world))
+    world.up("other", on("lan"))
+    assert set(world.attachments.ids()) == {"web-id", "db-id", "other-id"}
+
+
 @pytest.mark.parametrize("real", [False, True])
 def test_index_keeps_links_and_who_they_lead_to(real: bool, tmp_path: Path) -> None:
     """The real one and that of tests alike; with the last link there is nothing left of it."""
