@@ -37,23 +37,42 @@ def rename(
             return False
         renamed = known.replace(container=known.container.replace(name=name))
         attachments.put(renamed)
-        if known.access is not None:
-            from ocinet.engine.access import Access
-
-            Access(records, container_id).rename(known, renamed, machine)
-        # An owner's record has its members' names, by which people are told of them.
-        owner = attachments.get(known.member_of) if known.member_of else None
-        if owner:
-            attachments.put(with_member(owner, renamed.container))
-        if renamed.served:
-            _serve(operation, machine, records, renamed)
-        if not records.linked.is_empty():
-            from ocinet.engine.linked_names import came, went
-
-            went(operation, machine, records, renamed, known.container.name)
-            came(operation, machine, records, renamed)
-    operation.log.append("renamed", container=container_id, name=name)
+        follow_name(operation, machine, records, known, renamed)
     return True
+
+
+def follow_name(
+    operation: Operation, machine: Machine, records: Records, former: Attachment, record: Attachment
+) -> None:
+    """Have others find a container by the name that it has by now; needs its owner's lock.
+
+    Args:
+        operation: by whose time, locks and log it goes.
+        machine: with the files that others find it in.
+        records: of all containers.
+        former: its record with the name that it had.
+        record: as it is written by now.
+
+    Raises:
+        OcinetError: a file can't be read or written.
+    """
+    container = record.container
+    if former.access is not None:
+        from ocinet.engine.access import Access
+
+        Access(records, container.id).rename(former, record, machine)
+    # An owner's record has its members' names, by which people are told of them.
+    owner = records.attachments.get(record.member_of) if record.member_of else None
+    if owner:
+        records.attachments.put(with_member(owner, container))
+    if record.served:
+        _serve(operation, machine, records, record)
+    if not records.linked.is_empty():
+        from ocinet.engine.linked_names import came, went
+
+        went(operation, machine, records, record, former.container.name)
+        came(operation, machine, records, record)
+    operation.log.append("renamed", container=container.id, name=container.name)
 
 
 def _serve(operation: Operation, machine: Machine, records: Records, record: Attachment) -> None:

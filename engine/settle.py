@@ -82,10 +82,10 @@ class Settle:
             self._names.move(known.netns_name, before, process)
         former, known = known, known.replace(container=container, left=gone)
         self._attachments.put(known)
-        if known.access is not None and former.container.name != container.name:
-            from ocinet.engine.access import Access  # once in a while, if ever
+        if former.container.name != container.name:
+            from ocinet.engine.renaming import follow_name  # once in a while, if ever
 
-            Access(self._records, container.id).rename(former, known, self._machine)
+            follow_name(self._operation, self._machine, self._records, former, known)
         return known
 
     def end(self, known: Attachment) -> None:

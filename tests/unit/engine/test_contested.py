@@ -165,6 +165,18 @@ def test_rename_to_a_name_that_another_has_is_told(world: World) -> None:
     assert who == "second-id"
 
 
+def test_name_that_an_attach_is_the_first_to_tell_is_served(world: World) -> None:
+    """And its former one no more; a name that another has is told as by a rename."""
+    first = _called(world, "first-id", "db", on("lan"))
+    second = _called(world, "second-id", "web", on("lan"))
+    world.attach(first.replace(name="store"), on("lan"))
+    assert (_found(world, "store"), _found(world, "db")) == (["first-id"], [])
+    world.attach(second.replace(name="store"), on("lan"))
+    assert (_found(world, "store"), _found(world, "web")) == (["first-id"], [])
+    ((who, _),) = _warned(world)
+    assert who == "second-id"
+
+
 def test_attach_that_fails_gives_an_alias_back(world: World) -> None:
     """Who had it is found by it again."""
     _called(world, "front-id", "front", _aliased("db"))

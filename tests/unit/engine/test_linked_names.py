@@ -140,6 +140,20 @@ def test_link_follows_a_name(world: World) -> None:
     assert _others(world, web) == "10.9.0.4\tdb\n"
 
 
+def test_name_that_an_attach_is_the_first_to_tell_is_followed(world: World) -> None:
+    """As by a rename, which finds nothing left to do when it comes."""
+    web = _with_files(world, "web")
+    world.attach(web, _linking(on("lan"), ("store", "db")))
+    db = world.up("db", on("lan"))
+    world.attach(db.replace(name="store"), on("lan"))
+    assert _others(world, web) == "10.9.0.3\tdb\n"
+    world.attach(db, on("lan"))
+    assert _others(world, web) == ""
+    with world.engine() as engine:
+        assert not engine.rename("db-id", "db")
+    assert [event["name"] for event in world.told("renamed")] == ["store", "db"]
+
+
 def test_link_to_a_member_leads_to_its_sandbox(world: World) -> None:
     """Until that one goes."""
     web = _with_files(world, "web")
