@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _OWN = "/proc/self/ns/uts"
 _CLONE_NEWUTS = 0x04000000
-_ENDED_WITHIN_S = 20.0  # one that waits for the lock of all links ends when it has it
+_ENDED_WITHIN_S = 20.0  # a killed one ends when it is next to run, on a busy machine
 _BETWEEN_S, _LOOKS_S = 0.02, 0.5
 
 
