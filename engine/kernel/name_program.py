@@ -49,15 +49,17 @@ _CAUGHT = b"\nSigCgt:\t"
 _CGROUPS = "/sys/fs/cgroup"
 _SYSTEMD, _SYSTEMD_RUN = "/run/systemd/system", "/usr/bin/systemd-run"
 
-# Python, for it is there, unlike flock(1). Arguments: the lock, where cgroups are ("-": it stays
-# in its own), then the command. All that is in v2's one root are others' cgroups; in v1's place,
-# which is none itself, are the roots of the hierarchies. The limit: each question that is passed on
+# Python, for it is there, unlike flock(1). Arguments: the lock, where a server notes its id, where
+# cgroups are ("-": it stays in its own), then the command. All that is in v2's one root are others'
+# cgroups; in v1's place, which is none itself, are the roots of the hierarchies. A server that has
+# the lock for so long and listens to us does not end: if no id is noted, that was lost, and is
+# noted again, or nobody could tell it anything any more. The limit: each question that is passed on
 # has a socket until it is answered, five seconds at most, and whoever asks may ask thousands a
 # second. With 4096 they take 31 MB (measured, 1.4), and a thousand networks have their sockets; an
 # engine's own limit may be none.
 _LAUNCH = """\
 import fcntl, posix, resource, sys, time
-lock, root, *command = sys.argv[1:]
+lock, note, root, *command = sys.argv[1:]
 for fd in map(int, posix.listdir("/proc/self/fd")):
     if fd > 2:
         try:
@@ -86,6 +88,20 @@ for attempt in range(1000):
     except BlockingIOError:
         time.sleep(0.005)
 else:
+    file, line = posix.fstat(held), bytes(1).join(map(str.encode, (*command, "")))
+    for pid in filter(str.isdigit, posix.listdir("/proc")):
+        try:
+            if open(f"/proc/{pid}/cmdline", "rb").read() != line:
+                continue
+            other = posix.stat(f"/proc/{pid}/fd/{held}")
+            caught = open(f"/proc/{pid}/status").read().partition("SigCgt:")[2].split()[0]
+            is_same = (other.st_dev, other.st_ino) == (file.st_dev, file.st_ino)
+            if is_same and int(caught, 16) & 1:
+                fd = posix.open(note, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600)
+                posix.write(fd, pid.encode())
+                posix.kill(int(pid), 1)
+        except OSError:
+            pass
     sys.exit(0)
 posix.set_inheritable(held, True)
 posix.execve(command[0], command, {"PATH": "/usr/bin:/bin"})
@@ -216,6 +232,8 @@ class NameProgram:
             return
         with Directory(self._folder) as folder:
             has_failed = bool(folder.noted(_STARTING)) and not self._noted()
+        if self.pid:
+            return  # it has noted its id since it was looked for, and reads its files after that
         if self._noted():  # of one that was killed
             with Directory(self._path) as served:
                 served.remove(_PID_FILE)
@@ -226,7 +244,8 @@ class NameProgram:
         has_systemd = all(map(exists, self._systemd)) and not has_failed
         command = (program, "--config", self._path, "--port", _PORT,
                    "--filter-search-domain", SEARCH_DOMAIN, "run")  # fmt: skip
-        launch = (executable, "-I", "-S", "-c", _LAUNCH, f"{self._folder}/serving",
+        files = f"{self._folder}/serving", f"{self._path}/{_PID_FILE}"
+        launch = (executable, "-I", "-S", "-c", _LAUNCH, *files,
                   "-" if has_systemd else _CGROUPS, *command)  # fmt: skip
         self._spawn((*self._unit_words(), *launch) if has_systemd else launch)
 
@@ -250,12 +269,13 @@ class NameProgram:
         if not pid:
             return False
         try:
-            # First: who comes from here on starts another one, which waits until this is gone.
+            # First: killed after it, this leaves the id of one that ends, not one without an id.
+            # Who has the lock next starts another one, which waits until this is gone.
+            _signal(pid, fd, SIGTERM)
             with Directory(self._path) as served:
                 served.remove(_PID_FILE)
             with Directory(self._folder) as folder:
                 folder.remove(_STARTING)
-            _signal(pid, fd, SIGTERM)
         except ProcessLookupError:
             return False
         finally:

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
+from hosts.waiting import wait_until
 from ocinet.engine.kernel.name_program import PROGRAM, NameProgram
 
 if TYPE_CHECKING:
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
 
 _CGROUPS = "/sys/fs/cgroup"
 _SLEEP = "import time; time.sleep(100)"
+_TOLD = """
+import pathlib, signal, sys, time
+told = pathlib.Path(sys.argv[1])
+signal.signal(signal.SIGHUP, lambda *_: told.write_text("told"))
+told.touch()
+while True:
+    time.sleep(100)
+"""
 
 
 class Started:
@@ -45,6 +55,18 @@ def other(started: Started) -> Iterator[subprocess.Popen[bytes]]:
     """Yield a process that is no name server, and has the noted id."""
     with subprocess.Popen([sys.executable, "-c", _SLEEP]) as child:
         (started.served / "aardvark.pid").write_text(str(child.pid))
+        yield child
+        child.kill()
+
+
+@pytest.fixture
+def server(started: Started, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a process that is taken for the name server, and has the noted id."""
+    name = tmp_path / PROGRAM
+    name.symlink_to(sys.executable)
+    with subprocess.Popen([str(name), "-c", _SLEEP, str(started.served)]) as child:
+        (started.served / "aardvark.pid").write_text(str(child.pid))
+        wait_until(lambda: started.program.pid == child.pid, "its command")
         yield child
         child.kill()
 
@@ -110,6 +132,43 @@ def test_launcher_leaves_its_cgroup_for_none_of_somebody_else(
     subprocess.run([*launch, str(cgroups), "/usr/bin/true"], check=True, timeout=20)
     moved = {path.parent.name for path in cgroups.rglob("cgroup.procs") if path.read_text() == "0"}
     assert moved == ({"cgroup"} if is_v2 else {"memory", "unified"})
+
+
+def test_start_leaves_the_id_of_a_server_that_has_noted_it_by_now(
+    started: Started, server: subprocess.Popen[bytes]
+) -> None:
+    """Its caller saw none; without a note of its id it could be told nothing ever again."""
+    started.program.start("/x")
+    assert (started.served / "aardvark.pid").read_text() == str(server.pid)
+    assert started.words == []
+
+
+def test_stop_that_is_killed_leaves_no_server_without_its_id(
+    started: Started, server: subprocess.Popen[bytes]
+) -> None:
+    """Its id is there until it is about to end."""
+    ending = mock.patch("ocinet.engine.kernel.name_program._signal", side_effect=SystemExit)
+    with ending, pytest.raises(SystemExit):
+        started.program.stop()
+    assert started.program.pid == server.pid
+    assert started.program.stop()
+    assert server.wait(10)
+    assert list(started.served.iterdir()) == []
+
+
+def test_server_whose_id_was_lost_is_known_again(started: Started, tmp_path: Path) -> None:
+    """By who is started in its place, and waits for the lock in vain; it reads all anew then."""
+    started.program.start(sys.executable)
+    words = started.words[0]
+    python = words.index(sys.executable, 1)
+    told = tmp_path / "told"
+    launch = (*words[python : words.index("--config")], "-c", _TOLD, str(told))
+    with subprocess.Popen(launch) as server:
+        wait_until(told.exists, "its start")
+        subprocess.run(launch, check=True, timeout=60)
+        assert (started.served / "aardvark.pid").read_text() == str(server.pid)
+        wait_until(lambda: told.read_text() == "told", "its being told")
+        server.kill()
 
 
 def test_program_that_others_may_write_is_not_found(started: Started, tmp_path: Path) -> None:
