@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from ocinet.base.address import Address, Subnet
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.ruleset.elements import Element
     from ocinet.engine.storage import Records, Seen
 
-KEPT_S = 300  # after it was answered for the last time
+    # By id of a container, what the table holds of it by now.
+    Undone = dict[str, tuple[Element, ...]]
+
+KEPT_S = 300  # after it was answered for the last time, once something else is
+_PATIENCE_S = 2.0
 
 
 def wanted_names(records: Records) -> tuple[str, ...]:
@@ -35,6 +40,7 @@ def follow(
     records: Records,
     answers: Mapping[str, tuple[Address, ...]],
     now_s: int,
+    undone: Undone,
 ) -> None:
     """Have who speaks of these names reach what they lead to by now, and nothing else by them.
 
@@ -44,25 +50,33 @@ def follow(
         records: of all containers.
         answers: of names that were looked up; those that were not stay as they are.
         now_s: seconds since the boot.
+        undone: whom it has still to be done for, by id, each with what the table holds of it.
+            Who is at work on one leaves it there: for the next time.
     """
     before = records.resolved.all()
     wanted = wanted_names(records)
     allowed, refused = _parted(machine, records, answers)
-    after = {name: _seen(before.get(name, {}), allowed.get(name, ()), now_s) for name in wanted}
-    changed = [name for name in wanted if set(before.get(name, ())) != set(after[name])]
+    after = {name: before[name] for name in wanted if name in before}
+    for name in answers:
+        if name in wanted:
+            after[name] = _seen(before.get(name, {}), allowed[name], now_s)
+    changed = [name for name in after if set(before.get(name, ())) != set(after[name])]
     _tell(operation, refused, before)
     mentions = records.mentions
-    ids = {each for name in changed for each in mentions.meant_by(EGRESS_NAMES, name)}
-    former = {each: Access(records, each).held(records.attachments.get(each)) for each in ids}
+    for each in {each for name in changed for each in mentions.meant_by(EGRESS_NAMES, name)}:
+        if each not in undone:
+            undone[each] = Access(records, each).held(records.attachments.get(each))
     records.resolved.put(after)
-    for container_id in sorted(ids):
+    locks = operation.locks.patient(_PATIENCE_S)
+    for container_id in sorted(undone):
         try:
-            with operation.locks.container(container_id):
+            with locks.container(container_id):
                 record = records.attachments.get(container_id)
                 if record:
-                    Access(records, container_id).follow(former[container_id], record, machine)
+                    Access(records, container_id).follow(undone[container_id], record, machine)
         except BusyError:  # whoever is stopped, or hangs, keeps nobody else's from being followed
             continue
+        del undone[container_id]
 
 
 def _parted(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.address import Address
     from ocinet.base.paths import Paths
+    from ocinet.engine.egress_names import Undone
     from ocinet.engine.engine import Engine
     from ocinet.engine.model.refused import Refused
 
@@ -36,6 +37,7 @@ class AccessCalls:
         self._refused: dict[Refused, int] | None = None
         self._unanswered: set[str] = set()
         self._looked_up: dict[str, int] = {}  # DNS names, and when: seconds since the boot
+        self._undone: Undone = {}  # see `follow`
 
     def tell_refused(self) -> None:
         """Add to the event log what containers were refused since the last time.
@@ -75,7 +77,7 @@ class AccessCalls:
             names = wanted_names(engine.records)
         now_s = int(uptime_s())
         due = [name for name in names if now_s - self._looked_up.get(name, -_NAMES_S) >= _NAMES_S]
-        if not due and self._looked_up.keys() <= set(names):
+        if not due and not self._undone and self._looked_up.keys() <= set(names):
             return
         found = {name: resolve(name) for name in due}
         answers = {name: places for name, places in found.items() if places is not None}
@@ -83,7 +85,7 @@ class AccessCalls:
         known = {name: at for name, at in self._looked_up.items() if name in names}
         self._looked_up = {**known, **dict.fromkeys(due, now_s)}
         with self._engine() as engine:  # anew: it may have taken as long as resolvers take
-            follow(engine.operation, engine.machine, engine.records, answers, now_s)
+            follow(engine.operation, engine.machine, engine.records, answers, now_s, self._undone)
 
     def _tell_unanswered(self, names: set[str], answered: Iterable[str]) -> None:
         """Add to the event log of which names no resolver could tell; once, until one can."""

@@ -403,7 +403,7 @@ def test_dns_names_are_followed_as_their_answers_change() -> None:
         with host.engine() as engine:
             later_s = int(uptime_s()) + KEPT_S + 1
             now = {"api.example.com": resolve("api.example.com")}
-            follow(engine.operation, engine.machine, engine.records, now, later_s)
+            follow(engine.operation, engine.machine, engine.records, now, later_s, {})
         assert not host.pings("web", "192.0.2.2")
         assert host.pings("web", "192.0.2.3")
         with host.engine() as engine:
@@ -412,6 +412,23 @@ def test_dns_names_are_followed_as_their_answers_change() -> None:
         assert not run("find /run/ocinet/access -type l")
         again.follow_names(resolve)
         assert json.loads(Path("/run/ocinet/egress-names.json").read_text()) == {}
+
+
+@in_namespaces
+def test_dns_name_is_followed_once_nobody_is_at_work_on_its_container_any_more() -> None:
+    """Not only when the answer changes next."""
+    with Apart() as host:
+        web = host.up("web", asking("lan", egress="api.example.com"))
+        calls = EngineCalls(PATHS, lambda _network: {}, Settings).access
+        with host.engine() as engine, engine.operation.locks.container(web.container.id):
+            calls.follow_names(lambda _name: _addresses("192.0.2.2"))
+            assert not host.pings("web", "192.0.2.2")
+        calls.follow_names(lambda _name: None)
+        assert host.pings("web", "192.0.2.2")
+        with host.engine() as engine:
+            later_s = int(uptime_s()) + KEPT_S + 1  # who could not tell has not said it is gone
+            follow(engine.operation, engine.machine, engine.records, {}, later_s, {})
+        assert host.pings("web", "192.0.2.2")
 
 
 @pytest.mark.parametrize(
