@@ -34,6 +34,15 @@ def wanted_names(records: Records) -> tuple[str, ...]:
     return tuple(sorted({name for network, name, _ in noted if network == EGRESS_NAMES}))
 
 
+def names_by_container(records: Records) -> dict[str, tuple[str, ...]]:
+    """Return the names that each container speaks of, by its id."""
+    found: dict[str, tuple[str, ...]] = {}
+    for network, name, container_id in records.mentions.all():
+        if network == EGRESS_NAMES:
+            found[container_id] = (*found.get(container_id, ()), name)
+    return found
+
+
 def follow(
     operation: Operation,
     machine: Machine,

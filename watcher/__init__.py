@@ -15,6 +15,7 @@ sight           whether an engine's processes can be seen from here
 life            a container's first process, and its sandbox, open
 lookout         the thread that finds sandboxes before the engine tells of them
 access_calls    who may talk to whom: refusals told, DNS names followed
+name_turns      which DNS name is looked up next: pure
 engine_calls    what else `ocinet.engine` is called for
 remembered      what is remembered of containers, and by whom
 container_jobs  what is done about one container

@@ -24,6 +24,7 @@ from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.access import may_be_left_for
 from ocinet.engine.refusals import encode_refused
 from ocinet.engine.renaming import rename
+from ocinet.watcher.access_calls import AccessCalls
 from ocinet.watcher.engine_calls import EngineCalls
 
 if TYPE_CHECKING:
@@ -412,6 +413,31 @@ def test_dns_names_are_followed_as_their_answers_change() -> None:
         assert not run("find /run/ocinet/access -type l")
         again.follow_names(resolve)
         assert json.loads(Path("/run/ocinet/egress-names.json").read_text()) == {}
+
+
+@in_namespaces
+def test_dns_names_that_nobody_answers_hold_up_no_others() -> None:
+    """An answer is entered before the next name is asked for; a round ends, another goes on."""
+    clock_s, asked = uptime_s(), []
+
+    def resolve(name: str) -> tuple[Address, ...] | None:
+        nonlocal clock_s
+        asked.append((name, host.pings("web", "192.0.2.2")))
+        clock_s += 20 if name.startswith("dead") else 2
+        return None if name.startswith("dead") else _addresses("192.0.2.2")
+
+    with Apart() as host:
+        dead = ",".join(f"dead-{number}.example.com" for number in range(4))
+        host.up("web", asking("lan", egress="api.example.com"))
+        host.up("db", asking("lan", egress=dead))
+        calls = AccessCalls(PATHS, host.engine, lambda: clock_s)
+        while len(asked) < 5:
+            before = len(asked)
+            calls.follow_names(resolve)
+            assert 1 <= len(asked) - before <= 2
+        names = [name for name, _ in asked]
+        assert "api.example.com" in names[:2]
+        assert all(opened for _, opened in asked[2:])
 
 
 @in_namespaces
