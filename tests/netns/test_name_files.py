@@ -26,7 +26,7 @@ _TEXT = "10.9.0.2\tweb\n"
 _START = f"""
 mkdir {_ROOT}; mount -t tmpfs image {_ROOT}; mkdir {_ROOT}/dev {_ROOT}/etc
 mount -t tmpfs dev {_ROOT}/dev; cd {_ROOT}; PREPARE
-echo ready; exec sleep LASTS
+echo ready; exec busybox sleep LASTS
 """
 
 
@@ -204,6 +204,7 @@ def test_hostname_is_set_in_the_containers_own_namespace_alone() -> None:
 
 
 # FUSE that nobody answers: who asks it waits until its last holder ends.
+# That is busybox, which is linked statically: ld.so would ask for /etc/ld.so.cache, and wait.
 _SILENT = "exec 3<>/dev/fuse; "
 _SERVED = "mount -i -t fuse -o fd=3,rootmode=ROOTMODE,user_id=0,group_id=0 silent AT"
 _HANGS = {
