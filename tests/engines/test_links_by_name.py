@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hosts.engine.hooked_podman import install, keys
 from hosts.engine.runtimes import each_runtime
+from hosts.engine.versions import version_of
 from hosts.engine.wrapped_runtime import UNDER, docker_under_wrapper, labels
 from hosts.waiting import wait_until
 
@@ -75,12 +76,16 @@ def test_run_bundles_by_hooks_alone_find_who_they_have_links_to(lab: Lab, runtim
 
 @each_runtime
 def test_run_in_podman_by_a_hook_finds_who_it_has_a_link_to(lab: Lab, runtime: str) -> None:
-    """Also after both have been started again."""
+    """Also after both have been started again.
+
+    podman 5 fills the file of who starts after its hooks, so there it is the other's attach
+    that has it right, as docs/names.md says: without a watcher, who is linked starts last.
+    """
     podman = install(lab, runtime)
     web = podman.run("--name=web", "--cap-add=net_raw", *keys(net="bridge", link="db:store"))
     db = podman.run("--name=db", *keys(net="bridge"))
     assert _reached(web, "store") == db.address()
-    for each in (db, web):
+    for each in (web, db) if version_of("podman") >= (5, 0) else (db, web):
         podman("restart", "--time=0", each.id)
     assert _reached(web.current, "store") == db.current.address()
     web.remove()

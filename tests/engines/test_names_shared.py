@@ -27,7 +27,7 @@ _COMPOSE_START_S = 120
 # What a reboot leaves of ours: settings, networks and reservations, and nothing in the kernel.
 _REBOOT = """
 kill $(cat /run/ocinet/names/served/aardvark.pid)
-rm -r /run/ocinet /run/netns/shop_*
+rm -r /run/ocinet /run/netns/shop[-_]*
 nft list tables | grep ocinet | while read -r table; do nft delete $table; done
 for link in $(ip -o link | cut -d: -f2 | cut -d@ -f1 | grep ' oc'); do ip link del $link; done
 """

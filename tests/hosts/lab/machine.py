@@ -64,8 +64,8 @@ for place in /etc /var/lib /usr/share/containers; do
     fi
 done
 rm -rf /etc/ocinet /var/lib/ocinet /etc/cdi
-mkdir -p /etc/ocinet/ocinet.toml.d
-echo 'names = false' > /etc/ocinet/ocinet.toml.d/50-lab.toml
+(umask 077 && mkdir -p /etc/ocinet/ocinet.toml.d &&
+    echo 'names = false' > /etc/ocinet/ocinet.toml.d/50-lab.toml)
 mkdir -p /var/lib/containers /var/lib/docker
 mount -t tmpfs lab /var/lib/containers
 mount -t tmpfs lab /var/lib/docker
