@@ -126,17 +126,32 @@ class Access:
         """Have nobody find a container any more but by what is kept, and return the steps."""
         if record.access is None:
             return ()
+        # Looked at twice: of two who end at once the first to leave still finds the other, and
+        # who comes in between finds it, and is found, behind.
+        held = self._elements(record)
         self.leave(record, kept)
+        held |= self._elements(record)
         stay = addresses_of(kept.endpoints) if kept else ()
         gone = tuple(each for each in addresses_of(record.endpoints) if each not in stay)
-        return (*self.change(record, kept), ForgetRefused(gone))
+        return (*self.change(record, kept, held), ForgetRefused(gone))
 
-    def change(self, before: Attachment | None, after: Attachment | None) -> tuple[Step, ...]:
+    def change(
+        self,
+        before: Attachment | None,
+        after: Attachment | None,
+        held: dict[Element, None] | None = None,
+    ) -> tuple[Step, ...]:
         """Return the steps from what is in of one record to what another one says.
 
         What was open and is so no more is cut: its connections are forgotten.
+
+        Args:
+            before: the one.
+            after: the other.
+            held: what is in of the one; None: as names lead by now.
         """
-        former, wanted = self._elements(before), self._elements(after)
+        former = self._elements(before) if held is None else held
+        wanted = self._elements(after)
         removed = tuple(element for element in former if element not in wanted)
         added = tuple(element for element in wanted if element not in former)
         steps: list[Step] = [ChangeAccess(removed, added)] if removed or added else []

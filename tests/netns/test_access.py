@@ -19,6 +19,7 @@ from hosts.namespace.wired_host import PATHS
 from hosts.waiting import wait_until
 from ocinet.base.address import Address, Subnet
 from ocinet.base.clock import uptime_s
+from ocinet.engine.access import Access
 from ocinet.engine.egress_names import KEPT_S, follow
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.access import may_be_left_for
@@ -28,6 +29,7 @@ from ocinet.watcher.access_calls import AccessCalls
 from ocinet.watcher.engine_calls import EngineCalls
 
 if TYPE_CHECKING:
+    from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.request import Request
 
 _UDP = socket.SOCK_DGRAM
@@ -517,6 +519,25 @@ def test_attach_that_is_killed_at_any_step_leaves_nothing_open() -> None:
                 break
         else:
             raise AssertionError("it never came to its end")
+
+
+@in_namespaces
+def test_two_that_end_at_once_leave_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one whose names are gone first, while the other goes as a whole."""
+    with Apart() as host:
+        host.up("other", asking())
+        clean = _entered()
+        host.with_pair(asking(allow="db:80"), asking())
+        leave = Access.leave
+
+        def left(access: Access, *records: Attachment | None) -> None:
+            leave(access, *records)
+            monkeypatch.undo()
+            assert host.stop("db")
+
+        monkeypatch.setattr(Access, "leave", left)
+        assert host.stop("web")
+        assert _entered() == clean
 
 
 def _entered() -> tuple[str, str]:
