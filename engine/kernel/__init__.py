@@ -25,8 +25,8 @@ Read in this order; each module imports only what stands above it:
     netns_names    names under /run/netns
     hostnames      what containers call themselves
     container_root opens and mounts beneath a container's root, whatever its image has there
+    local_walk     a path in a container that runs, whose file systems may never answer
     name_files     hosts and resolv.conf in a container, whatever its image has there
-    local_walk     the same of one that runs, whose file systems may never answer
     served_files   what the name server reads: who is found by which names
     name_program   its life: found, started, told and ended, as nobody's child
     bridge         bridges and routes: the one module that talks pyroute2
