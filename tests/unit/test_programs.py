@@ -16,7 +16,7 @@ from ocinet.engine.firewall import programs
         ("exit 3", "sh failed: exit status 3"),
         ("echo no such table >&2; exit 1", "sh failed: no such table"),
         ("echo half; echo lost >&2; kill -9 $$", "sh failed: lost"),
-        ("sleep 60", "cannot run sh: it did not end within"),
+        ("exec sleep 60", "cannot run sh: it did not end within"),
     ],
 )
 def test_program_that_comes_to_no_good_end_says_which(script: str, told: str) -> None:
@@ -29,4 +29,4 @@ def test_program_that_comes_to_no_good_end_says_which(script: str, told: str) ->
 def test_program_that_has_no_time_left_is_told_so() -> None:
     """Not that it had less than nothing."""
     with pytest.raises(SystemFailure, match=r"did not end within 0\.0 s"):
-        programs.run(("/bin/sh", "-c", "sleep 60"), "", Deadline(-5.0))
+        programs.run(("/bin/sh", "-c", "exec sleep 60"), "", Deadline(-5.0))
