@@ -19,7 +19,7 @@ TABLE_ROOTS ?= bookworm trixie sid
 VENV := .venv
 BIN := $(VENV)/bin
 SITE = $(wildcard $(VENV)/lib/python3.*/site-packages)
-PACKAGES := $(wildcard base ipam engine request picture hooks watcher cli)
+PACKAGES := $(wildcard base ipam engine request picture hooks watcher cluster cli)
 SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name py.typed -o -name awake.txt -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.svg'))
 CHECKED := $(PACKAGES) $(wildcard tests bench demo packaging)
 

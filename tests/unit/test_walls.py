@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-_PACKAGES = ("base", "ipam", "engine", "request", "picture", "hooks", "watcher", "cli")
+_PACKAGES = ("base", "ipam", "engine", "request", "picture", "hooks", "watcher", "cluster", "cli")
 
 _LAYERS = "imports point downward only"
 _DOORS = "hooks and watcher are two doors: neither knows the other"
