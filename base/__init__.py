@@ -7,8 +7,8 @@ Read in this order; each module imports only what stands above it:
     errors    the tree of everything that ocinet raises on purpose
     value     frozen values, without the import cost of dataclasses
     names     which names are legal, and what was meant by one that is not
+    hostname  which names mean this machine
     dns_names  which are legal in the DNS, and what they are there
-    hostname  what this machine calls itself
     descriptors  standard streams that are closed, so that nothing of ours takes their place
     paths     where settings, state and run-time files lie
     address   addresses and subnets as small values

@@ -8,16 +8,13 @@ of lower-case letters, digits, `-`, `_` and dots alone.
 from __future__ import annotations
 
 from ocinet.base.errors import RequestError
+from ocinet.base.names import TAKEN_NAMES
 
 MOST, MOST_OF_LABEL = 253, 63  # RFC 1035 2.3.4: of a name without its last dot, of a label
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _HEX = frozenset("0123456789abcdef")
-_OURS = ".ocinet.internal"  # of the host, and what name servers answer to besides
-# What means the host, or a machine itself, wherever it is asked: of no container, whoever says so.
-_TAKEN = frozenset({
-    "host.docker.internal", "gateway.docker.internal", "host.containers.internal",
-    "localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback",
-})  # fmt: skip
+# Below these: of the host, and what name servers answer to besides; and the asking machine itself.
+_TAKEN_DOMAINS = (".ocinet.internal", ".localhost", ".localhost.localdomain")
 
 
 def dns_name(text: str, what: str = "name of a host") -> str:
@@ -63,22 +60,19 @@ def check_given(name: str) -> str:
     return name
 
 
-def is_taken(name: str, host: str = "") -> bool:
-    """Tell a name that no container may have.
+def is_taken(name: str) -> bool:
+    """Tell a name that no container may have, whatever the host is called.
 
-    >>> is_taken("localhost"), is_taken("db.localhost"), is_taken("rock", "rock.example")
+    What that is called is judged where a name is served (`hostname.names_of_host`), for it may
+    change.
+
+    >>> is_taken("localhost"), is_taken("db.localhost"), is_taken("ocinet.internal")
     (True, True, True)
 
     Args:
         name: as `dns_name` returns it.
-        host: the host's own name, in any case.
     """
-    own = host.lower().removesuffix(".")
-    return (
-        name in _TAKEN
-        or name.endswith((_OURS, ".localhost"))  # RFC 6761 6.3
-        or (bool(own) and name in (own, own.partition(".")[0]))
-    )
+    return name in TAKEN_NAMES or f".{name}".endswith(_TAKEN_DOMAINS)
 
 
 def _is_number(label: str) -> bool:

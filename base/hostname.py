@@ -1,11 +1,50 @@
-"""What this machine calls itself."""
+"""What this machine is called: by names that no container has."""
 
 from __future__ import annotations
 
 import posix
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def names_of_host() -> tuple[str, ...]:
-    """Return the machine's hostname as it is asked for: in lower case, and its first label."""
-    name = posix.uname().nodename.lower()
-    return tuple(dict.fromkeys((name, name.partition(".")[0])))
+_MOST = 1 << 16  # bytes of a file of the host's that are looked at
+
+
+def names_of_host(names: Iterable[str], hostname: str = "", etc: str = "/etc") -> tuple[str, ...]:
+    """Return those of some names by which this machine itself is asked for.
+
+    Its hostname and the first label of that; and that label with the domain that
+    `/etc/hosts` has behind it, or with one of the search list's, as `hostname --fqdn` finds
+    it. What other names `/etc/hosts` has are other machines', or a developer's for what his
+    containers publish, so they are free.
+
+    Args:
+        names: in lower case, without a last dot.
+        hostname: of the machine; "" for what the kernel says.
+        etc: where the two files are.
+    """
+    own = (hostname or posix.uname().nodename).lower().removesuffix(".")
+    first = own.partition(".")[0]
+    found = [name for name in names if name in (own, first)]
+    longer = [name for name in names if name != own and name.startswith(f"{first}.")]
+    if longer and first:  # of few: for all others no file is read
+        known = {word for line in _lines(f"{etc}/hosts") for word in line.split()[1:]}
+        for line in _lines(f"{etc}/resolv.conf"):
+            key, *domains = line.split() or ("",)
+            if key in ("search", "domain"):
+                known |= {f"{first}.{domain.removesuffix('.')}" for domain in domains}
+        found += [name for name in longer if name in known]
+    return tuple(found)
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return []
+    try:
+        text = posix.read(fd, _MOST).decode("utf-8", "replace").lower()
+    finally:
+        posix.close(fd)
+    return [line.partition("#")[0] for line in text.splitlines()]

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 _LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _ALNUM = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _IFNAME_MAX = 15
+# What resolvers answer themselves, to each machine with itself or with its own gateway
+# (RFC 6761 6.3, nss-myhostname(8), /etc/hosts as distributions ship it), or what engines call
+# the host in their containers.
+TAKEN_NAMES = frozenset({
+    "localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback",
+    "localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6",
+    "_gateway", "_outbound", "_localdnsstub", "_localdnsproxy",
+    "host.docker.internal", "gateway.docker.internal", "host.containers.internal",
+})  # fmt: skip
 RESERVED_NETWORKS = ("host", "none", "container", "default")
 
 

@@ -6,7 +6,7 @@ Who gets a name, `model.name_holders` says, and the name server's lines are writ
 from __future__ import annotations
 
 from ocinet.base.errors import OcinetError
-from ocinet.base.events import WARNED
+from ocinet.engine.lost_names import tell_lost, why_lost
 from ocinet.engine.waiting_names import note_wanted, serve_anew
 
 TYPE_CHECKING = False
@@ -56,14 +56,9 @@ def settle_contested(
     for network, each in contested:
         note_wanted(records, network, each)
         if each.loser == own:
-            machine.warnings.append(_lost(records, network, each))
+            machine.warnings.append(why_lost(records, network, each))
         else:
-            name = _name_of(records, each.loser)
-            why = (
-                f"its alias {each.name} is another one's name on {network} by now,"
-                f" {record.container.name}'s: it is found by its other names"
-            )
-            operation.log.append(WARNED, container=each.loser, name=name, warning=why)
+            tell_lost(operation, records, network, each, own)
 
 
 def _end_dead(
@@ -79,18 +74,3 @@ def _end_dead(
     except OcinetError:
         return False  # whoever is at work on it
     return True
-
-
-def _lost(records: Records, network: str, each: Contested) -> str:
-    if not each.holder:
-        return f"nobody finds it on {network} by {each.name}, which is the host's own name"
-    return (
-        f"nobody finds it on {network} by {each.name}, which is the name of another container"
-        f" there, {_name_of(records, each.holder)} ({each.holder[:12]}): it gets it when that one"
-        " goes"
-    )
-
-
-def _name_of(records: Records, container_id: str) -> str:
-    known = records.attachments.get(container_id)
-    return known.container.name if known else container_id[:12]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from ocinet.base.errors import OcinetError
 from ocinet.base.events import WARNED
+from ocinet.base.hostname import names_of_host
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.model.name_holders import OWN_END, own_part, settle_names
 from ocinet.engine.model.served import HOST_NAME
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.name_holders import Contested
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.storage import Records
@@ -87,7 +89,7 @@ def tell_peers(
         elif unserved:
             try:
                 with operation.locks.peers(network):
-                    _write_all(operation, machine, records, network)
+                    _write_all(operation, machine, records, network, newcomer)
             except OcinetError as error:  # nobody is kept from starting by others' files
                 operation.log.append("names not told", network=network, error=str(error))
 
@@ -102,7 +104,9 @@ def _tell_unknown(operation: Operation, records: Records, network: str, newcomer
     operation.log.append(WARNED, container=newcomer, name=name, warning=why)
 
 
-def _write_all(operation: Operation, machine: Machine, records: Records, network: str) -> None:
+def _write_all(
+    operation: Operation, machine: Machine, records: Records, network: str, newcomer: str
+) -> None:
     there = [
         record
         for record in records.attachments.all()  # by time
@@ -115,14 +119,16 @@ def _write_all(operation: Operation, machine: Machine, records: Records, network
         if noted not in unserved:  # killed, or served by now
             forget_unserved(records, noted, (network,))
     known = there[:MOST]
-    names = _names_on(known, network)
+    names, contested = _names_on(known, network)
+    if newcomer in unserved:  # else the server's lines have told
+        _tell_contested(operation, records, network, contested, newcomer)
     lines = {
         record.container.id: tuple(
             f"{interface.address}\t{words}\n"
             for endpoint in record.endpoints
             if endpoint.network == network
             for interface in endpoint.addresses
-            for words in _words(record.container.id, names[record.container.id])
+            for words in _words(record.container.id, names.get(record.container.id, ()))
         )
         for record in known
     }
@@ -146,6 +152,21 @@ def _write_all(operation: Operation, machine: Machine, records: Records, network
                                  warning=warning)  # fmt: skip
 
 
+def _tell_contested(
+    operation: Operation,
+    records: Records,
+    network: str,
+    contested: list[Contested],
+    newcomer: str,
+) -> None:
+    """Leave events of the names that a newcomer does not get, and of those that it takes."""
+    for each in contested:
+        if newcomer in (each.loser, each.holder):
+            from ocinet.engine.lost_names import tell_lost
+
+            tell_lost(operation, records, network, each, newcomer)
+
+
 def _words(container_id: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names as they stand in lines: its own in one, each alias in another.
 
@@ -164,17 +185,28 @@ def _host_lines(records: Records, name: str) -> tuple[str, ...]:
     return tuple(f"{pool.gateway}\t{HOST_NAME}\n" for pool in network.pools if pool.gateway)
 
 
-def _names_on(records: list[Attachment], network: str) -> dict[str, tuple[str, ...]]:
-    """Return the names that each of a network's has, the first who came first."""
+def _names_on(
+    records: list[Attachment], network: str
+) -> tuple[dict[str, tuple[str, ...]], list[Contested]]:
+    """Return the names that each of a network's has, the first who came first, and the rest.
+
+    Who has lost its last one has none there.
+    """
     text, names = "\n", {}
+    contested: list[Contested] = []
     for record in records:
         container_id = record.container.id
-        holding = settle_names(text, container_id, names_in_line(record, network))
-        text = f"{holding.text}{container_id}   {','.join(holding.names)}\n"
+        wanted = names_in_line(record, network)
+        holding = settle_names(text, container_id, wanted, names_of_host(wanted))
+        contested += holding.contested
+        if holding.names:
+            text = f"{holding.text}{container_id}   {','.join(holding.names)}\n"
+        else:
+            text = holding.text
     for line in text.splitlines():
         if line:
             names[line.partition(" ")[0]] = tuple(line.split(" ")[3].split(","))
-    return names
+    return names, contested
 
 
 def _topic(network: str) -> str:

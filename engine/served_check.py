@@ -160,5 +160,5 @@ class ServedCheck:
 
 def _due(text: str, container: ServedContainer) -> str:
     """Return the line that a container is to have, beside others who want the same names."""
-    names = settle_names(text, container.id, container.names, names_of_host()).names
+    names = settle_names(text, container.id, container.names, names_of_host(container.names)).names
     return container.replace(names=names).line

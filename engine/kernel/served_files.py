@@ -73,7 +73,8 @@ class ServedFiles:
         with Directory(self.path) as served:
             before = _text(served.read(network.file))
             # What a container's line has by now, it has got.
-            holding = settle_names(before, container.id, container.names, names_of_host())
+            hosts = names_of_host(container.names)
+            holding = settle_names(before, container.id, container.names, hosts)
             if contested is not None:
                 contested += [(network.name, each) for each in holding.contested]
             line = container.replace(names=holding.names).line

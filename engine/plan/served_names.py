@@ -7,6 +7,8 @@ public's. An alias is its user's word, and may have dots.
 
 from __future__ import annotations
 
+from ocinet.base.names import TAKEN_NAMES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
@@ -15,9 +17,6 @@ ID_SHOWN = 12  # of an id, what engines show, and have for a hostname
 _LABEL_MAX = 63  # RFC 1035
 _FIRST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _REST = _FIRST | frozenset("-_")
-# A resolver answers these itself, to whoever asks: a container that had one would be another
-# thing to each (RFC 6761).
-_NOBODYS = frozenset(("localhost", "ip6-localhost", "ip6-loopback"))
 
 
 def served_names(record: Attachment, network: str) -> tuple[str, ...]:
@@ -77,6 +76,6 @@ def label(name: str) -> str:
         and 0 < len(low) <= _LABEL_MAX
         and low[0] in _FIRST
         and _REST.issuperset(low)
-        and low not in _NOBODYS
+        and low not in TAKEN_NAMES  # it would be another thing to whoever asks
     )
     return low if legal else ""

@@ -55,7 +55,7 @@ class FakeNameServer(_Seam):
         self._news.pop(network.name, None)
         self.heads[network.name] = network
         text = "\n" + "".join(each.line for each in known.values())
-        holding = settle_names(text, container.id, container.names, names_of_host())
+        holding = settle_names(text, container.id, container.names, names_of_host(container.names))
         if contested is not None:
             contested += [(network.name, each) for each in holding.contested]
         for each in holding.contested:

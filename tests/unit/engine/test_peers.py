@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING
 
 import pytest
 
 from builders import on
 from fakes.world import World, check_nothing_left
+from hosts.waiting import wait_until
+from ocinet.base.clock import now
 from ocinet.engine.assembly import machine_on
 from ocinet.engine.disconnect import Disconnect
 from ocinet.engine.model.naming import FoundFile, FoundFiles
@@ -38,8 +41,15 @@ def _up(world: World, name: str, request: Request | None = None) -> Container:
     free = FoundFile("free")
     found = FoundFiles(free, free, "nameserver 192.0.2.53\n")
     world.host.name_files.found[container.process] = found
-    world.attach(container, request or on("lan"))
+    _later(world, container, request or on("lan"))
     return container
+
+
+def _later(world: World, container: Container, request: Request) -> None:
+    """Attach one that comes later by the records, whose time has milliseconds."""
+    came = now()
+    wait_until(lambda: now() != came, "the next millisecond")
+    world.attach(container, request)
 
 
 def _found(world: World, container: Container) -> list[str]:
@@ -140,8 +150,36 @@ def test_peer_of_another_engine_with_the_same_name_is_found_by_its_id(world: Wor
     """The first keeps the name."""
     first = _up(world, "db")
     second = world.start("db").replace(id="second-id")
-    world.attach(second, on("lan"))
+    _later(world, second, on("lan"))
     assert _found(world, first) == ["10.9.0.3 second-id"]
+    (told,) = world.told("attached with a warning")
+    assert told["container"] == "second-id"
+    assert "which is the name of another container there, db (db-id)" in str(told["warning"])
+
+
+def test_peer_takes_no_name_of_the_hosts(world: World) -> None:
+    """As where a server answers: it is told."""
+    web = _up(world, "web")
+    rock = platform.node().lower().partition(".")[0]
+    db = world.start(rock).replace(id="rock-id")
+    _later(world, db, on("lan"))
+    assert _found(world, web) == ["10.9.0.3 rock-id"]
+    (told,) = world.told("attached with a warning")
+    assert "which is the host's own name" in str(told["warning"])
+
+
+def test_peer_that_loses_its_only_name_is_found_by_none_and_stops_nobody(world: World) -> None:
+    """One whose id is no label, as a kubelet's may be, has an alias alone."""
+    web = _up(world, "web")
+    aliased = world.start("no.name").replace(id="a+b")
+    wished = Resolution(aliases=(Alias("db"),))
+    _later(world, aliased, on("lan").replace(resolution=wished))
+    assert _found(world, web) == ["10.9.0.3 db"]
+    _up(world, "db")
+    assert _found(world, web) == ["10.9.0.4 db db-id"]
+    told = {str(event["container"]): str(event["warning"])
+            for event in world.told("attached with a warning")}  # fmt: skip
+    assert "its alias db is another one's name on lan by now, db's" in told["a+b"]
 
 
 def test_peer_whose_ids_start_is_another_ones_keeps_its_name(world: World) -> None:
@@ -149,9 +187,9 @@ def test_peer_whose_ids_start_is_another_ones_keeps_its_name(world: World) -> No
     first = _up(world, "webserver-prod-1")
     second = world.start("webserver-prod-2").replace(id="webserver-pr-2")
     wished = Resolution(aliases=(Alias("store"),))
-    world.attach(second, on("lan").replace(resolution=wished))
+    _later(world, second, on("lan").replace(resolution=wished))
     third = world.start("webserver-prod-2").replace(id="other-id")
-    world.attach(third, on("lan"))
+    _later(world, third, on("lan"))
     assert _found(world, first) == [
         "10.9.0.3 webserver-prod-2", "10.9.0.3 store", "10.9.0.4 other-id"
     ]  # fmt: skip
