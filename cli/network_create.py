@@ -66,6 +66,10 @@ def _add_bridge(group: _ActionsContainer) -> None:
     add_switch(group, "--internal", says="no way out of the network")
     says = "let packets leave with the container's address"
     add_switch(group, "--no-masquerade", says=says)
+    says = "destination for which they leave with the container's address"
+    add_text(group, "--no-masquerade-to", metavar="SUBNET", says=says, several=True)
+    says = "link by which those destinations reach the containers, as these reach each other"
+    add_text(group, "--joined-by", metavar="LINK", says=says, several=True)
     says = "the host's address that packets leave with (default: the kernel chooses)"
     add_text(group, "--egress-address", metavar="ADDRESS", says=says, several=True)
     says = "give its containers no default route, unless they ask for one"
@@ -140,6 +144,10 @@ def _read_options(arguments: Namespace) -> NetworkOptions:
         siblings=_siblings(arguments, options),
         default_route=options.default_route and not arguments.no_default_route,
         routes=_read_routes(arguments.route),
+        unmasked=tuple(
+            _within("--no-masquerade-to", Subnet.parse, text) for text in arguments.no_masquerade_to
+        ),
+        joined=tuple(_within("--joined-by", check_ifname, text) for text in arguments.joined_by),
     )
 
 

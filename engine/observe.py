@@ -99,9 +99,10 @@ def _source_routing(machine: Machine, records: Records) -> SourceRouting:
     rules = machine.routing_rules.rules()
     ways = tuple(way for way in machine.routing_rules.ways_out((4, 6)) if way.says_more)
     masqueraded = _masqueraded(records) if ways else ()
+    unmasked = _unmasked(records) if ways else ()
     sources = [rule.source for rule in rules if rule.source]
     if not sources:
-        return SourceRouting(rules, ways=ways, masqueraded=masqueraded)
+        return SourceRouting(rules, ways=ways, masqueraded=masqueraded, unmasked=unmasked)
     addresses = machine.routing_rules.addresses()
     from_there = {
         ifname
@@ -115,7 +116,7 @@ def _source_routing(machine: Machine, records: Records) -> SourceRouting:
         for ifname in sorted(from_there)
         if max(for_all, machine.sysctls.read(_rp_filter(ifname)) or "0") == "1"
     )
-    return SourceRouting(rules, addresses, strict, ways, masqueraded)
+    return SourceRouting(rules, addresses, strict, ways, masqueraded, unmasked)
 
 
 def _masqueraded(records: Records) -> tuple[Subnet, ...]:
@@ -127,6 +128,12 @@ def _masqueraded(records: Records) -> tuple[Subnet, ...]:
         for subnet in rules.subnets
         if all(address.family != subnet.family for address in rules.egress)
     )
+
+
+def _unmasked(records: Records) -> tuple[Subnet, ...]:
+    """Return the destinations for which networks' packets keep the container's own address."""
+    networks = records.networks.readable()
+    return tuple(dict.fromkeys(far for network in networks for far in network.unmasked))
 
 
 def _rp_filter(ifname: str) -> str:

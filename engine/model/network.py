@@ -32,6 +32,10 @@ class Network(Value):
         dns: whether they find each other by name.
         dns_servers: whom the network's name server asks for all other names; none: whom the
             host asks. On an adopted bridge there is such a server only if there are some.
+        unmasked: destinations for which packets leave with the container's own address.
+        joined: links of the host by which those destinations reach its containers, as they
+            reach each other.
+        closed: why it takes no new container; "" of one that does.
     """
 
     name: str
@@ -52,6 +56,9 @@ class Network(Value):
     routes: tuple[Route, ...] = ()
     dns: bool = True
     dns_servers: tuple[Address, ...] = ()
+    unmasked: tuple[Subnet, ...] = ()
+    joined: tuple[str, ...] = ()
+    closed: str = ""
 
     @property
     def families(self) -> tuple[int, ...]:
@@ -80,6 +87,8 @@ class NetworkRules(Value):
         host: whether those on it reach the host's own services.
         siblings: whether they reach each other through the host.
         names: whether the host serves names to them.
+        unmasked: what they send to with their own addresses.
+        joined: the links by which that gets in to them.
     """
 
     device: str
@@ -91,6 +100,8 @@ class NetworkRules(Value):
     host: bool = True
     siblings: bool = True
     names: bool = True
+    unmasked: tuple[Subnet, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 def rules_of(network: Network) -> NetworkRules:
@@ -110,4 +121,6 @@ def rules_of(network: Network) -> NetworkRules:
         names=network.dns
         and bool(network.managed or network.dns_servers)
         and any(pool.gateway for pool in network.pools),
+        unmasked=network.unmasked,
+        joined=network.joined,
     )

@@ -87,6 +87,8 @@ class SourceRouting(Value):
         ways: out, that say more than masquerading knows.
         masqueraded: subnets that are, of all networks that ask for no address of their
             own; () where there are no such ways.
+        unmasked: destinations for which packets of any network keep the container's own;
+            likewise.
     """
 
     rules: tuple[RoutingRule, ...] = ()
@@ -94,6 +96,7 @@ class SourceRouting(Value):
     strict: tuple[str, ...] = ()
     ways: tuple[WayOut, ...] = ()
     masqueraded: tuple[Subnet, ...] = ()
+    unmasked: tuple[Subnet, ...] = ()
 
 
 class Observed(Value):

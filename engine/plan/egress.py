@@ -37,6 +37,35 @@ def check_egress(network: Network, addresses: tuple[Address, ...]) -> None:
         raise RequestError("", f"no egress address can be had: {why}")
 
 
+def check_unmasked(network: Network) -> None:
+    """Refuse destinations for the containers' own addresses where there is no such choice.
+
+    Raises:
+        RequestError: nothing is masqueraded there, or one of them makes no sense.
+    """
+    far, own = network.unmasked, tuple(pool.subnet for pool in network.pools)
+    why = ""
+    if far and not network.managed:
+        why = "what leaves an adopted bridge is its owner's to masquerade"
+    elif far and network.internal:
+        why = "nothing leaves an internal network"
+    elif network.joined and not far:
+        why = (
+            "who gets in by a joined link are the destinations that are not masqueraded, and "
+            "none is given"
+        )
+    for place, prefix in enumerate(far):
+        if prefix.family not in network.families:
+            why = why or f"{prefix} is of IPv{prefix.family}, and the network has no such subnet"
+        twice = next((other for other in far[:place] if other.overlaps(prefix)), None)
+        if twice:
+            why = why or f"{prefix} and {twice} have addresses in common"
+        if any(prefix.overlaps(subnet) and prefix.size <= subnet.size for subnet in own):
+            why = why or f"{prefix} is in the network itself"
+    if why:
+        raise RequestError("", f"no destination can go without masquerade: {why}")
+
+
 def source_elements(endpoint: Endpoint) -> tuple[Element, ...]:
     """Return the elements by which what an endpoint sends leaves with an address of its own."""
     return tuple(

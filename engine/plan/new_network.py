@@ -12,7 +12,7 @@ from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest, Request, Route
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.dns_options import check_dns
-from ocinet.engine.plan.egress import check_egress
+from ocinet.engine.plan.egress import check_egress, check_unmasked
 from ocinet.engine.plan.endpoint import check_request
 from ocinet.engine.plan.free_subnet import Taken, check_free, check_subnets, free_subnet
 from ocinet.ipam.pool import Pool, Range
@@ -49,6 +49,8 @@ class NetworkOptions(Value):
         default_route: whether they get one by it unasked.
         metric: of that route; 0: the kernel's.
         routes: that each of them gets besides.
+        unmasked: destinations for which packets leave with the containers' own addresses.
+        joined: links by which those destinations reach them.
     """
 
     subnets: tuple[Subnet, ...] = ()
@@ -70,6 +72,8 @@ class NetworkOptions(Value):
     default_route: bool = True
     metric: int = 0
     routes: tuple[Route, ...] = ()
+    unmasked: tuple[Subnet, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 class Device(Value):
@@ -158,7 +162,10 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
         routes=options.routes,
         dns=options.dns,
         dns_servers=options.dns_servers,
+        unmasked=options.unmasked,
+        joined=options.joined,
     )
+    check_unmasked(network)
     check_dns(network, surroundings.device.addresses if surroundings.device else ())
     check_egress(network, options.egress)
     if options.routes:

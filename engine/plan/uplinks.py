@@ -47,6 +47,7 @@ def source_nats(routing: SourceRouting) -> tuple[SourceNat, ...]:
         family = way.source.family
         subnets = tuple(subnet for subnet in routing.masqueraded if subnet.family == family)
         own = [held.subnet for held in way.addresses if held.address.family == family]
+        own += [far for far in routing.unmasked if far.family == family]
         near = tuple(dict.fromkeys(subnet for subnet in own if subnet.size > 1))
         if subnets:
             found.append(SourceNat(way.ifname, way.source, subnets, near))

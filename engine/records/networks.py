@@ -142,8 +142,12 @@ class NetworkStore:
                 networks += [network] if network else []
         return tuple(networks), tuple(flaws)
 
-    def add(self, network: Network) -> None:
+    def add(self, network: Network, *, anew: bool = False) -> None:
         """Keep a new definition.
+
+        Args:
+            network: what is kept.
+            anew: in the place of the one that has its name, if there is one.
 
         Raises:
             ConflictError: there is a network of that name.
@@ -152,7 +156,10 @@ class NetworkStore:
         check_network(network.name)
         try:
             with Directory(self._path, durable=True) as directory:
-                added = directory.create(network.name + _SUFFIX, dumps(encode(network)) + "\n")
+                data = dumps(encode(network)) + "\n"
+                if anew:
+                    directory.replace(network.name + _SUFFIX, data)
+                added = anew or directory.create(network.name + _SUFFIX, data)
         except SystemFailure as error:
             # Nothing in /run stands in for it: after a boot it would be another network,
             # while reservations and whoever knows its addresses still meant this one.
@@ -183,7 +190,8 @@ def encode(network: Network) -> dict[str, Any]:
          "pools": [{"subnet": "10.9.0.0/24", "gateway": "10.9.0.1",
                     "ranges": [{"first": "10.9.0.128", "last": "10.9.0.255"}]}],
          "egress": ["198.51.100.9"], "guard": false, "host": false, "siblings": false,
-         "dns": false, "dns_servers": ["192.0.2.53"]}
+         "dns": false, "dns_servers": ["192.0.2.53"],
+         "unmasked": ["10.42.0.0/16"], "joined": ["ocx-4242"], "closed": "it moves"}
     """
     return _NETWORK.write(network)
 
@@ -203,7 +211,8 @@ def decode(name: str, data: bytes, path: str) -> Network:
         if network.name != name:
             raise RequestError("", f"it says that it is {network.name!r}")
         # People edit these files, and the device becomes part of sysctls' paths.
-        check_ifname(network.device)
+        for device in (network.device, *network.joined):
+            check_ifname(device)
     except RequestError as error:
         what = f"cannot read the network {name}"
         raise SystemFailure(what, f"{path}: {error.why}", f"mend or remove {path}") from error
@@ -249,4 +258,7 @@ _NETWORK = Record(
     routes=Defaulted(listed(ROUTE), ()),
     dns=Defaulted(FLAG, default=True),
     dns_servers=Defaulted(listed(ADDRESS), ()),
+    unmasked=Defaulted(listed(SUBNET), ()),
+    joined=Defaulted(listed(TEXT), ()),
+    closed=Defaulted(TEXT, ""),
 )

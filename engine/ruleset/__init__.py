@@ -5,6 +5,7 @@ module imports only what stands above it:
 
     tables    what our tables are called
     elements  the sets and maps, and what a network or a port is in them
+    chains    its rules, each with its reason
     nft       the table, and what changes in it, in nft's language
     bpf       programs for filters of links, encoded
     filters   what keeps a bridge closed while the table is not there

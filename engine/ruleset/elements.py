@@ -30,7 +30,7 @@ class Span(Value):
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Literal
 
     from ocinet.engine.model.forward_guard import ForwardGuard
@@ -122,6 +122,10 @@ INSIDE = {f: Set(f"inside{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
 # In which the host serves names, to those on the bridge where it is at home.
 SERVED = {f: Set(f"served{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
 MASQUERADE = {f: Set(f"masquerade{f}", (_ADDRESS[f],), interval=True) for f in (4, 6)}
+# Where what a subnet sends goes with its own address; and by which link that gets in to those
+# on a bridge.
+UNMASKED = {f: Set(f"unmasked{f}", (_ADDRESS[f], _ADDRESS[f]), interval=True) for f in (4, 6)}
+JOINED = {f: Set(f"joined{f}", ("ifname", _ADDRESS[f], "ifname"), interval=True) for f in (4, 6)}
 # What leaves bears this address of the host's, and not the one that masquerading chooses.
 EGRESS = {f: Set(f"egress{f}", (_ADDRESS[f],), (_ADDRESS[f],), interval=True) for f in (4, 6)}
 # And this is what one container's user has asked for.
@@ -171,6 +175,8 @@ SETS = (
     *INSIDE.values(),
     *SERVED.values(),
     *MASQUERADE.values(),
+    *UNMASKED.values(),
+    *JOINED.values(),
     *EGRESS.values(),
     *SOURCE.values(),
     *PUBLISH_AT.values(),
@@ -224,7 +230,17 @@ def network_elements(rules: NetworkRules) -> tuple[Element, ...]:
                 for address in rules.egress
                 if address.family == subnet.family
             ]
-    return tuple(found)
+    return (*found, *_unmasked_elements(rules))
+
+
+def _unmasked_elements(rules: NetworkRules) -> Iterator[Element]:
+    """Find what a network's packets go to, and are sent from, with the containers' addresses."""
+    for far in rules.unmasked:
+        for subnet in rules.subnets:
+            if subnet.family == far.family:
+                yield Element(UNMASKED[far.family], (subnet, far))
+        for link in rules.joined:
+            yield Element(JOINED[far.family], (rules.device, far, link))
 
 
 def every_network_element(rules: NetworkRules) -> tuple[Element, ...]:

@@ -214,6 +214,8 @@ complete -c ocinet -n '__ocinet_at network create' -l unmanaged -d 'use --bridge
 complete -c ocinet -n '__ocinet_at network create' -l mtu -r -f -d 'MTU in bytes'
 complete -c ocinet -n '__ocinet_at network create' -l internal -d 'no way out of the network'
 complete -c ocinet -n '__ocinet_at network create' -l no-masquerade -d 'let packets leave with the container\'s address'
+complete -c ocinet -n '__ocinet_at network create' -l no-masquerade-to -r -f -d 'destination for which they leave with the container\'s address'
+complete -c ocinet -n '__ocinet_at network create' -l joined-by -r -f -a '(__ocinet_links)' -d 'link by which those destinations reach the containers, as these reach each other'
 complete -c ocinet -n '__ocinet_at network create' -l egress-address -r -f -d 'the host\'s address that packets leave with'
 complete -c ocinet -n '__ocinet_at network create' -l no-default-route -d 'give its containers no default route, unless they ask for one'
 complete -c ocinet -n '__ocinet_at network create' -l metric -r -f -d 'metric of its containers\' default route'

@@ -128,6 +128,16 @@ def test_network_create_with_wrong_routes_says_why(
     assert shell.run("network", "ls", "-q").lines == []
 
 
+def test_network_create_with_unmasked_destinations(shell: Shell) -> None:
+    """They, and the links by which they get in, are shown by inspect and ls."""
+    flags = ("--no-masquerade-to", "10.42.0.0/16", "--no-masquerade-to=10.43.0.0/16")
+    assert shell.run("network", "create", *flags, "--joined-by", "wg0", "lan").code == 0
+    (shown,) = shell.run("network", "inspect", "lan").data
+    assert (shown["unmasked"], shown["joined"]) == (["10.42.0.0/16", "10.43.0.0/16"], ["wg0"])
+    assert "no-masquerade-to=10.42.0.0/16" in shell.run("network", "ls").out
+    assert "joined-by=wg0" in shell.run("network", "ls").out
+
+
 def test_network_create_with_a_wrong_egress_address_names_the_flag(shell: Shell) -> None:
     """And says what is wrong."""
     outcome = shell.run("network", "create", "--egress-address", "eth0", "lan")

@@ -299,6 +299,26 @@ def test_decode_of_a_file_from_before_egress_addresses() -> None:
     assert decode("lan", json.dumps(later).encode(), "lan.json").egress == (address,)
 
 
+def test_decode_of_what_goes_unmasked_by_which_links_and_why_it_is_closed() -> None:
+    """All three are left out by default, and read back as they were."""
+    far = LAN.replace(unmasked=subnets("10.42.0.0/16"), joined=("ocx-42",), closed="it moves")
+    written = encode(far)
+    assert set(written) - set(encode(LAN)) == {"unmasked", "joined", "closed"}
+    assert decode("lan", json.dumps(written).encode(), "lan.json") == far
+    written["joined"] = ["../eth0"]
+    with pytest.raises(SystemFailure, match="eth0"):
+        decode("lan", json.dumps(written).encode(), "lan.json")
+
+
+def test_add_anew_takes_the_place_of_a_definition(store: NetworkStore) -> None:
+    """Which is an error otherwise."""
+    store.add(LAN)
+    with pytest.raises(ConflictError):
+        store.add(LAN.replace(closed="it moves"))
+    store.add(LAN.replace(closed="it moves"), anew=True)
+    assert store.get("lan").closed == "it moves"
+
+
 def test_all_with_a_damaged_file_fails(store: NetworkStore, paths: Paths) -> None:
     """A network that can't be read is not left out: its subnet could be given again."""
     store.add(LAN)

@@ -463,6 +463,29 @@ def test_define_with_an_egress_address_that_cannot_be_is_refused(
     assert why in caught.value.why
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"internal": True}, "nothing leaves an internal network"),
+        ({"unmasked": subnets("fd42::/16")}, "fd42::/16 is of IPv6, and the network has no such"),
+        ({"unmasked": subnets("10.7.0.0/25")}, "10.7.0.0/25 is in the network itself"),
+        ({"unmasked": subnets("10.42.0.0/16", "10.0.0.0/8")}, "have addresses in common"),
+        ({"unmasked": (), "joined": ("eth0",)}, "and none is given"),
+        ({"unmanaged": True, "device": "docker0", "subnets": ()}, "its owner's to masquerade"),
+    ],
+)
+def test_define_with_an_unmasked_destination_that_cannot_be_is_refused(
+    change: dict[str, Any], why: str
+) -> None:
+    """Where nothing leaves, nothing is there that could go, or two rules would meet."""
+    options = NetworkOptions(subnets=subnets("10.7.0.0/24"), unmasked=subnets("10.42.0.0/16"))
+    assert define("web", options, AROUND).unmasked == options.unmasked
+    options = options.replace(**change)
+    with pytest.raises(RequestError) as caught:
+        define("web", options, AROUND.replace(device=DOCKER0 if options.unmanaged else None))
+    assert why in caught.value.why
+
+
 # --- docker's and podman's driver options ---------------------------------------------------
 
 

@@ -29,7 +29,9 @@ LEAVING = network_rules(
     "fd00:9::/64",
     egress=(Address.parse("198.51.100.9"), Address.parse("2001:db8::9")),
 )
-
+BEYOND = network_rules("ocinet0", "10.42.3.0/24", "fd42:3::/64").replace(
+    unmasked=subnets("10.42.0.0/16", "fd42::/16"), joined=("ocx-42",)
+)
 
 PORTS = (
     port(8080, 80, "10.9.0.2"),
@@ -76,6 +78,7 @@ SCENARIOS = {
     "dual_stack_internal": nft.open_text((VAULT,), ()),
     "adopted_bridge": nft.open_text((ADOPTED,), ()),
     "egress": nft.open_text((LEAVING,), ()),
+    "unmasked": nft.open_text((BEYOND,), ()),
     "every_kind_of_port": nft.open_text((), PORTS),
     "attach_with_ports": nft.open_text((LAN, VAULT), PORTS[:2]),
     "close_ports": nft.close_text(PORTS),
