@@ -67,6 +67,28 @@ class Networks:
         """What creating them costs, one line each."""
         return tuple(self._machine.warnings)
 
+    def close(self, name: str, why: str) -> bool:
+        """Have a network take no new container; whoever is on it stays as it is.
+
+        Args:
+            name: the network's.
+            why: what whoever would be attached is told; "" has it take them again.
+
+        Returns:
+            Whether it was otherwise.
+
+        Raises:
+            NotFoundError: there is none of that name.
+            SystemFailure: its definition can't be written.
+        """
+        networks = self._records.networks
+        with self._operation.locks.shared():
+            network = networks.get(name)
+            if network.closed == why:
+                return False
+            networks.add(network.replace(closed=why), anew=True)
+        return True
+
     def users(self, name: str) -> tuple[str, ...]:
         """Return the names of the containers on a network, having taken down the dead."""
         return RemoveNetwork(self._operation, self._machine, self._records).users(name)

@@ -71,8 +71,8 @@ if TYPE_CHECKING:
         def unreadable(self) -> tuple[tuple[str, str], ...]:
             """List the networks whose file can't be read, each with the reason."""
 
-        def add(self, network: Network) -> None:
-            """Keep a new definition, or raise a ConflictError."""
+        def add(self, network: Network, *, anew: bool = False) -> None:
+            """Keep a new definition, or raise a ConflictError; anew, in the place of another."""
 
         def remove(self, name: str) -> bool:
             """Forget a definition; False if there was none."""

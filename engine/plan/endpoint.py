@@ -84,10 +84,14 @@ def check_request(request: Request, networks: tuple[Network, ...]) -> None:
     """Refuse what these networks can't give, before anything is changed.
 
     Raises:
+        ConflictError: one of them takes no new containers.
         RequestError: a static address, gateway, route or publish does not fit.
     """
     for wish, network in zip(request.endpoints, networks, strict=True):
         where = f"network {network.name}"
+        if network.closed:
+            raise ConflictError("", f"{where} takes no new containers: {network.closed}",
+                                f"ocinet network inspect {network.name}")  # fmt: skip
         for address in wish.addresses:
             if not any(address in pool.subnet for pool in network.pools):
                 subnets = ", ".join(str(pool.subnet) for pool in network.pools)

@@ -113,9 +113,9 @@ class FakeNetworks:
         """List the networks whose file can't be read."""
         return tuple(sorted(self.broken.items()))
 
-    def add(self, network: Network) -> None:
+    def add(self, network: Network, *, anew: bool = False) -> None:
         """Keep a new definition."""
-        if network.name in self._networks:
+        if network.name in self._networks and not anew:
             raise ConflictError("", f"there is a network {network.name} already")
         self._networks[check_network(network.name)] = network
 
