@@ -29,7 +29,9 @@ _REBOOT = """
 kill $(cat /run/ocinet/names/served/aardvark.pid)
 rm -r /run/ocinet /run/netns/shop[-_]*
 nft list tables | grep ocinet | while read -r table; do nft delete $table; done
-for link in $(ip -o link | cut -d: -f2 | cut -d@ -f1 | grep ' oc'); do ip link del $link; done
+for link in $(ip -o link | cut -d: -f2 | cut -d@ -f1 | grep ' oc'); do
+    ip link del $link || :  # the kernel may be about to: its container has just ended
+done
 """
 
 

@@ -64,6 +64,11 @@ def servers() -> list[int]:
     return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_one(pid, here)]
 
 
+def the_server() -> int:
+    """Return the one that serves; another one may just become it, or a daemon's parent may end."""
+    return wait_until(lambda: len(found := servers()) == 1 and found[0], "one server alone")
+
+
 def _is_one(pid: int, network: str) -> bool:
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

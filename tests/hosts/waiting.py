@@ -14,7 +14,7 @@ _Found = TypeVar("_Found")
 
 
 def wait_until(
-    condition: Callable[[], _Found], what: str, *, timeout_s: float = 5, interval_s: float = 0.01
+    condition: Callable[[], _Found], what: str, *, timeout_s: float = 20, interval_s: float = 0.01
 ) -> _Found:
     """Wait until something is so.
 

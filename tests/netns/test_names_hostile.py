@@ -14,7 +14,7 @@ import pytest
 
 from builders import network, on
 from hosts.engine.versions import version_of
-from hosts.name_server import NO_ERROR, SERVED, Answer, ask, names_served, servers
+from hosts.name_server import NO_ERROR, SERVED, Answer, ask, names_served, servers, the_server
 from hosts.namespace.entered import entered
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.wired_host import WiredHost
@@ -82,7 +82,7 @@ def test_flood_of_questions_keeps_no_sibling_from_its_answers() -> None:
         web, db = (host.sleepers[name].pid for name in ("web", "db"))
         wanted = Answer(NO_ERROR, ("10.7.0.3",))
         wait_until(lambda: ask("db", "10.7.0.1", pid=web) == wanted, "the server's start")
-        (server,) = servers()
+        server = the_server()
         limits = Path(f"/proc/{server}/limits").read_text()
         assert int(limits.partition("Max open files")[2].split()[1]) <= 4096
         with _flood(db, "10.7.0.1"):

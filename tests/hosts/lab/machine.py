@@ -297,7 +297,7 @@ class Lab(Installation):
         places = [(holder.pid, kind) for holder in self._holders for kind in ("net", "mnt")]
         return [os.readlink(f"/proc/{pid}/ns/{kind}") for pid, kind in places]
 
-    def assert_unchanged(self, before: Snapshot | None = None, *, settle_s: float = 2) -> None:
+    def assert_unchanged(self, before: Snapshot | None = None, *, settle_s: float = 15) -> None:
         """Fail if anything differs from a snapshot, by default the lab's first.
 
         Args:
@@ -312,7 +312,7 @@ class Lab(Installation):
         )
         assert not changed, "the lab has changed:\n" + "\n".join(changed)
 
-    def assert_no_container_left(self, *, settle_s: float = 2) -> None:
+    def assert_no_container_left(self, *, settle_s: float = 15) -> None:
         """Fail if a container left anything; networks and settings may stay.
 
         Args:
