@@ -136,6 +136,9 @@ class ServedCheck:
         elif not state.pid:
             what = "the name server has ended, so nobody is found by name"
             yield Unserved(what, server.wake)
+        elif state.stopped:
+            what = f"the name server, process {state.pid}, is stopped, so nobody is found by name"
+            yield Unserved(what, server.wake)
         elif state.unheard:
             for address, why in state.unheard:
                 what = f"names are not served at {address}"

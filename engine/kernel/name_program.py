@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import posix
 from _signal import (  # type: ignore[import-not-found]  # C; `signal` brings `enum` along: 4 ms
+    SIGCONT,
     SIGHUP,
     SIGINT,
     SIGPIPE,
@@ -198,19 +199,27 @@ class NameProgram:
                 posix.close(fd)
         return True
 
+    def is_stopped(self) -> bool:
+        """Tell whether it runs and does nothing, by SIGSTOP or a debugger."""
+        pid = self.pid
+        return bool(pid) and _is_stopped(pid)
+
     def is_stale(self) -> bool:
         """Tell whether the host's /etc/resolv.conf is another one than it has read."""
         with Directory(self._folder) as folder:
             return folder.noted(_ASKED) != _resolvers()
 
     def ailment(self) -> str:
-        """Return "" if it runs and has read the host's /etc/resolv.conf as it is.
+        """Return "" if it runs, unstopped, and has read the host's /etc/resolv.conf as it is.
 
         Else a text that is another one after each start, and for each change of that file.
         """
-        if not self.pid:
+        pid = self.pid
+        if not pid:
             with Directory(self._folder) as folder:
                 return f"{self._noted()} has ended, of {folder.noted(_STARTING)!r}"
+        if _is_stopped(pid):
+            return f"{pid} is stopped"
         with Directory(self._folder) as folder:
             asked, now = folder.noted(_ASKED), _resolvers()
         return "" if asked == now else f"{asked} is now {now}"
@@ -326,10 +335,20 @@ def _resolvers() -> str:
 
 
 def _signal(pid: int, fd: int, number: int) -> None:
-    if fd >= 0:
-        pidfd_send_signal(fd, number)
-    else:
-        posix.kill(pid, number)
+    """Send a signal that is heard: who is stopped hears none, and keeps its port and lock."""
+    for each in (number, SIGCONT):
+        if fd >= 0:
+            pidfd_send_signal(fd, each)
+        else:
+            posix.kill(pid, each)
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        # The command's name may have blanks and parentheses; what is behind the last one has none.
+        return _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1] in (b"T", b"t")
+    except OSError:
+        return False
 
 
 def _catches_hup(pid: int) -> bool:

@@ -113,6 +113,7 @@ class NameServer:
             program=program.find(),
             pid=pid,
             starting=program.is_starting(),
+            stopped=program.is_stopped(),
             stale=bool(pid) and program.is_stale(),
             unheard=tuple(
                 (address, _taken((address,), program))
@@ -122,7 +123,7 @@ class NameServer:
         )
 
     def ailment(self) -> str:
-        """Return "" if it runs where somebody is served, and asks whom the host asks.
+        """Return "" if it runs where somebody is served, unstopped, and asks whom the host asks.
 
         Else what differs each time that it ails. For who looks each second: neither sockets
         nor lines are looked at.

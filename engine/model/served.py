@@ -98,6 +98,7 @@ class ServerState(Value):
         program: its path; "" where it is not installed.
         pid: of the process; 0 if none runs.
         starting: one was started a moment ago, and is not to be seen yet.
+        stopped: it runs, and does nothing: by SIGSTOP, or a debugger.
         stale: the host asks others by now than it was told.
         unheard: gateways of networks that are served, at which it does not listen, each with
             who has taken its port, or "".
@@ -106,6 +107,7 @@ class ServerState(Value):
     program: str = ""
     pid: int = 0
     starting: bool = False
+    stopped: bool = False
     stale: bool = False
     unheard: tuple[tuple[Address, str], ...] = ()
 

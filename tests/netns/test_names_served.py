@@ -263,6 +263,34 @@ def test_check_names_what_is_not_served_and_puts_it_back() -> None:
 
 @_needs_no_resolver
 @in_namespaces
+def test_stopped_server_is_told_and_goes_on_by_check_and_by_whoever_comes_or_goes() -> None:
+    """SIGSTOP: it has its port, and answers nobody; the last who goes ends it all the same."""
+    with names_served(), WiredHost() as host:
+        own_etc()
+        _first(host, "web")
+        web = host.sleepers["web"].pid
+        (pid,) = servers()
+        changes = Changes(PATHS)
+        try:
+            assert changes.look() == NOTHING
+            os.kill(pid, signal.SIGSTOP)
+            stopped = f"the name server, process {pid}, is stopped, so nobody is found by name"
+            wait_until(lambda: _found(host) == [stopped], "its stop")
+            assert changes.look() == NETWORKS
+        finally:
+            changes.close()
+        assert _repaired(host) == [stopped]
+        assert ask_soon("web", LAN, pid=web, wanted=("10.9.0.2",))
+        os.kill(pid, signal.SIGSTOP)
+        host.up("db", on("lan"))
+        assert ask_soon("db", LAN, pid=web, wanted=("10.9.0.3",))
+        os.kill(pid, signal.SIGSTOP)
+        for name in ("db", "web"):
+            host.stop(name)
+        wait_until(lambda: not servers(), "the server's end")
+
+
+@in_namespaces
 def test_gc_has_the_server_forget_whom_nobody_has() -> None:
     """Of an attach that was killed, or whose record was removed by hand; the living stay."""
     with names_served(), WiredHost() as host:
