@@ -8,7 +8,13 @@ twice, and who has entered something for one that has gone meanwhile takes it ou
 
 from __future__ import annotations
 
-from ocinet.engine.plan.access import between, egress_names, own_elements, parties_of
+from ocinet.engine.plan.access import (
+    between,
+    egress_names,
+    opens_nothing,
+    own_elements,
+    parties_of,
+)
 from ocinet.engine.plan.access_steps import ChangeAccess, ForgetRefused
 from ocinet.engine.plan.detach import addresses_of
 from ocinet.engine.plan.steps import ForgetFlows, Step
@@ -179,6 +185,7 @@ class Access:
             if not any(self._records.mentions.called(party.network, name) for party in parties):
                 where = ", ".join(party.network for party in parties)
                 told.append(f"nobody on {where} is called {name} yet: it is opened when it comes")
+        told += self._empty_links(parties)
         for name in egress_names(record, self._network):
             if "." not in name:
                 told.append(f"there is no network {name}, so nothing leaves for it")
@@ -188,6 +195,22 @@ class Access:
                     " some seconds: ocinet watch"
                 )
         return tuple(told)
+
+    def _empty_links(self, parties: tuple[Party, ...]) -> list[str]:
+        """Tell of links, of a container and to it, that open no port."""
+        told = []
+        for party in parties:
+            for other in self._others(party) if self._linked(party) else ():
+                for theirs in self._parties(other):
+                    for client, server in ((party, theirs), (theirs, party)):
+                        if opens_nothing(client, server):
+                            name, target = client.names[0], server.names[0]
+                            told.append(
+                                f"the link of {name} to {target} opens nothing on {party.network}:"
+                                f" {target} exposes no port that is known, or by ocinet.expose;"
+                                f" ocinet attach {name} --net {party.network} --allow {target}:PORT"
+                            )
+        return told
 
     def _flaws_of_networks(self, parties: tuple[Party, ...]) -> list[str]:
         """Tell of networks on which what is said opens nothing, or more than is said."""
@@ -229,12 +252,23 @@ class Access:
                     found |= dict.fromkeys(between(party, theirs))
         return found
 
+    def _linked(self, party: Party) -> set[str]:
+        """Return the ids of those who have a link to a container, or to whom it has one."""
+        linked = self._records.linked
+        if linked.is_empty():
+            return set()
+        from ocinet.engine.linked_names import find_target
+
+        found = {find_target(self._records, name, everywhere=True) for name in party.links}
+        ids = {record.container.id for record in found if record}
+        return ids | set(linked.linkers(party.linked_as))
+
     def _others(self, party: Party) -> list[Attachment]:
         """Return the records of those who speak of a container, or whom it speaks of."""
         mentions, network = self._records.mentions, party.network
         ids = {each for name in party.names for each in mentions.meant_by(network, name)}
         called = {each: name for name in party.means for each in mentions.called(network, name)}
-        ids |= called.keys()
+        ids |= called.keys() | self._linked(party)
         ids.discard(self._id)
         records = (self._records.attachments.get(each) for each in sorted(ids))
         return [record for record in records if record and record.access is not None]

@@ -53,7 +53,7 @@ def link_lines(
     lines: list[str] = []
     told: list[tuple[str, str]] = []
     for linked in links_of(record):
-        target = _find(records, linked.target, everywhere=everywhere)
+        target = find_target(records, linked.target, everywhere=everywhere)
         if target is None:
             why = f"no container {linked.target} is there yet: {linked.name} is found once it comes"
             told.append((linked.target, why))
@@ -250,8 +250,14 @@ def _forget(records: Records, linker: str, names: Iterable[str]) -> None:
         records.linked.remove(name, linker)
 
 
-def _find(records: Records, target: str, *, everywhere: bool) -> Attachment | None:
-    """Return the record of a link's target, if it is attached by now; the first of that name."""
+def find_target(records: Records, target: str, *, everywhere: bool) -> Attachment | None:
+    """Return the record of a link's target, if it is attached by now; the first of that name.
+
+    Args:
+        records: of all containers.
+        target: as its user has written it.
+        everywhere: whether one that is not noted is looked for in all records.
+    """
     attachments = records.attachments
     known = records.linked.noted(target)
     record = attachments.get(known) if known else None

@@ -65,7 +65,8 @@ def parse_access(keys: Mapping[str, str]) -> Access:
 def spell_access(access: Access) -> dict[str, str]:
     """Spell it as the keys that `parse_access` reads it from."""
     spelled: dict[str, str] = {}
-    for key, wishes in zip(ACCESS_KEYS, vars(access).values(), strict=True):
+    said = (access.allow, access.expose, access.egress)
+    for key, wishes in zip(ACCESS_KEYS, said, strict=True):
         if wishes is not None:
             spell = _spell_exposed if key == EXPOSE else str
             spelled[key] = ",".join(map(spell, wishes)) or NOBODY

@@ -81,6 +81,7 @@ NAME = "ocinet.name"
 KEEP_PORTS = "ocinet.keep-ports"
 SANDBOX = "ocinet.sandbox"
 BUNDLE = "ocinet.bundle"
+EXPOSED = "ocinet.exposed"
 REJOIN = "ocinet.rejoin"
 NO_NETWORK = "none"
 NO_GATEWAY = "none"
@@ -98,6 +99,7 @@ KEYS = (
     *ACCESS_KEYS,
     SANDBOX,
     BUNDLE,
+    EXPOSED,
 )
 
 DEFAULT_REQUEST = Request("bridge", "", (EndpointRequest(DEFAULT_NETWORK),))
@@ -105,6 +107,7 @@ DEFAULT_REQUEST = Request("bridge", "", (EndpointRequest(DEFAULT_NETWORK),))
 # A hook has a deadline, and one annotation may be as long as a whole state, 1 MiB.
 MAX_NETWORKS = 32
 MAX_REPEATED = 64
+_LONGEST_EXPOSED = 1 << 14
 
 # Quotes as shells, word processors and CSV have them, and all that `str.isspace` calls so.
 _AROUND = (
@@ -113,7 +116,7 @@ _AROUND = (
     "\u205f\u3000\ufeff"
 )
 _REPEATABLE = ("ip", "ip6", "routes", "alias", "sysctl", "bandwidth", "egress-address")
-_INTERNAL = (SANDBOX, BUNDLE)
+_INTERNAL = (SANDBOX, BUNDLE, EXPOSED)
 _CONTAINER = "container:"
 
 
@@ -167,7 +170,9 @@ def parse_annotations(annotations: Mapping[str, str]) -> Request | None:
     resolution = _resolution(wishes, aliases) if wishes or aliases else None
     endpoints = _check_endpoints([_endpoint(*network) for network in networks])
     access = _access(said) if said else None
-    return Request(mode, "", endpoints, publish, name, keep_ports, resolution, access)
+    exposed = annotations.get(EXPOSED, "")
+    ports = tuple(exposed.split(",")) if 0 < len(exposed) <= _LONGEST_EXPOSED else ()
+    return Request(mode, "", endpoints, publish, name, keep_ports, resolution, access, ports)
 
 
 def is_ours(key: str) -> bool:
@@ -194,7 +199,7 @@ def _our_keys(annotations: Mapping[str, str]) -> dict[str, str]:
             near = did_you_mean(key.removeprefix(PREFIX)[:SHOWN], names)
             hint = near or f"known are: {', '.join(names)}"
             raise RequestError(f"annotation {quote(key)}", "there is no such key", hint)
-    # Those two are ours to write: a bundle that asks for nothing else asks for nothing.
+    # Those are ours to write: a bundle that asks for nothing else asks for nothing.
     asking = {key: text for key, text in ours.items() if key not in _INTERNAL}
     for key, text in asking.items():
         if not text:

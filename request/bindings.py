@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ocinet.base.errors import RequestError
+from ocinet.engine.model.request import MOST_EXPOSED
 from ocinet.request.publish import parse_publish
 
 TYPE_CHECKING = False
@@ -51,11 +52,14 @@ def _spell(port: str, address: str, host_port: str) -> str:
     return f"{host_port}:{port}" if host_port else port
 
 
-def with_publishes(request: Request, publishes: tuple[Publish, ...]) -> Request:
-    """Return a request that publishes these ports, too.
+def with_publishes(
+    request: Request, publishes: tuple[Publish, ...], listens: tuple[str, ...] = ()
+) -> Request:
+    """Return a request that publishes these ports, too, and tells which ones it exposes.
 
     Only with a network of ours: Docker takes ports for nothing beside `host`.
     """
     if request.mode != "bridge":
         return request
-    return request.replace(publish=tuple(dict.fromkeys((*request.publish, *publishes))))
+    publish = tuple(dict.fromkeys((*request.publish, *publishes)))
+    return request.replace(publish=publish, exposed=listens if len(listens) <= MOST_EXPOSED else ())

@@ -61,6 +61,7 @@ class DockerContainer(Value):
         told: annotations, which Docker takes from its user alone.
         bindings: `HostConfig.PortBindings`.
         exposed: ports that are to be published although nothing binds them (-P).
+        listens: all that it exposes.
         devices: CDI devices that it asks for.
         build_step: whether it is a step of an image's build.
         networking: False if Docker was told to keep its hands off its sandbox.
@@ -80,6 +81,7 @@ class DockerContainer(Value):
     told: tuple[tuple[str, str], ...] = ()
     bindings: Mapping[str, Any] = {}  # nobody changes what a `Value` holds
     exposed: tuple[str, ...] = ()
+    listens: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     build_step: bool = False
     networking: bool = True
@@ -267,7 +269,7 @@ def _read(path: str) -> Json:
 
 def _parse(state: Json, host: Json, root: str) -> DockerContainer:
     config = state["Config"]
-    exposed = config.get("ExposedPorts") or {} if host.get("PublishAllPorts") else {}
+    listens = tuple(map(str, config.get("ExposedPorts") or ()))
     return DockerContainer(
         name=_name(state.get("Name")),
         mode=host["NetworkMode"],
@@ -276,7 +278,8 @@ def _parse(state: Json, host: Json, root: str) -> DockerContainer:
         keys=_pairs(config.get("Labels")),
         told=_pairs(host.get("Annotations")),
         bindings=host.get("PortBindings") or {},
-        exposed=tuple(exposed),
+        exposed=listens if host.get("PublishAllPorts") else (),
+        listens=listens,
         devices=cdi_devices(host),
         build_step=is_build_step(host, config, str(state.get("Image", ""))),
         networking=not config.get("NetworkDisabled"),

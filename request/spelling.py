@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ocinet.request.access import spell_access
 from ocinet.request.annotations import (
+    EXPOSED,
     KEEP_PORTS,
     NAME,
     NET,
@@ -47,6 +48,8 @@ def to_annotations(request: Request) -> dict[str, str]:
         annotations |= spell_resolution(request.resolution)
     if request.access:
         annotations |= spell_access(request.access)
+    if request.exposed:
+        annotations[EXPOSED] = ",".join(request.exposed)
     return annotations
 
 

@@ -67,7 +67,7 @@ def parse_inspected(document: Mapping[str, Any], *, podman: bool) -> ObservedCon
         container_id = check_container(document["Id"])
         host, config, state = document["HostConfig"], document["Config"], document["State"]
         mode, target = _mode(host["NetworkMode"])
-        exposed = config.get("ExposedPorts") or () if host.get("PublishAllPorts") else ()
+        listens = tuple(map(str, config.get("ExposedPorts") or ()))
         return ObservedContainer(
             id=container_id,
             name=_name(document.get("Name", ""), container_id),
@@ -79,7 +79,8 @@ def parse_inspected(document: Mapping[str, Any], *, podman: bool) -> ObservedCon
             image=document.get("Image") or "",
             manifest=_manifest(document),
             bindings=host.get("PortBindings") or {},
-            exposed=tuple(exposed),
+            exposed=listens if host.get("PublishAllPorts") else (),
+            listens=listens,
             devices=cdi_devices(host),
             pid=int(state.get("Pid") or 0),
             running=bool(state.get("Running") or state.get("Paused")),
@@ -118,6 +119,7 @@ def observe_kept(container_id: str, kept: DockerContainer) -> ObservedContainer:
         manifest=kept.manifest,
         bindings=kept.bindings,
         exposed=kept.exposed,
+        listens=kept.listens,
         devices=kept.devices,
         build_step=kept.build_step,
         cgroup_parent=kept.cgroup_parent,

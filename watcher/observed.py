@@ -36,6 +36,7 @@ class ObservedContainer:
             that of an index of several, one for each platform.
         bindings: `HostConfig.PortBindings`.
         exposed: ports that are to be published although nothing binds them (-P).
+        listens: all that it exposes.
         devices: CDI devices that it asks for.
         pid: of its first process; 0 if it does not run.
         build_step: whether it is a step of an image's build; or may be, if a list tells.
@@ -55,6 +56,7 @@ class ObservedContainer:
     manifest: str = ""
     bindings: Mapping[str, Any] = field(default_factory=dict)
     exposed: tuple[str, ...] = ()
+    listens: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     pid: int = 0
     running: bool = False

@@ -98,5 +98,6 @@ def decide(container: ObservedContainer, carried: Carried, settings: Settings) -
     request = own.request(lambda: settings.trust_annotations, lambda: unasked)
     if request is None:
         return Decision("leave", dropped=own.dropped)
-    request = with_publishes(request, parse_bindings(container.bindings, container.exposed))
+    publish = parse_bindings(container.bindings, container.exposed)
+    request = with_publishes(request, publish, container.listens)
     return Decision("attach", request, dropped=own.dropped)

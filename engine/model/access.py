@@ -64,11 +64,14 @@ class Access(Value):
             other, and past `egress`.
         expose: by which of its ports others may connect to it there.
         egress: to where its packets may leave its networks; () means nowhere.
+        listens: which of its ports its engine says that it exposes, its image's word among
+            them: open to nobody but who has a link to it, and unless `expose` says otherwise.
     """
 
     allow: tuple[Allowance, ...] | None = None
     expose: tuple[Allowance, ...] | None = None
     egress: tuple[Allowance, ...] | None = None
+    listens: tuple[Allowance, ...] | None = None
 
     def over(self, before: Access | None) -> Access:
         """Return these wishes, and of an earlier one's those that these say nothing of."""
@@ -78,15 +81,24 @@ class Access(Value):
         return before.replace(**said)
 
 
-def access_with(wished: Access | None, before: Access | None, *, apart: bool) -> Access | None:
+def access_with(
+    wished: Access | None,
+    before: Access | None,
+    listens: tuple[Allowance, ...] = (),
+    *,
+    apart: bool,
+) -> Access | None:
     """Return what a container's access is from now on; None where nobody minds it.
 
     Args:
         wished: by its request.
         before: what it had.
+        listens: by its engine's word; none: as before.
         apart: whether a network that it comes to keeps its containers from each other: its
             names are to be known there, though it wishes nothing.
     """
-    if wished is not None:
-        return wished.over(before)
-    return Access() if apart and before is None else before
+    access = wished.over(before) if wished is not None else before
+    if not apart:
+        return access
+    access = access or Access()
+    return access.replace(listens=listens) if listens else access

@@ -23,6 +23,7 @@ IFNAME = "IFNAME"  # in a sysctl's key, for the name that the interface will hav
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "sctp")
 # As `ip route` has them: what is for there is dropped, or refused with an error.
 REFUSING: tuple[RouteKind, ...] = ("blackhole", "unreachable", "prohibit")
+MOST_EXPOSED = 1024  # ports of one container: a link opens each by an entry of its own
 _KERNELS_METRIC = {4: 0, 6: 1024}  # of a route that says none (IP6_RT_PRIO_USER)
 
 
@@ -157,6 +158,7 @@ class Request(Value):
         keep_ports: whether the host ports that were chosen stay its name's.
         resolution: what it is to find by name, if the request says so; with mode bridge.
         access: who may talk to whom, likewise.
+        exposed: its ports by its engine's word, as `80/tcp`; it opens none.
     """
 
     mode: Mode
@@ -167,3 +169,4 @@ class Request(Value):
     keep_ports: bool = False
     resolution: Resolution | None = None
     access: Access | None = None
+    exposed: tuple[str, ...] = ()

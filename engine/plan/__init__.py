@@ -36,6 +36,7 @@ How they come about:
     served_names  by which names a container is found on a network
     serving       which networks' names are served, and what their server is to know
     access        who may talk to whom, as elements of our table
+    exposed       what a link to a container opens, by what its engine says
     wished_names  what a container's user wishes of resolvers and names, as lines
     name_files    what a container's hosts and resolv.conf are to hold
     inside_flaws  what a sandbox is not as its record has it

@@ -51,18 +51,30 @@ class Party(Value):
         names: by which the container is meant there, in lower case.
         addresses: of the container there.
         access: what its user says.
+        links: to whom it has a link, as its user has written them.
+        linked_as: by what a link leads to it: names and ids of it and of its members.
     """
 
     network: str
     names: tuple[str, ...]
     addresses: tuple[Address, ...]
     access: Access
+    links: tuple[str, ...] = ()
+    linked_as: tuple[str, ...] = ()
 
     @property
     def means(self) -> tuple[str, ...]:
         """The names of others that its user says something of, each once."""
         wishes = (*(self.access.allow or ()), *(self.access.expose or ()))
         return tuple(dict.fromkeys(wish.name for wish in wishes if wish.name))
+
+    @property
+    def for_links(self) -> tuple[Allowance, ...]:
+        """The ports that are open to who has a link to it.
+
+        What its user says by `expose` says to whom as well: then its engine's word is none.
+        """
+        return (self.access.listens or ()) if self.access.expose is None else ()
 
 
 def parties_of(record: Attachment, find: Find) -> tuple[Party, ...]:
@@ -75,12 +87,18 @@ def parties_of(record: Attachment, find: Find) -> tuple[Party, ...]:
     if record.access is None:
         return ()
     names = dict.fromkeys(endpoint.network for endpoint in record.endpoints)
+    links = tuple(linked.target for linked in record.resolution.links) if record.resolution else ()
+    known = record.container
+    called = [(known.name, known.id), *((member.name, member.id) for member in record.members)]
+    linked_as = tuple(word for name, own in called for word in (name, own, own[:ID_SHOWN]))
     return tuple(
         Party(
             name,
             names_on(record, name),
             _addresses(end for end in record.endpoints if end.network == name),
             record.access,
+            links,
+            linked_as,
         )
         for name in names
         if (network := find(name)) and network.apart
@@ -167,18 +185,31 @@ def _addresses(endpoints: Iterable[Endpoint]) -> tuple[Address, ...]:
 
 
 def between(one: Party, other: Party) -> tuple[Element, ...]:
-    """Return what two containers of a network may, by what the users of both say by names."""
+    """Return what two containers of a network may, by what the users of both say by names.
+
+    And by links, which open what their target exposes, as Docker's do (`--link`, `--icc=false`).
+    """
     if one.network != other.network:
         return ()
     found: dict[Element, None] = {}
     for client, server in ((one, other), (other, one)):
         wishes = [wish for wish in client.access.allow or () if wish.name in server.names]
         wishes += [wish for wish in server.access.expose or () if wish.name in client.names]
+        if not set(client.links).isdisjoint(server.linked_as):
+            wishes += server.for_links
         for source in client.addresses:
             for target in server.addresses:
                 if source.family == target.family:
                     found |= dict.fromkeys(_pair(source, target, wishes))
     return tuple(found)
+
+
+def opens_nothing(client: Party, server: Party) -> bool:
+    """Tell whether one has a link to another by which, and by all else, it may connect nowhere."""
+    if client.network != server.network or set(client.links).isdisjoint(server.linked_as):
+        return False
+    said = [wish for wish in client.access.allow or () if wish.subnet or wish.name in server.names]
+    return not (said or server.for_links or server.access.expose)
 
 
 def _pair(source: Address, target: Address, wishes: list[Allowance]) -> Iterator[Element]:
@@ -202,10 +233,10 @@ def every_element(
         found |= dict.fromkeys(own_elements(record, find, resolve))
         for party in parties_of(record, find):
             parties.append(party)
-            for name in party.names:
+            for name in {*party.names, *party.linked_as}:
                 named.setdefault((party.network, name), []).append(party)
     for party in parties:
-        for name in party.means:
+        for name in {*party.means, *party.links}:
             for other in named.get((party.network, name), ()):
                 if other is not party:
                     found |= dict.fromkeys(between(party, other))

@@ -175,7 +175,8 @@ def resolution_begun(record: Attachment, before: Attachment) -> Resolution | Non
     """Return what of a container's wishes is on record while it is being attached.
 
     Until its files say so, it is no more than a wish. But by its aliases and its hostname others
-    may mean it who come at the same moment: what is open to it they learn from its record.
+    may mean it who come at the same moment, and it may have links to them: what is open to it they
+    learn from its record.
 
     Args:
         record: as it is to be.
@@ -185,8 +186,8 @@ def resolution_begun(record: Attachment, before: Attachment) -> Resolution | Non
     wished = record.resolution
     if wished is None or before.endpoints or before.ports:
         return before.resolution
-    had = before.resolution or wished.replace(servers=(), search=(), options=(), hosts=(), links=())
-    return had.replace(hostname=wished.hostname, aliases=wished.aliases)
+    had = before.resolution or wished.replace(servers=(), search=(), options=(), hosts=())
+    return had.replace(hostname=wished.hostname, aliases=wished.aliases, links=wished.links)
 
 
 def access_of(
@@ -204,7 +205,11 @@ def access_of(
         return before.access
     from ocinet.engine.model.access import access_with  # for few
 
-    return access_with(request.access, before.access, apart=apart)
+    if not (apart and request.exposed):
+        return access_with(request.access, before.access, apart=apart)
+    from ocinet.engine.plan.exposed import listening
+
+    return access_with(request.access, before.access, listening(request.exposed), apart=True)
 
 
 def changed_bandwidths(

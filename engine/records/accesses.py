@@ -1,12 +1,12 @@
 """How an attachment's record holds who may talk to whom.
 
 {"allow": [{"name": "db", "subnet": null, "protocol": "tcp", "first": 5432, "last": 5432}],
- "expose": null, "egress": []}
+ "expose": null, "egress": [], "listens": null}
 """
 
 from __future__ import annotations
 
-from ocinet.base.records import NUMBER, SUBNET, TEXT, Record, listed, one_of, optional
+from ocinet.base.records import NUMBER, SUBNET, TEXT, Defaulted, Record, listed, one_of, optional
 from ocinet.engine.model.access import Access, Allowance
 from ocinet.engine.model.request import PROTOCOLS
 
@@ -19,4 +19,4 @@ _ALLOWANCE = Record(
     last=NUMBER,
 )
 _LIST = optional(listed(_ALLOWANCE))
-ACCESS = Record(Access, allow=_LIST, expose=_LIST, egress=_LIST)
+ACCESS = Record(Access, allow=_LIST, expose=_LIST, egress=_LIST, listens=Defaulted(_LIST, None))

@@ -112,7 +112,8 @@ def _request_of_docker(
     if request is None:
         return None
     # Docker keeps `-p` of a container without a network, and does nothing with it.
-    request = with_publishes(request, parse_bindings(docker.bindings, docker.exposed))
+    publish = parse_bindings(docker.bindings, docker.exposed)
+    request = with_publishes(request, publish, docker.listens)
     return request.replace(name=request.name or docker.name)
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hosts.engine.hooked_runtime import start
 from hosts.engine.runtimes import each_runtime
+from hosts.engine.wrapped_runtime import UNDER, docker_under_wrapper, labels
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from hosts.lab.machine import Lab
@@ -39,3 +43,26 @@ def test_web_reaches_db_and_nobody_else_does(lab: Lab, runtime: str) -> None:
     assert not answers(lab, "web", "db:80")
     plan = lab.ocinet("plan", "web", "--net", "shop", "--allow", "db:81").stdout
     assert "add element inet ocinet pair4" in plan
+
+
+@pytest.mark.parametrize("under", [(), (UNDER,)], ids=["watched", "wrapped"])
+def test_link_opens_what_dockers_container_exposes(lab: Lab, under: tuple[str, ...]) -> None:
+    """As Docker's own links do without icc; to who has it alone, also after a restart."""
+    lab.ocinet("network", "create", "shop", "--icc=false")
+    on_shop = (*under, *labels(net="shop"))
+    with docker_under_wrapper(lab) as docker, lab.watch():
+        docker.run(*on_shop, *labels(link="db:store"), "--name=web")
+        docker.run(*on_shop, "--name=other")
+        db = docker.run(*on_shop, "--name=db", "--expose=80")
+        for restarted in (False, True):
+            if restarted:
+                docker("restart", "--time=0", "db")
+                db = type(db)(db.id, docker)  # in another sandbox
+            lab.ocinet("wait", "web", "db", "other")
+            for port in (80, 81):
+                db.namespace.serve("tcp", port)
+            wait_until(lambda: answers(lab, "web", "db:80"), "the way by the link")
+            assert not answers(lab, "web", "db:81")
+            assert not answers(lab, "other", "db:80")
+        shown = lab.ocinet("inspect", "db").json()
+        assert shown[0]["access"]["listens"][0]["first"] == 80

@@ -21,6 +21,7 @@ from ocinet.base.address import Address, Subnet
 from ocinet.base.clock import uptime_s
 from ocinet.engine.access import Access
 from ocinet.engine.egress_names import KEPT_S, follow
+from ocinet.engine.model.resolution import LinkedName, Resolution
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.access import may_be_left_for
 from ocinet.engine.refusals import encode_refused
@@ -98,6 +99,62 @@ def test_all_of_one_and_udp_are_allowed() -> None:
         host.listen("db", 53)
         assert host.is_kept_from("dns", four, 53)
         assert not host.pings("dns", four)
+
+
+def _linked(*targets: str) -> Request:
+    links = tuple(LinkedName(target, "store") for target in targets)
+    return on("apart").replace(resolution=Resolution(links=links))
+
+
+@pytest.mark.parametrize("first", ["web", "db"])
+@in_namespaces
+def test_link_opens_what_its_target_exposes_by_its_engine(first: str) -> None:
+    """Whichever comes first, and after the target's restart; to who has the link alone."""
+    exposing = asking().replace(exposed=("80/tcp", "53/udp"))
+    with Apart() as host:
+        host.up("other", asking())
+        if first == "web":
+            host.up("web", _linked("db"))
+        address, six = both(host.up("db", exposing))
+        if first == "db":
+            host.up("web", _linked("db"))
+        host.listen("db", 80)
+        host.listen("db", 22)
+        assert host.reaches("web", address, 80)
+        assert host.reaches("web", six, 80)
+        assert host.is_kept_from("web", address, 22)
+        assert host.is_kept_from("other", address, 80)
+        host.listen("web", 80)
+        assert host.is_kept_from("db", host.addresses("web")[0].partition("/")[0], 80)
+        host.stop("db")
+        host.up("between", asking())
+        again, _ = both(host.up("db", exposing))
+        host.listen("db", 80)
+        assert again != address
+        assert host.reaches("web", again, 80)
+        run("nft flush ruleset")
+        with host.engine() as engine:
+            engine.check(repair=True)
+        assert host.reaches("web", again, 80)
+        host.stop("web")
+        assert not [line for line in run("nft list table inet ocinet").splitlines()
+                    if again in line and " . " in line]  # fmt: skip
+
+
+@in_namespaces
+def test_link_opens_nothing_that_its_targets_user_keeps_to_others() -> None:
+    """Whose word goes before its image's; and where no port is known, it is told."""
+    with Apart() as host:
+        web = host.up("web", _linked("db", "store"))
+        db = asking(expose="80@api").replace(exposed=("80/tcp",))
+        address, _ = both(host.up("db", db))
+        host.listen("db", 80)
+        assert host.is_kept_from("web", address, 80)
+        host.up("store", asking())
+        with host.engine() as engine:
+            told = Access(engine.records, web.container.id).unknown(web)
+        assert [line for line in told if line.startswith("the link of web to store opens nothing")]
+        assert not [line for line in told if "to db" in line]
 
 
 @in_namespaces

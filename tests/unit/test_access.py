@@ -14,6 +14,7 @@ from ocinet.base.errors import RequestError
 from ocinet.engine.model.access import Access, Allowance
 from ocinet.engine.model.resolution import Alias, Resolution
 from ocinet.engine.plan.access import _apart, every_element, names_on, own_elements
+from ocinet.engine.plan.exposed import listening
 from ocinet.engine.ruleset.elements import Span
 from ocinet.request.access import parse_access, spell_access
 
@@ -28,6 +29,22 @@ def access(**keys: str) -> Access:
 def shown(elements: Any) -> list[str]:
     """Return elements as `SET field field …`, sorted."""
     return sorted(f"{each.set.name} {' '.join(map(str, each.key))}" for each in elements)
+
+
+@pytest.mark.parametrize(
+    ("exposed", "ports"),
+    [
+        (("81/tcp", "80/tcp", "53/udp", "80/udp"), ["80-81/tcp", "53/udp", "80/udp"]),
+        (("8000-8100/tcp",), ["8000-8100/tcp"]),
+        (("80",), ["80/tcp"]),
+        (("", "x/tcp", "0/tcp", "65536/tcp", "80/icmp", "1-9999999999/tcp"), []),
+        (("1-1024/tcp",), ["1-1024/tcp"]),
+        (("1-1025/tcp",), []),
+    ],
+)
+def test_what_is_exposed_is_read_as_few_ranges(exposed: tuple[str, ...], ports: list[str]) -> None:
+    """It is an image's word, so any text, and no more of it than can be entered."""
+    assert [each.ports for each in listening(exposed)] == ports
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def test_find_reads_both_files(docker: Docker) -> None:
         networks=("none",),
         keys=(("a", "b"), ("ocinet.net", "lan")),
         bindings=HOST["PortBindings"],
+        listens=("80/tcp",),
         root=str(docker.root),
         driver="overlay2",
         image=f"sha256:{IMAGE}",
@@ -165,7 +166,7 @@ def test_annotations_and_exposed_ports_count(docker: Docker) -> None:
     assert found is not None
     assert dict(found.keys) == {"a": "b", "ocinet.net": "lan"}
     assert dict(found.told) == annotations
-    assert found.exposed == ("80/tcp",)
+    assert found.exposed == found.listens == ("80/tcp",)
 
 
 STEP_CONFIG: Json = {"Image": f"sha256:{IMAGE}", "Healthcheck": {"Test": ["NONE"]}}

@@ -121,6 +121,7 @@ _bridged = st.builds(
     st.just("") | _ids,
     st.booleans(),
     st.none() | _resolutions,
+    exposed=st.lists(st.sampled_from(("80/tcp", "53/udp", "9000/sctp")), unique=True).map(tuple),
 )
 
 

@@ -59,6 +59,7 @@ def test_inspected_container_is_read_whole() -> None:
         labels=(("ocinet.net", "lan"),),
         image="sha256:5884",
         bindings={"80/tcp": [{"HostIp": "", "HostPort": "8080"}]},
+        listens=("80/tcp",),
         cgroup_parent="/ci/jobs",
         pid=4711,
         running=True,
@@ -75,6 +76,7 @@ def test_ports_that_are_all_to_be_published_are_the_exposed_ones() -> None:
     """`docker run -P`."""
     container = parse_inspected(inspected(HostConfig__PublishAllPorts=True), podman=False)
     assert container.exposed == ("80/tcp",)
+    assert parse_inspected(inspected(), podman=False).listens == ("80/tcp",)
 
 
 def test_cdi_devices_are_read() -> None:

@@ -68,6 +68,17 @@ def test_kept_ports_are_published() -> None:
     )
 
 
+def test_what_it_exposes_is_told_and_published_by_nobody() -> None:
+    """Links open it, where containers are kept apart; more than can be entered is none."""
+    request = decide(in_mode("none", listens=("80/tcp",)), NOTHING, ALL).request
+    assert request
+    assert (request.exposed, request.publish) == (("80/tcp",), ())
+    all_there_are = tuple(f"{port}/tcp" for port in range(1, 65536))
+    request = decide(in_mode("none", listens=all_there_are), NOTHING, ALL).request
+    assert request
+    assert request.exposed == ()
+
+
 def test_range_for_one_port_is_any_of_it() -> None:
     """As `docker run -p 8000-8010:80` has it kept."""
     web = in_mode("none", bindings={"80/tcp": [{"HostIp": "", "HostPort": "8000-8010"}]})
