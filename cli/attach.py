@@ -42,6 +42,7 @@ _NEEDED = (
     ("iproute2 (bridge)", "bridge"),
     ("nftables", "nft"),
     ("procps", "sysctl"),
+    ("util-linux", "nsenter"),
     ("conntrack", "conntrack"),
     ("iptables", "iptables"),
 )
@@ -198,19 +199,37 @@ def _plan(arguments: Namespace, console: Console) -> None:
             if arguments.publish_all:
                 request = _with_exposed(request, target.container, console)
             steps = engine.plan(target.container, request, sandbox)
+    show_plan(arguments, console, steps, "ocinet plan …")
+
+
+def show_plan(
+    arguments: Namespace, console: Console, steps: tuple[Step, ...], command: str
+) -> None:
+    """Print steps as the commands that do the same, and what these need.
+
+    Args:
+        arguments: with the format.
+        console: where it is printed.
+        steps: of a plan.
+        command: that has printed them.
+    """
     if arguments.format == "json":
         show_json(console, [_describe(step) for step in steps])
         return
     commands = [command for step in steps for command in step.describe()]
     packages = [package for package, word in _NEEDED if any(_runs(word, text) for text in commands)]
     if packages:
-        console.print(f"# needs {', '.join(packages)}; as a script: ocinet plan … | sh -e")
-    for command in commands:
-        console.print(command)
+        console.print(f"# needs {', '.join(packages)}; as a script: {command} | sh -e")
+    for text in commands:
+        console.print(text)
 
 
 def _runs(program: str, command: str) -> bool:
-    return any(line.startswith(f"{program} ") for line in command.splitlines())
+    """Tell whether a command runs a program, or has nsenter run it."""
+    return any(
+        line.startswith(f"{program} ") or (line.startswith("nsenter ") and f" {program} " in line)
+        for line in command.splitlines()
+    )
 
 
 def _describe(step: Step) -> dict[str, object]:

@@ -48,6 +48,7 @@ ENTRIES = (
     Entry("attach", "attach", "Give a running container a network"),
     Entry("detach", "attach", "Take a container's wiring down"),
     Entry("plan", "attach", "Show what attach would do, as ip and nft commands"),
+    Entry("plan link", "link", "Show what link add would do, as ip and sysctl commands"),
     Entry("ps", "listing", "List the containers that ocinet wired"),
     Entry("inspect", "containers", "Show a container's record, and what its kernel has"),
     Entry("exec", "execute", "Run a command in a container's network"),
@@ -165,9 +166,12 @@ def resolve(arguments: list[str]) -> tuple[Entry | str, list[str]]:
         word = rest.pop(0)
         longer = f"{words} {word}".strip()
         longer = ALIASES.get(longer, longer)
-        for entry in ENTRIES:
-            if entry.words == longer:
-                return entry, rest
+        known = {entry.words: entry for entry in ENTRIES}
+        # Of `plan` and `plan link` the longer one; a container called link: plan -- link
+        if longest := known.get(f"{longer} {rest[0]}" if rest else ""):
+            return longest, rest[1:]
+        if longer in known:
+            return known[longer], rest
         if longer not in GROUPS:
             from ocinet.cli.words import verb_hint  # for who is told no
 

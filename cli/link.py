@@ -1,12 +1,15 @@
-"""link add, rm, ls, inspect: links between two containers, with no bridge between them."""
+"""link add, rm, ls, inspect, and plan link: two containers linked, with no bridge between them."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import NotFoundError, OcinetError, RequestError, failures
+from ocinet.cli.attach import show_plan
 from ocinet.cli.command_tree import Command
 from ocinet.cli.engine_names import choose, split_engine
-from ocinet.cli.parser import Parser, add_switch, add_template, add_text
+from ocinet.cli.parser import Parser, add_format, add_switch, add_template, add_text
 from ocinet.cli.printing import Table, is_template, show, show_each, show_json
 from ocinet.cli.targets import find_record
 from ocinet.engine.plan.new_cable import CableOptions
@@ -15,7 +18,7 @@ from ocinet.engine.records.cables import encode
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
     from ocinet.cli.console import Console
@@ -28,7 +31,22 @@ if TYPE_CHECKING:
 _END = "a container's name or id; one that does not run yet is waited for"
 
 
-def _configure_add(parser: Parser) -> None:
+def _configure_plan(parser: Parser) -> None:
+    _configure_ends(parser)
+    add_format(parser)
+    parser.examples(
+        "ocinet plan link web db",
+        "ocinet plan link web db --ip web=10.7.0.1/30 --ip db=10.7.0.2/30 | sh -e",
+    )
+
+
+def _plan(arguments: Namespace, console: Console) -> None:
+    with _linking(arguments), console.engine() as engine:
+        steps = engine.cables.plan(_options(engine, arguments, console))
+    show_plan(arguments, console, steps, "ocinet plan link …")
+
+
+def _configure_ends(parser: Parser) -> None:
     parser.add_argument("near", metavar="A", help=_END)
     parser.add_argument("far", metavar="B", help=_END)
     says = "subnet of the two, IPv4 or IPv6 (default: a free /31)"
@@ -42,7 +60,11 @@ def _configure_add(parser: Parser) -> None:
     add_text(parser, "--route", metavar="CONTAINER=SUBNET", says=says, several=True)
     add_text(parser, "--mtu", metavar="BYTES", says="MTU in bytes (default: 1500)")
     add_text(parser, "--name", metavar="NAME", says="name of the link (default: A-B)")
-    says = "print what would be done, as ip and sysctl commands, and change nothing"
+
+
+def _configure_add(parser: Parser) -> None:
+    _configure_ends(parser)
+    says = "print what would be done, as `ocinet plan link` does, and change nothing"
     add_switch(parser, "--dry-run", says=says)
     parser.examples(
         "ocinet link add web db",
@@ -53,25 +75,33 @@ def _configure_add(parser: Parser) -> None:
 
 
 def _add(arguments: Namespace, console: Console) -> None:
-    said = (arguments.near, arguments.far)
-    try:
-        with console.engine() as engine:
-            known = [_resolve(engine, text, console) for text in said]
-            options = _read_options(arguments, said, (known[0], known[1]))
-            if arguments.dry_run:
-                for step in engine.cables.plan(options):
-                    for command in step.describe():
-                        console.print(command)
-                return
-            cables = engine.cables
-            cable, state = cables.add(options)
-            for warning in cables.warnings:
-                console.say(f"ocinet: {warning}")
-    except OcinetError as error:
-        raise error.within(f"cannot link {said[0]} and {said[1]}") from error
+    if arguments.dry_run:
+        arguments.format = "table"
+        _plan(arguments, console)
+        return
+    with _linking(arguments), console.engine() as engine:
+        cables = engine.cables
+        cable, state = cables.add(_options(engine, arguments, console))
+        for warning in cables.warnings:
+            console.say(f"ocinet: {warning}")
     if state.waits:
         console.say(f"ocinet: the link {cable.name} waits: {state.waits}")
     console.print(cable.name)
+
+
+@contextmanager
+def _linking(arguments: Namespace) -> Iterator[None]:
+    """Say of an error which two were to be linked."""
+    try:
+        yield
+    except OcinetError as error:
+        raise error.within(f"cannot link {arguments.near} and {arguments.far}") from error
+
+
+def _options(engine: Engine, arguments: Namespace, console: Console) -> CableOptions:
+    said = (arguments.near, arguments.far)
+    known = [_resolve(engine, text, console) for text in said]
+    return _read_options(arguments, said, (known[0], known[1]))
 
 
 def _resolve(engine: Engine, text: str, console: Console) -> str:
@@ -275,6 +305,7 @@ def _view(told: dict[str, Any]) -> dict[str, Any]:
 
 
 COMMANDS = {
+    "plan link": Command(_configure_plan, _plan),
     "link add": Command(_configure_add, _add),
     "link rm": Command(_configure_rm, _rm),
     "link ls": Command(_configure_ls, _ls),

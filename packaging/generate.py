@@ -132,7 +132,7 @@ _ocinet_values() {
 
 _ocinet() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-    local command=${COMP_WORDS[1]} words='' flags='' about='' value=none
+    local command=${COMP_WORDS[1]} words='' flags='' about='' value=none more=''
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "@TOP@" -- "$word")
@@ -149,11 +149,17 @@ _ocinet() {
         fi
         command="$command ${COMP_WORDS[2]}"
     fi
+    if [ "$COMP_CWORD" -gt 2 ]; then
+        case "$command ${COMP_WORDS[2]}" in
+@LONGER@        esac
+    fi
     case $command in
 @COMMANDS@    esac
     case $command/$before in
 @VALUES@    esac
     [ "$value" != none ] || value=$about
+    [ "$COMP_CWORD" -ne 2 ] || case $command in
+@MORE@    esac
     case $word in
     -*) mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$word") ;;
     *)
@@ -161,7 +167,7 @@ _ocinet() {
         files) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
         directories) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
         =*) mapfile -t COMPREPLY < <(compgen -W "${value#=}" -- "$word") ;;
-        ?*) mapfile -t COMPREPLY < <(compgen -W "$(_ocinet_values "$value")" -- "$word") ;;
+        ?*) mapfile -t COMPREPLY < <(compgen -W "$more$(_ocinet_values "$value")" -- "$word") ;;
         esac
         ;;
     esac
@@ -189,10 +195,20 @@ def bash() -> str:
     )
     text = _BASH.replace("@TOP@", " ".join(word for word, _ in _below("")))
     text = text.replace("@CONTAINERS@", _ASK_ALL)
+    longer = "".join(f"        {_quoted(words)}) command='{words}' ;;\n" for words, _ in _longer())
+    more = "".join("    {}) more='{} ' ;;\n".format(*words.split()) for words, _ in _longer())
     for mark, lines in (("@ALIASES@", _aliases()), ("@GROUPS@", groups), ("@COMMANDS@", commands),
-                        ("@VALUES@", values)):  # fmt: skip
+                        ("@VALUES@", values), ("@LONGER@", longer),
+                        ("@MORE@", more)):  # fmt: skip
         text = text.replace(mark, lines)
     return text
+
+
+def _longer() -> list[tuple[str, str]]:
+    """Return the commands that begin as another one, as `plan link`, each with its help."""
+    whole = {entry.words for entry in ENTRIES}
+    return [(entry.words, entry.summary) for entry in ENTRIES
+            if entry.words.partition(" ")[0] in whole - {entry.words}]  # fmt: skip
 
 
 def _aliases() -> str:
@@ -253,6 +269,8 @@ _ocinet() {
         shift words
         (( CURRENT-- ))
     fi
+    case "$command ${words[3]}" in
+@LONGER@    esac
     shift words
     (( CURRENT-- ))
     case $command in
@@ -282,6 +300,16 @@ def zsh() -> str:
     groups = "".join(f"    {group}) words_below=({_described(group)}) ;;\n" for group in GROUPS)
     text = _ZSH.replace("@TOP@", _described("")).replace("@CONTAINERS@", _ASK_ALL)
     text = text.replace("@ALIASES@", _aliases())
+    longer = ""
+    for words, says in _longer():
+        first, second = words.split()
+        longer += (
+            f"    {_single(words)}) if (( CURRENT > 3 )); then command={_single(words)};"
+            " shift words; (( CURRENT-- )); fi ;;\n"
+            f"    {_single(first + ' ')}*) if (( CURRENT == 3 )); then"
+            f" words_below=({_single(f'{second}:{says}')}); _describe command words_below; fi ;;\n"
+        )
+    text = text.replace("@LONGER@", longer)
     return text.replace("@GROUPS@", groups).replace("@COMMANDS@", commands)
 
 
@@ -350,6 +378,9 @@ def fish() -> str:
         at = f"__ocinet_next {group}".strip()
         lines += [f"complete -c ocinet -n '{at}' -a {word} -d {_fish(says)}"
                   for word, says in _below(group)]  # fmt: skip
+    for words, says in _longer():
+        first, second = words.split()
+        lines.append(f"complete -c ocinet -n '__ocinet_next {first}' -a {second} -d {_fish(says)}")
     for shape in shapes():
         at = f"complete -c ocinet -n '__ocinet_at {shape.words}'"
         if shape.about != Value():

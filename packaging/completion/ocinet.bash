@@ -15,7 +15,7 @@ _ocinet_values() {
 
 _ocinet() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-    local command=${COMP_WORDS[1]} words='' flags='' about='' value=none
+    local command=${COMP_WORDS[1]} words='' flags='' about='' value=none more=''
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "attach detach plan ps inspect exec port publish unpublish network link ipam reservation hooks runtime links firewalld watch wait status topology top metrics doctor explain check gc uninstall events version help" -- "$word")
@@ -44,10 +44,16 @@ _ocinet() {
         fi
         command="$command ${COMP_WORDS[2]}"
     fi
+    if [ "$COMP_CWORD" -gt 2 ]; then
+        case "$command ${COMP_WORDS[2]}" in
+        plan\ link) command='plan link' ;;
+        esac
+    fi
     case $command in
     attach) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --egress-address --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
     detach) flags='-h --help --net --network -f --force' about='containers' ;;
     plan) flags='-h --help --net --network --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --egress-address --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress -p --publish --keep-ports --name -P --publish-all --id --format --json --noheading' about='containers' ;;
+    plan\ link) flags='-h --help --subnet --ip --ipv6 --ifname --route --mtu --name --format --json --noheading' about='containers' ;;
     ps) flags='-h --help -a --all -n --last -l --latest --no-trunc --net --network -f --filter --format --json --noheading -q --quiet' about='' ;;
     inspect) flags='-h --help -f --format --json' about='containers' ;;
     exec) flags='-h --help' about='containers' ;;
@@ -156,6 +162,13 @@ _ocinet() {
     plan/--name) value='' ;;
     plan/--id) value='' ;;
     plan/--format) value='=table json' ;;
+    plan\ link/--subnet) value='' ;;
+    plan\ link/--ip) value='containers' ;;
+    plan\ link/--ifname) value='containers' ;;
+    plan\ link/--route) value='containers' ;;
+    plan\ link/--mtu) value='' ;;
+    plan\ link/--name) value='' ;;
+    plan\ link/--format) value='=table json' ;;
     ps/-n | ps/--last) value='' ;;
     ps/--net | ps/--network) value='networks' ;;
     ps/-f | ps/--filter) value='' ;;
@@ -286,6 +299,9 @@ _ocinet() {
     version/--format) value='=table json' ;;
     esac
     [ "$value" != none ] || value=$about
+    [ "$COMP_CWORD" -ne 2 ] || case $command in
+    plan) more='link ' ;;
+    esac
     case $word in
     -*) mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$word") ;;
     *)
@@ -293,7 +309,7 @@ _ocinet() {
         files) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
         directories) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
         =*) mapfile -t COMPREPLY < <(compgen -W "${value#=}" -- "$word") ;;
-        ?*) mapfile -t COMPREPLY < <(compgen -W "$(_ocinet_values "$value")" -- "$word") ;;
+        ?*) mapfile -t COMPREPLY < <(compgen -W "$more$(_ocinet_values "$value")" -- "$word") ;;
         esac
         ;;
     esac

@@ -28,13 +28,13 @@ ENVIRONMENT = {
 }
 
 
-def say(*words: str) -> tuple[int, str]:
+def say(*words: str, command: str = "link") -> tuple[int, str]:
     """Run `ocinet link …` where no engine knows anybody; return its status and what it printed."""
     told = io.StringIO()
     streams = Streams(io.StringIO(), told, told)
     nobody: Callable[[str, str], tuple[EngineContainer, ...]] = lambda _name, _engine: ()  # noqa: E731
     console = Console(ENVIRONMENT, streams=streams, look_up=nobody, is_root=True)
-    return main(["link", *words], console), told.getvalue()
+    return main([command, *words], console), told.getvalue()
 
 
 @in_namespaces
@@ -98,5 +98,51 @@ def test_dry_run_changes_nothing() -> None:
         host.up("web", NONE)
         status, told = say("add", "web", "db", "--dry-run")
         assert status == 0
-        assert all(line.split()[0] in ("ip", "nsenter") for line in told.splitlines())
+        needed, *commands = told.splitlines()
+        assert needed.startswith("# needs iproute2")
+        assert all(line.split()[0] in ("ip", "nsenter") for line in commands)
         assert say("ls", "-q") == (0, "")
+
+
+@in_namespaces
+def test_plan_is_a_script_for_the_same_link() -> None:
+    """Its two ends have by a shell what `link add` gives them; nothing is done until then."""
+    with WiredHost() as host:
+        for name in ("web", "db"):
+            host.up(name, NONE)
+        wished = ("web", "db", "--ip", "web=10.7.0.1/30", "--ip", "db=10.7.0.2/30", "--mtu", "1400")
+        status, script = say("link", *wished, command="plan")
+        assert status == 0
+        assert not _ends(host)
+        assert say("link", *wished, "--json", command="plan")[1].startswith("[")
+        run("sh", "-e", given=script)
+        by_hand = _ends(host)
+        run("ip link del link0", pid=host.sleepers["web"].pid)
+        assert say("add", *wished)[0] == 0
+        assert _ends(host) == by_hand
+        assert {name: end[:2] for name, end in by_hand.items()} == {
+            "web": (1400, ["10.7.0.1/30"]),
+            "db": (1400, ["10.7.0.2/30"]),
+        }
+
+
+@in_namespaces
+def test_plan_of_what_can_not_be_says_so_as_link_add_does() -> None:
+    """And a container that is called link is planned for by its name."""
+    with WiredHost() as host:
+        host.up("web", NONE)
+        assert "can't be linked with itself" in say("link", "web", "web", command="plan")[1]
+        host.up("link", NONE)
+        assert say("--", "link", command="plan")[0] == 0
+        assert "cannot read 'ocinet plan link'" in say("link", command="plan")[1]
+
+
+def _ends(host: WiredHost) -> dict[str, tuple[int, list[str], str]]:
+    """Return MTU, addresses and MAC of each container's end."""
+    found = {}
+    for name in ("web", "db"):
+        for link in json.loads(run("ip -j addr show", pid=host.sleepers[name].pid)):
+            if link["ifname"] == "link0":
+                own = [f"{each['local']}/{each['prefixlen']}" for each in link["addr_info"]]
+                found[name] = link["mtu"], own, link["address"]
+    return found

@@ -141,6 +141,8 @@ def test_containers_of_ocinet_and_of_engines_are_offered_by_name(
         ("ls --lat", {"--latest"}),
         ("ps --lat", {"--latest"}),
         ("reserve r", {"rm", "rm-port"}),
+        ("plan li", {"link"}),
+        ("plan link web db --su", {"--subnet"}),
     ],
 )
 def test_words_flags_and_values_are_offered(
