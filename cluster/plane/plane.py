@@ -68,6 +68,13 @@ class DataPlane(Protocol):
             OcinetError: no device has the underlay's address, or its MTU leaves too little.
         """
 
+    def links(self, mine: Mine) -> tuple[str, ...]:
+        """Return by which links packets of other hosts' containers come: `Network.joined`.
+
+        Raises:
+            OcinetError: no device has the underlay's address, where that is the one.
+        """
+
     def public_key(self) -> str | None:
         """Return what the others need to know to encrypt for this host; made and kept at once.
 
