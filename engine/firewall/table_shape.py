@@ -31,15 +31,20 @@ _KEPT = (
 )
 
 
-def shape_of(socket: NetfilterSocket) -> str:
+def shape_of(socket: NetfilterSocket, table: str = TABLE, text: str = "") -> str:
     """Return the digest of our table; of one that is not there, that of nothing.
+
+    Args:
+        socket: to ask through.
+        table: another one of the family inet.
+        text: that makes that one.
 
     Raises:
         KernelError: the kernel refused to answer.
     """
     digest = blake2s(digest_size=16)
-    ours = _names()
-    name = TABLE.encode() + b"\0"
+    ours = _names(text or table_text())
+    name = table.encode() + b"\0"
     for kind, kept in _KEPT:
         body = family_header(NFPROTO["inet"]) + attribute(_TABLE, name)
         for answer in socket.dump(message(kind, NLM_F_DUMP, 0, body)):
@@ -53,9 +58,9 @@ def shape_of(socket: NetfilterSocket) -> str:
     return digest.hexdigest()
 
 
-def _names() -> frozenset[bytes]:
-    """Return what our chains, sets and maps are called."""
-    heads = (line.split() for line in table_text().splitlines() if line[:1] == "\t")
+def _names(text: str) -> frozenset[bytes]:
+    """Return what the chains, sets and maps are called that a text makes."""
+    heads = (line.split() for line in text.splitlines() if line[:1] == "\t")
     return frozenset(
         head[1].encode() + b"\0" for head in heads if head[:1] in (["chain"], ["set"], ["map"])
     )
