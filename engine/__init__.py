@@ -9,6 +9,7 @@ it in this order, in which each imports only what stands above:
     operation           what one act goes by: its time, settings, locks and log
     liveness, journal   who lives; doing steps, and taking them back
     port_owners         whose the ports in the firewall are
+    source_routing      how the host routes by source, and who leaves by which uplink
     former              what an earlier life had
     naming              what a container is told by names
     access              who may talk to whom, followed as containers come and go

@@ -131,6 +131,7 @@ class Attach:
                 observed = self._observe()
                 wiring = self._plan(granted, observed)
             # A kill from here on leaves `attaching`: whoever comes next undoes what is on record.
+            self._journal.push(self._leave_uplinks, wiring.record)
             self._journal.apply(wiring.steps)
             wiring = self._names.tell_container(wiring)
             self._open_access(wiring.record)
@@ -153,10 +154,16 @@ class Attach:
         if any(endpoint.egress for endpoint in record.endpoints):
             from ocinet.engine.attach_checks import tell_egress
 
-            tell_egress(record, self._machine)
+            tell_egress(record, self._operation, self._machine, self._records)
         self._operation.tell_warnings(self._container, self.warnings)
         self._names.tell_unserved()
         return record
+
+    def _leave_uplinks(self, record: Attachment) -> None:
+        if any(endpoint.egress for endpoint in record.endpoints):
+            from ocinet.engine.source_routing import follow_uplinks
+
+            follow_uplinks(self._operation, self._machine, self._records, record.endpoints)
 
     def _open_access(self, record: Attachment) -> None:
         """Have others talk to the container, and it to others, as is said by now."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ocinet.base.errors import ConflictError, RequestError
+from ocinet.base.errors import ConflictError, OcinetError, RequestError
 from ocinet.engine.detach import Detach
 from ocinet.engine.plan.networks import explain_absent
+from ocinet.engine.source_routing import follow_uplinks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,11 +125,25 @@ def tell_led(wish: EndpointRequest, machine: Machine, records: Records) -> None:
             )
 
 
-def tell_egress(record: Attachment, machine: Machine) -> None:
-    """Say of what a container sends why no answer comes back, where the host knows."""
+def tell_egress(
+    record: Attachment, operation: Operation, machine: Machine, records: Records
+) -> None:
+    """See that what a container sends leaves by the uplink whose address it bears.
+
+    Said is why no answer comes back, where the host knows.
+    """
     absent = machine.absent(record)
     machine.warnings += map(explain_absent, absent)
     wanted = {address for endpoint in record.endpoints for address in endpoint.egress}
+    try:
+        # Once more than the plan has done it: of two that came at once, each saw itself alone.
+        wanted -= set(follow_uplinks(operation, machine, records, record.endpoints))
+    except OcinetError as error:
+        machine.warnings.append(
+            f"what leaves may go by another uplink than its address is of: {error};"
+            " ocinet check --repair"
+        )
+        return
     sources = [rule.source for rule in machine.routing_rules.rules() if rule.source]
     routed = {address for address in wanted if any(address in net for net in sources)}
     if not routed - set(absent):
@@ -139,5 +154,6 @@ def tell_egress(record: Attachment, machine: Machine) -> None:
         if interface.address in routed and ifname != uplink:
             machine.warnings.append(
                 f"what leaves bears {interface.address} of {ifname}, and goes by {uplink or 'none'}"
-                f": ip rule add from {' or '.join(own)} lookup TABLE, that of `ip rule` for it"
+                f", for its `ip rule` has conditions that can't be followed:"
+                f" ip rule add from {' or '.join(own)} lookup TABLE, that of `ip rule` for it"
             )

@@ -154,6 +154,7 @@ class Detach:
         self._attachments.remove(container_id)
         try:
             self._tell_others(record)
+            self.leave_uplinks(record)
         except OcinetError as error:
             errors.append(error)
         if before:
@@ -165,6 +166,13 @@ class Detach:
         # their holders. Free any sooner, an address could be borne by two links.
         self.release(record)
         failures("", errors)
+
+    def leave_uplinks(self, record: Attachment) -> None:
+        """Have what another container sends from an address of before leave as all others' does."""
+        if any(endpoint.egress for endpoint in record.endpoints):
+            from ocinet.engine.source_routing import follow_uplinks
+
+            follow_uplinks(self._operation, self._machine, self._records, record.endpoints)
 
     def _unplug(self, record: Attachment) -> None:
         """Take the links to other sandboxes down, which nothing on the host leads to."""
@@ -200,6 +208,7 @@ class Detach:
             take_marks_away(self._machine.marks, undone, kept=done)
         # Before what was begun is released: from then on it may be another one's.
         self._attachments.put(done)
+        self.leave_uplinks(undone)
         self.release(undone)
         return done
 

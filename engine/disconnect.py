@@ -95,6 +95,10 @@ class Disconnect:
                 close_again(firewall, held, before)
             except OcinetError as error:
                 errors.append(error)
+        try:
+            self._detach.leave_uplinks(gone)
+        except OcinetError as error:
+            errors.append(error)
         self._detach.release(gone)
         failures("", errors)
         # What is not done of this, `check` sees by the record.

@@ -135,6 +135,12 @@ class Mend:
         observed = observe(self._machine, networks, self._records, boot_id, ports)
         settings, sysctls = self._operation.settings, self._machine.sysctls
         observed = observed.replace(uplink_mtu=uplink_mtu(self._machine))
+        if any(end.egress for end in users.endpoints):
+            from ocinet.engine.plan.egress import with_leaving
+
+            # By the records as well: what our table has lost of it is put back in one go.
+            routing = with_leaving(observed.routing, users.endpoints)
+            observed = observed.replace(routing=routing)
         flaws = plan_shared(networks, users, observed, settings)
         keys = [f"net/ipv6/conf/{net.device}/accept_ra" for net in networks if net.managed]
         flaws += plan_refusals({key: sysctls.read(key) or "" for key in keys}, settings)

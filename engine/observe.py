@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ocinet.engine.model.forwarding import FORWARD_IPV4, FORWARD_IPV6, FORWARDED
-from ocinet.engine.model.network import rules_of
-from ocinet.engine.model.observed import DeviceState, Observed, SourceRouting
+from ocinet.engine.model.observed import DeviceState, Observed
 from ocinet.engine.model.passage import Passage
+from ocinet.engine.source_routing import source_routing
 from ocinet.engine.storage import recorded
 
 TYPE_CHECKING = False
@@ -76,7 +76,7 @@ def observe(
         ip_forward=ip_forward,
         ipv6_forward=ipv6_forward,
         ra_uplinks=ra_uplinks,
-        routing=_source_routing(machine, records),
+        routing=source_routing(machine, records),
         absent=_absent(machine, networks),
         guards=records.guards.all() if by_others else (),
     )
@@ -89,55 +89,6 @@ def _absent(machine: Machine, networks: tuple[Network, ...]) -> tuple[Address, .
         return ()
     here = {interface.address for interface in machine.links.addresses(0)}
     return tuple(address for address in wanted if address not in here)
-
-
-def _source_routing(machine: Machine, records: Records) -> SourceRouting:
-    """Return what the host's routes say of sources: on most, nothing that has to be followed.
-
-    Of the host, whatever networks are in question: what follows it is one for all.
-    """
-    rules = machine.routing_rules.rules()
-    ways = tuple(way for way in machine.routing_rules.ways_out((4, 6)) if way.says_more)
-    masqueraded = _masqueraded(records) if ways else ()
-    unmasked = _unmasked(records) if ways else ()
-    sources = [rule.source for rule in rules if rule.source]
-    if not sources:
-        return SourceRouting(rules, ways=ways, masqueraded=masqueraded, unmasked=unmasked)
-    addresses = machine.routing_rules.addresses()
-    from_there = {
-        ifname
-        for ifname, interface in addresses
-        if interface.address.family == 4 and any(interface.address in net for net in sources)
-    }
-    # The kernel takes the greater of the two (ip-sysctl, rp_filter).
-    for_all = machine.sysctls.read(_rp_filter("all")) or "0"
-    strict = tuple(
-        ifname
-        for ifname in sorted(from_there)
-        if max(for_all, machine.sysctls.read(_rp_filter(ifname)) or "0") == "1"
-    )
-    return SourceRouting(rules, addresses, strict, ways, masqueraded, unmasked)
-
-
-def _masqueraded(records: Records) -> tuple[Subnet, ...]:
-    """Return the subnets whose packets are, with an address that nobody has asked for."""
-    return tuple(
-        subnet
-        for network in records.networks.readable()
-        if (rules := rules_of(network)).masquerade
-        for subnet in rules.subnets
-        if all(address.family != subnet.family for address in rules.egress)
-    )
-
-
-def _unmasked(records: Records) -> tuple[Subnet, ...]:
-    """Return the destinations for which networks' packets keep the container's own address."""
-    networks = records.networks.readable()
-    return tuple(dict.fromkeys(far for network in networks for far in network.unmasked))
-
-
-def _rp_filter(ifname: str) -> str:
-    return f"net/ipv4/conf/{ifname}/rp_filter"
 
 
 def is_still_so(machine: Machine, networks: tuple[Network, ...], observed: Observed) -> bool:

@@ -10,7 +10,7 @@ from errno import EEXIST, ENOENT, ENOTEMPTY
 from ocinet.base.errors import ConflictError, KernelError
 from ocinet.engine.firewall import nfnetlink
 from ocinet.engine.firewall.netfilter import raise_unless_missing
-from ocinet.engine.ruleset.elements import REFUSED, SETS, refused_element
+from ocinet.engine.ruleset.elements import REFUSED, SETS, SOURCE, refused_element, ways_of
 from ocinet.engine.ruleset.tables import FAMILY, TABLE
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ocinet.base.address import Address
     from ocinet.engine.firewall.netfilter import NetfilterSocket
     from ocinet.engine.model.refused import Refused
-    from ocinet.engine.ruleset.elements import Element
+    from ocinet.engine.ruleset.elements import Element, Set
 
 
 class TableElements:
@@ -39,10 +39,21 @@ class TableElements:
         Raises:
             KernelError: the kernel refused to answer.
         """
+        return self._dump(SETS)
+
+    def sources(self) -> tuple[tuple[Address, Address], ...]:
+        """Return which containers leave with which address of their own; see `seams.Elements`.
+
+        Raises:
+            KernelError: the kernel refused to answer.
+        """
+        return ways_of(self._dump(SOURCE.values()))
+
+    def _dump(self, kinds: Iterable[Set]) -> tuple[Element, ...]:
         from ocinet.engine.firewall.element_messages import decode_elements, dump_elements
 
         found: list[Element] = []
-        for kind in SETS:
+        for kind in kinds:
             try:
                 bodies = self._socket.dump(dump_elements(TABLE, kind.name))
             except KernelError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.engine.model.forward_guard import ForwardGuard
-    from ocinet.engine.model.routing import RoutingRule, WayOut
+    from ocinet.engine.model.routing import Leaving, RoutingRule, WayOut
 
     # What our table has to hold: networks, ports, guards, and who may talk to whom, as
     # elements, which are `ruleset`'s: no value knows of them.
@@ -89,6 +89,9 @@ class SourceRouting(Value):
             own; () where there are no such ways.
         unmasked: destinations for which packets of any network keep the container's own;
             likewise.
+        leaving: with which addresses packets of containers leave; () where nobody routes by
+            source.
+        inside: subnets of all networks, and what is not masqueraded; likewise.
     """
 
     rules: tuple[RoutingRule, ...] = ()
@@ -97,6 +100,8 @@ class SourceRouting(Value):
     ways: tuple[WayOut, ...] = ()
     masqueraded: tuple[Subnet, ...] = ()
     unmasked: tuple[Subnet, ...] = ()
+    leaving: tuple[Leaving, ...] = ()
+    inside: tuple[Subnet, ...] = ()
 
 
 class Observed(Value):

@@ -126,13 +126,41 @@ class SourceNat(Value):
     near: tuple[Subnet, ...] = ()
 
 
+class Leaving(Value):
+    """With which of the host's addresses packets of containers leave, where that is said.
+
+    Attributes:
+        source: a container's address, or a network's subnet.
+        address: what they bear.
+    """
+
+    source: Subnet
+    address: Address
+
+
+class LeavingMark(Value):
+    """The mark of connections of some containers, which go as the host's own from an address do.
+
+    Attributes:
+        mark: as in `ReplyMark`; 0 for none, within a subnet that has one.
+        sources: of one family: the containers' addresses, or a network's subnet.
+    """
+
+    mark: int
+    sources: tuple[Subnet, ...]
+
+
 class UplinkRules(Value):
     """What the second table holds; without anything there is none.
 
     Attributes:
         marks: of connections whose answers are routed by source.
         sources: in the place of masquerading.
+        leaving: of connections that containers begin, the narrowest first.
+        inside: where those go as ever: networks of this host, and where nothing is masqueraded.
     """
 
     marks: tuple[ReplyMark, ...] = ()
     sources: tuple[SourceNat, ...] = ()
+    leaving: tuple[LeavingMark, ...] = ()
+    inside: tuple[Subnet, ...] = ()

@@ -64,6 +64,10 @@ def plan_attach(wanted: Wanted, observed: Observed, settings: Settings) -> tuple
     steps: list[Step] = []
     if wanted.name_sandbox and wanted.container.process:
         steps.append(NameSandbox(wanted.netns, wanted.container.process))
+    if any(endpoint.egress for endpoint in wanted.endpoints):
+        from ocinet.engine.plan.egress import with_leaving
+
+        observed = observed.replace(routing=with_leaving(observed.routing, wanted.endpoints))
     steps += plan_networks(wanted.networks, wanted.ports, observed, settings)
     if wanted.networks or wanted.ports:
         # After the table, never before it: its raw prerouting chain is what keeps

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
-from ocinet.engine.model.network import Network
-from ocinet.engine.ruleset.elements import SOURCE, Element
+from ocinet.engine.model.network import Network, NetworkRules
+from ocinet.engine.model.routing import Leaving
+from ocinet.engine.ruleset.elements import SOURCE, Element, ways_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ocinet.engine.model.endpoint import Endpoint
+    from ocinet.engine.model.observed import SourceRouting
 
 _NOBODYS = ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8")
 
@@ -64,6 +68,35 @@ def check_unmasked(network: Network) -> None:
             why = why or f"{prefix} is in the network itself"
     if why:
         raise RequestError("", f"no destination can go without masquerade: {why}")
+
+
+def leaving_of_network(rules: NetworkRules) -> tuple[Leaving, ...]:
+    """Return with which addresses packets of a network leave, as far as that is said."""
+    if not rules.masquerade:
+        return ()
+    return tuple(
+        Leaving(subnet, address)
+        for subnet in rules.subnets
+        for address in rules.egress
+        if address.family == subnet.family
+    )
+
+
+def alone(own: Address, address: Address) -> Leaving:
+    """Return with which address one container's packets leave."""
+    return Leaving(Subnet(own.family, own.value, 32 if own.family == 4 else 128), address)
+
+
+def with_leaving(routing: SourceRouting, endpoints: Iterable[Endpoint]) -> SourceRouting:
+    """Return how the host routes by source, with what these endpoints ask for besides."""
+    if not routing.addresses:
+        return routing
+    more = [
+        alone(own, address)
+        for endpoint in endpoints
+        for own, address in ways_of(source_elements(endpoint))
+    ]
+    return routing.replace(leaving=tuple(dict.fromkeys((*routing.leaving, *more))))
 
 
 def source_elements(endpoint: Endpoint) -> tuple[Element, ...]:

@@ -102,6 +102,9 @@ class Elements(Protocol):
     def delete(self, elements: tuple[Element, ...]) -> None:
         """Take some out; none of them has to be there still."""
 
+    def sources(self) -> tuple[tuple[Address, Address], ...]:
+        """Return of containers that leave with an address of their own theirs, and that one."""
+
     def refused(self) -> tuple[Refused, ...]:
         """Return what its rules have refused and still know of; none without a table."""
 

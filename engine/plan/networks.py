@@ -67,7 +67,7 @@ def _plan_uplinks(ports: tuple[PortRule, ...], observed: Observed) -> tuple[Step
     """Follow what routes say of sources; on few hosts they say anything, or did."""
     routing = observed.routing
     of_ours = observed.firewall.uplinks or any(rule.is_ours for rule in routing.rules)
-    if not (of_ours or routing.ways or (ports and routing.addresses)):
+    if not (of_ours or routing.ways or ((ports or routing.leaving) and routing.addresses)):
         return ()
     from ocinet.engine.plan.uplinks import plan_uplinks
 

@@ -8,9 +8,16 @@ never looks at it: it takes the first address of the link in the gateway's subne
 
 from __future__ import annotations
 
+from ocinet.base.address import Subnet
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.observed import Observed, SourceRouting
-from ocinet.engine.model.routing import RoutingRule, SourceNat, UplinkRules
+from ocinet.engine.model.routing import (
+    LeavingMark,
+    ReplyMark,
+    RoutingRule,
+    SourceNat,
+    UplinkRules,
+)
 from ocinet.engine.plan.replies import not_followed, reply_marks
 from ocinet.engine.plan.steps import Explain, Step
 from ocinet.engine.plan.uplink_steps import FollowUplinks
@@ -25,19 +32,71 @@ def plan_uplinks(ports: tuple[PortRule, ...], observed: Observed) -> tuple[Step,
         observed: with how the host routes by source.
     """
     routing = observed.routing
-    there = tuple(rule for rule in routing.rules if rule.is_ours)
-    marks, rules = reply_marks(routing) if ports or there else ((), ())
-    wanted = UplinkRules(marks, source_nats(routing))
-    steps: list[Step] = []
-    if set(rules) != set(there) or fingerprint(wanted) != observed.firewall.uplinks:
-        missing = tuple(rule for rule in rules if rule not in there)
-        surplus = tuple(rule for rule in there if rule not in rules)
-        steps.append(FollowUplinks(wanted, missing, surplus))
-    if ports:
-        strict = routing.strict if marks else ()
+    wanted, step = plan_following(routing, observed.firewall.uplinks, ports)
+    steps: list[Step] = [step] if step else []
+    if ports or wanted.leaving:
+        strict = routing.strict if wanted.marks else ()
         steps += [Explain(_explain_strict(ifname)) for ifname in strict]
         steps += [Explain(_explain_narrow(rule)) for rule in not_followed(routing)]
     return tuple(steps)
+
+
+def plan_following(
+    routing: SourceRouting, uplinks: str, ports: tuple[PortRule, ...] = ()
+) -> tuple[UplinkRules, FollowUplinks | None]:
+    """Return what the second table is to hold, and the step to that, if it is not so.
+
+    Args:
+        routing: how the host routes by source.
+        uplinks: the fingerprint of the table that is there, "" for none.
+        ports: as in `plan_uplinks`.
+    """
+    there = tuple(rule for rule in routing.rules if rule.is_ours)
+    marks, rules = reply_marks(routing) if ports or there or routing.leaving else ((), ())
+    leaving = leaving_marks(routing, marks)
+    if not (ports or there or leaving):
+        marks, rules = (), ()
+    inside = _widest(routing.inside) if leaving else ()
+    wanted = UplinkRules(marks, source_nats(routing), leaving, inside)
+    if set(rules) == set(there) and fingerprint(wanted) == uplinks:
+        return wanted, None
+    missing = tuple(rule for rule in rules if rule not in there)
+    surplus = tuple(rule for rule in there if rule not in rules)
+    return wanted, FollowUplinks(wanted, missing, surplus)
+
+
+def leaving_marks(routing: SourceRouting, marks: tuple[ReplyMark, ...]) -> tuple[LeavingMark, ...]:
+    """Return the marks of connections that containers begin with an address of the host's.
+
+    So they meet the rules that the host has for what it sends from that address.
+
+    Args:
+        routing: with which address whose packets leave.
+        marks: of the host's addresses.
+    """
+    of = {address: reply.mark for reply in marks for address in reply.addresses}
+    by_source = {way.source: of.get(way.address, 0) for way in routing.leaving}
+    marked = [source for source, mark in by_source.items() if mark]
+    found: dict[tuple[int, int, int], list[Subnet]] = {}
+    for source, mark in by_source.items():
+        # Without a mark it need not be said, but within a network that has one.
+        if mark or any(source.overlaps(other) for other in marked):
+            key = source.family, -source.prefixlen, mark
+            found.setdefault(key, []).append(source)
+    return tuple(
+        LeavingMark(key[2], tuple(sorted(sources, key=lambda source: source.first.value)))
+        for key, sources in sorted(found.items())
+    )
+
+
+def _widest(subnets: tuple[Subnet, ...]) -> tuple[Subnet, ...]:
+    """Return subnets without those that lie in another one: in a set none may."""
+    ordered = sorted(set(subnets), key=lambda each: (each.family, each.prefixlen, each.first.value))
+    found: list[Subnet] = []
+    for subnet in ordered:
+        if not any(subnet.overlaps(wider) for wider in found):
+            found.append(subnet)
+    return tuple(found)
 
 
 def source_nats(routing: SourceRouting) -> tuple[SourceNat, ...]:
@@ -58,7 +117,8 @@ def _explain_strict(ifname: str) -> str:
     return (
         f"{ifname} refuses what would not be answered through it, and looks that up with the "
         "container's address (rp_filter=1), so ports that are published there may not be "
-        f"reached: sysctl -w net/ipv4/conf/{ifname}/rp_filter=2"
+        "reached, nor answers come back to what leaves there:"
+        f" sysctl -w net/ipv4/conf/{ifname}/rp_filter=2"
     )
 
 

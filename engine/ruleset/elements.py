@@ -312,3 +312,11 @@ def port_element(port: PortRule) -> Element:
         return Element(PUBLISH[family], (port.protocol, port.host_port), data)
     key = (port.protocol, port.host_address, port.host_port)
     return Element(PUBLISH_AT[family], key, data)
+
+
+def ways_of(elements: Iterable[Element]) -> tuple[tuple[Address, Address], ...]:
+    """Return whose packets leave with which address, by elements of `SOURCE`."""
+    pairs = ((element.key[0], element.data[0]) for element in elements if element.data)
+    return tuple(
+        (own, to) for own, to in pairs if isinstance(own, Address) and isinstance(to, Address)
+    )

@@ -10,7 +10,13 @@ from __future__ import annotations
 
 from _blake2 import blake2s
 
-from ocinet.engine.model.routing import MARK_MASK, ReplyMark, SourceNat, UplinkRules
+from ocinet.engine.model.routing import (
+    MARK_MASK,
+    LeavingMark,
+    ReplyMark,
+    SourceNat,
+    UplinkRules,
+)
 from ocinet.engine.ruleset.nft import field_text
 from ocinet.engine.ruleset.tables import FAMILY, UPLINKS_TABLE
 
@@ -21,13 +27,19 @@ _WORDS = {4: "ip", 6: "ip6"}
 _REMOVAL = f"add table {FAMILY} {UPLINKS_TABLE}\ndelete table {FAMILY} {UPLINKS_TABLE}\n"
 
 _PREROUTING = f"""\
-	chain prerouting {{
+	chain prerouting {{{{
 		# Before DNAT, which takes away the address that was asked for, and before the
 		# kernel chooses the way.
 		type filter hook prerouting priority mangle; policy accept;
 		ct mark and {MARK_MASK:#x} != 0 ct direction reply ct status dnat jump answers
 		ct state new fib daddr type local jump requests
-	}}
+{{leaving}}	}}}}
+"""
+_LEAVES = "\t\tct direction original fib daddr type != local jump leaving\n"
+_LEAVING = """\
+	chain leaving {
+		# What bears an address of another uplink goes there: its connections bear the mark, so
+		# that they keep their way. Those on networks of this host are reached as ever.
 """
 
 
@@ -46,7 +58,7 @@ _POSTROUTING = """\
 def table_text(rules: UplinkRules) -> str:
     """Return what replaces the table, whatever is in it, by one for these rules, or by none."""
     if not (rules.marks or rules.sources):
-        return _REMOVAL
+        return _REMOVAL  # whose packets leave otherwise, has marks
     return (
         f"{_REMOVAL}table {FAMILY} {UPLINKS_TABLE} {{\n"
         f'\tcomment "{fingerprint(rules)}"\n{_chains(rules)}}}\n'
@@ -67,10 +79,33 @@ def _chains(rules: UplinkRules) -> str:
     if rules.marks:
         answers = "".join(_answer(reply.mark) for reply in rules.marks)
         requests = "".join(map(_request, rules.marks))
-        text += f"{_PREROUTING}\tchain answers {{\n{answers}\t}}\n{_REQUESTS}{requests}\t}}\n"
+        text += _PREROUTING.format(leaving=_LEAVES if rules.leaving else "")
+        text += f"\tchain answers {{\n{answers}\t}}\n{_REQUESTS}{requests}\t}}\n"
+        text += _leaving(rules) if rules.leaving else ""
     if rules.sources:
         text += f"{_POSTROUTING}{''.join(map(_source, rules.sources))}\t}}\n"
     return text
+
+
+def _leaving(rules: UplinkRules) -> str:
+    stay = "".join(
+        f"\t\t{_WORDS[family]} daddr {{ {', '.join(map(str, subnets))} }} return\n"
+        for family in (4, 6)
+        if (subnets := [subnet for subnet in rules.inside if subnet.family == family])
+    )
+    begin = "".join(map(_departure, rules.leaving))
+    return (
+        f"\tchain departures {{\n{begin}\t}}\n{_LEAVING}{stay}"
+        f"\t\tct state new jump departures\n"
+        f"\t\tct mark and {MARK_MASK:#x} != 0 jump answers\n\t}}\n"
+    )
+
+
+def _departure(leaving: LeavingMark) -> str:
+    family = _WORDS[leaving.sources[0].family]
+    sources = ", ".join(map(str, leaving.sources))
+    mark = f" ct mark set ct mark and {_OTHERS:#x} or {leaving.mark:#x}" if leaving.mark else ""
+    return f"\t\t{family} saddr {{ {sources} }}{mark} return\n"
 
 
 def _answer(mark: int) -> str:

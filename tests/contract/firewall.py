@@ -19,6 +19,7 @@ from ocinet.engine.ruleset.elements import (
     ALLOW,
     LEAVE,
     PAIR,
+    SOURCE,
     Element,
     Span,
     guard_elements,
@@ -275,6 +276,22 @@ def added_elements_come_back_and_a_part_of_one_is_refused(place: Place) -> None:
         elements.add((Element(ALLOW[4], (own, own, "tcp", 80)),))
     elements.delete((pair, allowed, cut))
     assert set(elements.all()) == before
+
+
+def sources_are_who_leaves_with_an_address_of_its_own(place: Place) -> None:
+    """Each with that address; without a table, nobody."""
+    firewall, elements = place.seams().firewall, place.seams().elements
+    assert elements.sources() == ()
+    firewall.open((LAN,), ())
+    ways = {
+        Address.parse("10.7.0.2"): Address.parse("198.51.100.9"),
+        Address.parse("fd00:7::2"): Address.parse("2001:db8::9"),
+    }
+    entered = tuple(Element(SOURCE[own.family], (own,), (to,)) for own, to in ways.items())
+    assert elements.add(entered)
+    assert dict(elements.sources()) == ways
+    elements.delete(entered)
+    assert elements.sources() == ()
 
 
 def deleted_elements_are_gone_and_the_others_stay(place: Place) -> None:

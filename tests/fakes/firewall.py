@@ -15,6 +15,7 @@ from ocinet.base.errors import ConflictError, SystemFailure
 from ocinet.engine.model.observed import FirewallState
 from ocinet.engine.model.passage import AcceptRule, ForwardDrop, Zoned
 from ocinet.engine.ruleset.elements import (
+    SOURCE,
     Element,
     Span,
     every_network_element,
@@ -22,6 +23,7 @@ from ocinet.engine.ruleset.elements import (
     network_elements,
     port_element,
     port_elements,
+    ways_of,
 )
 from ocinet.engine.ruleset.nft import DOCKER_ISOLATION, DOCKER_USER, forward_accept_rules
 
@@ -261,6 +263,12 @@ class FakeElements:
     def delete(self, elements: tuple[Element, ...]) -> None:
         """Take some out."""
         self._firewall.delete(elements)
+
+    @look
+    def sources(self) -> tuple[tuple[Address, Address], ...]:
+        """Return those of the maps for it."""
+        known = [each for each in self._firewall.entered() if each.set in SOURCE.values()]
+        return ways_of(known)
 
     @look
     def refused(self) -> tuple[Refused, ...]:

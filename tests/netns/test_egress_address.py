@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import select
 import socket
 
 import pytest
 
-from builders import network, on
+from builders import network, on, tcp
 from hosts.namespace.entered import entered
-from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.isolation import Sleeper, in_namespaces
 from hosts.namespace.looks import run
 from hosts.namespace.uplinked_host import NEIGHBOUR, UPLINK, UplinkedHost
 from hosts.namespace.wired_host import records
@@ -102,17 +103,139 @@ def test_egress_address_that_the_host_has_not_is_told() -> None:
         assert seen(host, "web") == OWN
 
 
-@in_namespaces
-def test_egress_address_of_an_uplink_that_packets_do_not_leave_by_is_told() -> None:
-    """Where the host routes by source: they leave by the way of all others."""
-    with UplinkedHost() as host:
-        run("ip link add up1 type veth peer name far1")
-        run(f"ip addr add {OWN}/32 dev up1")
+SECOND, SECONDS_NEIGHBOUR, TABLE = "198.51.100.1", "198.51.100.2", "100"
+BY_SECOND = on("lan", egress=(Address.parse(SECOND),))
+
+
+class TwoUplinks(UplinkedHost):
+    """A host with a second uplink that it routes by source; one far address is behind each."""
+
+    def __init__(self, *condition: str) -> None:
+        super().__init__()
+        second = self.sleepers["second"] = Sleeper()
+        run(f"ip link add up1 type veth peer name eth0 netns {second.pid}")
+        run(f"ip addr add {SECOND}/24 dev up1")
         run("ip link set up1 up")
-        run(f"ip rule add from {OWN} lookup 100")
-        host.up("web", ASKED)
+        run(f"ip route add default via {SECONDS_NEIGHBOUR} table {TABLE}")
+        run(" ".join(("ip rule add from", SECOND, *condition, "lookup", TABLE)))
+        run("ip link set lo up", pid=second.pid)
+        run(f"ip addr add {SECONDS_NEIGHBOUR}/24 dev eth0", pid=second.pid)
+        run("ip link set eth0 up", pid=second.pid)
+        for name in ("neighbour", "second"):
+            run(f"ip addr add {FAR}/32 dev lo", pid=self.sleepers[name].pid)
+
+    def way(self, name: str) -> tuple[str, str]:
+        """Return behind which uplink a container meets the far address, and as whom."""
+        servers = {}
+        for place in ("neighbour", "second"):
+            with entered(self.sleepers[place].pid):
+                servers[place] = socket.create_server((FAR, 8000))
+        with entered(self.sleepers[name].pid):
+            client = socket.socket()
+        try:
+            client.settimeout(10)
+            client.connect((FAR, 8000))  # answered, so the way back is there as well
+            met, _, _ = select.select(servers.values(), [], [], 10)
+            peer, address = met[0].accept()
+            peer.close()
+            return next(place for place in servers if servers[place] is met[0]), address[0]
+        finally:
+            for each in (client, *servers.values()):
+                each.close()
+
+
+def ways_by_second() -> str:
+    """Return whose packets are to leave by the second uplink."""
+    return run("nft list ruleset").partition("chain departures {")[2].partition("}\n\t}")[0]
+
+
+@in_namespaces
+def test_egress_address_of_a_second_uplink_leaves_there() -> None:
+    """As the host's own packets from it do, and answers come back; nobody else's go that way."""
+    with TwoUplinks() as host:
+        web = host.up("web", BY_SECOND)
+        host.up("db")
+        assert host.warned() == []
+        assert host.way("web") == ("second", SECOND)
+        assert host.way("db") == ("neighbour", UPLINK)
+        assert host.pings("web", host.addresses("db")[0].partition("/")[0])
+        assert host.pings("web", "10.9.0.1")
+        assert checked(host) == []
+        run("nft flush ruleset")
+        assert checked(host, repair=True)
+        assert checked(host) == []
+        assert host.way("web") == ("second", SECOND)
+        run("nft flush map inet ocinet source4")
+        checked(host, repair=True)
+        assert checked(host) == []
+        assert host.way("web") == ("second", SECOND)
+        other = host.up("other", BY_SECOND)
+        assert host.way("other") == ("second", SECOND)
+        assert host.stop("web")
+        assert host.way("other") == ("second", SECOND)
+        assert str(web.endpoints[0].addresses[0].address) not in ways_by_second()
+        with host.engine() as engine:
+            engine.disconnect("other-id", "lan")
+        assert "10.9.0" not in run("nft list table inet ocinet-uplinks")
+        host.attach(other.container, on("lan"))
+        assert host.way("other") == ("neighbour", UPLINK)
+        assert checked(host) == []
+
+
+@in_namespaces
+def test_egress_address_of_a_network_leaves_by_its_uplink() -> None:
+    """All on it do; one with an address of the first uplink's goes by that."""
+    with TwoUplinks() as host:
+        with host.engine() as engine:
+            shop = network("shop", "10.8.0.0/24").replace(egress=(Address.parse(SECOND),))
+            engine.records.networks.add(shop)
+        host.up("web", on("shop"))
+        host.up("db", on("shop", egress=(Address.parse(UPLINK),)))
+        host.up("other")
+        assert host.way("web") == ("second", SECOND)
+        assert host.way("db") == ("neighbour", UPLINK)
+        assert host.way("other") == ("neighbour", UPLINK)
+        assert host.pings("web", host.addresses("db")[0].partition("/")[0])
+        assert checked(host) == []
+
+
+@in_namespaces
+def test_egress_address_and_ports_published_at_either_uplink() -> None:
+    """Who asks at one is answered by that one, wherever the container's own packets leave."""
+    with TwoUplinks() as host:
+        host.up_serving("web", BY_SECOND.replace(publish=(tcp(8080, 80),)))
+        for place, address in (("neighbour", UPLINK), ("second", SECOND)):
+            run(
+                "curl", "-sf", "-m", "5", "--interface", FAR, f"http://{address}:8080/",
+                pid=host.sleepers[place].pid,
+            )  # fmt: skip
+        assert host.way("web") == ("second", SECOND)
+
+
+@in_namespaces
+def test_egress_address_whose_rule_can_not_be_followed_is_told() -> None:
+    """As one with conditions besides: they leave by the way of all others."""
+    with TwoUplinks("ipproto", "udp") as host:
+        host.up("web", BY_SECOND)
         (warning,) = host.warned()
-        assert warning.startswith(f"what leaves bears {OWN} of up1, and goes by up0: ip rule add")
+        assert warning.startswith(f"what leaves bears {SECOND} of up1, and goes by up0, for its")
+
+
+@in_namespaces
+def test_attach_that_fails_leaves_by_no_uplink() -> None:
+    """And nobody's who came before is touched."""
+
+    def fail(step: Step) -> None:
+        if isinstance(step, AddVeth):
+            raise KernelError("cannot connect", "as the test wants it")
+
+    with TwoUplinks() as host:
+        host.up("web", BY_SECOND)
+        before = ways_by_second()
+        with pytest.raises(KernelError):
+            host.attach(host.start("db"), BY_SECOND, trace=fail)
+        assert ways_by_second() == before
+        assert host.way("web") == ("second", SECOND)
 
 
 @in_namespaces

@@ -13,6 +13,8 @@ from ocinet.engine.model.routing import (
     MARK_MASK,
     MOST_MARKS,
     OUR_PROTOCOL,
+    Leaving,
+    LeavingMark,
     ReplyMark,
     RoutingRule,
     SourceNat,
@@ -227,6 +229,48 @@ def test_sources_are_of_each_way_for_what_is_masqueraded() -> None:
     (step,) = plan_uplinks((), _observed(SourceRouting(), (), nats))
     assert step == FollowUplinks(UplinkRules(), (), ())
     assert "delete table" in step.describe()[0]
+
+
+def _leaving(**ways: str) -> tuple[Leaving, ...]:
+    spelled = {f"10.{source[1:].replace('_', '.')}": to for source, to in ways.items()}
+    return tuple(
+        Leaving(Subnet.parse(f"{source}/{24 if source.endswith('.0') else 32}"), Address.parse(to))
+        for source, to in spelled.items()
+    )
+
+
+def test_leaving_has_the_mark_of_the_hosts_own_packets() -> None:
+    """Whose address has a rule; who leaves a network that has one says so before it."""
+    second, third, first = "198.51.100.2", "198.51.100.3", "192.0.2.2"
+    at = (f"{second}/24", f"{third}/24", f"{first}/24")
+    routing = _routing(_rule(f"{second}/32"), _rule(f"{third}/32", 103), at=at).replace(
+        leaving=_leaving(_9_0_0=second, _9_0_7=first, _9_0_8=third, _9_0_9=third, _8_0_7=first),
+        inside=subnets("10.9.0.0/24", "10.42.0.0/16", "10.42.3.0/24", "fd00:9::/64"),
+    )
+    (step,) = plan_uplinks((), _observed(routing))
+    assert isinstance(step, FollowUplinks)
+    assert step.rules.leaving == (
+        LeavingMark(0, subnets("10.9.0.7/32")),
+        LeavingMark(SECOND, subnets("10.9.0.8/32", "10.9.0.9/32")),
+        LeavingMark(FIRST, subnets("10.9.0.0/24")),
+    )
+    assert step.rules.inside == subnets("10.42.0.0/16", "10.9.0.0/24", "fd00:9::/64")
+    text = "".join(step.describe())
+    for line in (
+        "ct direction original fib daddr type != local jump leaving",
+        "ip saddr { 10.9.0.7/32 } return",
+        "ip saddr { 10.9.0.0/24 } ct mark set ct mark and 0xffffff or 0x1000000 return",
+        "ip daddr { 10.42.0.0/16, 10.9.0.0/24 } return",
+        "ip6 daddr { fd00:9::/64 } return",
+    ):
+        assert f"\t\t{line}\n" in text
+
+
+def test_leaving_by_the_way_of_all_others_is_not_followed() -> None:
+    """Nothing is made where nobody's address has a rule of its own."""
+    rule = _rule("198.51.100.2/32")
+    routing = _routing(rule).replace(leaving=_leaving(_9_0_7="192.0.2.2"))
+    assert plan_uplinks((), _observed(routing)) == ()
 
 
 def test_marks_are_made_for_the_first_port_and_kept_for_the_others() -> None:
