@@ -54,7 +54,7 @@ def way_to(
     words += ["from", str(source)] if source else []
     words += ["iif", by] if by else []
     try:
-        told = _run(("iproute2", "ip", "-j", *words), deadline, sandbox)
+        told = run_there(("iproute2", "ip", "-j", *words), deadline, sandbox)
     except SystemFailure as error:
         return Way(error=error.why.removeprefix("RTNETLINK answers: "))
     route: dict[str, Any] = json.loads(told)[0]
@@ -71,11 +71,24 @@ def is_forwarding(ifname: str, deadline: Deadline | None) -> bool:
         SystemFailure: there is no such port.
     """
     words = ("iproute2", "bridge", "-j", "link", "show", "dev", ifname)
-    ports: list[dict[str, Any]] = json.loads(_run(words, deadline, None) or "[]")
+    ports: list[dict[str, Any]] = json.loads(run_there(words, deadline, None) or "[]")
     return any(port.get("state") == "forwarding" for port in ports)
 
 
-def _run(words: tuple[str, ...], deadline: Deadline | None, sandbox: OpenNamespace | None) -> str:
+def run_there(
+    words: tuple[str, ...], deadline: Deadline | None, sandbox: OpenNamespace | None
+) -> str:
+    """Run a program in a network namespace, and return what it prints.
+
+    Args:
+        words: its package, its name, and its arguments.
+        deadline: of the operation.
+        sandbox: where; None: the host.
+
+    Raises:
+        NotFoundError: it is not installed.
+        SystemFailure: it fails, with what it says.
+    """
     package, name, *arguments = words
     argv = (programs.find(package, name), *arguments)
     if sandbox is None:
