@@ -39,6 +39,7 @@ it in this order, in which each imports only what stands above:
     held_ports          published ports, held against whoever binds them later
     shadowed            services of the host that published ports hide
     black_holes         long packets that are lost without a word
+    unseen              where a packet may be lost that no rule of a trace has dropped
     by_link             ways from one container to another that lead past the host
     explain             a packet's way, station by station
     lifecycle           attach and detach, as hooks call them

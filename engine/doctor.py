@@ -18,6 +18,7 @@ from ocinet.engine.firewall import programs
 from ocinet.engine.guard_drops import REMEDY, GuardDrops
 from ocinet.engine.names_report import report_names
 from ocinet.engine.plan.networks import explain_vlan
+from ocinet.engine.unseen import fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,6 +84,7 @@ class Doctor:
             self._names,
             self._drift,
             self._guards,
+            self._neighbours,
             self._ways,
         )
         for look in looks:
@@ -163,6 +165,11 @@ class Doctor:
             drops = GuardDrops(self._engine.host.bridge_filters, record.endpoints)
             for line in drops.told():
                 yield Diagnosis(record.container.name, line, REMEDY)
+
+    def _neighbours(self) -> Iterator[Diagnosis]:
+        """Tell of whom the host takes to be elsewhere, for somebody has set it so."""
+        for hop in fixed(self._engine.containers.all(), self._engine.operation.deadline):
+            yield Diagnosis("host", hop.what, hop.remedy)
 
     def _ways(self) -> Iterator[Diagnosis]:
         """Send packets by the ways that have to be open."""

@@ -15,7 +15,6 @@ from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
 from ocinet.base.value import Value
 from ocinet.engine.by_link import addresses_toward, endpoint_to, link_hops
-from ocinet.engine.firewall.netfilter import legacy_tables
 from ocinet.engine.guard_drops import GuardDrops
 from ocinet.engine.kernel.listeners import listeners
 from ocinet.engine.kernel.sandbox import entered
@@ -38,7 +37,7 @@ from ocinet.engine.probing.incoming import Incoming
 from ocinet.engine.probing.routes import Way, is_forwarding, way_to
 from ocinet.engine.probing.trace import Trace
 from ocinet.engine.refusals import allowing
-from ocinet.engine.ruleset.nft import IPTABLES
+from ocinet.engine.unseen import Unseen, entering, lost_beyond
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
 HOST, OUTSIDE = "host", "outside"
 _ANSWER_S = 2.0
 _KEPT_S = 0.3  # nobody answers what does not leave
+_FORBIDDEN = ("Permission denied", "Invalid argument", "No route to host")  # prohibit and the like
 _CROSSED = "cross-device"  # EXDEV, of fib_validate_source
 _MENDS = "ocinet check --repair"
 _FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
@@ -183,6 +183,9 @@ class Explain:
             rules = trace.rules()
         if leaves and any(rule.verdict == LEAVES for rule in rules):
             answer = Answer(ARRIVED, "at the last rule, and was kept from leaving")
+            beyond = lost_beyond(flow, self._machine.bridges.uplink(), sandbox, self._deadline)
+            if beyond is not None:
+                rules, answer = (*rules[:-1], *beyond), Answer(SILENT)
         endpoint = endpoint_to(start.record, destination)
         through = self._through(flow, endpoint)
         hops = (*hops, *guards.hops(start.name), *through)
@@ -197,6 +200,9 @@ class Explain:
         if way.error:
             what = f"no way to {destination}: {way.error}"
             hop = refusal(start.record, destination)
+            if start.record and way.error in _FORBIDDEN:  # of somebody's: no record has it
+                enter = entering(start.record)
+                mends = f"see the rule or route: {enter} ip rule; {enter} ip route"
             return (hop or Hop(start.name, what, ok=False, remedy=mends),)
         via = f" via {way.gateway}" if way.gateway else ""
         hops = [Hop(start.name, f"sends by {way.ifname}{via}")]
@@ -246,7 +252,9 @@ class Explain:
             remedy = f"sysctl -w net.ipv4.conf.{by}.rp_filter=2"
             return Hop(HOST, told, ok=False, remedy=remedy)
         if way.error:
-            return Hop(HOST, f"has no way to {flow.destination}: {way.error}", ok=False)
+            asked = f"ip route get {flow.destination} from {flow.source} iif {by}"
+            told = f"has no way to {flow.destination}: {way.error}"
+            return Hop(HOST, told, ok=False, remedy=f"see the rule or route: ip rule; {asked}")
         via = f" via {way.gateway}" if way.gateway else ""
         return Hop(HOST, f"routes it to {way.ifname}{via}")
 
@@ -304,8 +312,12 @@ class Explain:
         if is_silent and flow.protocol == "udp" and arrival and arrival.ok:
             answer = Answer(ARRIVED, "where somebody listens, who need not answer")
         last: tuple[Hop, ...] = (arrival,) if arrival else ()
-        if is_silent and answer.kind == SILENT:
-            last += self._unseen(flow)
+        # What a rule of the sandbox's own drops there, its kernel does not send.
+        if not drop and answer.kind in (SILENT, UNSENT):
+            uplink = self._machine.bridges.uplink() if OUTSIDE in (start.name, end.name) else ""
+            records = (start.record, record or end.record)
+            unseen = Unseen(records, uplink, self._machine, self._open_sandbox, self._deadline)
+            last += tuple(unseen.hops(flow, rules))
         return Explanation((*hops, *met, *last), rules, answer, drop)
 
     def _receiver(self, flow: Flow, end: End) -> tuple[Attachment | None, int]:
@@ -327,16 +339,6 @@ class Explain:
         if there:
             return Hop(place, f"somebody listens at {there[0].place}")
         return Hop(place, f"nobody listens at port {port}/{protocol}", ok=False)
-
-    def _unseen(self, flow: Flow) -> tuple[Hop, ...]:
-        """Look for what drops packets and is no rule of nftables'."""
-        family = "ip" if flow.family == 4 else "ip6"
-        legacy = legacy_tables(family)
-        if not legacy:
-            return ()
-        tool = f"{IPTABLES[family]}-legacy"
-        told = f"{tool} has rules in {', '.join(legacy)}, which nft does not trace"
-        return (Hop(HOST, told, ok=False, remedy=f"{tool} -nvL"),)
 
     def _published(self, flow: Flow) -> tuple[Attachment, int] | None:
         """Return who has published the port that is asked for, and its own port."""
@@ -375,6 +377,8 @@ def _remedy(drop: TracedRule, start: End, receiver: Attachment | None, flow: Flo
     if drop.chain.startswith("inet ocinet "):
         name = receiver.container.name if receiver else "its own"
         return f"attach {start.name} to a network of {name}, or publish the port: ocinet publish"
+    if drop.chain.startswith("netdev "):
+        return f"see who wants it: nft -a list chain {drop.chain}"
     if drop.chain.split()[:2] in (["ip", "filter"], ["ip6", "filter"]):
         return f"{_MENDS}; with forward_accept off, see ocinet plan"
     devices = [endpoint.device for endpoint in _endpoints(receiver or start.record)]

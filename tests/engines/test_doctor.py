@@ -124,3 +124,81 @@ def test_port_at_an_address_that_has_gone_is_named(lab: Lab) -> None:
     lab.run("ip", "address", "del", "203.0.113.77/32", "dev", "lo")
     told_of = "8080/tcp is published at 203.0.113.77, which the host has not got any more"
     assert ("web", told_of) in told(lab)
+
+
+def _table(family: str, chain: str, *rules: str) -> str:
+    made = f"add table {family} adm", f"add chain {family} adm fw {{ {chain} }}"
+    return f"nft '{'; '.join([*made, *rules])}'"
+
+
+def _drops(hook: str) -> str:
+    return f"type filter hook {hook} priority 0; policy drop;"
+
+
+_WRONG = "lladdr 02:00:00:00:00:99 dev {} nud permanent"
+_UNTRACKED = "type filter hook prerouting priority -300;"
+
+
+@pytest.mark.parametrize(
+    ("cause", "told_of", "cure"),
+    [
+        (_table("netdev", _drops('egress device "uplink"')),
+         "web to outside:443/tcp: netdev adm fw", "nft delete table netdev adm"),
+        (_table("netdev", _drops('ingress device "END"')),
+         "netdev adm fw looks at what passes END (ingress)", "nft delete table netdev adm"),
+        ("tc qdisc add dev END root tbf rate 8bit burst 10 latency 1ms",
+         "a queue of END (tbf) has dropped ", ""),
+        (f"ip neigh replace BESIDE {_WRONG.format('ocinet0')}",
+         "takes BESIDE, db's, to be at 02:00:00:00:00:99", ""),
+        (f"ip -n web neigh replace 10.72.0.1 {_WRONG.format('eth0')}",
+         "takes 10.72.0.1 to be at 02:00:00:00:00:99", ""),
+        (f"ip -n web neigh replace BESIDE {_WRONG.format('eth0')}",
+         "takes BESIDE to be at 02:00:00:00:00:99", ""),
+        (_table("ip", _UNTRACKED, "add rule ip adm fw notrack"),
+         "ip adm fw: notrack: what no connection is kept of", "nft delete table ip adm"),
+        (f"ip netns exec web {_table('ip', _drops('output'))}",
+         "has a chain of its own, ip adm fw (output, drop)",
+         "ip netns exec web nft delete table ip adm"),
+        (f"ip netns exec web {_table('ip', _drops('input'))}",
+         "has a chain of its own, ip adm fw (input, drop)",
+         "ip netns exec web nft delete table ip adm"),
+        ("ip rule add from OWN prohibit pref 100", "has no way to 198.18.0.1: Permission denied",
+         "ip rule del pref 100"),
+        ("ip -n web rule add to BESIDE prohibit pref 100", "no way to BESIDE: Permission denied",
+         "ip -n web rule del pref 100"),
+    ],
+)  # fmt: skip
+def test_what_is_in_no_trace_is_named(
+    lab: Lab, web: Container, cause: str, told_of: str, cure: str
+) -> None:
+    """Devices' own rules, queues, neighbours set by hand, untracked packets, rules in the sandbox.
+
+    It is told no more once the command that is told with it has run, or its undoing.
+    """
+    db = start(lab, "runc", "db")
+    own, beside = (each.namespace.addresses("eth0")[0].split("/")[0] for each in (web, db))
+    [end] = (each["host_ifname"] for each in lab.records()["web"]["endpoints"])
+
+    def meant(text: str) -> str:
+        return text.replace("END", end).replace("BESIDE", beside).replace("OWN", own)
+
+    lab.run("sh", "-c", meant(cause))
+    found = [each for each in examine(lab) if meant(told_of) in each["what"]]
+    assert found
+    assert found[0]["remedy"]
+    lab.run("sh", "-c", cure or found[0]["remedy"])
+    assert examine(lab) == []
+
+
+def test_chain_of_the_uplink_that_drops_nothing_is_no_finding(lab: Lab, web: Container) -> None:
+    """A real packet passes it, and is kept behind it."""
+    lab.run("sh", "-c", _table("netdev", 'type filter hook egress device "uplink" priority 0;'))
+    assert examine(lab) == []
+    rule = "nft add rule netdev adm fw ip protocol tcp drop"
+    lab.run(*rule.split())
+    [found] = examine(lab)
+    dropped = "web to outside:443/tcp: netdev adm fw: ip protocol tcp drop → drop"
+    assert (found["what"], found["remedy"]) == (
+        dropped, "see who wants it: nft -a list chain netdev adm fw"
+    )  # fmt: skip
+    lab.run("nft", "delete", "table", "netdev", "adm")
