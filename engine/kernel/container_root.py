@@ -119,5 +119,40 @@ def open_beneath(folder: int, path: str, flags: int, mode: int = 0) -> int:
     return _syscall(_OPENAT2, folder, path.encode("utf-8", "surrogateescape"), how, len(how))
 
 
+def make_beneath(root: int, path: str) -> None:
+    """Make an empty file at a path, or where a link there leads: its folders as well.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    with_links = path
+    try:
+        link = open_beneath(root, path, HANDLE | posix.O_NOFOLLOW)
+    except OSError:
+        pass
+    else:
+        try:
+            text = posix.readlink("", dir_fd=link)
+        finally:
+            posix.close(link)
+        with_links = text if text.startswith("/") else f"{path.rpartition('/')[0]}/{text}"
+    parts: list[str] = []
+    for part in with_links.split("/"):
+        if part == "..":
+            parts[-1:] = []
+        elif part not in ("", "."):
+            parts.append(part)
+    for depth in range(1, len(parts)):
+        folder = open_beneath(root, "/".join(parts[: depth - 1]) or ".", FOLDER)
+        try:
+            posix.mkdir(parts[depth - 1], 0o755, dir_fd=folder)
+        except FileExistsError:
+            pass
+        finally:
+            posix.close(folder)
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
+    posix.close(open_beneath(root, "/".join(parts), flags, 0o644))
+
+
 def _same(one: posix.stat_result, other: posix.stat_result) -> bool:
     return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)

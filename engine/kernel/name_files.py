@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import posix
 from _stat import S_ISREG
-from errno import ELOOP, ENOENT, ENOTDIR, ENXIO, EREMOTE
+from errno import ELOOP, ENOENT, ENOTDIR, ENXIO, EREMOTE, EROFS
 
 from ocinet.base.errors import SystemFailure, told
 from ocinet.base.names import is_hostname
 from ocinet.engine.kernel.container_root import (
-    FOLDER,
     HANDLE,
     OWN_PROC,
+    make_beneath,
     mount_over,
     open_beneath,
     open_root,
@@ -143,10 +143,13 @@ class _Mounts:
         info = _read(f"{OWN_PROC}/fdinfo/{fd}")
         return info.partition(b"mnt_id:")[2].split(None, 1)[0]
 
+    def line(self, fd: int) -> bytes:
+        """Return what there is to say of the mount that a file is on (mountinfo, proc(5))."""
+        return self._all().partition(b"\n%s " % self.of(fd))[2].partition(b"\n")[0]
+
     def state(self, fd: int) -> FileState:
-        """Tell whose a file is that is a mount (mountinfo, proc(5))."""
-        line = self._all().partition(b"\n%s " % self.of(fd))[2].partition(b"\n")[0]
-        fields = _text(line).split(" ", 3)  # parent, device, path in its file system
+        """Tell whose a file is that is a mount."""
+        fields = _text(self.line(fd)).split(" ", 3)  # parent, device, path in its file system
         return state_of(fields[2] if len(fields) > 2 else "")
 
     def judge(self, fd: int) -> None:
@@ -200,12 +203,23 @@ def _found(root: int, path: str, mounts: _Mounts) -> FoundFile:
         if state == "left":
             return FoundFile("left")
         fixed = bool(posix.fstatvfs(fd).f_flag & posix.ST_RDONLY)
+        if fixed and state == "engine":
+            elsewhere = _open_elsewhere(fd, mounts)
+            fixed = elsewhere < 0
+            if not fixed:
+                posix.close(elsewhere)
         text = _read(f"{OWN_PROC}/fd/{fd}", _MAX_BYTES + 1)
     finally:
         posix.close(fd)
     if len(text) > _MAX_BYTES:
         return FoundFile("left", why=f"/{path} of the container is longer than {_MAX_BYTES} bytes")
     return FoundFile(state, _text(text), fixed)
+
+
+def _open_elsewhere(fd: int, mounts: _Mounts) -> int:
+    from ocinet.engine.kernel.other_mounts import open_elsewhere  # for whose root is read-only
+
+    return open_elsewhere(fd, mounts.line(fd))
 
 
 def state_of(source: str) -> FileState:
@@ -232,7 +246,12 @@ def _rewrite(root: int, file: NameFile, mounts: _Mounts) -> None:
         if mounts.of(fd) == mounts.root or not S_ISREG(posix.fstat(fd).st_mode):
             raise OSError(ELOOP, f"/{file.path} is another file by now")
         data = _bytes(file.text)
-        written = posix.open(f"{OWN_PROC}/fd/{fd}", posix.O_WRONLY | _CLOEXEC)
+        try:
+            written = posix.open(f"{OWN_PROC}/fd/{fd}", posix.O_WRONLY | _CLOEXEC)
+        except OSError as error:
+            written = _open_elsewhere(fd, mounts) if error.errno == EROFS else -1
+            if written < 0:
+                raise
     finally:
         posix.close(fd)
     try:
@@ -280,44 +299,13 @@ def _target(root: int, path: str) -> int:
         except OSError as error:
             if error.errno not in (ENOENT, ENOTDIR) or attempt:
                 raise
-            _make(root, path)
+            make_beneath(root, path)
             continue
         if not S_ISREG(posix.fstat(fd).st_mode):
             posix.close(fd)
             raise OSError(ENXIO, f"/{path} is no file")
         return fd
     raise OSError(ENOENT, f"/{path} can't be made")
-
-
-def _make(root: int, path: str) -> None:
-    """Make an empty file at a path, or where a link there leads: its folders as well."""
-    with_links = path
-    try:
-        link = open_beneath(root, path, HANDLE | posix.O_NOFOLLOW)
-    except OSError:
-        pass
-    else:
-        try:
-            text = posix.readlink("", dir_fd=link)
-        finally:
-            posix.close(link)
-        with_links = text if text.startswith("/") else f"{path.rpartition('/')[0]}/{text}"
-    parts: list[str] = []
-    for part in with_links.split("/"):
-        if part == "..":
-            parts[-1:] = []
-        elif part not in ("", "."):
-            parts.append(part)
-    for depth in range(1, len(parts)):
-        folder = open_beneath(root, "/".join(parts[: depth - 1]) or ".", FOLDER)
-        try:
-            posix.mkdir(parts[depth - 1], 0o755, dir_fd=folder)
-        except FileExistsError:
-            pass
-        finally:
-            posix.close(folder)
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | _CLOEXEC
-    posix.close(open_beneath(root, "/".join(parts), flags, 0o644))
 
 
 def _made(folder: int, file: NameFile, pid: int) -> int:

@@ -150,7 +150,7 @@ def test_names_without_a_server_beside_the_watcher(lab: Lab) -> None:
     _serve_names(lab)
     with _taken(lab), lab.docker() as docker, lab.watch():
         web = docker.run("--name=web", *labels(net="bridge", hostname="front"))
-        db = docker.run("--name=db", *labels(net="bridge"))
+        db = docker.run("--name=db", "--read-only", *labels(net="bridge"))
         for asking, name, asked in ((web, "db", db), (db, "front", web), (db, "web", web)):
             wait_until(partial(_finds, asking, name, asked), f"{name} at {asked.address()}")
         wait_until(lambda: web.exec("hostname").stdout == "front\n", "its hostname")

@@ -155,6 +155,23 @@ def test_run_in_docker_beside_the_watcher_has_dockers_lines_and_ours(lab: Lab) -
         assert not lab.events("attached with a warning")
 
 
+def test_run_read_only_beside_the_watcher_has_dockers_lines_and_ours(lab: Lab) -> None:
+    """`docker run --read-only` mounts Docker's two files so, which lie on the host; it stays so."""
+    _house(lab)
+    with lab.docker() as docker, lab.watch():
+        asked = labels(**{"dns": OUTSIDE_V4, "dns-option": "ndots:3"}, **_ADDED)
+        web = docker.run("--name=web", "--read-only", *_OWN, *asked)
+        for life in range(2):
+            if life:
+                docker("restart", "--time=0", web.id)
+            _check_asked(lab, web.current)
+        refused = web.exec("sh", "-c", "echo 192.0.2.6 db >> /etc/hosts", check=False)
+        assert "Read-only file system" in refused.stderr
+        lab.ocinet("detach", "web")
+        assert OUTSIDE_V4 not in web.exec("cat", "/etc/hosts", "/etc/resolv.conf").stdout
+        assert not lab.events("attached with a warning")
+
+
 def test_run_of_an_image_that_names_a_resolver_asks_it_nothing(lab: Lab) -> None:
     """podman 4 gives its annotations to the container: refused. What the user says is done."""
     _house(lab)
