@@ -26,6 +26,7 @@ Read in this order; each module imports only what stands above it:
     hostnames      what containers call themselves
     container_root opens and mounts beneath a container's root, whatever its image has there
     local_walk     a path in a container that runs, whose file systems may never answer
+    other_ids      files made with the ids of a container's own user namespace
     other_mounts   files that a container has read-only, written by a mount of the host's
     name_files     hosts and resolv.conf in a container, whatever its image has there
     served_files   what the name server reads: who is found by which names

@@ -313,10 +313,15 @@ def _made(folder: int, file: NameFile, pid: int) -> int:
     name = _name(file)
     _forget(folder, name)  # what a kill has left
     flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | _CLOEXEC
-    fd = posix.open(name, flags, 0o644, dir_fd=folder)
+    owner = _first_of(pid, "uid_map"), _first_of(pid, "gid_map")
+    if owner == (0, 0):
+        fd = posix.open(name, flags, 0o644, dir_fd=folder)
+    else:
+        from ocinet.engine.kernel.other_ids import open_as  # of a user namespace
+
+        fd = open_as(*owner, folder, name, flags)
     posix.write(fd, _bytes(file.text))
     posix.fchmod(fd, 0o644)  # whatever the umask is
-    owner = _first_of(pid, "uid_map"), _first_of(pid, "gid_map")
     if owner != (0, 0):
         posix.fchown(fd, *owner)
     return fd

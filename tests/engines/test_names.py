@@ -120,6 +120,23 @@ def test_run_in_podman_finds_itself_and_the_hosts_resolvers(lab: Lab, runtime: s
 
 
 @each_runtime
+@pytest.mark.parametrize("hosts", [(), ("--no-hosts", "--read-only")])
+def test_run_in_a_user_namespace_finds_itself_and_the_hosts_resolvers(
+    lab: Lab, runtime: str, hosts: tuple[str, ...]
+) -> None:
+    """Its /dev, in which files of ours lie, is of that namespace, and knows no other ids."""
+    _house(lab)
+    podman = install(lab, runtime)
+    web = podman.run("--name=web", "--uidmap=0:100000:65536", *hosts, *keys(net="bridge"))
+    assert web.exec("cat", "/etc/resolv.conf").stdout == _RESOLV_CONF
+    assert web.exec("stat", "-c", "%u:%g %a", "/etc/resolv.conf").stdout == "0:0 644\n"
+    if hosts or not _FILLED_LATE:
+        assert f"10.72.0.2\t{web.id[:12]} web\n" in web.exec("cat", "/etc/hosts").stdout
+    assert not lab.events("attached with a warning")
+    web.remove()
+
+
+@each_runtime
 def test_run_with_files_of_the_users_own_leaves_them(
     lab: Lab, runtime: str, tmp_path: Path
 ) -> None:
