@@ -84,6 +84,18 @@ class Row(Value):
         return list(dict.fromkeys(alias.name for alias in wished.aliases)) if wished else []
 
     @property
+    def bandwidths(self) -> list[str]:
+        """How fast it may send and be sent to, by the networks that say so."""
+        from ocinet.request.bandwidth import spell_bandwidth
+
+        return [
+            f"{endpoint.network} {limit}"
+            for endpoint in (self.owner.endpoints if self.owner else ())
+            if endpoint.bandwidth
+            for limit in spell_bandwidth(endpoint.bandwidth)
+        ]
+
+    @property
     def ports(self) -> tuple[PortRule, ...]:
         """What is published of it."""
         return self.owner.ports if self.owner else ()
@@ -223,6 +235,7 @@ def _view(row: Row, own_id: str) -> dict[str, Any]:
         "Aliases": ",".join(row.aliases),
         "Networks": ",".join(row.networks),
         "Addresses": ",".join(spell_addresses(endpoints)),
+        "Bandwidth": ", ".join(row.bandwidths),
         "Ports": spell_ports(row.ports),
         "Mode": record.mode if record else "",
         "Pid": record.container.process.pid if record and record.container.process else 0,

@@ -33,7 +33,8 @@ _ORDERS: dict[str, tuple[str, ...]] = {
 _HEADINGS = ("CONTAINER", "NETWORKS", "RX/S", "TX/S", "RX PKT/S", "TX PKT/S", "DROP/S",
              "RX", "TX", "DROPPED")  # fmt: skip
 _LONGEST = 48  # characters of a name
-_UNKNOWN = "--"
+_LIMITS = ("RX MAX/S", "TX MAX/S")  # where anybody has one
+_UNKNOWN, _UNLIMITED = "--", "-"
 _HOME, _LINE_END, _REST = "\033[H", "\033[K", "\033[J"  # ECMA-48: CUP, EL, ED
 _CLEAR = "\033[2J"
 
@@ -169,7 +170,8 @@ def _screen(lines: list[str]) -> str:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table(*_HEADINGS)
+    has_limits = any(_most(container) for container, _rates in rows)
+    table = Table(*_HEADINGS, *(_LIMITS if has_limits else ()))
     for container, rates in rows:
         networks = dict.fromkeys(interface.network for interface in container.interfaces)
         per_s, total = rates.per_s, rates.total
@@ -181,8 +183,29 @@ def _table(rows: list[Row]) -> Table:
         table.add(
             shown(container.name, _LONGEST), ",".join(networks), *told,
             size(total.rx_bytes), size(total.tx_bytes), str(total.dropped),
+            *(_spell_limits(container) if has_limits else ()),
         )  # fmt: skip
     return table
+
+
+def _most(container: Container) -> dict[str, int] | None:
+    """Return how many bytes per second a container may receive and send, as its limits say.
+
+    Of each direction 0 if an interface has no limit; None if none has any.
+    """
+    ends = container.interfaces
+    found = {
+        "rx_bytes": [end.most_in for end in ends],
+        "tx_bytes": [end.most_out for end in ends],
+    }
+    if not any(map(any, found.values())):
+        return None
+    return {key: sum(rates) // 8 if all(rates) else 0 for key, rates in found.items()}
+
+
+def _spell_limits(container: Container) -> list[str]:
+    limits = _most(container) or dict.fromkeys(_LIMITS, 0)
+    return [size(limit) if limit else _UNLIMITED for limit in limits.values()]
 
 
 def _spell_rate(rate: float) -> str:
@@ -199,6 +222,7 @@ def _encode(row: Row) -> dict[str, Any]:
         "networks": list(dict.fromkeys(each.network for each in container.interfaces)),
         "per_second": rates.per_s and {key: round(rate, 3) for key, rate in rates.per_s.items()},
         "total": {key: getattr(total, key) for key in COUNTED},
+        "most_per_second": _most(container),
     }
 
 

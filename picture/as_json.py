@@ -93,6 +93,8 @@ def _encode_interface(interface: Interface) -> dict[str, Any]:
         "addresses": [str(address) for address in interface.addresses],
         "state": interface.state,
         "figures": _encode_figures(interface.figures),
+        "most_in": interface.most_in or None,
+        "most_out": interface.most_out or None,
     }
 
 

@@ -131,6 +131,7 @@ class _Observation:
 
     def _interface(self, endpoint: Endpoint) -> values.Interface:
         counted = self._counted.get(endpoint.host_ifname)
+        limits = endpoint.bandwidth
         return values.Interface(
             name=endpoint.ifname,
             host_end=endpoint.host_ifname,
@@ -139,6 +140,8 @@ class _Observation:
             addresses=endpoint.addresses,
             state=_state_of(counted),
             figures=_figures(counted, swapped=True),
+            most_in=limits.inward.rate if limits and limits.inward else 0,
+            most_out=limits.outward.rate if limits and limits.outward else 0,
         )
 
     def _network(self, network: Network, usage: tuple[Usage, ...]) -> values.Network:

@@ -54,6 +54,8 @@ class Interface(Value):
         addresses: with their prefix lengths.
         state: UP, DOWN or MISSING, of the host's end.
         figures: as the container sees them; None where the host's end is missing.
+        most_in: bits per second that it may receive; 0: as many as there come.
+        most_out: that it may send; likewise.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Interface(Value):
     addresses: tuple[address.Interface, ...]
     state: str
     figures: Figures | None
+    most_in: int = 0
+    most_out: int = 0
 
 
 class Wire(Value):

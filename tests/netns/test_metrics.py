@@ -24,6 +24,7 @@ from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.waiting import wait_until
 from ocinet.cli.console import Console, Streams
 from ocinet.cli.main import main
+from ocinet.engine.model.bandwidth import Bandwidth, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +183,29 @@ def test_top_shows_what_passes_and_who_has_come_and_gone() -> None:
     assert [set(turn) for turn in turns] == [{"db"}, {"db", "new"}, {"db", "new"}]
     assert turns[1]["new"]["per_second"] is None
     assert turns[2]["new"]["per_second"]["tx_bytes"] < 1_000_000
+
+
+@in_namespaces
+def test_top_and_ps_show_who_may_send_how_much() -> None:
+    """Where nobody has a limit, there is no column for it; by two networks, what both let pass."""
+    host, _ends = host_with("web")
+    assert "MAX" not in ocinet("top", "--no-stream")[1]
+    limit = Bandwidth(Limit(80_000_000), Limit(8_000_000))
+    host.up("slow", on("lan", bandwidth=limit))
+    lan, dmz = on("lan", "dmz").endpoints
+    half = on("lan").replace(endpoints=(lan.replace(bandwidth=limit), dmz))
+    host.up("half", half)
+    heading, *lines = ocinet("top", "--no-stream", "--sort", "name")[1].splitlines()
+    assert heading.endswith("RX MAX/S   TX MAX/S")
+    assert [line.split("   ")[-1].strip() for line in lines] == ["-", "1 MB", "-"]
+    assert [" 10 MB " in line for line in lines] == [False, True, False]
+    rows = _rows(ocinet("top", "--no-stream", "--json")[1])
+    assert rows["slow"]["most_per_second"] == {"rx_bytes": 10_000_000, "tx_bytes": 1_000_000}
+    assert rows["half"]["most_per_second"] == {"rx_bytes": 0, "tx_bytes": 0}
+    assert rows["web"]["most_per_second"] is None
+    told = ocinet("ps", "--filter", "name=slow", "--format", "{{.Bandwidth}}")[1]
+    assert told.startswith("lan in=80mbit burst ")
+    assert "lan out=8mbit" in told
 
 
 @in_namespaces
