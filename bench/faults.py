@@ -98,6 +98,9 @@ FAULTS = {
     "eth0 with another MTU inside": Fault(
         "ip link set eth0 mtu 1280", "eth0 has an MTU of 1280", inside=True
     ),
+    "eth0 with another MAC inside": Fault(
+        "ip link set eth0 address 02:fc:00:00:00:01", "eth0 has the MAC 02:fc", inside=True
+    ),
 }
 FAULTS_OF_IPV6 = {
     "IPv6 off on the bridge": Fault(

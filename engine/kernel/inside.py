@@ -87,6 +87,8 @@ class Insides:
         with socket:
             if pair is None or not pair.mac:
                 pair = self._pair_of(socket, inside.ifname)
+            if inside.mac:  # it is announced with that below
+                pair = pair.replace(mac=inside.mac)
             if inside.strict:  # its other end is in a sandbox, whoever has that index here
                 pair = Pair(0, pair.ifindex, 0, pair.mac)
             _send_batch(socket, _batch(pair.ifindex, inside), pair.ifindex)
@@ -284,6 +286,9 @@ def _batch(ifindex: int, inside: Inside) -> list[Act]:
     for address in inside.addresses:
         message = ip_messages.new_address(len(acts), ifindex, address)
         acts.append(Act(f"give {ifname} the address {address}", message))
+    if inside.mac:
+        message = link_messages.set_mac(len(acts), ifindex, inside.mac)
+        acts.append(Act(f"set the MAC of {ifname} to {inside.mac}", message))
     if inside.mtu:
         message = link_messages.set_mtu(len(acts), ifindex, inside.mtu)
         acts.append(Act(f"set the MTU of {ifname} to {inside.mtu}", message))

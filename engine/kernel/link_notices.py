@@ -47,7 +47,7 @@ _IFINFO, _IFADDR, _RTMSG = Struct("=BxHIII"), Struct("=BBBBI"), Struct("=BBBBBBB
 _TCMSG = Struct("=BxxxiIII")  # family, link, handle, parent, info
 _LIMIT = 2  # the priority of a filter that leads to a shaper
 _IFF_UP = 1
-_IFLA_IFNAME, _IFLA_MTU, _IFLA_PROTINFO, _IFLA_LINK_NETNSID = 3, 4, 12, 37
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_PROTINFO, _IFLA_LINK_NETNSID = 1, 3, 4, 12, 37
 _IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED = 4, 33
 _IFLA_OPERSTATE, _IF_OPER_UP = 16, b"\6"
 _RTA_OIF = 4
@@ -71,7 +71,8 @@ class Known:
         self._ends: dict[int, Link] = {}
         self._unguarded: set[int] = set()  # of these, those that were made since
         self._sandboxes: dict[int, str] = {}  # ids of containers, by those of namespaces
-        self._inside: dict[tuple[int, int], int] = {}  # MTUs, by namespace and link
+        # MTUs and MACs, by namespace and link.
+        self._inside: dict[tuple[int, int], tuple[int, bytes]] = {}
 
     def learn(self, bodies: list[bytes], devices: frozenset[str]) -> None:
         """Begin anew with what is there.
@@ -142,11 +143,12 @@ class Known:
         if kind == RTM_NEWLINK:
             # It is told of the link's making, too, and of all that an attach does to it.
             _family, _type, ifindex, flags, _changed = _IFINFO.unpack_from(body)
-            mtu = number(attributes(body, _IFINFO.size).get(_IFLA_MTU))
-            known = self._inside.setdefault((space, ifindex), mtu)
-            if flags & _IFF_UP and mtu == known:
+            told = attributes(body, _IFINFO.size)
+            now = number(told.get(_IFLA_MTU)), told.get(_IFLA_ADDRESS, b"")
+            known = self._inside.setdefault((space, ifindex), now)
+            if flags & _IFF_UP and now == known:
                 return NOTHING
-            self._inside[space, ifindex] = mtu
+            self._inside[space, ifindex] = now
         return of_container(container, inside=True)
 
     def _judge_link(self, kind: int, body: bytes) -> Scope:

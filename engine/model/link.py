@@ -60,6 +60,7 @@ class Inside(Value):
         mtu: bytes; 0: as it was made.
         strict: whether it takes in of IPv4 only what it would answer through itself
             (rp_filter), where no guard on a bridge's port sees to that.
+        mac: that it is to have again; "": as it was made.
     """
 
     ifname: str
@@ -69,6 +70,7 @@ class Inside(Value):
     announce: bool = True
     mtu: int = 0
     strict: bool = False
+    mac: str = ""
 
     def ordered_routes(self) -> tuple[tuple[Route, bool], ...]:
         """Return the routes in the order to be set, each with whether it is `onlink`.

@@ -22,6 +22,8 @@ def missing_inside(endpoint: Endpoint, inside: tuple[InsideLink, ...]) -> str:
     ]
     if lacking:
         return f"{endpoint.ifname} lacks {', '.join(lacking)}"
+    if own.mac != endpoint.mac:
+        return f"{endpoint.ifname} has the MAC {own.mac}, and has to have {endpoint.mac}"
     if own.mtu != endpoint.mtu:
         return f"{endpoint.ifname} has an MTU of {own.mtu}, and has to have {endpoint.mtu}"
     down = [ifname for ifname in ("lo", endpoint.ifname) if not links[ifname].up]

@@ -35,7 +35,7 @@ from ocinet.engine.plan.networks import (
     plan_networks,
 )
 from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
-from ocinet.engine.plan.port_flaws import off_bridge, unguarded
+from ocinet.engine.plan.port_flaws import lack_of_bridge, off_bridge, unguarded
 from ocinet.engine.plan.port_steps import SetHairpin, Unplug
 from ocinet.engine.plan.shared_steps import (
     EnterNetwork,
@@ -362,17 +362,18 @@ def _endpoint_flaws(
 
 
 def _made_whole(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:
-    """Return the steps that make an endpoint with the MTU that it had, whatever its bridge has."""
+    """Return the steps that make an endpoint with the MTU and MAC that it had."""
     add, configure, *rest = plan_endpoint(endpoint, wanted)
     if isinstance(configure, ConfigureInside):
-        configure = configure.replace(inside=configure.inside.replace(mtu=endpoint.mtu))
+        inside = configure.inside.replace(mtu=endpoint.mtu, mac=endpoint.mac)
+        configure = configure.replace(inside=inside)
     return add, configure, *rest
 
 
 def _text(step: Step, observed: Observed) -> str:
     """Say why a step that makes a network ready is needed."""
     if isinstance(step, MakeBridge):
-        return f"the bridge {step.device} {_lack_of_bridge(step, observed.device(step.device))}"
+        return f"the bridge {step.device} {lack_of_bridge(step, observed.device(step.device))}"
     if isinstance(step, GuardForwarding | UnguardForwarding):
         return guard_flaw(step)
     if isinstance(step, FollowUplinks):
@@ -384,17 +385,3 @@ def _text(step: Step, observed: Observed) -> str:
     if isinstance(step, AcceptForward):
         return f"{' and '.join(step.chains)} lacks the rules that let packets of {step.device} pass"
     return step.describe()[0].splitlines()[0].removeprefix("# ")
-
-
-def _lack_of_bridge(step: MakeBridge, state: DeviceState) -> str:
-    if not state.link:
-        return "is gone"
-    if not state.link.up:
-        return "is down"
-    if state.link.without_arp:
-        return "neither asks nor answers who has an address (arp off)"
-    if not set(step.addresses) <= set(state.addresses):
-        return "lacks its address"
-    if state.unrouted:
-        return f"lacks the route to {state.unrouted[0].subnet}"
-    return f"has an MTU of {state.link.mtu}, and has to have {step.mtu}"

@@ -1,12 +1,14 @@
-"""What of a container's host end is otherwise than its record has it, each with what mends it."""
+"""What of a container's host end, or its bridge, is otherwise than it has to be."""
 
 from __future__ import annotations
 
 from ocinet.engine.model.endpoint import Endpoint
 from ocinet.engine.model.link import Link
 from ocinet.engine.model.network import Network
+from ocinet.engine.model.observed import DeviceState
 from ocinet.engine.plan.attach import guard_of
 from ocinet.engine.plan.port_steps import GuardPort, JoinBridge
+from ocinet.engine.plan.shared_steps import MakeBridge
 
 
 def off_bridge(
@@ -75,3 +77,23 @@ def unguarded(
     how = "is not guarded as it was" if wanted else "is guarded, and is not to be"
     text = f"{endpoint.host_ifname}, the host end of {endpoint.ifname}, {how}"
     return text, GuardPort(endpoint.host_ifname, wanted, strict)
+
+
+def lack_of_bridge(step: MakeBridge, state: DeviceState) -> str:
+    """Return why a bridge has to be made, or made whole.
+
+    Args:
+        step: that does it.
+        state: of the bridge, as it was seen.
+    """
+    if not state.link:
+        return "is gone"
+    if not state.link.up:
+        return "is down"
+    if state.link.without_arp:
+        return "neither asks nor answers who has an address (arp off)"
+    if not set(step.addresses) <= set(state.addresses):
+        return "lacks its address"
+    if state.unrouted:
+        return f"lacks the route to {state.unrouted[0].subnet}"
+    return f"has an MTU of {state.link.mtu}, and has to have {step.mtu}"

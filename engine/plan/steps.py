@@ -300,6 +300,7 @@ class ConfigureInside(Step):
             *((f"{conf}ndisc_notify=1",) if inside.ipv6 and inside.announce else ()),
             f"{ip} link set lo up",
             *addresses,
+            *((f"{ip} link set {inside.ifname} address {inside.mac}",) if inside.mac else ()),
             *((f"{ip} link set {inside.ifname} mtu {inside.mtu}",) if inside.mtu else ()),
             f"{ip} link set {inside.ifname} up",
             *routes,

@@ -207,6 +207,7 @@ class FakeInsides(_Seam):
         space.links["lo"].set_up()
         link.ipv6 = inside.ipv6
         link.mtu = inside.mtu or link.mtu
+        link.mac = inside.mac or link.mac
         for address in inside.addresses:
             if not _is_unicast(address):
                 what = f"cannot give {inside.ifname} the address {address}"

@@ -50,6 +50,7 @@ _CLOSES = {
     "route gone inside": _OUT,
     "lo down inside": _OWN,
     "eth0 down inside": _BESIDE,
+    "eth0 with another MAC inside": _BESIDE,
     "IPv6 off inside": _BESIDE_6,
 }
 

@@ -25,7 +25,8 @@ _DELQDISC, _DELTFILTER = 37, 45
 def link(ifindex: int, ifname: str, kind: str, **changes: object) -> bytes:
     """Return the body of a message about a link."""
     has = {"up": True, "mtu": 1500, "group": LINK_GROUP, "master": 0, "alias": "",
-           "hairpin": False, "isolated": False, "flags": 0, "port": b"", **changes}  # fmt: skip
+           "mac": b"", "hairpin": False, "isolated": False, "flags": 0, "port": b"",
+           **changes}  # fmt: skip
     port = attribute(4, b"\1" if has["hairpin"] else b"\0")
     port += attribute(33, b"\1" if has["isolated"] else b"\0")
     port += bytes(has["port"]) if isinstance(has["port"], bytes) else b""
@@ -39,6 +40,7 @@ def link(ifindex: int, ifname: str, kind: str, **changes: object) -> bytes:
         + u32(27, int(str(has["group"])))
         + (u32(10, int(str(has["master"]))) if has["master"] else b"")
         + (attribute(20, str(has["alias"]).encode() + b"\0") if has["alias"] else b"")
+        + (attribute(1, has["mac"]) if isinstance(has["mac"], bytes) and has["mac"] else b"")
         + (u32(37, SPACE) if kind == "veth" else b"")
         + attribute(18 | NLA_F_NESTED, info)
     )
@@ -151,12 +153,15 @@ def test_hairpin_mode_is_told_by_the_bridge_alone(known: Known) -> None:
 
 
 def test_message_about_a_sandbox_touches_its_container(known: Known) -> None:
-    """What goes, or is down, or has another MTU; not what comes."""
+    """What goes, or is down, or has another MTU or MAC; not what comes."""
     lo = link(1, "lo", "", group=0, mtu=65536)
     assert known.judge(SPACE, RTM_NEWLINK, lo) == NOTHING
     assert known.judge(SPACE, RTM_NEWLINK, lo) == NOTHING
     assert known.judge(SPACE, RTM_NEWLINK, link(1, "lo", "", up=False, mtu=65536)) == IN_WEB
     assert known.judge(SPACE, RTM_NEWLINK, link(1, "lo", "", mtu=1280)) == IN_WEB
+    assert known.judge(SPACE, RTM_NEWLINK, link(2, "eth0", "veth", mac=bytes(6))) == NOTHING
+    assert known.judge(SPACE, RTM_NEWLINK, link(2, "eth0", "veth", mac=b"\2" * 6)) == IN_WEB
+    assert known.judge(SPACE, RTM_NEWLINK, link(2, "eth0", "veth", mac=b"\2" * 6)) == NOTHING
     assert known.judge(SPACE, _DELADDR, pack("=BBBBI", 2, 24, 0, 0, 2)) == IN_WEB
     assert known.judge(SPACE, _DELROUTE, pack("=BBBBBBBBI", 2, 0, *7 * [0])) == IN_WEB
     assert known.judge(SPACE, _NEWROUTE, pack("=BBBBBBBBI", 2, 0, *7 * [0])) == NOTHING

@@ -138,6 +138,11 @@ def shrink_inside(world: World) -> None:
     _eth0(world).mtu = 1280
 
 
+def change_mac_inside(world: World) -> None:
+    """Likewise; its port's guard drops all that it sends then."""
+    _eth0(world).mac = "02:fc:00:00:00:01"
+
+
 def drop_hairpin(world: World) -> None:
     """Its own port is not reached then, where bridged packets pass the firewall."""
     _host_end(world).hairpin = False
@@ -169,7 +174,8 @@ FAULTS = (
     delete_bridge, set_bridge_down, flush_bridge, set_host_end_down, take_host_end_off,
     move_host_end, delete_host_end, flush_inside, set_inside_down, set_loopback_down,
     drop_inside_routes, stop_forwarding, stop_forwarding_6, close_loopback, drop_table, delete_port,
-    shrink_bridge, shrink_host_end, shrink_inside, drop_hairpin, drop_name, take_advertisements,
+    shrink_bridge, shrink_host_end, shrink_inside, change_mac_inside, drop_hairpin,
+    drop_name, take_advertisements,
 )  # fmt: skip
 
 
@@ -206,7 +212,10 @@ def _inside(world: World) -> object:
     assert record.container.process
     space = world.host.processes.home(record.container.process)
     assert space
-    links = [(name, link.up, link.mtu, list(link.addresses)) for name, link in space.links.items()]
+    links = [
+        (name, link.up, link.mtu, link.mac if name == "eth0" else "", list(link.addresses))
+        for name, link in space.links.items()
+    ]
     return links, [(link.ifname, route) for link, route in space.routes]
 
 
