@@ -9,7 +9,8 @@ from ocinet.cli.kept_ports import encode_own
 from ocinet.cli.parser import Parser, add_template
 from ocinet.cli.printing import is_template, show_each, show_json
 from ocinet.cli.targets import HELP, METAVAR, find_record
-from ocinet.engine.records.attachments import ROUTE, encode
+from ocinet.engine.records.attachments import encode
+from ocinet.engine.records.routes import ROUTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,6 +1,8 @@
 """What is persisted: who is attached, which networks there are, which ports are whose.
 
 settings       the operator's settings, and their compiled form
+routes         a route, as records and definitions have it
+definitions    what people define: files of networks and links
 networks       the networks that are defined
 cables         the links of two containers that are defined
 accesses       what such a record has of who may talk to whom

@@ -16,7 +16,6 @@ from ocinet.base.records import (
     FLAG,
     INTERFACE,
     NUMBER,
-    SUBNET,
     TEXT,
     Defaulted,
     Kind,
@@ -28,7 +27,8 @@ from ocinet.base.records import (
 )
 from ocinet.engine.model.attachment import ATTACHED, ATTACHING, Attachment, Container, Member
 from ocinet.engine.model.endpoint import Endpoint, InsideSysctl, PortRule, rows_of
-from ocinet.engine.model.request import PROTOCOLS, REFUSING, Route
+from ocinet.engine.model.request import PROTOCOLS
+from ocinet.engine.records.routes import ROUTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -237,15 +237,6 @@ def _write_resolution(resolution: Resolution | None) -> dict[str, Any] | None:
     from ocinet.engine.records.resolutions import RESOLUTION
 
     return RESOLUTION.write(resolution)
-
-
-ROUTE = Record(
-    Route,
-    destination=SUBNET,
-    gateway=optional(ADDRESS),
-    metric=Defaulted(NUMBER, 0),
-    kind=Defaulted(one_of("unicast", *REFUSING), "unicast"),
-)
 
 
 def _read_plugs(value: Any) -> tuple[Plug, ...]:

@@ -1,7 +1,7 @@
 """The links between two containers that are defined: one JSON file each in `CONFIG/links`.
 
-As with networks, files are written whole and synced, and read without a lock. Where nobody
-has ever defined one there is no such directory: that is all that an attach looks at.
+How the files are kept, `definitions` says. Where nobody has ever defined one there is no such
+directory: that is all that an attach looks at.
 """
 
 from __future__ import annotations
@@ -9,29 +9,25 @@ from __future__ import annotations
 from ocinet.base.errors import (
     ConflictError,
     NotFoundError,
-    OcinetError,
     RequestError,
     SystemFailure,
 )
-from ocinet.base.files import Directory
 from ocinet.base.jsontext import dumps
-from ocinet.base.names import check_container, check_ifname, check_network, did_you_mean
+from ocinet.base.names import check_container, check_ifname, did_you_mean
 from ocinet.base.records import (
-    ADDRESS,
     INTERFACE,
     NUMBER,
-    SUBNET,
     TEXT,
     Defaulted,
     Record,
     listed,
     load_record,
-    optional,
     parsed,
 )
 from ocinet.engine.model.cable import Cable, CableEnd
 from ocinet.engine.model.plug import Plug
-from ocinet.engine.model.request import Route
+from ocinet.engine.records.definitions import Definitions, sorted_out
+from ocinet.engine.records.routes import ROUTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +35,6 @@ if TYPE_CHECKING:
 
     from ocinet.base.paths import Paths
     from ocinet.engine.model.attachment import Container
-
-_SUFFIX = ".json"
 
 
 class CableStore:
@@ -51,16 +45,11 @@ class CableStore:
     """
 
     def __init__(self, paths: Paths) -> None:
-        self._path = f"{paths.config}/links"
+        self._files = Definitions(f"{paths.config}/links")
 
     def names(self) -> tuple[str, ...]:
         """List the links that are defined, sorted."""
-        try:
-            with Directory(self._path, make=False) as directory:
-                files = directory.names()
-        except FileNotFoundError:
-            return ()
-        return tuple(sorted(file[: -len(_SUFFIX)] for file in files if file.endswith(_SUFFIX)))
+        return self._files.names()
 
     def find(self, name: str) -> Cable | None:
         """Return a link that is defined, or None.
@@ -69,8 +58,8 @@ class CableStore:
             RequestError: the name is not legal.
             SystemFailure: its file can't be read or makes no sense.
         """
-        data = self._data(name)
-        return None if data is None else decode(name, data, f"{self._path}/{name}{_SUFFIX}")
+        data = self._files.data(name)
+        return None if data is None else decode(name, data, self._files.path(name))
 
     def get(self, name: str) -> Cable:
         """Return a link that is defined.
@@ -96,29 +85,16 @@ class CableStore:
 
     def sorted_out(self) -> tuple[tuple[Cable, ...], tuple[tuple[str, str], ...]]:
         """Return the links whose file can be read; and of the others the name and the reason."""
-        found, flaws = [], []
-        for name in self.names():
-            try:
-                cable = self.find(name)
-            except OcinetError as error:
-                flaws.append((name, error.why))
-            else:
-                found += [cable] if cable else []
-        return tuple(found), tuple(flaws)
+        return sorted_out(self.names(), self.find)
 
     def naming(self, container: Container) -> tuple[Cable, ...]:
         """Return the links that have an end in a container, of those that can be read."""
         words = (container.id.encode(), container.name.encode())
-        try:
-            with Directory(self._path, make=False) as directory:
-                files = {file: directory.read(file) for file in directory.names()}
-        except FileNotFoundError:
-            return ()
         found = []
-        for file, data in sorted(files.items()):
+        for name, data in self._files.every().items():
             # Most are others', and to decode one takes ten times as long as to read it.
-            if file.endswith(_SUFFIX) and data and any(word in data for word in words):
-                cable = decode(file[: -len(_SUFFIX)], data, f"{self._path}/{file}")
+            if any(word in data for word in words):
+                cable = decode(name, data, self._files.path(name))
                 found += [cable] if cable.names(container) else []
         return tuple(found)
 
@@ -129,28 +105,13 @@ class CableStore:
             ConflictError: there is a link of that name.
             SystemFailure: it can't be written.
         """
-        check_network(cable.name)
-        with Directory(self._path, durable=True) as directory:
-            added = directory.create(cable.name + _SUFFIX, dumps(encode(cable)) + "\n")
+        added = self._files.add(cable.name, dumps(encode(cable)))
         if not added:
             raise ConflictError("", f"there is a link {cable.name} already")
 
     def remove(self, name: str) -> bool:
         """Forget a definition; False if there was none."""
-        check_network(name)
-        try:
-            with Directory(self._path, durable=True, make=False) as directory:
-                return directory.remove(name + _SUFFIX)
-        except FileNotFoundError:
-            return False
-
-    def _data(self, name: str) -> bytes | None:
-        check_network(name)
-        try:
-            with Directory(self._path, make=False) as directory:
-                return directory.read(name + _SUFFIX)
-        except FileNotFoundError:
-            return None
+        return self._files.remove(name)
 
 
 def encode(cable: Cable) -> dict[str, Any]:
@@ -185,7 +146,6 @@ def _make_cable(ends: tuple[CableEnd, ...], **fields: Any) -> Cable:
     return Cable(ends=(ends[0], ends[1]), **fields)
 
 
-_ROUTE = Record(Route, destination=SUBNET, gateway=optional(ADDRESS))
 _CABLE = Record(
     _make_cable,
     name=TEXT,
@@ -199,7 +159,7 @@ _CABLE = Record(
             ifname=parsed(check_ifname),
             mac=TEXT,
             addresses=listed(INTERFACE),
-            routes=listed(_ROUTE),
+            routes=listed(ROUTE),
         )
     ),
 )
@@ -212,6 +172,6 @@ PLUGS = listed(
         peer=TEXT,
         peer_sandbox=TEXT,
         addresses=Defaulted(listed(INTERFACE), ()),
-        routes=Defaulted(listed(_ROUTE), ()),
+        routes=Defaulted(listed(ROUTE), ()),
     )
 )

@@ -1,7 +1,6 @@
 """The networks that are defined: one JSON file each in `CONFIG/networks`.
 
-Files are written whole and synced, for a definition is there until somebody
-removes it. Reading needs no lock. What a legal definition is, and how one is
+How the files are kept, `definitions` says. What a legal definition is, and how one is
 made from a person's wishes, is in `plan.new_network`.
 """
 
@@ -10,13 +9,11 @@ from __future__ import annotations
 from ocinet.base.errors import (
     ConflictError,
     NotFoundError,
-    OcinetError,
     RequestError,
     SystemFailure,
 )
-from ocinet.base.files import Directory
 from ocinet.base.jsontext import dumps
-from ocinet.base.names import check_ifname, check_network, did_you_mean
+from ocinet.base.names import check_ifname, did_you_mean
 from ocinet.base.records import (
     ADDRESS,
     FLAG,
@@ -33,7 +30,8 @@ from ocinet.base.records import (
 )
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import DEFAULT_NETWORK
-from ocinet.engine.records.attachments import ROUTE
+from ocinet.engine.records.definitions import Definitions, sorted_out
+from ocinet.engine.records.routes import ROUTE
 from ocinet.ipam.pool import Pool, Range
 
 TYPE_CHECKING = False
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.base.paths import Paths
-
-_SUFFIX = ".json"
 
 
 class NetworkStore:
@@ -54,6 +50,7 @@ class NetworkStore:
 
     def __init__(self, paths: Paths) -> None:
         self._path = f"{paths.config}/networks"
+        self._files = Definitions(self._path)
         self._read: dict[str, tuple[bytes, Network]] = {}  # an attach reads each one twice
 
     def find(self, name: str) -> Network | None:
@@ -63,16 +60,11 @@ class NetworkStore:
             RequestError: the name is not legal.
             SystemFailure: its file can't be read or makes no sense.
         """
-        check_network(name)
-        try:
-            with Directory(self._path, make=False) as directory:
-                data = directory.read(name + _SUFFIX)
-        except FileNotFoundError:  # and /etc may be read-only: it is made by who adds one
-            return None
+        data = self._files.data(name)
         if data is None:
             return None
         if name not in self._read or self._read[name][0] != data:
-            self._read[name] = data, decode(name, data, f"{self._path}/{name}{_SUFFIX}")
+            self._read[name] = data, decode(name, data, self._files.path(name))
         return self._read[name][1]
 
     def get(self, name: str) -> Network:
@@ -101,12 +93,7 @@ class NetworkStore:
 
     def names(self) -> tuple[str, ...]:
         """List the networks that are defined, sorted."""
-        try:
-            with Directory(self._path, make=False) as directory:
-                files = directory.names()
-        except FileNotFoundError:
-            return ()
-        return tuple(sorted(file[: -len(_SUFFIX)] for file in files if file.endswith(_SUFFIX)))
+        return self._files.names()
 
     def all(self) -> tuple[Network, ...]:
         """Return every network that is defined, by name.
@@ -124,23 +111,11 @@ class NetworkStore:
         For who shows networks, or looks for what is left of one. Who makes
         something needs `all`.
         """
-        return self._sorted_out()[0]
+        return sorted_out(self.names(), self.find)[0]
 
     def unreadable(self) -> tuple[tuple[str, str], ...]:
         """List the networks whose file can't be read, each with the reason."""
-        return self._sorted_out()[1]
-
-    def _sorted_out(self) -> tuple[tuple[Network, ...], tuple[tuple[str, str], ...]]:
-        """Read every file; returns the networks, and names and reasons where there is none."""
-        networks, flaws = [], []
-        for name in self.names():
-            try:
-                network = self.find(name)
-            except OcinetError as error:
-                flaws.append((name, error.why))
-            else:
-                networks += [network] if network else []
-        return tuple(networks), tuple(flaws)
+        return sorted_out(self.names(), self.find)[1]
 
     def add(self, network: Network, *, anew: bool = False) -> None:
         """Keep a new definition.
@@ -153,13 +128,8 @@ class NetworkStore:
             ConflictError: there is a network of that name.
             SystemFailure: it can't be written, as where /etc is read-only.
         """
-        check_network(network.name)
         try:
-            with Directory(self._path, durable=True) as directory:
-                data = dumps(encode(network)) + "\n"
-                if anew:
-                    directory.replace(network.name + _SUFFIX, data)
-                added = anew or directory.create(network.name + _SUFFIX, data)
+            added = self._files.add(network.name, dumps(encode(network)), anew=anew)
         except SystemFailure as error:
             # Nothing in /run stands in for it: after a boot it would be another network,
             # while reservations and whoever knows its addresses still meant this one.
@@ -173,9 +143,7 @@ class NetworkStore:
 
     def remove(self, name: str) -> bool:
         """Forget a definition; False if there was none."""
-        check_network(name)
-        with Directory(self._path, durable=True) as directory:
-            return directory.remove(name + _SUFFIX)
+        return self._files.remove(name)
 
 
 def encode(network: Network) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from ocinet.base.errors import ConflictError, NotFoundError, OcinetError
 from ocinet.base.paths import Paths
 from ocinet.engine.model.cable import Cable
 from ocinet.engine.model.link import InsideLink
+from ocinet.engine.model.plug import Plug
 from ocinet.engine.model.request import Route
 from ocinet.engine.plan.new_cable import CableOptions, CableSurroundings, define_cable
-from ocinet.engine.records.cables import CableStore, encode
+from ocinet.engine.records.cables import PLUGS, CableStore, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,6 +153,20 @@ def test_routes_lead_by_the_other_end() -> None:
 def store(tmp_path: Path) -> CableStore:
     """Return an empty store."""
     return CableStore(Paths(config=f"{tmp_path}/etc"))
+
+
+def test_route_of_a_link_keeps_all_that_it_says(store: CableStore) -> None:
+    """In its file, and on record of an end: metric and kind as well."""
+    cable = define()
+    routes = (
+        Route(Subnet.parse("10.5.0.0/16"), Address.parse("10.72.0.1"), metric=200),
+        Route(Subnet.parse("10.6.0.0/16"), kind="blackhole"),
+    )
+    near, far = cable.ends
+    store.add(cable.replace(ends=(near.replace(routes=routes), far)))
+    assert store.get(cable.name).ends[0].routes == routes
+    plug = Plug(cable.name, "link0", near.mac, "db-id", "0:1", near.addresses, routes)
+    assert PLUGS.read(PLUGS.write((plug,))) == (plug,)
 
 
 def test_store_returns_what_was_added(store: CableStore) -> None:
