@@ -28,7 +28,7 @@ from ocinet.engine.netlink.framing import (
 )
 
 _NEWLINK, _DELLINK, _SETLINK = 16, 17, 19
-_DELADDR = 21
+_NEWADDR, _DELADDR = 20, 21
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _NEWNEIGH, _DELNEIGH, _GETNEIGH = 28, 29, 30
 
@@ -42,6 +42,7 @@ _UNNUMBERED = 0  # who sends them numbers them
 _IFF_UP = 1
 _ADDRESS, _IFNAME, _MTU, _MASTER, _LINKINFO, _AF_SPEC = 1, 3, 4, 10, 18, 26
 _KIND, _DATA = 1, 2
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _NODAD, _NO_PREFIX_ROUTE = 1, 2, 8, 0x02, 0x200
 _GEN_MODE, _GEN_NONE = 8, 1
 _ID, _GROUP, _LOCAL, _LEARNING, _VXLAN_PORT = 1, 2, 4, 7, 15
 _GROUP6, _LOCAL6, _GBP, _METADATA, _GPE = 16, 17, 23, 25, 27
@@ -90,18 +91,20 @@ def new_device(device: Device, *, change: bool = False) -> bytes:
     if not change:
         inner += u32(_MTU, device.mtu)
         inner += attribute(_ADDRESS, _packed_mac(device.mac)) if device.mac else b""
-    inner += attribute(_LINKINFO | NLA_F_NESTED, _information(device))
+    inner += attribute(_LINKINFO | NLA_F_NESTED, _information(device, change=change))
     flags = NLM_F_ACK if change else NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
     header = _IFINFO.pack(AF_UNSPEC, 0, device.ifindex if change else 0, 0, 0)
     return message(_NEWLINK, flags, _UNNUMBERED, header + inner)
 
 
-def _information(device: Device) -> bytes:
+def _information(device: Device, *, change: bool) -> bytes:
     kind = attribute(_KIND, device.kind.encode() + b"\0")
     if device.kind != "vxlan" or device.local is None:
         return kind
-    data = u32(_ID, device.vni)
-    data += attribute(_LOCAL if device.local.family == 4 else _LOCAL6, device.local.packed)
+    data = attribute(_LOCAL if device.local.family == 4 else _LOCAL6, device.local.packed)
+    if change:  # what can't be changed must not be said, not even as it is
+        return kind + attribute(_DATA | NLA_F_NESTED, data)
+    data += u32(_ID, device.vni)
     data += attribute(_LEARNING, b"\0") + attribute(_VXLAN_PORT, _PORT.pack(device.port))
     return kind + attribute(_DATA | NLA_F_NESTED, data)
 
@@ -167,11 +170,20 @@ def decode_device(body: bytes) -> Device:
     )
 
 
+def put_address(ifindex: int, interface: Interface) -> bytes:
+    """Encode an address of a link's: usable at once, without a route of the kernel's."""
+    address = interface.address
+    header = _IFADDR.pack(_FAMILIES[address.family], interface.prefixlen, 0, 0, ifindex)
+    inner = attribute(_IFA_LOCAL, address.packed) + attribute(_IFA_ADDRESS, address.packed)
+    inner += u32(_IFA_FLAGS, _NODAD | _NO_PREFIX_ROUTE)
+    return message(_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, _UNNUMBERED, header + inner)
+
+
 def delete_address(ifindex: int, interface: Interface) -> bytes:
     """Encode the deletion of an address of a link's."""
     address = interface.address
     header = _IFADDR.pack(_FAMILIES[address.family], interface.prefixlen, 0, 0, ifindex)
-    return message(_DELADDR, NLM_F_ACK, _UNNUMBERED, header + attribute(2, address.packed))
+    return message(_DELADDR, NLM_F_ACK, _UNNUMBERED, header + attribute(_IFA_LOCAL, address.packed))
 
 
 # --- neighbours and forwarding entries -------------------------------------------------------

@@ -13,7 +13,6 @@ from typing import Any
 from ocinet.base.value import Value
 from ocinet.cluster.plane import messages
 from ocinet.cluster.plane.desired import Tables, Way
-from ocinet.engine.kernel.ip_messages import new_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def told(found: Difference, place: Place) -> tuple[str, ...]:
 def acts(found: Difference, place: Place) -> tuple[Act, ...]:
     """Return what has to be done, in order."""
     return (
-        *_new(found.missing.addresses, lambda it: new_address(0, place.bearer, it), place),
+        *_new(found.missing.addresses, lambda it: messages.put_address(place.bearer, it), place),
         *_new(found.missing.forwards, lambda it: messages.put_forward(place.ifindex, it), place),
         *_new(
             found.missing.neighbours, lambda it: messages.put_neighbour(place.ifindex, it), place

@@ -73,13 +73,21 @@ def check_free(subnet: Subnet, taken: Taken) -> None:
             more; names that, and a subnet that is free.
     """
     for other in _but_default(taken.occupied):
-        if subnet.overlaps(other):
+        if subnet.overlaps(other) and not _is_base(other, subnet):
             raise ConflictError("", f"{subnet} overlaps {other}, which the host uses",
                                 _advice(subnet.family, taken))  # fmt: skip
     for other in taken.routed:
         if subnet.overlaps(other) and other.prefixlen >= subnet.prefixlen:
             raise ConflictError("", f"{subnet} overlaps {other}, which the host routes elsewhere",
                                 _advice(subnet.family, taken))  # fmt: skip
+
+
+def _is_base(other: Subnet, subnet: Subnet) -> bool:
+    """Tell an address that stands alone, and is no container's: a subnet's first one.
+
+    As overlays have it, by which a host is known for all that is behind it.
+    """
+    return other.size == 1 and other.first == subnet.first and subnet.size > 2
 
 
 def route_around(subnet: Subnet, routed: Iterable[Subnet]) -> Subnet | None:

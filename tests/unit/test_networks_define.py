@@ -427,6 +427,16 @@ def test_define_unmanaged_refuses(
     assert why in caught.value.why
 
 
+def test_define_around_an_address_that_is_the_subnets_own_takes_it() -> None:
+    """An overlay's device bears the first one, alone: no container could have it."""
+    around = AROUND.replace(occupied=subnets("10.7.0.0/32", "fd00:7::/128"))
+    options = NetworkOptions(subnets=subnets("10.7.0.0/24", "fd00:7::/64"))
+    assert define("web", options, around).pools[0].subnet == options.subnets[0]
+    for other in ("10.7.0.5/32", "10.7.0.0/31", "fd00:7::1/128"):
+        with pytest.raises(ConflictError, match="which the host uses"):
+            define("web", options, around.replace(occupied=subnets(other)))
+
+
 # --- with which address packets leave -------------------------------------------------------
 
 EGRESS = addresses("198.51.100.9", "2001:db8::9")

@@ -120,6 +120,8 @@ def test_other_messages_are_decoded(index: int, address: Address) -> None:
     assert decoded(ifinfmsg, messages.delete_device(index))["header"]["type"] == 17
     gone = decoded(ifaddrmsg, messages.delete_address(index, Interface(address, 32)))
     assert (gone["prefixlen"], gone.get_attr("IFA_LOCAL")) == (32, str(address))
+    new = decoded(ifaddrmsg, messages.put_address(index, Interface(address, 32)))
+    assert (new["index"], new.get_attr("IFA_LOCAL")) == (index, str(address))
     for question in (messages.dump_neighbours(index), messages.dump_forwards(index)):
         assert decoded(ndmsg, question)["header"]["flags"] == 0x301
     routes = decoded(rtmsg, messages.dump_routes(4, ours=True))

@@ -159,11 +159,8 @@ class Lab(Installation):
         Returns:
             The neighbour, with no route but to that link.
         """
-        holder = _holder(*self.entering(), "unshare", "--net", "sh", "-c", _MAKE_NEIGHBOUR)
-        self._holders.append(holder)
-        neighbour = Namespace(name, holder.pid, self.net_pid, self.transcript)
-        self._entered.append(neighbour)
-        peer = f"peer name eth0 netns {holder.pid}"
+        neighbour = self.add_place(name)
+        peer = f"peer name eth0 netns {neighbour.net_pid}"
         self.run("ip", "link", "add", "name", ifname, "type", "veth", *peer.split())
         ends = ((self, ifname, 0), (neighbour, "eth0", 1))
         for place, dev, index in ends:
@@ -179,6 +176,12 @@ class Lab(Installation):
         for place, dev, _ in ends:
             place.wait_for_carrier(dev)
         return neighbour
+
+    def add_place(self, name: str) -> Namespace:
+        """Make one more network namespace, which nothing leads to yet."""
+        holder = _holder(*self.entering(), "unshare", "--net", "sh", "-c", _MAKE_NEIGHBOUR)
+        self._holders.append(holder)
+        return self.enter(name, holder.pid)
 
     def enter(self, name: str, pid: int) -> Namespace:
         """Return the network namespace of a process, to look and talk in."""
