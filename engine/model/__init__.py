@@ -20,6 +20,7 @@ Read them in this order, in which each imports only what stands above it:
     naming      by which names a container finds others, and the files that tell it
     name_holders  who has which name, where two want it
     served      what a name server is told of networks and containers
+    elsewhere   who of a network is on other hosts, and who has which name then
     flow        one packet's way, as it was tried
     refused     what our table has refused
     scope       what is to be looked at, because others may have touched it

@@ -28,6 +28,7 @@ _INTERNAL = "%int"  # from 1.11 on the server asks nobody else for who is on suc
 # the socket may not broadcast (EACCES), so no packet leaves.
 NOBODY = Address(4, 0xFFFF_FFFF)
 _HOST_MARK = "@"  # no container's id begins so
+ELSEWHERE = "~"  # nor so: what a container on another host is known by; see `elsewhere`
 
 
 class ServedNetwork(Value):
@@ -139,7 +140,7 @@ def with_line(text: str, head: str, line: str) -> str:
     if text.startswith(head) and f"\n{line}" in text:
         return text
     lines = without_line(text, line.partition(" ")[0])
-    return f"{head}{lines[len(_head_of(lines)) :]}{line}"
+    return f"{head}{lines[len(head_of(lines)) :]}{line}"
 
 
 def without_line(text: str, container_id: str) -> str:
@@ -152,17 +153,24 @@ def without_line(text: str, container_id: str) -> str:
 
 
 def has_containers(text: str) -> bool:
-    """Tell whether a file has more than its head."""
-    return len(text) > len(_head_of(text))
+    """Tell whether a file has more than its head, and those on other hosts: the last line tells."""
+    last = text.rfind("\n", 0, -1) + 1
+    return len(text) > len(head_of(text)) and not text.startswith(ELSEWHERE, last)
+
+
+def has_elsewhere(text: str) -> bool:
+    """Tell whether a file has lines of containers on other hosts."""
+    return text.startswith(ELSEWHERE, len(head_of(text)))
 
 
 def lines_by_id(text: str) -> dict[str, str]:
-    """Return the lines of containers, each with its line feed, by the containers' ids."""
-    lines = text[len(_head_of(text)) :].splitlines(keepends=True)
-    return {line.partition(" ")[0]: line for line in lines}
+    """Return the lines of containers here, each with its line feed, by the containers' ids."""
+    lines = text[len(head_of(text)) :].splitlines(keepends=True)
+    return {line.partition(" ")[0]: line for line in lines if line[0] != ELSEWHERE}
 
 
-def _head_of(text: str) -> str:
+def head_of(text: str) -> str:
+    """Return what a file begins with: a line, or two."""
     first = text.find("\n") + 1
     if text.startswith(_HOST_MARK, first):
         first = text.find("\n", first) + 1
