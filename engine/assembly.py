@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ocinet.engine.kernel.marks import Marks
     from ocinet.engine.kernel.name_files import NameFiles
     from ocinet.engine.kernel.name_server import NameServer
+    from ocinet.engine.kernel.names_elsewhere import NamesElsewhere
     from ocinet.engine.kernel.shaping import Shaping
     from ocinet.engine.model.settings import Settings
     from ocinet.engine.operation import Neighbours
@@ -129,6 +130,11 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
             servers.append(NameServer(paths, deadline))
         return servers[0]
 
+    def names_elsewhere() -> NamesElsewhere:
+        from ocinet.engine.kernel.names_elsewhere import NamesElsewhere
+
+        return NamesElsewhere(paths, deadline)
+
     servers: list[NameServer] = []
     links = Links()
     netfilter = NetfilterSocket()
@@ -141,6 +147,7 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
         shaping=shaping,
         marks=marks,
         name_server=name_server,
+        names_elsewhere=names_elsewhere,
         sysctls=Sysctls(),
         names=NetnsNames(paths),
         firewall=Firewall(netfilter, deadline, shapes),

@@ -36,6 +36,7 @@ Read in this order; each module imports only what stands above it:
     overview       all links and what has passed them, by one list of each kind
     listeners      who listens on a port of the host
     name_server    those files and that program together
+    names_elsewhere those of containers on other hosts, in those files
     port_sockets   sockets that hold published ports, and answer nothing
     inotify        what happens in directories, told as it happens
     checksum       of IP's packets

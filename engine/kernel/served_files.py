@@ -4,6 +4,9 @@ They are a cache of what is on record. Each change puts a whole file in the plac
 former one: the server may read at any time, and a line that is half there ends 1.4. (A
 thousand lines are read and written in 0.09 ms, beside 0.04 for one that is appended.)
 Half-written ones lie a folder above, for the server reads whatever is in its own.
+
+Beside them, in `RUN/names/elsewhere`, is who of a network is on other hosts. Those stand in the
+network's file as long as somebody here is on it.
 """
 
 from __future__ import annotations
@@ -13,17 +16,27 @@ from ocinet.base.files import Directory, is_directory
 from ocinet.base.hostname import names_of_host
 from ocinet.base.lock import Lock
 from ocinet.engine.model.name_holders import settle_names
-from ocinet.engine.model.served import has_containers, network_of, with_line, without_line
+from ocinet.engine.model.served import (
+    has_containers,
+    has_elsewhere,
+    lines_by_id,
+    network_of,
+    with_line,
+    without_line,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ocinet.base.clock import Deadline
     from ocinet.base.paths import Paths
+    from ocinet.engine.model.elsewhere import Elsewhere
     from ocinet.engine.model.name_holders import Contested
     from ocinet.engine.model.served import ServedContainer, ServedNetwork
 
 FOLDER = "names"
-_SERVED, _FLAWS = "served", "flaws"
+_SERVED, _FLAWS, _ELSEWHERE = "served", "flaws", "elsewhere"
 
 
 class ServedFiles:
@@ -72,6 +85,9 @@ class ServedFiles:
         """
         with Directory(self.path) as served:
             before = _text(served.read(network.file))
+            is_first = not before
+            if is_first:
+                before = self._begun(network)
             # What a container's line has by now, it has got.
             hosts = names_of_host(container.names)
             holding = settle_names(before, container.id, container.names, hosts)
@@ -82,7 +98,7 @@ class ServedFiles:
             if after == before:
                 return False
             self._put(network.file, after)
-            if not before:  # the first one there
+            if is_first:
                 self._drop_former(served, network)
                 self._forget_flaw(network.name)
         return True
@@ -105,9 +121,84 @@ class ServedFiles:
                     served.remove(file)
                     changed = True
                 elif after != before:
+                    after = self._freed(network, before, after, container_id)
                     self._put_shorter(served, file, after)
                     changed = True
         return changed
+
+    def elsewhere(self, network: str) -> str:
+        """Return who of a network is on other hosts, as `model.elsewhere.spelled`; "" for none."""
+        try:
+            with Directory(f"{self.folder}/{_ELSEWHERE}", make=False) as kept:
+                return _text(kept.read(network))
+        except FileNotFoundError:  # a host of no cluster
+            return ""
+
+    def networks_elsewhere(self) -> tuple[str, ...]:
+        """List the networks of which somebody is on another host, sorted."""
+        try:
+            with Directory(f"{self.folder}/{_ELSEWHERE}", make=False) as kept:
+                return tuple(sorted(kept.names()))
+        except FileNotFoundError:
+            return ()
+
+    def put_elsewhere(
+        self,
+        network: str,
+        there: tuple[Elsewhere, ...],
+        came: Callable[[str], tuple[str, str, str]] | None,
+    ) -> tuple[bool, tuple[Contested, ...]]:
+        """Have those on other hosts found, and no others there; needs the lock.
+
+        Returns:
+            Whether what the server reads is another by that, and the names that those here lose.
+
+        Raises:
+            SystemFailure: it can't be read or written.
+        """
+        from ocinet.engine.model.elsewhere import spelled, with_elsewhere
+
+        text = spelled(there)
+        if text != self.elsewhere(network):
+            with Directory(f"{self.folder}/{_ELSEWHERE}") as kept:
+                if text:
+                    kept.replace(network, text)
+                else:
+                    kept.remove(network)
+        taken = names_of_host([name for each in there for name in (*each.own, *each.aliases)])
+        changed = False
+        contested: list[Contested] = []
+        with Directory(self.path) as served:
+            for file in self._files_of(served, network):
+                before = _text(served.read(file))
+                merged = with_elsewhere(before, there, taken, came)
+                contested += merged.contested
+                if has_containers(before) and merged.text != before:
+                    self._put(file, merged.text)
+                    changed = True
+        return changed, tuple(contested)
+
+    def _begun(self, network: ServedNetwork) -> str:
+        """Return what a network's file has before the first one here is in it."""
+        kept = self.elsewhere(network.name)
+        return self._gathered(network.head, kept) if kept else ""
+
+    def _freed(self, network: str, before: str, after: str, container_id: str) -> str:
+        """Return a file's text in which those elsewhere have the names that one here had."""
+        if not has_elsewhere(before):
+            return after
+        kept = self.elsewhere(network)
+        gone = lines_by_id(before).get(container_id, "").rstrip("\n").rpartition(" ")[2]
+        wanted = any(name in kept for name in gone.split(",") if name)
+        return self._gathered(after, kept) if wanted else after
+
+    @staticmethod
+    def _gathered(text: str, kept: str) -> str:
+        from ocinet.engine.model.elsewhere import read_elsewhere, with_elsewhere
+
+        there = read_elsewhere(kept)
+        taken = names_of_host([name for each in there for name in (*each.own, *each.aliases)])
+        return with_elsewhere(text, there, taken).text
 
     def note_flaw(self, network: str, why: str) -> bool:
         """Note why a network is not served; False if that is what was noted; needs the lock."""

@@ -52,6 +52,7 @@ class Host(Value):
     shaping: Callable[[], seams.Shaping]  # few have any use for it, as for the next two
     marks: Callable[[], seams.Marks]
     name_server: Callable[[], seams.NameServer]  # one for the operation
+    names_elsewhere: Callable[[], seams.NamesElsewhere]  # for who has many hosts
     sysctls: seams.Sysctls
     names: seams.Names
     firewall: seams.Firewall
@@ -95,7 +96,7 @@ class Machine:
         self.bridges = host.bridges
         self.bridge_filters = host.bridge_filters
         self._shaping, self._marks = host.shaping, host.marks
-        self._name_server = host.name_server
+        self._name_server, self._names_elsewhere = host.name_server, host.names_elsewhere
         self.sysctls = host.sysctls
         self.names = host.names
         self.firewall = host.firewall
@@ -139,6 +140,11 @@ class Machine:
     def name_server(self) -> seams.NameServer:
         """What answers to the names of containers."""
         return self._name_server()
+
+    @property
+    def names_elsewhere(self) -> seams.NamesElsewhere:
+        """Names of containers on other hosts."""
+        return self._names_elsewhere()
 
     def shapes(self, record: Attachment) -> tuple[tuple[str, Bandwidth | None], ...]:
         """Return the limits at those host ends of a container that are to have some."""

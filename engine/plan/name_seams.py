@@ -7,9 +7,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from ocinet.base.clock import Process
+    from ocinet.engine.model.elsewhere import Elsewhere
     from ocinet.engine.model.name_holders import Contested
     from ocinet.engine.model.naming import FoundFiles, NameFile, Place
     from ocinet.engine.model.served import ServedContainer, ServedNetwork, ServerState
@@ -128,4 +130,41 @@ class NameServer(Protocol):
 
         Raises:
             SystemFailure, BusyError: as `enter`.
+        """
+
+
+class NamesElsewhere(Protocol):
+    """Names of networks that lead to containers on other hosts: the same server answers to them."""
+
+    def there(self, network: str) -> tuple[Elsewhere, ...]:
+        """Return who of a network is on other hosts, as it was told last.
+
+        Raises:
+            SystemFailure: it can't be read.
+        """
+
+    def networks(self) -> tuple[str, ...]:
+        """List the networks of which somebody is on another host, sorted."""
+
+    def tell(
+        self,
+        network: str,
+        there: tuple[Elsewhere, ...],
+        came: Callable[[str], tuple[str, str, str]] | None,
+        contested: list[tuple[str, Contested]],
+    ) -> bool:
+        """Have those on other hosts found on a network, and no others there.
+
+        Args:
+            network: its name; it need not be served now.
+            there: all of them; they are checked.
+            came: the rank of a container here, by its id; None: whoever is here came first.
+            contested: is told of names that those here lose by it, each with the network.
+
+        Returns:
+            False if it is so already.
+
+        Raises:
+            SystemFailure: a file can't be written.
+            BusyError: others change names for longer than there is time.
         """

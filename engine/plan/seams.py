@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from ocinet.engine.plan.firewall_seams import Elements, Firewall, ForwardAccepts, Uplinks
 from ocinet.engine.plan.inside_seams import Insides, Marks, Sandbox
-from ocinet.engine.plan.name_seams import NameFiles, Names, NameServer
+from ocinet.engine.plan.name_seams import NameFiles, Names, NamesElsewhere, NameServer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ else:
 
 __all__ = (
     "Bridges", "Elements", "Filters", "Firewall", "ForwardAccepts", "Insides", "Links", "Marks",
-    "NameFiles", "NameServer", "Names", "RoutingRules", "Sandbox", "Shaping", "Sysctls", "Uplinks",
+    "NameFiles", "NameServer", "Names", "NamesElsewhere", "RoutingRules", "Sandbox", "Shaping",
+    "Sysctls", "Uplinks",
 )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from fakes.kernel import (
     FakeSysctls,
 )
 from fakes.name_files import FakeNameFiles
-from fakes.name_server import FakeNameServer
+from fakes.name_server import FakeNamesElsewhere, FakeNameServer
 from fakes.namespace import FakeNamespace, FakeProcesses, FakeSandbox
 from fakes.routing import FakeRoutingRules, FakeUplinks
 from fakes.trace import Trace
@@ -76,6 +76,7 @@ class FakeHost:
         self.marks = FakeMarks(self)
         self.names = FakeNames(self)
         self.name_server = FakeNameServer(self)
+        self.names_elsewhere = FakeNamesElsewhere(self)
         self.name_files = FakeNameFiles()
         self.routing_rules = FakeRoutingRules(self)
         self.uplinks = FakeUplinks(self.trace, self.foreign)
@@ -99,6 +100,7 @@ class FakeHost:
             routing_rules=self.routing_rules,
             uplinks=self.uplinks,
             name_server=lambda: self.name_server,
+            names_elsewhere=lambda: self.names_elsewhere,
             name_files=self.name_files.of,
         )
 

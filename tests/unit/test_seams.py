@@ -27,6 +27,7 @@ def test_host_has_one_of_each_seam() -> None:
         "seams.Shaping": "Callable[[], seams.Shaping]",
         "seams.Marks": "Callable[[], seams.Marks]",
         "seams.NameServer": "Callable[[], seams.NameServer]",
+        "seams.NamesElsewhere": "Callable[[], seams.NamesElsewhere]",
     }
     kinds = {asked_for.get(name, name) for name in names}
     assert set(machine.Host.__annotations__.values()) == kinds

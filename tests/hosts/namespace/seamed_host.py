@@ -29,6 +29,7 @@ from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.marks import Marks
 from ocinet.engine.kernel.name_files import NameFiles
 from ocinet.engine.kernel.name_server import NameServer
+from ocinet.engine.kernel.names_elsewhere import NamesElsewhere
 from ocinet.engine.kernel.netns_names import NetnsNames
 from ocinet.engine.kernel.routing import RoutingRules
 from ocinet.engine.kernel.sandbox import Sandbox
@@ -68,6 +69,7 @@ class SeamedHost:
             routing_rules=RoutingRules(self._links),
             uplinks=Uplinks(self._netfilter),
             name_server=lambda: self._name_server,
+            names_elsewhere=lambda: NamesElsewhere(_PATHS, Deadline(10)),
             name_files=lambda _process: NameFiles(),
         )
 
