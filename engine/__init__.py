@@ -35,6 +35,7 @@ it in this order, in which each imports only what stands above:
     check_cables        the same links, compared with their definitions
     check, changes      mending for everybody; what others may have touched
     sight               all that is there and recorded, for who shows it
+    names_elsewhere     names that lead to other hosts, and those that others hear of
     egress_names        DNS names that packets may leave for, followed
     held_ports          published ports, held against whoever binds them later
     shadowed            services of the host that published ports hide

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ocinet.base.errors import OcinetError
 from ocinet.engine.lost_names import tell_lost, why_lost
+from ocinet.engine.model.served import ELSEWHERE
 from ocinet.engine.waiting_names import note_wanted, serve_anew
 
 TYPE_CHECKING = False
@@ -40,6 +41,7 @@ def settle_contested(
         for network, each in contested
         if each.loser == own
         and each.holder
+        and not each.holder.startswith(ELSEWHERE)  # whether that lives, its host knows
         and _end_dead(operation, machine, records, network, each)
     }
     for network in sorted(freed):

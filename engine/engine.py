@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.request import Publish
     from ocinet.engine.model.scope import Scope
     from ocinet.engine.model.sight import Sight
+    from ocinet.engine.names_elsewhere import NamesElsewhere
     from ocinet.engine.networks import Networks
 
 
@@ -51,6 +52,13 @@ class Engine(Lifecycle):
         from ocinet.engine.networks import Networks  # not on the hook's path
 
         return Networks(self.operation, self.machine, self.records)
+
+    @property
+    def names(self) -> NamesElsewhere:
+        """The names of containers, as other hosts hear of them, and theirs here."""
+        from ocinet.engine.names_elsewhere import NamesElsewhere  # for who has many hosts
+
+        return NamesElsewhere(self.operation, self.machine, self.records)
 
     @property
     def cables(self) -> Cables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ocinet.base.events import WARNED
+from ocinet.engine.model.served import ELSEWHERE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def tell_lost(
         each: the name, and who has it.
         newcomer: the id of the one that has come: whose name another's alias may be by now.
     """
+    if each.loser.startswith(ELSEWHERE):
+        return  # its own host tells of it
     name = _name_of(records, each.loser)
     why = why_lost(records, network, each)
     if each.loser != newcomer:
@@ -37,6 +40,13 @@ def why_lost(records: Records, network: str, each: Contested) -> str:
     """Return why a container is not found by a name, for people."""
     if not each.holder:
         return f"nobody finds it on {network} by {each.name}, which is the host's own name"
+    if each.holder.startswith(ELSEWHERE):
+        from ocinet.engine.model.elsewhere import shown_elsewhere
+
+        return (
+            f"nobody finds it on {network} by {each.name}, which is the name of a container on"
+            f" another host, {shown_elsewhere(each.holder)}: it gets it when that one goes"
+        )
     return (
         f"nobody finds it on {network} by {each.name}, which is the name of another container"
         f" there, {_name_of(records, each.holder)} ({each.holder[:12]}): it gets it when that one"

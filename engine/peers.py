@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.elsewhere import Elsewhere, Merged
     from ocinet.engine.model.name_holders import Contested
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
@@ -119,7 +120,8 @@ def _write_all(
         if noted not in unserved:  # killed, or served by now
             forget_unserved(records, noted, (network,))
     known = there[:MOST]
-    names, contested = _names_on(known, network)
+    far = machine.names_elsewhere.there(network)[: MOST - len(known)]
+    names, contested = _names_on(known, network, far)
     if newcomer in unserved:  # else the server's lines have told
         _tell_contested(operation, records, network, contested, newcomer)
     lines = {
@@ -132,7 +134,12 @@ def _write_all(
         )
         for record in known
     }
-    host = _host_lines(records, network)
+    host = _host_lines(records, network) + tuple(
+        f"{address}\t{words}\n"
+        for each in far
+        for address in each.addresses
+        for words in _words(each.key, names.get(each.key, ()))
+    )
     for record in known:
         own = record.container.id
         is_first = record.endpoints[0].network == network
@@ -186,7 +193,7 @@ def _host_lines(records: Records, name: str) -> tuple[str, ...]:
 
 
 def _names_on(
-    records: list[Attachment], network: str
+    records: list[Attachment], network: str, there: tuple[Elsewhere, ...]
 ) -> tuple[dict[str, tuple[str, ...]], list[Contested]]:
     """Return the names that each of a network's has, the first who came first, and the rest.
 
@@ -203,10 +210,22 @@ def _names_on(
             text = f"{holding.text}{container_id}   {','.join(holding.names)}\n"
         else:
             text = holding.text
+    if there:
+        merged = _beside_elsewhere(text, records, there)
+        text = merged.text
+        contested += merged.contested
     for line in text.splitlines():
         if line:
             names[line.partition(" ")[0]] = tuple(line.split(" ")[3].split(","))
     return names, contested
+
+
+def _beside_elsewhere(text: str, records: list[Attachment], there: tuple[Elsewhere, ...]) -> Merged:
+    from ocinet.engine.model.elsewhere import with_elsewhere
+
+    came = {record.container.id: record.time for record in records}
+    taken = names_of_host([name for each in there for name in (*each.own, *each.aliases)])
+    return with_elsewhere(text, there, taken, lambda own: (came[own], "", own))
 
 
 def _topic(network: str) -> str:

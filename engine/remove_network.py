@@ -92,6 +92,7 @@ class RemoveNetwork:
             (self._machine.forward_accepts.remove, network.device),
             (self._machine.forward_accepts.leave_zone, network.device),
             (self._records.leases.remove_network, name),
+            (self._forget_elsewhere, name),
             (self._remove_bridge if network.managed else unroute, network.device),
         ]
         if not networks.names():
@@ -107,6 +108,12 @@ class RemoveNetwork:
                     errors.append(error)
         self._operation.log.append("network removed", network=name, device=network.device)
         failures(what, errors)
+
+    def _forget_elsewhere(self, name: str) -> None:
+        """Have nobody on other hosts be found on the next network of that name."""
+        elsewhere = self._machine.names_elsewhere
+        if name in elsewhere.networks():
+            elsewhere.tell(name, (), None, [])
 
     def _remove_bridge(self, device: str) -> None:
         """Remove a bridge of ours, and the routing rules that name it."""

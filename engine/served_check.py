@@ -10,7 +10,7 @@ from time import sleep
 from ocinet.base.hostname import names_of_host
 from ocinet.base.value import Value
 from ocinet.engine.model.name_holders import settle_names
-from ocinet.engine.model.served import lines_by_id
+from ocinet.engine.model.served import has_elsewhere, lines_by_id
 from ocinet.engine.plan.serving import is_between, served_container, served_network
 from ocinet.engine.serving import host_resolvers, is_recorded
 
@@ -100,6 +100,7 @@ class ServedCheck:
             lines = lines_by_id(text)
             lacking = [entry for entry in entries if lines.get(entry[2].id) != _due(text, entry[2])]
             network = entries[0][1]
+            yield from self._elsewhere(network.name, text)
             if not lacking and not text.startswith(network.head):
                 lacking = entries[:1]
             if lacking:
@@ -107,6 +108,18 @@ class ServedCheck:
                 more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
                 what = f"on {network.name}, {names}{more} can't be found by name as on record"
                 yield Unserved(what, self._entering(lacking))
+
+    def _elsewhere(self, network: str, text: str) -> Iterator[Unserved]:
+        elsewhere = self._machine.names_elsewhere
+        there = elsewhere.there(network)
+        if not there and not has_elsewhere(text):
+            return
+        from ocinet.engine.model.elsewhere import with_elsewhere
+
+        taken = names_of_host([name for each in there for name in (*each.own, *each.aliases)])
+        if with_elsewhere(text, there, taken).text != text:
+            what = f"on {network}, containers on other hosts can't be found by name as they told"
+            yield Unserved(what, lambda: elsewhere.tell(network, there, None, []))
 
     def _entering(
         self, lacking: list[tuple[str, ServedNetwork, ServedContainer]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ocinet.base.errors import BusyError
 from ocinet.engine.model.attachment import ATTACHED
+from ocinet.engine.model.served import ELSEWHERE
 from ocinet.engine.plan.serving import served_container, served_network
 from ocinet.engine.serving import defined_of, resolvers_for
 
@@ -78,7 +79,7 @@ def give_back(
         OcinetError: a file can't be read or written.
     """
     for network, each in contested:
-        if each.holder == container_id:
+        if each.holder == container_id and not each.loser.startswith(ELSEWHERE):
             _serve_again(operation, machine, records, each.loser, network)
 
 
@@ -106,6 +107,6 @@ def serve_anew(
 
 
 def note_wanted(records: Records, network: str, each: Contested) -> None:
-    """Note that a container did not get a name there, unless it is the host's."""
-    if each.holder:
+    """Note that a container here did not get a name there, unless it is the host's."""
+    if each.holder and not each.loser.startswith(ELSEWHERE):
         records.linked.add(_WANTS + network, each.loser)
