@@ -84,6 +84,13 @@ class Containers:
         with self._operation.locks.container(member.member_of):
             return note_try(self._attachments, member.container.id)
 
+    def take_back_rejoin(self, member: Attachment) -> None:
+        """Note that a member was not restarted after all, and may be in this life of its owner."""
+        from ocinet.engine.stranded import take_back_try
+
+        with self._operation.locks.container(member.member_of):
+            take_back_try(self._attachments, member.container.id)
+
     def host_links(self, record: Attachment) -> tuple[Link, ...]:
         """Return those of the host's ends of a container that are there."""
         return self._machine.host_ends(record)

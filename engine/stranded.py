@@ -36,18 +36,20 @@ def restart_command(name: str, process: Process | None) -> str:
 def left_behind(
     attachments: Attachments, liveness: Liveness, owner_id: str
 ) -> tuple[Attachment, ...]:
-    """Return whom a container has left in the sandbox that it had before, if it runs again.
+    """Return whom a container has left in a sandbox that it had before, if it runs again.
 
-    But for those whom a restart was to bring along in this life of its already.
+    But for those whom a restart was to bring along in this life of its already. All records
+    are read: one that ended in between knows of them no more.
     """
     owner = attachments.get(owner_id)
-    if owner is None or not owner.left_behind or not liveness.lives(owner):
+    if owner is None or not liveness.lives(owner):
         return ()
-    found = (attachments.get(member_id) for member_id in owner.left_behind)
     return tuple(
         member
-        for member in found
-        if member and member.stranded not in ("", owner.sandbox) and liveness.lives(member)
+        for member in attachments.all()
+        if member.member_of == owner_id
+        and member.stranded not in ("", owner.sandbox)
+        and liveness.lives(member)
     )
 
 
@@ -63,6 +65,13 @@ def note_try(attachments: Attachments, member_id: str) -> bool:
         return False
     attachments.put(member.replace(stranded=owner.sandbox))
     return True
+
+
+def take_back_try(attachments: Attachments, member_id: str) -> None:
+    """Note that no restart has come of it, and may be tried again; needs its owner's lock."""
+    member = attachments.get(member_id)
+    if member and member.stranded:
+        attachments.put(member.replace(stranded=TOLD))
 
 
 def tell_stranded(

@@ -75,6 +75,7 @@ class EngineCalls:
         # Of who looks, beside who keeps: it has each record decoded once, not at each look.
         self._seen = AttachmentStore(paths)
         self.access = AccessCalls(paths, self._engine)
+        self._leavers: set[str] = set()  # ids of who has left members behind, in any life
         self._looking = Lock()  # the page's thread and that of figures do; the store is for one
 
     def attach(
@@ -190,10 +191,13 @@ class EngineCalls:
             OcinetError: a record can't be read.
         """
         known = AttachmentStore(self._paths).get(container_id)
-        if known is None or not known.left_behind:  # as nearly all
+        # Who ends and comes back once more has a record that knows nothing of its former lives.
+        if known is None or not (known.left_behind or container_id in self._leavers):  # nearly all
             return ()
         with self._engine() as engine:
-            return engine.containers.left_behind(container_id)
+            members = engine.containers.left_behind(container_id)
+        self._leavers.add(container_id)
+        return members
 
     def note_rejoin(self, member: Attachment) -> bool:
         """Note that a member is restarted; False: not in this life of its owner's any more.
@@ -203,6 +207,15 @@ class EngineCalls:
         """
         with self._engine() as engine:
             return engine.containers.note_rejoin(member)
+
+    def take_back_rejoin(self, member: Attachment) -> None:
+        """Note that a member was not restarted after all, for its engine went away meanwhile.
+
+        Raises:
+            OcinetError: its record can't be written.
+        """
+        with self._engine() as engine:
+            engine.containers.take_back_rejoin(member)
 
     def ended(self, container_id: str) -> bool:
         """Take a container's wiring down, unless it lives.

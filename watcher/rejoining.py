@@ -47,6 +47,9 @@ class LeftBehind(Protocol):
     def note_rejoin(self, member: Attachment) -> bool:
         """Note that a member is restarted; False: not in this life of its owner's any more."""
 
+    def take_back_rejoin(self, member: Attachment) -> None:
+        """Note that a member was not restarted after all: it may be tried again."""
+
     def tell(self, event: str, container_id: str, name: str, error: str) -> None:
         """Leave word where people look for it when this process's log is elsewhere."""
 
@@ -116,9 +119,21 @@ class Rejoining:
             return
         if not self._known.note_rejoin(member):
             return
-        self._engine.restart(container_id)
+        try:
+            self._engine.restart(container_id)
+        except OcinetError:
+            if not self._answers(container_id):  # when it is back, all is compared anew
+                self._known.take_back_rejoin(member)
+            raise
         self._log.info(REJOINED, container=container_id, name=name)
         self._known.tell(REJOINED, container_id, name, "")
+
+    def _answers(self, container_id: str) -> bool:
+        try:
+            self._engine.inspect(container_id)
+        except OcinetError:
+            return False
+        return True
 
     def _may_restart(self, container_id: str) -> bool:
         """Count a restart in, unless there were too many lately."""

@@ -145,13 +145,15 @@ def test_member_that_says_so_is_brought_along_once_in_each_life_of_its_owner(lab
 
 
 def test_setting_brings_all_members_along(lab: Lab) -> None:
-    """Also one that was left behind before it was set."""
+    """Also one that was left behind before it was set, two lives of its owner's ago."""
     with lab.docker() as docker, lab.watch() as watcher:
         shop = docker.run("--name=shop")
         log = docker.run("--name=log", network="container:shop")
         wait_until(lambda: members(lab, "shop") == ["log"], "the member's record")
         docker("restart", "--time=0", "shop")
         wait_until(lambda: lab.records()["shop"].get("left_behind") == [log.id], "the new life")
+        docker("restart", "--time=0", "shop")
+        wait_until(lambda: lab.records()["shop"].get("left_behind") is None, "one more")
 
         watcher.configure("rejoin = true\n")
         watcher.reload()

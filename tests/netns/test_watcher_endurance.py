@@ -70,6 +70,9 @@ class Counting:
         """Have nobody to restart."""
         return False
 
+    def take_back_rejoin(self, _member: Attachment) -> None:
+        """Likewise."""
+
     def guard(self, _container_id: str, _sandbox: Sandbox) -> None:
         """Have nothing to guard."""
 

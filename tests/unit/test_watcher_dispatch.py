@@ -191,6 +191,9 @@ class Attacher:
                 return True
         return False
 
+    def take_back_rejoin(self, member: Attachment) -> None:
+        self.behind.setdefault(member.member_of, []).append(member)
+
     def tell(self, event: str, container_id: str, name: str, error: str) -> None:
         self.told.append((event, container_id, name, error))
 

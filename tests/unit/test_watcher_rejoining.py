@@ -41,11 +41,18 @@ class Engine:
         )
         self.restarted = 0
         self.fails = False
+        self.goes = False  # in the midst of a restart
+        self.is_gone = False
 
     def inspect(self, _container_id: str) -> ObservedContainer | None:
+        if self.is_gone:
+            raise SystemFailure("cannot inspect log", "Connection reset by peer")
         return self.shown
 
     def restart(self, _container_id: str) -> None:
+        if self.goes:
+            self.is_gone = True
+            raise SystemFailure("cannot restart log", "Remote end closed connection")
         if self.fails:
             raise SystemFailure("cannot restart log", "no such container")
         self.restarted += 1
@@ -67,6 +74,9 @@ class Known:
     def note_rejoin(self, _member: Attachment) -> bool:
         self.tried, before = True, self.tried
         return not before
+
+    def take_back_rejoin(self, _member: Attachment) -> None:
+        self.tried = False
 
     def tell(self, event: str, _container_id: str, _name: str, _error: str) -> None:
         self.told.append(event)
@@ -108,6 +118,19 @@ def test_restart_that_fails_is_told_and_not_tried_again_in_this_life() -> None:
     for _time in range(2):
         rejoin.look("shop-id")
     assert (engine.restarted, known.told) == (0, ["rejoin failed"])
+
+
+def test_restart_that_an_engine_did_not_live_to_do_is_tried_when_it_is_back() -> None:
+    """As where dockerd is restarted just then, with live-restore: the member runs on."""
+    engine, known = Engine(), Known()
+    engine.goes = True
+    rejoin = rejoining(engine, known)
+    for _time in range(2):
+        rejoin.look("shop-id")
+    engine.goes = engine.is_gone = False
+    rejoin.look("shop-id")
+    rejoin.look("shop-id")
+    assert (engine.restarted, known.told) == (1, [*["rejoin failed"] * 2, "rejoined"])
 
 
 @pytest.mark.parametrize(
