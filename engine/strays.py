@@ -17,7 +17,8 @@ from ocinet.engine.model.network import rules_of
 from ocinet.engine.model.routing import OUR_PROTOCOL
 from ocinet.engine.plan.closing import nowhere
 from ocinet.engine.plan.uplink_steps import UnfollowUplinks
-from ocinet.engine.ruleset.elements import guard_elements, network_elements, port_of
+from ocinet.engine.ruleset.elements import port_of
+from ocinet.engine.ruleset.network_sets import guard_elements, network_elements
 from ocinet.engine.storage import access_elements
 from ocinet.engine.unplugging import unplug_end
 

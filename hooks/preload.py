@@ -56,6 +56,7 @@ _ENGINE = "ocinet.engine.lifecycle"
 _ATTACH = (
     _ENGINE,
     "ocinet.engine.attach",
+    "ocinet.engine.ruleset.network_sets",
     "ocinet.engine.settle",
     "ocinet.engine.records.claim_attempt",
     "ocinet.ipam.allocation",

@@ -15,7 +15,8 @@ from ocinet.engine.firewall.nfnetlink import (
 )
 from ocinet.engine.model.refused import Refused
 from ocinet.engine.netlink.framing import NLM_F_DUMP, attribute, attributes, message, payloads
-from ocinet.engine.ruleset.elements import Element, Span, reach
+from ocinet.engine.ruleset.elements import Element
+from ocinet.engine.ruleset.spans import Span, reach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,7 +23,6 @@ from ocinet.engine.netlink.framing import (
     attributes,
     message,
 )
-from ocinet.engine.ruleset.elements import Span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def _bounds(kind: Kind, field: Field) -> tuple[bytes, bytes]:
     """Return the first and the last value of a field, padded to 4 bytes as in a key."""
     if isinstance(field, Subnet):
         return field.first.packed, field.last.packed
-    if isinstance(field, Span):
+    if not isinstance(field, (Address, int, str)):  # a Span, which few load
         return _bounds(kind, field.first)[0], _bounds(kind, field.last)[0]
     if isinstance(field, Address):
         value = field.packed

@@ -19,13 +19,7 @@ from ocinet.base.errors import ConflictError, SystemFailure
 from ocinet.engine.firewall import nfnetlink
 from ocinet.engine.firewall.netfilter import NetfilterSocket, raise_unless_missing
 from ocinet.engine.model.observed import FirewallState
-from ocinet.engine.ruleset.elements import (
-    every_network_element,
-    guard_elements,
-    network_elements,
-    port_element,
-    port_elements,
-)
+from ocinet.engine.ruleset.elements import port_element, port_elements
 from ocinet.engine.ruleset.tables import FAMILY, TABLE, UPLINKS_TABLE
 
 TYPE_CHECKING = False
@@ -126,6 +120,7 @@ class Firewall:
         """
         from ocinet.engine.firewall import comparison
         from ocinet.engine.firewall.table_elements import TableElements
+        from ocinet.engine.ruleset.network_sets import guard_elements, network_elements
 
         before = self.observe()
         if not before.table:
@@ -214,6 +209,9 @@ class Firewall:
             SystemFailure: the table is of another version or can't be made.
             KernelError: the kernel refused for another reason.
         """
+        # A detach has no use for their sets.
+        from ocinet.engine.ruleset.network_sets import guard_elements, network_elements
+
         batch = nfnetlink.Batch(TABLE)
         batch.add(element for rules in networks for element in network_elements(rules))
         if guards:
@@ -240,6 +238,8 @@ class Firewall:
         """
         elements = port_elements(ports)
         if guards:
+            from ocinet.engine.ruleset.network_sets import guard_elements
+
             elements += tuple(element for guard in guards for element in guard_elements(guard))
         self._delete(elements)
 
@@ -249,6 +249,8 @@ class Firewall:
         Raises:
             KernelError: the kernel refused; the rest of it is out.
         """
+        from ocinet.engine.ruleset.network_sets import every_network_element
+
         self._delete(every_network_element(rules))
 
     def forget_flows(

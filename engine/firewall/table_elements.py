@@ -10,7 +10,6 @@ from errno import EEXIST, ENOENT, ENOTEMPTY
 from ocinet.base.errors import ConflictError, KernelError
 from ocinet.engine.firewall import nfnetlink
 from ocinet.engine.firewall.netfilter import raise_unless_missing
-from ocinet.engine.ruleset.elements import REFUSED, SETS, SOURCE, refused_element, ways_of
 from ocinet.engine.ruleset.tables import FAMILY, TABLE
 
 TYPE_CHECKING = False
@@ -39,6 +38,8 @@ class TableElements:
         Raises:
             KernelError: the kernel refused to answer.
         """
+        from ocinet.engine.ruleset.access_sets import SETS  # forty of them, that no attach needs
+
         return self._dump(SETS)
 
     def sources(self) -> tuple[tuple[Address, Address], ...]:
@@ -47,6 +48,8 @@ class TableElements:
         Raises:
             KernelError: the kernel refused to answer.
         """
+        from ocinet.engine.ruleset.access_sets import SOURCE, ways_of
+
         return ways_of(self._dump(SOURCE.values()))
 
     def _dump(self, kinds: Iterable[Set]) -> tuple[Element, ...]:
@@ -120,6 +123,7 @@ class TableElements:
             KernelError: the kernel refused to answer.
         """
         from ocinet.engine.firewall.element_messages import decode_refused, dump_elements
+        from ocinet.engine.ruleset.access_sets import REFUSED
 
         found: tuple[Refused, ...] = ()
         for kind in REFUSED.values():
@@ -136,6 +140,8 @@ class TableElements:
         Raises:
             KernelError: the kernel refused.
         """
+        from ocinet.engine.ruleset.access_sets import refused_element
+
         self.delete(
             tuple(
                 refused_element(each)

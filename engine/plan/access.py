@@ -13,18 +13,9 @@ from ocinet.base.address import Address, Subnet
 from ocinet.base.value import Value
 from ocinet.engine.model.access import LAST_PORT, LONGEST_MEANT, Access, Allowance
 from ocinet.engine.plan.served_names import ID_SHOWN, served_names
-from ocinet.engine.ruleset.elements import (
-    ADMIT,
-    ALLOW,
-    EXPOSE,
-    KEPT,
-    LEAVE,
-    PAIR,
-    PAIR_ALL,
-    Element,
-    Span,
-    reach,
-)
+from ocinet.engine.ruleset.access_sets import ADMIT, ALLOW, EXPOSE, KEPT, LEAVE, PAIR, PAIR_ALL
+from ocinet.engine.ruleset.elements import Element
+from ocinet.engine.ruleset.spans import Span, reach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

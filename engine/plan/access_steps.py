@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ocinet.base.errors import ConflictError
 from ocinet.engine.plan.steps import Step, as_nft, make_table
-from ocinet.engine.ruleset.elements import ADMIT, ALLOW, LEAVE, Element
+from ocinet.engine.ruleset.access_sets import ADMIT, ALLOW, LEAVE
+from ocinet.engine.ruleset.elements import Element
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

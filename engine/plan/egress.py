@@ -6,7 +6,8 @@ from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.network import Network, NetworkRules
 from ocinet.engine.model.routing import Leaving
-from ocinet.engine.ruleset.elements import SOURCE, Element, ways_of
+from ocinet.engine.ruleset.access_sets import SOURCE, ways_of
+from ocinet.engine.ruleset.elements import Element
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

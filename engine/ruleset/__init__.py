@@ -4,7 +4,10 @@ Planning shows it, the firewall room puts it into the kernel. Read in this order
 module imports only what stands above it:
 
     tables    what our tables are called
-    elements  the sets and maps, and what a network or a port is in them
+    spans     what lies between two values
+    elements  what sets and maps are, and what a published port is in them
+    network_sets  those of networks
+    access_sets  those of what containers' users say, and all there are
     chains    its rules, each with its reason
     nft       the table, and what changes in it, in nft's language
     bpf       programs for filters of links, encoded

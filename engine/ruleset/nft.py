@@ -8,8 +8,10 @@ input gives the same text.
 from __future__ import annotations
 
 from ocinet.base.errors import RequestError
+from ocinet.engine.ruleset.access_sets import SETS
 from ocinet.engine.ruleset.chains import CHAINS
-from ocinet.engine.ruleset.elements import SETS, guard_elements, network_elements, port_element
+from ocinet.engine.ruleset.elements import port_element
+from ocinet.engine.ruleset.network_sets import guard_elements, network_elements
 from ocinet.engine.ruleset.tables import FAMILY, TABLE
 
 TYPE_CHECKING = False

@@ -15,18 +15,10 @@ from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.forward_guard import ForwardGuard
-from ocinet.engine.ruleset.elements import (
-    ALLOW,
-    LEAVE,
-    PAIR,
-    SOURCE,
-    Element,
-    Span,
-    guard_elements,
-    network_elements,
-    port_element,
-    port_of,
-)
+from ocinet.engine.ruleset.access_sets import ALLOW, LEAVE, PAIR, SOURCE
+from ocinet.engine.ruleset.elements import Element, port_element, port_of
+from ocinet.engine.ruleset.network_sets import guard_elements, network_elements
+from ocinet.engine.ruleset.spans import Span
 
 if TYPE_CHECKING:
     from contract.place import Place

@@ -14,18 +14,15 @@ from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import ConflictError, SystemFailure
 from ocinet.engine.model.observed import FirewallState
 from ocinet.engine.model.passage import AcceptRule, ForwardDrop, Zoned
-from ocinet.engine.ruleset.elements import (
-    SOURCE,
-    Element,
-    Span,
+from ocinet.engine.ruleset.access_sets import SOURCE, ways_of
+from ocinet.engine.ruleset.elements import Element, port_element, port_elements
+from ocinet.engine.ruleset.network_sets import (
     every_network_element,
     guard_elements,
     network_elements,
-    port_element,
-    port_elements,
-    ways_of,
 )
 from ocinet.engine.ruleset.nft import DOCKER_ISOLATION, DOCKER_USER, forward_accept_rules
+from ocinet.engine.ruleset.spans import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ from ocinet.engine.model.access import Access, Allowance
 from ocinet.engine.model.resolution import Alias, Resolution
 from ocinet.engine.plan.access import _apart, every_element, names_on, own_elements
 from ocinet.engine.plan.exposed import listening
-from ocinet.engine.ruleset.elements import Span
+from ocinet.engine.ruleset.spans import Span
 from ocinet.request.access import parse_access, spell_access
 
 APART = {"apart": network("apart", "10.7.0.0/24", siblings=False)}

@@ -35,6 +35,7 @@ text = text.replace("status = main(sys.argv[1:], preload=preload)", '''
         from ocinet.hooks.entry.engine_access import load_engine
         load_engine(preload, "attach")
         import ocinet.engine.settle, ocinet.ipam.allocation, ocinet.engine.records.claim_attempt
+        import ocinet.engine.ruleset.network_sets
 ''')
 text = text.replace("status = make_container(sys.argv[1:], preload=preload)", '''
         preload("injection")
@@ -42,6 +43,7 @@ text = text.replace("status = make_container(sys.argv[1:], preload=preload)", ''
         from ocinet.hooks.entry.engine_access import load_engine
         load_engine(preload, "attach")
         import ocinet.engine.settle, ocinet.ipam.allocation, ocinet.engine.records.claim_attempt
+        import ocinet.engine.ruleset.network_sets
 ''')
 text = text.replace("posix._exit(status)", "")
 exec(compile(text, __file__, "exec"))

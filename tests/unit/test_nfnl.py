@@ -17,7 +17,8 @@ from ocinet.engine.firewall import nfnetlink
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.network import NetworkRules
 from ocinet.engine.netlink.framing import Answer, Refusal, attribute
-from ocinet.engine.ruleset.elements import network_elements, port_element, port_elements
+from ocinet.engine.ruleset.elements import port_element, port_elements
+from ocinet.engine.ruleset.network_sets import network_elements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.routing import ReplyMark, SourceNat, UplinkRules
 from ocinet.engine.plan.access import every_element
-from ocinet.engine.ruleset import elements, nft, uplinks
+from ocinet.engine.ruleset import access_sets, network_sets, nft, uplinks
 from ocinet.request.access import parse_access
 
 _GOLDEN = Path(__file__).with_name("golden")
@@ -120,7 +120,7 @@ def test_text_of_the_table_has_every_set_that_the_chains_look_into() -> None:
     text = nft.table_text()
     used = {word[1:] for word in text.split() if word.startswith("@") and "," not in word}
     by_rules = {"refused4", "refused6"}  # who enters them are the rules themselves
-    assert used == {kind.name for kind in elements.SETS} | by_rules
+    assert used == {kind.name for kind in access_sets.SETS} | by_rules
 
 
 @pytest.mark.parametrize("device", ['br"0', "br*", "br\\0"])
@@ -135,8 +135,8 @@ def test_removal_of_a_network_names_all_that_any_of_its_options_entered() -> Non
     for internal in (False, True):
         for isolated in (False, True):
             rules = VAULT.replace(internal=internal, isolated=isolated)
-            entered = set(elements.network_elements(rules))
-            assert entered <= set(elements.every_network_element(VAULT.replace(names=False)))
+            entered = set(network_sets.network_elements(rules))
+            assert entered <= set(network_sets.every_network_element(VAULT.replace(names=False)))
 
 
 def test_forward_accept_of_a_managed_bridge_passes_both_directions() -> None:
