@@ -51,10 +51,10 @@ class Access:
     def enter(self, record: Attachment | None) -> None:
         """Have others find it by its names, and whoever it speaks of find it."""
         for party in self._parties(record):
-            self._records.mentions.enter(self._id, party.network, party.names, party.means)
+            self._records.mentions().enter(self._id, party.network, party.names, party.means)
         names = egress_names(record, self._network) if record else ()
         if names:
-            self._records.mentions.enter(self._id, EGRESS_NAMES, (), names)
+            self._records.mentions().enter(self._id, EGRESS_NAMES, (), names)
 
     def leave(self, record: Attachment | None, kept: Attachment | None = None) -> None:
         """Have nobody find it any more, but by what is kept."""
@@ -63,12 +63,12 @@ class Access:
             same = stay.get(party.network)
             names = tuple(name for name in party.names if not same or name not in same.names)
             means = tuple(name for name in party.means if not same or name not in same.means)
-            self._records.mentions.leave(self._id, party.network, names, means)
+            self._records.mentions().leave(self._id, party.network, names, means)
         kept_names = egress_names(kept, self._network) if kept else ()
         said = egress_names(record, self._network) if record else ()
         gone = tuple(name for name in said if name not in kept_names)
         if gone:
-            self._records.mentions.leave(self._id, EGRESS_NAMES, (), gone)
+            self._records.mentions().leave(self._id, EGRESS_NAMES, (), gone)
 
     def open(
         self, before: Attachment, record: Attachment, journal: Journal, warnings: list[str]
@@ -182,14 +182,14 @@ class Access:
         if access.allow or access.expose:
             told += self._flaws_of_networks(parties)
         for name in dict.fromkeys(name for party in parties for name in party.means):
-            if not any(self._records.mentions.called(party.network, name) for party in parties):
+            if not any(self._records.mentions().called(party.network, name) for party in parties):
                 where = ", ".join(party.network for party in parties)
                 told.append(f"nobody on {where} is called {name} yet: it is opened when it comes")
         told += self._empty_links(parties)
         for name in egress_names(record, self._network):
             if "." not in name:
                 told.append(f"there is no network {name}, so nothing leaves for it")
-            elif not self._records.resolved.addresses(name):
+            elif not self._records.resolved().addresses(name):
                 told.append(
                     f"nothing leaves for {name} until the watcher has looked it up, which takes it"
                     " some seconds: ocinet watch"
@@ -245,7 +245,9 @@ class Access:
         """Return all that our table is to hold by one record, and those it has to do with."""
         if record is None or record.access is None:
             return {}
-        found = dict.fromkeys(own_elements(record, self._network, self._records.resolved.addresses))
+        found = dict.fromkeys(
+            own_elements(record, self._network, self._records.resolved().addresses)
+        )
         for party in self._parties(record):
             for other in self._others(party):
                 for theirs in self._parties(other):
@@ -265,7 +267,7 @@ class Access:
 
     def _others(self, party: Party) -> list[Attachment]:
         """Return the records of those who speak of a container, or whom it speaks of."""
-        mentions, network = self._records.mentions, party.network
+        mentions, network = self._records.mentions(), party.network
         ids = {each for name in party.names for each in mentions.meant_by(network, name)}
         called = {each: name for name in party.means for each in mentions.called(network, name)}
         ids |= called.keys() | self._linked(party)

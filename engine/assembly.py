@@ -29,13 +29,10 @@ from ocinet.engine.plan.machine import Host, Machine
 from ocinet.engine.port_owners import PortOwners
 from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.forward_guards import ForwardGuards
-from ocinet.engine.records.left_files import LeftFiles
 from ocinet.engine.records.linked import Linked
-from ocinet.engine.records.mentions import Mentions
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.engine.records.passages import Passages
 from ocinet.engine.records.port_claims import PortClaims
-from ocinet.engine.records.resolved_names import ResolvedNames
 from ocinet.engine.records.settings import load_or_defaults
 from ocinet.engine.storage import Records, recorded
 from ocinet.ipam.reservation import ReservationStore
@@ -56,7 +53,10 @@ if TYPE_CHECKING:
     from ocinet.engine.operation import Neighbours
     from ocinet.engine.plan import seams
     from ocinet.engine.records.cables import CableStore
+    from ocinet.engine.records.left_files import LeftFiles
+    from ocinet.engine.records.mentions import Mentions
     from ocinet.engine.records.port_claim import PortClaim
+    from ocinet.engine.records.resolved_names import ResolvedNames
     from ocinet.engine.records.table_shapes import TableShapes
     from ocinet.ipam.lease import Lease
 
@@ -229,11 +229,7 @@ def open_records(
 
         return regained(network, host.links, operation.boot_id)
 
-    def cables() -> CableStore:
-        from ocinet.engine.records.cables import CableStore  # for the few that have one
-
-        return CableStore(paths)
-
+    cables, left_files, mentions, resolved = _seldom(paths)
     deadline, report = operation.deadline, operation.log.append
     records = Records(
         attachments=attachments,
@@ -252,9 +248,42 @@ def open_records(
         passages=Passages(paths, operation.boot_id),
         guards=ForwardGuards(paths, operation.boot_id),
         linked=Linked(paths),
-        left_files=LeftFiles(paths),
         cables=cables,
-        mentions=Mentions(paths),
-        resolved=ResolvedNames(paths),
+        left_files=left_files,
+        mentions=mentions,
+        resolved=resolved,
     )
     return records
+
+
+def _seldom(
+    paths: Paths,
+) -> tuple[
+    Callable[[], CableStore],
+    Callable[[], LeftFiles],
+    Callable[[], Mentions],
+    Callable[[], ResolvedNames],
+]:
+    """Return what opens the records that no usual start or stop of a container asks."""
+
+    def cables() -> CableStore:
+        from ocinet.engine.records.cables import CableStore
+
+        return CableStore(paths)
+
+    def left_files() -> LeftFiles:
+        from ocinet.engine.records.left_files import LeftFiles
+
+        return LeftFiles(paths)
+
+    def mentions() -> Mentions:
+        from ocinet.engine.records.mentions import Mentions
+
+        return Mentions(paths)
+
+    def resolved() -> ResolvedNames:
+        from ocinet.engine.records.resolved_names import ResolvedNames
+
+        return ResolvedNames(paths)
+
+    return cables, left_files, mentions, resolved

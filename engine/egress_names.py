@@ -30,14 +30,14 @@ _PATIENCE_S = 2.0
 
 def wanted_names(records: Records) -> tuple[str, ...]:
     """Return the names that containers speak of, sorted."""
-    noted = records.mentions.all()
+    noted = records.mentions().all()
     return tuple(sorted({name for network, name, _ in noted if network == EGRESS_NAMES}))
 
 
 def names_by_container(records: Records) -> dict[str, tuple[str, ...]]:
     """Return the names that each container speaks of, by its id."""
     found: dict[str, tuple[str, ...]] = {}
-    for network, name, container_id in records.mentions.all():
+    for network, name, container_id in records.mentions().all():
         if network == EGRESS_NAMES:
             found[container_id] = (*found.get(container_id, ()), name)
     return found
@@ -62,7 +62,7 @@ def follow(
         undone: whom it has still to be done for, by id, each with what the table holds of it.
             Who is at work on one leaves it there: for the next time.
     """
-    before = records.resolved.all()
+    before = records.resolved().all()
     wanted = wanted_names(records)
     allowed, refused = _parted(machine, records, answers)
     after = {name: before[name] for name in wanted if name in before}
@@ -71,11 +71,11 @@ def follow(
             after[name] = _seen(before.get(name, {}), allowed[name], now_s)
     changed = [name for name in after if set(before.get(name, ())) != set(after[name])]
     _tell(operation, refused, before)
-    mentions = records.mentions
+    mentions = records.mentions()
     for each in {each for name in changed for each in mentions.meant_by(EGRESS_NAMES, name)}:
         if each not in undone:
             undone[each] = Access(records, each).held(records.attachments.get(each))
-    records.resolved.put(after)
+    records.resolved().put(after)
     locks = operation.locks.patient(_PATIENCE_S)
     for container_id in sorted(undone):
         try:

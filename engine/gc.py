@@ -255,7 +255,7 @@ class _Collector:
         But where it can't be looked at: then somebody may be.
         """
         try:
-            self._records.left_files.sweep()
+            self._records.left_files().sweep()
         except OcinetError as error:
             self.find("file", "-", f"not looked at: {error}", lambda: False)
 

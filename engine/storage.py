@@ -284,10 +284,10 @@ class Records(Value):
         passages: whose packets get through the chains of others.
         guards: what is kept from being forwarded.
         linked: who finds whom by a name of its own.
-        left_files: what killed writers left.
         cables: opens the links between two containers, which few have.
-        mentions: who is called what, where containers are kept apart.
-        resolved: where DNS names lead to that packets may leave for.
+        left_files: opens what killed writers left, of which no usual act asks, as the next two.
+        mentions: opens who is called what, where containers are kept apart.
+        resolved: opens where DNS names lead to that packets may leave for.
     """
 
     attachments: Attachments
@@ -298,10 +298,10 @@ class Records(Value):
     passages: Passages
     guards: Guards
     linked: Linked
-    left_files: LeftFiles
     cables: Callable[[], Cables]
-    mentions: Mentions
-    resolved: ResolvedNames
+    left_files: Callable[[], LeftFiles]
+    mentions: Callable[[], Mentions]
+    resolved: Callable[[], ResolvedNames]
 
 
 def recorded(records: Records, boot_id: str) -> Recorded:
@@ -339,7 +339,7 @@ def access_elements(attached: Iterable[Attachment], records: Records) -> tuple[E
     if concerned:
         from ocinet.engine.plan.access import every_element
 
-        found += every_element(concerned, records.networks.find, records.resolved.addresses)
+        found += every_element(concerned, records.networks.find, records.resolved().addresses)
     leaving = [end for record in known for end in record.endpoints if end.egress]
     if leaving:
         from ocinet.engine.plan.egress import source_elements

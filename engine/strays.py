@@ -280,7 +280,7 @@ class Strays:
 
     def _mentions(self) -> Iterator[Stray]:
         """Find names of containers that have no record, as a kill between the two leaves them."""
-        noted = self._records.mentions.all()
+        noted = self._records.mentions().all()
         ids = set(self._records.attachments.ids()) if noted else set()
         for network, name, container_id in noted:
             if container_id not in ids:
@@ -293,7 +293,7 @@ class Strays:
             with self._operation.locks.container(container_id):
                 stray = self._records.attachments.get(container_id) is None
                 if stray:
-                    self._records.mentions.leave(container_id, network, (name,), (name,))
+                    self._records.mentions().leave(container_id, network, (name,), (name,))
                 return stray
 
         return unmention

@@ -553,8 +553,8 @@ def fake_records(*networks: Network) -> Records:
         passages=FakePassages(),
         guards=FakeGuards(),
         linked=FakeLinked(),
-        left_files=NoLeftFiles(),
         cables=FakeCables,
-        mentions=FakeMentions(),
-        resolved=FakeResolved(),
+        left_files=NoLeftFiles,
+        mentions=FakeMentions,
+        resolved=FakeResolved,
     )

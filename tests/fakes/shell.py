@@ -149,10 +149,10 @@ def open_records(paths: Paths, operation: Operation) -> Records:
         passages=Passages(paths, operation.boot_id),
         guards=ForwardGuards(paths, operation.boot_id),
         linked=Linked(paths),
-        left_files=LeftFiles(paths),
         cables=lambda: CableStore(paths),
-        mentions=Mentions(paths),
-        resolved=ResolvedNames(paths),
+        left_files=lambda: LeftFiles(paths),
+        mentions=lambda: Mentions(paths),
+        resolved=lambda: ResolvedNames(paths),
     )
 
 

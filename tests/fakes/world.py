@@ -115,6 +115,7 @@ class World:
         self.linked = FakeLinked()
         self.cables = FakeCables()
         self.mentions = FakeMentions()
+        self.resolved = FakeResolved()
         self.records = Records(
             attachments=cast("Any", _Noted("attachments", self.attachments, self.trace)),
             networks=cast("Any", _Noted("networks", self.networks, self.trace)),
@@ -124,10 +125,10 @@ class World:
             passages=self.passages,
             guards=self.guards,
             linked=cast("Any", _Noted("linked", self.linked, self.trace)),
-            left_files=NoLeftFiles(),
             cables=lambda: self.cables,
-            mentions=self.mentions,
-            resolved=FakeResolved(),
+            left_files=NoLeftFiles,
+            mentions=lambda: self.mentions,
+            resolved=lambda: self.resolved,
         )
 
     def __enter__(self) -> World:

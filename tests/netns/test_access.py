@@ -417,9 +417,9 @@ def test_what_a_kill_leaves_is_collected() -> None:
     with Apart() as host:
         host.up("web", asking(allow="db:80"))
         with host.engine() as engine:
-            engine.records.mentions.enter("gone-id", "apart", ("db",), ("web",))
+            engine.records.mentions().enter("gone-id", "apart", ("db",), ("web",))
             engine.records.attachments.put(engine.containers.find("web").replace(access=None))
-            engine.records.mentions.enter("web-id", "apart", ("web",), ("db",))
+            engine.records.mentions().enter("web-id", "apart", ("web",), ("db",))
         run("nft add element inet ocinet pair4 { 10.7.0.2 . 10.7.0.9 . tcp . 80 }")
         assert [(kind, name.split()[0]) for kind, name in host.gc()] == [
             ("element", "pair4"),
