@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _ALNUM = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _IFNAME_MAX = 15
+SHOWN_ID = 12  # characters of a container's id that engines show, and give it for a hostname
 # What resolvers answer themselves, to each machine with itself or with its own gateway
 # (RFC 6761 6.3, nss-myhostname(8), /etc/hosts as distributions ship it), or what engines call
 # the host in their containers.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ocinet.base.address import Address
 from ocinet.base.clock import now
 from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, RequestError, failures
-from ocinet.base.names import check_container, did_you_mean
+from ocinet.base.names import SHOWN_ID, check_container, did_you_mean
 from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_format, add_switch, add_text
-from ocinet.cli.printing import SHORT_ID, Table, age, show, tell_unreadable
+from ocinet.cli.printing import Table, age, show, tell_unreadable
 from ocinet.ipam.pool import check_static
 from ocinet.ipam.reservation import Reservation
 from ocinet.request.grammar import read_mac
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def _configure_ls(parser: Parser) -> None:
     says = "show whose each address of that network is (default: how full all networks are)"
     parser.add_argument("network", metavar="NETWORK", nargs="?", help=says)
-    add_switch(parser, "--no-trunc", says=f"show whole ids (default: {SHORT_ID} characters)")
+    add_switch(parser, "--no-trunc", says=f"show whole ids (default: {SHOWN_ID} characters)")
     add_format(parser)
 
 
@@ -44,7 +44,7 @@ def _ls(arguments: Namespace, console: Console) -> None:
             container_id = lease["container"]
             table.add(
                 lease["address"],
-                container_id if arguments.no_trunc else container_id[:SHORT_ID],
+                container_id if arguments.no_trunc else container_id[:SHOWN_ID],
                 names.get(container_id, "-"),
                 lease["ifname"],
                 str(lease["pid"] or "-"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ocinet.base.errors import NotFoundError, RequestError
+from ocinet.base.names import SHOWN_ID
 from ocinet.base.value import Value
 from ocinet.cli.command_tree import Command
 from ocinet.cli.containers import FAILED, STRANDED, status_of
 from ocinet.cli.kept_ports import encode_own
 from ocinet.cli.parser import Parser, add_switch, add_template, add_text
 from ocinet.cli.printing import (
-    SHORT_ID,
     Table,
     age,
     is_template,
@@ -107,7 +107,7 @@ def _configure_ps(parser: Parser) -> None:
     says = "show the N that were attached last, whatever their status (default: all)"
     parser.add_argument("-n", "--last", type=int, default=-1, metavar="N", help=says)
     add_switch(parser, "-l", "--latest", says="same as --last 1")
-    add_switch(parser, "--no-trunc", says=f"show whole ids (default: {SHORT_ID} characters)")
+    add_switch(parser, "--no-trunc", says=f"show whole ids (default: {SHOWN_ID} characters)")
     says = "show only containers on that network (default: on any)"
     add_text(parser, "--net", "--network", metavar="NETWORK", says=says)
     says = "show only those with: name=PART, id=START, network=NAME, status=STATUS, publish=PORT"
@@ -199,7 +199,7 @@ def _show(
     rows: list[Row], arguments: Namespace, console: Console, kept: tuple[KeptPort, ...]
 ) -> None:
     def own_id(row: Row) -> str:
-        return row.id if arguments.no_trunc else row.id[:SHORT_ID]
+        return row.id if arguments.no_trunc else row.id[:SHOWN_ID]
 
     if arguments.quiet:
         for row in rows:

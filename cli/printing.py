@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from ocinet.engine.engine import Engine
     from ocinet.engine.model.endpoint import Endpoint, PortRule
 
-SHORT_ID = 12
 _GAP = "   "
 _TABLE = "table "  # what docker's templates begin with
 _AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))

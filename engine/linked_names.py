@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from ocinet.base.errors import OcinetError
 from ocinet.base.events import WARNED
+from ocinet.base.names import SHOWN_ID
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.others_lines import write_others
 from ocinet.engine.peers import forget_unserved, leave_peers, tell_peers
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.storage import Records
-
-_SHOWN_ID = 12
 
 
 def links_of(record: Attachment) -> tuple[LinkedName, ...]:
@@ -240,7 +239,7 @@ def _tell(
             else:
                 write_links(operation, machine, records, linker, names)
         except OcinetError as error:  # whoever changed is not kept from it by another's file
-            operation.log.append(WARNED, container=linker, name=linker[:_SHOWN_ID],
+            operation.log.append(WARNED, container=linker, name=linker[:SHOWN_ID],
                                  warning=f"its links are as before: {error}")  # fmt: skip
 
 
@@ -287,7 +286,7 @@ def _networks_of(record: Attachment) -> tuple[str, ...]:
 
 
 def _names_of(container: Container) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((container.name, container.id, container.id[:_SHOWN_ID])))
+    return tuple(dict.fromkeys((container.name, container.id, container.id[:SHOWN_ID])))
 
 
 def _is_called(record: Attachment, target: str) -> bool:
@@ -296,5 +295,5 @@ def _is_called(record: Attachment, target: str) -> bool:
     Not by less: db, cafe and bad begin ids as well, whose containers nobody means.
     """
     container = record.container
-    shown = len(target) >= _SHOWN_ID and container.id.startswith(target)
+    shown = len(target) >= SHOWN_ID and container.id.startswith(target)
     return target in (container.name, container.id) or shown

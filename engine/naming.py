@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ocinet.base.errors import OcinetError
+from ocinet.base.names import SHOWN_ID
 from ocinet.engine.model.naming import Place
 
 TYPE_CHECKING = False
@@ -24,7 +25,6 @@ _COVERS_NONE = (
     "once it is created, no file of its image is covered, so dns and add-host are on record alone:"
     " use a hook"
 )
-_SHOWN_ID = 12  # of an id, what engines give a container for a hostname
 
 
 def plan_names(
@@ -53,7 +53,7 @@ def plan_names(
         return ()
     from ocinet.engine.plan.name_files import Named, is_filled_later, plan_name_files
 
-    hostname = (rootfs and rootfs.hostname) or container.id[:_SHOWN_ID]
+    hostname = (rootfs and rootfs.hostname) or container.id[:SHOWN_ID]
     place = Place(process, rootfs, tuple(dict.fromkeys((hostname, container.name))))
     found_networks = [records.networks.find(endpoint.network) for endpoint in record.endpoints]
     internal = all(network is not None and network.internal for network in found_networks)

@@ -14,16 +14,16 @@ and what for, the line tells, and no record is read. Rules:
 
 from __future__ import annotations
 
+from ocinet.base.names import SHOWN_ID
 from ocinet.base.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Between own names and aliases: as legal a name as the host's, and one that no container can
-# have (`base.dns_names.is_taken`).
-OWN_END = "own-names-end.ocinet.internal"
-_SHOWN_ID = 12
+# Between own names and aliases. Longer than a label may be: so no container can have it, nobody can
+# ask for it, and aardvark-dns leaves it out where it tells an address's names (1.4, 1.14, 1.17).
+OWN_END = "own-names-end".ljust(64, "-")
 _NAMES = 3  # the fourth word of a line
 
 
@@ -98,7 +98,7 @@ def in_line(container_id: str, own: tuple[str, ...], names: tuple[str, ...]) -> 
     """Return names as they stand in a line: so that `own_part` finds out which are the own ones.
 
     >>> in_line("web-prod-1-of-2", ("web",), ("web", "db"))
-    ('web', 'own-names-end.ocinet.internal', 'db')
+    ('web', 'own-names-end---------------------------------------------------', 'db')
 
     Args:
         container_id: whole.
@@ -117,7 +117,7 @@ def own_part(container_id: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """
     if OWN_END in names:
         return names[: names.index(OWN_END)]
-    short = container_id[:_SHOWN_ID].lower()
+    short = container_id[:SHOWN_ID].lower()
     return names[: names.index(short) + 1] if short in names else ()
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ocinet.base.address import Address, Subnet
+from ocinet.base.names import SHOWN_ID
 from ocinet.base.value import Value
 from ocinet.engine.model.access import LAST_PORT, LONGEST_MEANT, Access, Allowance
-from ocinet.engine.plan.served_names import ID_SHOWN, served_names
+from ocinet.engine.plan.served_names import served_names
 from ocinet.engine.ruleset.access_sets import ADMIT, ALLOW, EXPOSE, KEPT, LEAVE, PAIR, PAIR_ALL
 from ocinet.engine.ruleset.elements import Element
 from ocinet.engine.ruleset.spans import Span, reach
@@ -81,7 +82,7 @@ def parties_of(record: Attachment, find: Find) -> tuple[Party, ...]:
     links = tuple(linked.target for linked in record.resolution.links) if record.resolution else ()
     known = record.container
     called = [(known.name, known.id), *((member.name, member.id) for member in record.members)]
-    linked_as = tuple(word for name, own in called for word in (name, own, own[:ID_SHOWN]))
+    linked_as = tuple(word for name, own in called for word in (name, own, own[:SHOWN_ID]))
     return tuple(
         Party(
             name,
@@ -100,8 +101,8 @@ def names_on(record: Attachment, network: str) -> tuple[str, ...]:
     """Return the names by which a container is meant on a network, in lower case, each once."""
     own = record.container.name.lower()  # also one that no resolver could be asked for
     names = dict.fromkeys((own, *served_names(record, network)))
-    if own != record.container.id[:ID_SHOWN].lower():
-        names.pop(record.container.id[:ID_SHOWN].lower(), None)  # it never comes again
+    if own != record.container.id[:SHOWN_ID].lower():
+        names.pop(record.container.id[:SHOWN_ID].lower(), None)  # it never comes again
     return tuple(name for name in names if len(name) <= LONGEST_MEANT)
 
 

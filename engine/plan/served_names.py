@@ -7,13 +7,12 @@ public's. An alias is its user's word, and may have dots.
 
 from __future__ import annotations
 
-from ocinet.base.names import TAKEN_NAMES
+from ocinet.base.names import SHOWN_ID, TAKEN_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment
 
-ID_SHOWN = 12  # of an id, what engines show, and have for a hostname
 _LABEL_MAX = 63  # RFC 1035
 _FIRST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _REST = _FIRST | frozenset("-_")
@@ -38,7 +37,7 @@ def own_names(record: Attachment) -> tuple[str, ...]:
     """Return what a container calls itself, as far as it can be served; the id's start last."""
     container, wished = record.container, record.resolution
     hostname = wished.hostname if wished else ""
-    candidates = (label(container.name), label(hostname), label(container.id[:ID_SHOWN]))
+    candidates = (label(container.name), label(hostname), label(container.id[:SHOWN_ID]))
     return tuple(dict.fromkeys(filter(None, candidates)))
 
 

@@ -11,13 +11,14 @@ import json
 import os
 from itertools import pairwise
 
+from ocinet.base.names import SHOWN_ID
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SHIM, _CONMON = "containerd-shim", "conmon"
 _MAX_BYTES = 1 << 16
-_SHOWN_ID = 12
 
 
 def started_by(launcher: str, proc: str = "/proc") -> tuple[str, ...]:
@@ -27,7 +28,7 @@ def started_by(launcher: str, proc: str = "/proc") -> tuple[str, ...]:
         launcher: its path.
         proc: of whose processes.
     """
-    return tuple(sorted({identity[:_SHOWN_ID] for identity in _users(launcher, proc)}))
+    return tuple(sorted({identity[:SHOWN_ID] for identity in _users(launcher, proc)}))
 
 
 def _users(launcher: str, proc: str) -> Iterator[str]:

@@ -22,6 +22,7 @@ from hosts.name_server import (
     AAAA,
     NO_ERROR,
     NO_SUCH_NAME,
+    PTR,
     SERVED,
     Answer,
     ask,
@@ -101,6 +102,9 @@ def test_name_of_whose_ids_start_is_another_ones_is_taken_by_nobody() -> None:
         ask_soon("third-id", LAN, pid=asker, wanted=(str(third),))
         found = Answer(NO_ERROR, (str(second),))
         assert ask("webserver-prod-2", LAN, pid=asker) == found
+        reverse = ".".join([*reversed(str(second).split(".")), "in-addr.arpa"])
+        told = ask(reverse, LAN, kind=PTR, pid=asker)
+        assert told == Answer(NO_ERROR, ("webserver-prod-2",))
 
 
 @in_namespaces

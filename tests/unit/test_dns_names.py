@@ -83,7 +83,7 @@ def test_any_text_is_a_legal_name_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["localhost", "web.localhost", "web.dns.ocinet.internal",
-     "host.ocinet.internal", OWN_END, "host.docker.internal",
+     "host.ocinet.internal", "host.docker.internal",
      "host.containers.internal", "ocinet.internal", "_gateway", "localhost6"],
 )  # fmt: skip
 @pytest.mark.parametrize("spell", [str, str.upper, "{}.".format])
@@ -91,6 +91,12 @@ def test_names_of_the_host_are_taken(name: str, spell: Callable[[str], str]) -> 
     """Whoever had one would be asked what the host is, however that is written."""
     assert is_taken(dns_name(spell(name)))
     assert not is_taken("web")
+
+
+def test_what_ends_own_names_in_a_line_is_none() -> None:
+    """Nobody can have it, and no question can hold it."""
+    with pytest.raises(RequestError, match="is no name"):
+        dns_name(OWN_END)
 
 
 def test_name_that_means_the_host_is_given_to_nobody() -> None:
