@@ -71,6 +71,7 @@ def follow(
             after[name] = _seen(before.get(name, {}), allowed[name], now_s)
     changed = [name for name in after if set(before.get(name, ())) != set(after[name])]
     _tell(operation, refused, before)
+    _tell_nowhere(operation, [name for name in answers if not answers[name]], before, after)
     mentions = records.mentions()
     for each in {each for name in changed for each in mentions.meant_by(EGRESS_NAMES, name)}:
         if each not in undone:
@@ -122,4 +123,15 @@ def _tell(operation: Operation, refused: Mapping[str, tuple[Address, ...]], befo
             operation.log.append(
                 "name opens nothing", what=f"{name} leads to {where}",
                 why="no name opens the host, its links, or other networks: write the address",
+            )  # fmt: skip
+
+
+def _tell_nowhere(operation: Operation, unknown: list[str], before: Seen, after: Seen) -> None:
+    """Leave an event where a name has no address, by its resolver, and nothing is open for it."""
+    for name in unknown:
+        was_open = name not in before or bool(before[name])
+        if was_open and not after.get(name, True):
+            operation.log.append(
+                "name opens nothing", what=f"{name} leads nowhere",
+                why="its resolver says that it has no address: see how it is spelled",
             )  # fmt: skip

@@ -550,6 +550,29 @@ def test_dns_name_that_leads_to_another_network_opens_nothing_and_is_told() -> N
 
 
 @in_namespaces
+def test_dns_name_without_an_address_is_told_once_and_again_when_it_has_lost_one() -> None:
+    """As one that is misspelt; what it had stays open for its five minutes."""
+    with Apart() as host:
+        host.up("web", asking("lan", egress="api.exmaple.com"))
+
+        def look(*found: str, later_s: int = 0) -> list[object]:
+            answers = {"api.exmaple.com": _addresses(*found)}
+            with host.engine() as engine:
+                now_s = int(uptime_s()) + later_s
+                follow(engine.operation, engine.machine, engine.records, answers, now_s, {})
+            return [told["what"] for told in _events("name opens nothing")]
+
+        nowhere = "api.exmaple.com leads nowhere"
+        assert look() == [nowhere]
+        assert look() == [nowhere]
+        assert look("192.0.2.2") == [nowhere]
+        assert host.pings("web", "192.0.2.2")
+        assert look() == [nowhere]
+        assert look(later_s=KEPT_S + 1) == [nowhere] * 2
+        assert not host.pings("web", "192.0.2.2")
+
+
+@in_namespaces
 def test_attach_that_is_killed_at_any_step_leaves_nothing_open() -> None:
     """Behind each step of it; gc takes out what was entered, and its names."""
     with Apart() as host:
