@@ -15,5 +15,7 @@ underlay   the link that leads to the others, and how much of its MTU is left
 device     a device made, changed, taken away
 filling    tables compared, and made so
 table      the closing table put in place
-vxlan, routes   the planes
+curve      the public key that goes with a private one
+tunnel     what WireGuard is told and tells
+vxlan, routes, wireguard   the planes
 """

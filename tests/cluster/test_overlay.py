@@ -36,6 +36,32 @@ def test_containers_of_five_hosts_reach_each_other(
         assert overlay.drive(number, "look")["flaws"] == []
 
 
+def test_wireguard_reaches_as_the_others_do_or_the_kernels_lack_of_it_is_told(
+    make_hosts: MakeHosts,
+) -> None:
+    """Nothing is made where there is none; what to do is said."""
+    hosts = make_hosts(2)
+    overlay = Overlay(hosts, "wireguard")
+    probe = hosts[1].run("ip", "link", "add", "probe", "type", "wireguard", check=False)
+    if probe.status:
+        with pytest.raises(CommandFailed, match="this kernel has none") as caught:
+            overlay.apply(1)
+        assert "modprobe wireguard" in str(caught.value)
+        assert DEVICE not in hosts[1].links()
+        assert "ocx" not in hosts[1].ruleset()
+        return
+    hosts[1].run("ip", "link", "del", "probe")
+    overlay.learn_keys()
+    containers = {number: each.namespace for number, each in overlay.up().items()}
+    for number, place in containers.items():
+        place.serve("tcp", 80, name=f"c{number}")
+    for family in (4, 6):
+        reply = containers[1].ask("tcp", address(containers[2], family), 80, timeout_s=10)
+        assert reply.peer[0] == address(containers[1], family)
+    assert overlay.drive(1, "look")["flaws"] == []
+    assert overlay.drive(1, "apply")["made"] == []
+
+
 def test_host_itself_reaches_containers_of_others(make_hosts: MakeHosts) -> None:
     """With an address of its share; and its own services are for its own containers."""
     overlay = Overlay(make_hosts(2))

@@ -52,7 +52,7 @@ class Overlay:
     ) -> None:
         self.hosts = hosts
         pools = (Pool(Subnet.parse(POOL_V4), 24), Pool(Subnet.parse(POOL_V6), 64))
-        port = PORT if backend == "vxlan" else 0
+        port = {"vxlan": PORT, "wireguard": 51820, "routes": 0}[backend]
         self.cluster = Cluster("prod", pools, backend, VNI, port)
         self.peers = {
             number: Peer(host(number, ipv6_underlay=ipv6_underlay), shares(number))
@@ -79,6 +79,12 @@ class Overlay:
     def apply(self, *numbers: int) -> dict[int, Any]:
         """Have the planes of some hosts, or of all, be as all peers are now."""
         return {number: self.drive(number, "apply") for number in numbers or self.peers}
+
+    def learn_keys(self) -> None:
+        """Have each host make its key, and tell it to all."""
+        for number, peer in self.peers.items():
+            key = self.drive(number, "key")["key"]
+            self.peers[number] = peer.replace(host=peer.host.replace(public_key=key))
 
     def remove(self) -> None:
         """Take all planes away."""

@@ -1,6 +1,7 @@
 """Drives a host's data plane, as an agent would: run as a program in that host's namespaces.
 
-On stdin what to do: `apply`, `look` or `remove`, and the host and its peers, pickled, in base64.
+On stdin what to do (`apply`, `look`, `remove` or `key`), the host and its peers, pickled, in
+base64.
 On stdout one line of JSON: what was done or found, and how many milliseconds it took.
 """
 
@@ -23,7 +24,9 @@ def main() -> None:
     plane = plane_of(mine.cluster, Paths.from_environment(os.environ))
     start, cpu = time.perf_counter(), os.times()
     told: dict[str, object] = {}
-    if act == "look":
+    if act == "key":
+        told["key"] = plane.public_key()
+    elif act == "look":
         told["flaws"] = plane.look(mine, peers)
     else:
         changes = plane.remove() if act == "remove" else plane.apply(mine, peers)
