@@ -17,7 +17,8 @@ from ocinet.engine.plan.access import (
 )
 from ocinet.engine.plan.access_steps import ChangeAccess, ForgetRefused
 from ocinet.engine.plan.detach import addresses_of
-from ocinet.engine.plan.steps import ForgetFlows, Step
+from ocinet.engine.plan.removal_steps import ForgetFlows
+from ocinet.engine.plan.steps import Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ from ocinet.engine.plan.mend import (
     users_of,
 )
 from ocinet.engine.plan.networks import gateways
+from ocinet.engine.plan.own_steps import Explain, make_table
 from ocinet.engine.plan.repair_kinds import kinds_of
 from ocinet.engine.plan.shared_steps import RouteLoopback
-from ocinet.engine.plan.steps import Explain, make_table
 from ocinet.engine.ruleset.filters import NO_LOOPBACK
 from ocinet.engine.storage import recorded
 

@@ -7,7 +7,9 @@ Read in this order; each module imports only what stands above it. What steps ar
     name_seams    likewise of who keeps names
     seams         the same of the kernel, and all of them by name
     machine       a host by those seams, in the course of one operation
-    steps         what plans are made of: one container's own steps
+    steps         what plans are made of
+    removal_steps those that take down what is one container's own
+    own_steps     those that make it
     port_steps    steps for its ports of bridges
     shared_steps  steps for what all containers share
     passage_steps  steps that have packets pass the tables of others

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ocinet.base.errors import ConflictError
-from ocinet.engine.plan.steps import Step, as_nft, make_table
+from ocinet.engine.plan.own_steps import make_table
+from ocinet.engine.plan.steps import Step, as_nft
 from ocinet.engine.ruleset.access_sets import ADMIT, ALLOW, LEAVE
 from ocinet.engine.ruleset.elements import Element
 

@@ -19,9 +19,11 @@ from ocinet.engine.model.observed import Observed
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.endpoint import derive_mac, host_mac
 from ocinet.engine.plan.networks import or_explain, plan_networks
+from ocinet.engine.plan.own_steps import ConfigureInside, NameSandbox, RaiseLoopback
 from ocinet.engine.plan.port_steps import AddVeth, SetHairpin
 from ocinet.engine.plan.ports import targets_of
-from ocinet.engine.plan.steps import ConfigureInside, ForgetFlows, NameSandbox, RaiseLoopback, Step
+from ocinet.engine.plan.removal_steps import ForgetFlows
+from ocinet.engine.plan.steps import Step
 from ocinet.engine.ruleset.port_guard import guard_program
 
 TYPE_CHECKING = False

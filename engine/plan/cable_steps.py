@@ -6,7 +6,8 @@ The machine has both: `sandbox` is that of the first end, `far` that of the seco
 from __future__ import annotations
 
 from ocinet.engine.model.link import LINK_GROUP, Inside
-from ocinet.engine.plan.steps import ConfigureInside, Step
+from ocinet.engine.plan.own_steps import ConfigureInside
+from ocinet.engine.plan.steps import Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ocinet.base.address import Address
 from ocinet.engine.model.attachment import Attachment
 from ocinet.engine.model.endpoint import Endpoint, PortRule
-from ocinet.engine.plan.port_steps import DeleteLinks
-from ocinet.engine.plan.steps import CloseFirewall, ForgetFlows, Step, UnnameSandbox
+from ocinet.engine.plan.removal_steps import CloseFirewall, DeleteLinks, ForgetFlows, UnnameSandbox
+from ocinet.engine.plan.steps import Step
 
 
 def close_ports(ports: tuple[PortRule, ...]) -> tuple[Step, ...]:

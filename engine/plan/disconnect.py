@@ -10,9 +10,10 @@ from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import Route, metric_of
 from ocinet.engine.plan.attach import gateway_of, has_default, inside_of, source_ways
 from ocinet.engine.plan.detach import addresses_of
+from ocinet.engine.plan.own_steps import ConfigureInside
 from ocinet.engine.plan.refusal_steps import Unrefuse
 from ocinet.engine.plan.source_steps import UnrouteBySource
-from ocinet.engine.plan.steps import ConfigureInside, Step
+from ocinet.engine.plan.steps import Step
 from ocinet.engine.plan.sysctl_steps import restoring
 
 _ANYWHERE = {4: Subnet(4, 0, 0), 6: Subnet(6, 0, 0)}

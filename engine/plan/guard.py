@@ -11,7 +11,8 @@ from __future__ import annotations
 from ocinet.base.errors import OcinetError
 from ocinet.engine.model.forward_guard import ForwardGuard
 from ocinet.engine.model.forwarding import FORWARD_IPV4, FORWARD_IPV6, FORWARDED
-from ocinet.engine.plan.steps import Step, make_table
+from ocinet.engine.plan.own_steps import make_table
+from ocinet.engine.plan.steps import Step
 from ocinet.engine.ruleset.nft import guard_text
 
 TYPE_CHECKING = False

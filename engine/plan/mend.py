@@ -34,6 +34,13 @@ from ocinet.engine.plan.networks import (
     or_explain,
     plan_networks,
 )
+from ocinet.engine.plan.own_steps import (
+    ConfigureInside,
+    Explain,
+    NameSandbox,
+    OpenFirewall,
+    RaiseLoopback,
+)
 from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
 from ocinet.engine.plan.port_flaws import lack_of_bridge, off_bridge, unguarded
 from ocinet.engine.plan.port_steps import SetHairpin, Unplug
@@ -45,14 +52,7 @@ from ocinet.engine.plan.shared_steps import (
     RouteLoopback,
     SetSysctl,
 )
-from ocinet.engine.plan.steps import (
-    ConfigureInside,
-    Explain,
-    NameSandbox,
-    OpenFirewall,
-    RaiseLoopback,
-    Step,
-)
+from ocinet.engine.plan.steps import Step
 from ocinet.engine.plan.uplink_steps import FollowUplinks
 from ocinet.engine.plan.wiring import reached_by
 

@@ -12,8 +12,9 @@ from ocinet.engine.model.network import Network, rules_of
 from ocinet.engine.model.observed import DeviceState, Observed
 from ocinet.engine.model.passage import ForwardDrop
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.plan.own_steps import Explain, OpenFirewall
 from ocinet.engine.plan.ports import targets_of
-from ocinet.engine.plan.steps import Explain, OpenFirewall, Step
+from ocinet.engine.plan.steps import Step
 
 # By what their chains are called.
 _OWNERS = (("inet firewalld ", "firewalld's"), ("ufw", "ufw's"), ("DOCKER", "Docker's"))

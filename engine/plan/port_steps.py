@@ -1,4 +1,4 @@
-"""Steps that make a container's ports of bridges, guard and remove them."""
+"""Steps that make a container's ports of bridges, and guard them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from errno import EINVAL, ENOENT, EOPNOTSUPP
 from ocinet.base.errors import KernelError
 from ocinet.engine.model.bridge_filters import BridgeFilters
 from ocinet.engine.model.link import LINK_GROUP, Veth
+from ocinet.engine.plan.removal_steps import DeleteLinks
 from ocinet.engine.plan.steps import Step
 
 # How a kernel says that it has no such filters, or that another kind has their place.
@@ -115,25 +116,6 @@ class GuardPort(Step):
 
     def inverse(self) -> Step | None:
         """Return None: it goes with the link."""
-        return None
-
-
-class DeleteLinks(Step):
-    """Delete links of ours by the names of their host ends."""
-
-    host_ifnames: tuple[str, ...]
-
-    def describe(self) -> tuple[str, ...]:
-        """Return the commands that do the same."""
-        return tuple(f"ip link del {name}" for name in self.host_ifnames)
-
-    def apply(self, machine: Machine) -> bool:
-        """Delete them; missing ones are fine."""
-        machine.links.delete_links(self.host_ifnames)
-        return True
-
-    def inverse(self) -> Step | None:
-        """Return None: an attach makes them anew."""
         return None
 
 

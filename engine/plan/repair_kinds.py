@@ -5,13 +5,13 @@ from __future__ import annotations
 from ocinet.engine.plan.closing import CloseBridge
 from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding
 from ocinet.engine.plan.name_steps import WriteNames
+from ocinet.engine.plan.own_steps import ConfigureInside, NameSandbox, OpenFirewall, RaiseLoopback
 from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
 from ocinet.engine.plan.port_steps import AddVeth, GuardPort, JoinBridge, SetHairpin, Unplug
 from ocinet.engine.plan.refusal_steps import Refuse
 from ocinet.engine.plan.shaping_steps import Shape
 from ocinet.engine.plan.shared_steps import MakeBridge, MakeTable, RouteLoopback, SetSysctl
 from ocinet.engine.plan.source_steps import RouteBySource
-from ocinet.engine.plan.steps import ConfigureInside, NameSandbox, OpenFirewall, RaiseLoopback
 from ocinet.engine.plan.sysctl_steps import SetInside
 from ocinet.engine.plan.uplink_steps import FollowUplinks
 

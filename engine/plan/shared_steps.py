@@ -10,8 +10,9 @@ from __future__ import annotations
 from ocinet.base.errors import KernelError, SystemFailure
 from ocinet.engine.model.forwarding import FORWARD_IPV4, FORWARD_IPV6, FORWARDED, LOOPBACK_ROUTED
 from ocinet.engine.model.link import LINK_GROUP
+from ocinet.engine.plan.own_steps import OpenFirewall, make_table
 from ocinet.engine.plan.port_steps import NO_FILTERS
-from ocinet.engine.plan.steps import OpenFirewall, Step, as_nft, make_table, ready_address
+from ocinet.engine.plan.steps import Step, as_nft, ready_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

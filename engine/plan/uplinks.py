@@ -18,8 +18,9 @@ from ocinet.engine.model.routing import (
     SourceNat,
     UplinkRules,
 )
+from ocinet.engine.plan.own_steps import Explain
 from ocinet.engine.plan.replies import not_followed, reply_marks
-from ocinet.engine.plan.steps import Explain, Step
+from ocinet.engine.plan.steps import Step
 from ocinet.engine.plan.uplink_steps import FollowUplinks
 from ocinet.engine.ruleset.uplinks import fingerprint
 

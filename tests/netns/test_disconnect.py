@@ -11,7 +11,8 @@ from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json, link_json, run
 from hosts.namespace.wired_host import WiredHost, records
 from ocinet.base.errors import KernelError, NotFoundError
-from ocinet.engine.plan.steps import ConfigureInside, Step
+from ocinet.engine.plan.own_steps import ConfigureInside
+from ocinet.engine.plan.steps import Step
 
 if TYPE_CHECKING:
     from ocinet.engine.model.attachment import Attachment

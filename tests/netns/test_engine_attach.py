@@ -34,9 +34,10 @@ from ocinet.base.errors import (
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import Publish, Request
 from ocinet.engine.plan.new_network import NetworkOptions
+from ocinet.engine.plan.own_steps import OpenFirewall
 from ocinet.engine.plan.port_steps import AddVeth
 from ocinet.engine.plan.shared_steps import MakeTable
-from ocinet.engine.plan.steps import OpenFirewall, Step
+from ocinet.engine.plan.steps import Step
 from ocinet.engine.records.networks import NetworkStore
 from ocinet.ipam.pool import Pool
 

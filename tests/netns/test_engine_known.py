@@ -8,7 +8,7 @@ from builders import on, tcp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import addresses_json, link_json, run
 from hosts.namespace.wired_host import WiredHost, open_sandbox, records, snapshot
-from ocinet.engine.plan.steps import ConfigureInside
+from ocinet.engine.plan.own_steps import ConfigureInside
 
 
 def is_wired(host: WiredHost, name: str, pid: int = 0) -> bool:

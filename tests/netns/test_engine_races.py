@@ -27,9 +27,11 @@ from ocinet.base.lock import Lock
 from ocinet.engine.engine import Engine
 from ocinet.engine.kernel.sandbox import Sandbox
 from ocinet.engine.model.request import Publish, Request
+from ocinet.engine.plan.own_steps import ConfigureInside, OpenFirewall
 from ocinet.engine.plan.port_steps import AddVeth
+from ocinet.engine.plan.removal_steps import ForgetFlows
 from ocinet.engine.plan.shared_steps import MakeTable
-from ocinet.engine.plan.steps import ConfigureInside, ForgetFlows, OpenFirewall, Step
+from ocinet.engine.plan.steps import Step
 from ocinet.engine.records.networks import NetworkStore
 
 if TYPE_CHECKING:

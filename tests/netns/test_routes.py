@@ -15,7 +15,8 @@ from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import KernelError
 from ocinet.engine.model.flow import UNSENT
 from ocinet.engine.model.request import EndpointRequest, Request, Route
-from ocinet.engine.plan.steps import ForgetFlows, Step
+from ocinet.engine.plan.removal_steps import ForgetFlows
+from ocinet.engine.plan.steps import Step
 
 REFUSED = (
     Route(Subnet.parse("10.7.0.0/16"), kind="blackhole"),

@@ -15,9 +15,10 @@ from ocinet.base.errors import BusyError, KernelError
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.link import Inside, Veth
 from ocinet.engine.plan.machine import Machine
+from ocinet.engine.plan.own_steps import ConfigureInside, NameSandbox, OpenFirewall
 from ocinet.engine.plan.port_steps import AddVeth, SetHairpin
+from ocinet.engine.plan.removal_steps import ForgetFlows
 from ocinet.engine.plan.shared_steps import EnterNetwork, MakeBridge, MakeTable, SetSysctl
-from ocinet.engine.plan.steps import ConfigureInside, ForgetFlows, NameSandbox, OpenFirewall
 
 if TYPE_CHECKING:
     from ocinet.base.clock import Process

@@ -31,10 +31,18 @@ from ocinet.engine.plan.endpoint import (
     make_endpoint,
 )
 from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding
+from ocinet.engine.plan.own_steps import (
+    ConfigureInside,
+    Explain,
+    NameSandbox,
+    OpenFirewall,
+    RaiseLoopback,
+)
 from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
-from ocinet.engine.plan.port_steps import AddVeth, DeleteLinks, SetHairpin
+from ocinet.engine.plan.port_steps import AddVeth, SetHairpin
 from ocinet.engine.plan.ports import make_ports
 from ocinet.engine.plan.refusal_steps import Refuse
+from ocinet.engine.plan.removal_steps import CloseFirewall, DeleteLinks, ForgetFlows, UnnameSandbox
 from ocinet.engine.plan.shared_steps import (
     EnterNetwork,
     MakeBridge,
@@ -43,16 +51,6 @@ from ocinet.engine.plan.shared_steps import (
     SetSysctl,
 )
 from ocinet.engine.plan.source_steps import RouteBySource
-from ocinet.engine.plan.steps import (
-    CloseFirewall,
-    ConfigureInside,
-    Explain,
-    ForgetFlows,
-    NameSandbox,
-    OpenFirewall,
-    RaiseLoopback,
-    UnnameSandbox,
-)
 from ocinet.engine.plan.wiring import Granted, Missing
 
 A = Address.parse

@@ -21,8 +21,8 @@ from ocinet.engine.model.routing import (
     UplinkRules,
     WayOut,
 )
+from ocinet.engine.plan.own_steps import Explain
 from ocinet.engine.plan.replies import reply_marks
-from ocinet.engine.plan.steps import Explain
 from ocinet.engine.plan.uplink_steps import FollowUplinks
 from ocinet.engine.plan.uplinks import plan_uplinks, source_nats
 from ocinet.engine.ruleset.uplinks import fingerprint
