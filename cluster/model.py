@@ -11,7 +11,7 @@ from ocinet.base.address import Address, Subnet
 from ocinet.base.value import Value
 
 BACKENDS = ("vxlan", "routes", "wireguard")
-CONTAINERS = "containers"  # the role of who has shares; a host without it has none
+CONTAINERS = "containers"  # the role of who has some; without it, a share is the host's alone
 ROLES = (CONTAINERS,)
 VERSION = 1  # of what stands in etcd: who finds a higher one does not touch it
 
@@ -108,7 +108,7 @@ class Peer(Value):
 
     Attributes:
         host: where it is.
-        shares: what lies behind it, in order; none of a host without containers.
+        shares: what lies behind it, in order.
         heard: whether its lease is alive. Only for who tells people: the way to it stays as
             it is until it leaves or is forgotten.
     """
@@ -123,7 +123,7 @@ class Mine(Value):
 
     Attributes:
         host: as it is written in etcd.
-        shares: at most one of each family, in order; none of a host without containers.
+        shares: one of each family, in order.
         cluster: whose they are.
     """
 
