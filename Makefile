@@ -24,7 +24,7 @@ SOURCES := $(sort $(shell find $(PACKAGES) -name '*.py' -o -name py.typed -o -na
 CHECKED := $(PACKAGES) $(wildcard tests bench demo packaging)
 
 DEMO_NEEDS := python3-venv iproute2 nftables aardvark-dns busybox-static runc crun podman docker.io docker=docker-cli curl
-TEST_NEEDS := $(DEMO_NEEDS) netavark iptables conntrack man-db procps shellcheck strace systemd dbus-daemon firewalld ipset ufw catatonit docker-compose podman-compose zsh fish bind9-dnsutils
+TEST_NEEDS := $(DEMO_NEEDS) netavark iptables conntrack man-db procps shellcheck strace systemd dbus-daemon firewalld ipset ufw catatonit docker-compose podman-compose zsh fish bind9-dnsutils etcd-server etcd-client openssl
 BENCH_NEEDS := $(DEMO_NEEDS) iptables containernetworking-plugins netavark
 
 # Prints one list of pyproject.toml, so that it stands there only.

@@ -25,6 +25,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "unit": (),
     "netns": (ROOT, "ip", "nft", "nsenter", "sysctl", "unshare"),
     "engines": (ROOT, "ip", "nft", "nsenter", "unshare"),
+    "cluster": (ROOT, "etcd", "etcdctl", "ip", "nft", "nsenter", "unshare"),
 }
 
 
@@ -66,7 +67,7 @@ def _children() -> set[str]:
 
 def _makes_hosts(item: pytest.Item) -> bool:
     """Tell whether a test makes namespaces in which daemons may be."""
-    return any(map(item.get_closest_marker, ("netns", "engines")))
+    return any(map(item.get_closest_marker, ("netns", "engines", "cluster")))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,4 @@
-"""Gives a test as many machines as it wants, on one underlay."""
+"""Gives a test as many machines as it wants, on one underlay; or a world with etcd in it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hosts.cluster.world import World
 from hosts.engine.bundle import Config, build_rootfs, default_config
 from hosts.lab.hosts import Hosts
 
@@ -23,6 +24,9 @@ def pytest_runtest_makereport(
     """Show a failed test's commands, machine by machine, with what they printed."""
     report = yield
     made = item.stash.get(_MADE, None)
+    world = getattr(item, "funcargs", {}).get("world")
+    if report.failed and isinstance(world, World):
+        report.sections.append((f"commands at {call.when}", str(world.transcript)))
     if report.failed:
         item.stash[_FAILED] = True
         for number, lab in made.labs.items() if made else ():
@@ -66,3 +70,10 @@ def make_hosts(
                     remove()
                 for lab in hosts.labs.values():
                     lab.assert_no_container_left()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A link with nobody on it, removed after the test."""
+    with World(tmp_path) as made:
+        yield made

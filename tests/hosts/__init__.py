@@ -7,6 +7,7 @@
     waiting.py       waits for what happens beside the test
     namespace/       network namespaces in which a test runs itself
     lab/             a machine of its own: namespaces, an uplink, files, cgroups
+    cluster/         hosts and members of etcd's, as namespaces on one link
     engine/          what runs containers in a lab: runc, crun, podman, dockerd
     docs/            a page of the docs, typed into a lab
 

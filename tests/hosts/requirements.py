@@ -19,6 +19,8 @@ ROOT = "root"
 PACKAGES = {
     "busybox": "busybox-static",
     "ctr": "containerd",
+    "etcd": "etcd-server",
+    "etcdctl": "etcd-client",
     "firewall-cmd": "firewalld",
     "docker": "docker.io, from Debian 13 on docker-cli",
     "dockerd": "docker.io",
