@@ -89,6 +89,12 @@ ENTRIES = (
     Entry("links uninstall", "links", "Take that back"),
     Entry("firewalld install", "firewalld", "Give firewalld a zone for ocinet's bridges"),
     Entry("firewalld uninstall", "firewalld", "Take that back"),
+    Entry("cluster init", "cluster", "Make a cluster in etcd, of which hosts can be members"),
+    Entry("cluster join", "cluster", "Make this host a member, with a share of the addresses"),
+    Entry("cluster leave", "cluster", "Give this host's share back"),
+    Entry("cluster forget", "cluster", "Give back the share of a host that is dead"),
+    Entry("cluster status", "cluster_status", "Show this host, all others, and how etcd is"),
+    Entry("cluster run", "cluster", "Be the agent: make the ways to other hosts, and keep them"),
     Entry("watch", "watch", "Be the watcher: wire Docker's and Podman's containers"),
     Entry("wait", "wait", "Wait until containers are wired, or print what waits inside one"),
     Entry("hook", "hooks", "Be the hook: for runtimes, state JSON on stdin"),
@@ -113,6 +119,7 @@ GROUPS = {
     "hooks": "Register ocinet with runtimes",
     "runtime": "Have a runtime of Docker's give containers networks",
     "links": "Keep networkd and NetworkManager off ocinet's interfaces",
+    "cluster": "Have containers of many hosts reach each other, by etcd",
     "firewalld": "Have firewalld let ocinet's bridges pass",
 }
 

@@ -44,12 +44,15 @@ def _configure(parser: Parser) -> None:
         "ocinet network create --subnet 10.9.0.0/24 --ip-range 10.9.0.128/25 lan",
         "ocinet network create --subnet 10.9.0.0/24 --subnet fd00:9::/64 dual",
         "ocinet network create --bridge docker0 --unmanaged dock",
+        "ocinet network create --cluster prod web",
     )
 
 
 def _add_addresses(group: _ActionsContainer) -> None:
     says = "subnet, IPv4 or IPv6 (default: a free /24)"
     add_text(group, "--subnet", metavar="SUBNET", says=says, several=True)
+    says = "be on this host's share of a cluster: all of it, or what --subnet says"
+    add_text(group, "--cluster", metavar="CLUSTER", says=says)
     says = "gateway of the subnet that it lies in (default: the subnet's first address)"
     add_text(group, "--gateway", metavar="ADDRESS", says=says, several=True)
     says = "give out these addresses alone (default: the whole subnet)"
@@ -101,6 +104,10 @@ def _add_limits(group: _ActionsContainer) -> None:
 def _create(arguments: Namespace, console: Console) -> None:
     options = _read_options(arguments)
     try:
+        if arguments.cluster is not None:
+            from ocinet.cluster.new_network import with_cluster  # for who has one
+
+            options = with_cluster(console.paths, arguments.cluster, options)
         with console.engine() as engine:
             networks = engine.networks
             networks.create(arguments.name, options, ignore=arguments.ignore)

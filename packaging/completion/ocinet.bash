@@ -18,7 +18,7 @@ _ocinet() {
     local command=${COMP_WORDS[1]} words='' flags='' about='' value=none more=''
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "attach detach plan ps inspect exec port publish unpublish network link ipam reservation hooks runtime links firewalld watch wait status topology top metrics doctor explain check gc uninstall events version help" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "attach detach plan ps inspect exec port publish unpublish network link ipam reservation hooks runtime links firewalld cluster watch wait status topology top metrics doctor explain check gc uninstall events version help" -- "$word")
         return
     fi
     case $command in
@@ -35,6 +35,7 @@ _ocinet() {
     hooks) words='add remove ls install uninstall verify' ;;
     runtime) words='ls install uninstall' ;;
     links) words='install uninstall' ;;
+    cluster) words='init join leave forget status run' ;;
     firewalld) words='install uninstall' ;;
     esac
     if [ -n "$words" ]; then
@@ -60,7 +61,7 @@ _ocinet() {
     port) flags='-h --help' about='containers' ;;
     publish) flags='-h --help --format --json --noheading' about='containers' ;;
     unpublish) flags='-h --help --format --json --noheading' about='containers' ;;
-    network\ create) flags='-h --help --subnet --gateway --ip-range --ipv6 --bridge --interface-name --unmanaged --mtu --internal --no-masquerade --no-masquerade-to --joined-by --egress-address --no-default-route --metric --route --no-dns --disable-dns --dns --no-host --icc --isolate-ports --no-guard -o --opt -d --driver --label --ignore' about='networks' ;;
+    network\ create) flags='-h --help --subnet --cluster --gateway --ip-range --ipv6 --bridge --interface-name --unmanaged --mtu --internal --no-masquerade --no-masquerade-to --joined-by --egress-address --no-default-route --metric --route --no-dns --disable-dns --dns --no-host --icc --isolate-ports --no-guard -o --opt -d --driver --label --ignore' about='networks' ;;
     network\ connect) flags='-h --help --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --egress-address --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress --format --json --noheading' about='networks' ;;
     network\ disconnect) flags='-h --help -f --force' about='networks' ;;
     network\ ls) flags='-h --help -f --filter --no-trunc --format --json --noheading -q --quiet' about='' ;;
@@ -94,6 +95,12 @@ _ocinet() {
     links\ uninstall) flags='-h --help' about='' ;;
     firewalld\ install) flags='-h --help' about='' ;;
     firewalld\ uninstall) flags='-h --help' about='' ;;
+    cluster\ init) flags='-h --help --pool --share-length --backend --vni --port --mtu --etcd --ca --cert --key --user --password-file' about='' ;;
+    cluster\ join) flags='-h --help --underlay --name --share-length --no-containers --etcd --ca --cert --key --user --password-file' about='' ;;
+    cluster\ leave) flags='-h --help --force' about='' ;;
+    cluster\ forget) flags='-h --help --cluster --force --etcd --ca --cert --key --user --password-file' about='' ;;
+    cluster\ status) flags='-h --help --format --json --noheading' about='' ;;
+    cluster\ run) flags='-h --help --log-level --log-format' about='' ;;
     watch) flags='-h --help --engine --log-level --log-format --web --metrics' about='' ;;
     wait) flags='-h --help --timeout --script' about='containers' ;;
     status) flags='-h --help --no-check --format --json' about='' ;;
@@ -177,6 +184,7 @@ _ocinet() {
     publish/--format) value='=table json' ;;
     unpublish/--format) value='=table json' ;;
     network\ create/--subnet) value='' ;;
+    network\ create/--cluster) value='' ;;
     network\ create/--gateway) value='' ;;
     network\ create/--ip-range) value='' ;;
     network\ create/--bridge | network\ create/--interface-name) value='' ;;
@@ -273,6 +281,37 @@ _ocinet() {
     runtime\ uninstall/--name) value='' ;;
     runtime\ uninstall/--launcher) value='files' ;;
     runtime\ uninstall/--docker) value='files' ;;
+    cluster\ init/--pool) value='' ;;
+    cluster\ init/--share-length) value='' ;;
+    cluster\ init/--backend) value='=vxlan routes wireguard' ;;
+    cluster\ init/--vni) value='' ;;
+    cluster\ init/--port) value='' ;;
+    cluster\ init/--mtu) value='' ;;
+    cluster\ init/--etcd) value='' ;;
+    cluster\ init/--ca) value='files' ;;
+    cluster\ init/--cert) value='files' ;;
+    cluster\ init/--key) value='files' ;;
+    cluster\ init/--user) value='' ;;
+    cluster\ init/--password-file) value='files' ;;
+    cluster\ join/--underlay) value='' ;;
+    cluster\ join/--name) value='' ;;
+    cluster\ join/--share-length) value='' ;;
+    cluster\ join/--etcd) value='' ;;
+    cluster\ join/--ca) value='files' ;;
+    cluster\ join/--cert) value='files' ;;
+    cluster\ join/--key) value='files' ;;
+    cluster\ join/--user) value='' ;;
+    cluster\ join/--password-file) value='files' ;;
+    cluster\ forget/--cluster) value='' ;;
+    cluster\ forget/--etcd) value='' ;;
+    cluster\ forget/--ca) value='files' ;;
+    cluster\ forget/--cert) value='files' ;;
+    cluster\ forget/--key) value='files' ;;
+    cluster\ forget/--user) value='' ;;
+    cluster\ forget/--password-file) value='files' ;;
+    cluster\ status/--format) value='=table json' ;;
+    cluster\ run/--log-level) value='=debug info warning error' ;;
+    cluster\ run/--log-format) value='=auto console json' ;;
     watch/--engine) value='' ;;
     watch/--log-level) value='=debug info warning error' ;;
     watch/--log-format) value='=auto console json' ;;

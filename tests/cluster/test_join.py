@@ -1,0 +1,100 @@
+"""Joining: one transaction, so that no share is ever two hosts'."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hosts.cluster.world import World
+
+
+def _init(world: World, host: str = "a", *words: str) -> None:
+    pools = words or ("--pool", "10.42.0.0/16")
+    world.hosts[host].ocinet("cluster", "init", "prod", *pools, "--etcd", world.urls)
+
+
+def test_join_gives_each_host_a_share_of_its_own(world: World) -> None:
+    """What stands in etcd, what is kept, and what is printed say the same."""
+    world.start_etcd()
+    a, b = world.add_host("a"), world.add_host("b")
+    _init(world)
+    (share_a,), (share_b,) = a.join("--etcd", world.urls), b.join("--etcd", world.urls)
+    assert share_a != share_b
+    stands = world.members[0].keys("/ocinet/v1/prod/shares/")
+    assert sorted(each["prefix"] for each in stands.values()) == sorted([share_a, share_b])  # type: ignore[type-var]
+    kept = json.loads(a.path("/var/lib/ocinet/cluster/prod.json").read_text())
+    assert kept["shares"] == [share_a]
+    assert kept["host"]["underlay"] == [a.address]
+
+
+def test_join_by_ten_of_a_pool_of_four_tells_six_that_it_is_full(world: World) -> None:
+    """Whoever is faster, none of them has what another has."""
+    world.start_etcd()
+    hosts = [world.add_host(f"h{number}") for number in range(10)]
+    _init(world, "h0", "--pool", "10.42.0.0/22", "--share-length", "24")
+    joins = [
+        subprocess.Popen(
+            [
+                *host.entering(),
+                host.command,
+                "cluster",
+                "join",
+                "prod",
+                "--name",
+                host.name,
+                "--etcd",
+                world.urls,
+            ],
+            env=host.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for host in hosts
+    ]
+    told = [(join.communicate(timeout=60), join.returncode) for join in joins]
+    shares = [out.strip() for (out, _), status in told if status == 0]
+    errors = [err for (_, err), status in told if status]
+    assert sorted(shares) == [f"10.42.{number}.0/24" for number in range(4)]
+    assert len(errors) == 6
+    assert all(status in (0, 5) for _, status in told)
+    assert all("no /24 is left of 10.42.0.0/22" in error for error in errors)
+    assert len(world.members[0].keys("/ocinet/v1/prod/hosts/")) == 4
+
+
+def test_join_takes_no_longer_than_fifty_milliseconds(world: World) -> None:
+    """The act by itself, from what is asked of etcd to what is kept on the disk."""
+    world.start_etcd()
+    hosts = [world.add_host(f"h{number}") for number in range(5)]
+    _init(world, "h0")
+    script = (
+        "import time\n"
+        "from ocinet.base.paths import Paths\n"
+        "from ocinet.cluster.access import Access, Endpoint\n"
+        "from ocinet.cluster.etcd import Etcd\n"
+        "from ocinet.cluster.membership import Membership, Wishes\n"
+        f"access = Access((Endpoint.parse({world.members[0].url!r}),))\n"
+        "began = time.perf_counter()\n"
+        "Membership(Paths(), Etcd).join('prod', Wishes(access))\n"
+        "print(1000 * (time.perf_counter() - began))\n"
+    )
+    python = hosts[0].command.replace("/ocinet", "/python")
+    took = [float(host.run(python, "-c", script).stdout) for host in hosts]
+    # The least of five: the machine may be busy with something else.
+    assert min(took) < 50, took
+    assert statistics.median(took) < 1000, took
+
+
+def test_join_again_is_what_it_was(world: World) -> None:
+    """Also with another name, which is another generation."""
+    world.start_etcd()
+    a = world.add_host("a")
+    _init(world)
+    first = a.join("--etcd", world.urls)
+    assert a.join() == first
+    a.ocinet("cluster", "join", "prod", "--name", "other")
+    (host,) = world.members[0].keys("/ocinet/v1/prod/hosts/").values()
+    assert (host["name"], host["generation"]) == ("other", 2)
