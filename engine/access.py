@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from ocinet.engine.plan.access import (
     between,
+    concern,
     egress_names,
+    far_parties,
     opens_nothing,
     own_elements,
     parties_of,
@@ -183,7 +185,7 @@ class Access:
         if access.allow or access.expose:
             told += self._flaws_of_networks(parties)
         for name in dict.fromkeys(name for party in parties for name in party.means):
-            if not any(self._records.mentions().called(party.network, name) for party in parties):
+            if not self._is_called(parties, name):
                 where = ", ".join(party.network for party in parties)
                 told.append(f"nobody on {where} is called {name} yet: it is opened when it comes")
         told += self._empty_links(parties)
@@ -196,6 +198,15 @@ class Access:
                     " some seconds: ocinet watch"
                 )
         return tuple(told)
+
+    def _is_called(self, parties: tuple[Party, ...], name: str) -> bool:
+        """Tell whether anybody of these networks is called so, here or on another host."""
+        mentions = self._records.mentions()
+        return any(
+            mentions.called(party.network, name)
+            or any(name in theirs.names for theirs in self._far(party))
+            for party in parties
+        )
 
     def _empty_links(self, parties: tuple[Party, ...]) -> list[str]:
         """Tell of links, of a container and to it, that open no port."""
@@ -253,7 +264,15 @@ class Access:
             for other in self._others(party):
                 for theirs in self._parties(other):
                     found |= dict.fromkeys(between(party, theirs))
+            for theirs in self._far(party):
+                if concern(party, theirs):
+                    found |= dict.fromkeys(between(party, theirs))
         return found
+
+    def _far(self, party: Party) -> tuple[Party, ...]:
+        """Return who of its network is on other hosts."""
+        there = self._records.elsewhere().there(party.network)
+        return far_parties(party.network, there) if there else ()
 
     def _linked(self, party: Party) -> set[str]:
         """Return the ids of those who have a link to a container, or to whom it has one."""

@@ -252,6 +252,7 @@ def open_records(
         left_files=left_files,
         mentions=mentions,
         resolved=resolved,
+        elsewhere=host.names_elsewhere,
     )
     return records
 

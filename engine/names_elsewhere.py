@@ -7,11 +7,14 @@ here that loses a name to one elsewhere is told as one that loses it to a neighb
 from __future__ import annotations
 
 from ocinet.base.errors import RequestError
+from ocinet.engine.access import Access
 from ocinet.engine.lost_names import tell_lost
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.model.elsewhere import Elsewhere
 from ocinet.engine.model.name_holders import OWN_END, Contested, own_part
 from ocinet.engine.model.served import lines_by_id
+from ocinet.engine.plan.detach import addresses_of
+from ocinet.engine.plan.removal_steps import ForgetFlows
 from ocinet.engine.plan.served_names import own_names
 from ocinet.engine.plan.serving import names_in_line, served_network
 from ocinet.engine.waiting_names import note_wanted, serve_waiting
@@ -20,12 +23,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ocinet.engine.model.access import Allowance
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
+    from ocinet.engine.ruleset.elements import Element
     from ocinet.engine.storage import Records
 
 MOST = 1 << 15  # of a network's on other hosts: its file has some 100 bytes of each
+
+
+MOST_PORTS = 1 << 12  # that the users of one host's containers say something of by name
 
 
 class NamesElsewhere:
@@ -72,8 +80,11 @@ class NamesElsewhere:
                 for interface in endpoint.addresses
             )
             if addresses and (own or aliases):
+                said = _said_by_name(record) if defined and defined.apart else ((), ())
                 found.append(
-                    Elsewhere(where, record.container.id, addresses, own, aliases, record.time)
+                    Elsewhere(
+                        where, record.container.id, addresses, own, aliases, record.time, *said
+                    )
                 )
         return tuple(sorted(found, key=lambda each: each.id))
 
@@ -109,7 +120,9 @@ class NamesElsewhere:
             return came.get(container_id, ""), where, container_id
 
         contested: list[tuple[str, Contested]] = []
+        held = self._held(network)
         machine.names_elsewhere.tell(network, wanted, rank, contested)
+        self._follow(held)
         for _network, each in contested:
             note_wanted(records, network, each)
             tell_lost(operation, records, network, each, each.loser)
@@ -120,18 +133,46 @@ class NamesElsewhere:
             tell_peers(operation, machine, records, (network,))
         return True
 
+    def _held(self, network: str) -> dict[str, tuple[Element, ...]]:
+        """Return what our table holds of who is on a network that keeps containers apart."""
+        defined = self._records.networks.find(network)
+        if defined is None or not defined.apart:
+            return {}
+        ids = [record.container.id for record in self._on(network) if record.access is not None]
+        return {each: self._access(each).held(self._records.attachments.get(each)) for each in ids}
+
+    def _follow(self, held: dict[str, tuple[Element, ...]]) -> None:
+        """Have our table hold what their users say of who is elsewhere by now, and no more."""
+        for container_id, former in held.items():
+            with self._operation.locks.container(container_id):
+                record = self._records.attachments.get(container_id)
+                if record is None:
+                    continue
+                wanted = self._access(container_id).held(record)
+                gone = tuple(element for element in former if element not in wanted)
+                self._access(container_id).follow(former, record, self._machine)
+                if gone:  # its address may be another one's
+                    ForgetFlows(addresses=addresses_of(record.endpoints)).apply(self._machine)
+
+    def _access(self, container_id: str) -> Access:
+        return Access(self._records, container_id)
+
     def _sound(self, network: str, there: Iterable[Elsewhere]) -> tuple[Elsewhere, ...]:
         """Return those who can be elsewhere: none has an address of this host's subnets."""
         defined = self._records.networks.find(network)
         pools = [pool.subnet for pool in defined.pools] if defined else []
         found: dict[str, Elsewhere] = {}
+        opened: dict[str, int] = {}
         for each in sorted(there, key=lambda each: each.rank):
             try:
                 each.check()
             except RequestError:
                 continue
+            opened[each.where] = opened.get(each.where, 0) + _ports(each)
+            # Each is an element of our table, for each container that is meant.
+            known = each if opened[each.where] <= MOST_PORTS else each.replace(allow=(), expose=())
             if not any(address in pool for address in each.addresses for pool in pools):
-                found.setdefault(each.key, each)
+                found.setdefault(known.key, known)
         return tuple(found.values())[:MOST]
 
     def _on(self, network: str) -> list[Attachment]:
@@ -142,6 +183,21 @@ class NamesElsewhere:
             and record.boot_id == self._operation.boot_id
             and any(endpoint.network == network for endpoint in record.endpoints)
         ]
+
+
+def _said_by_name(record: Attachment) -> tuple[tuple[Allowance, ...], tuple[Allowance, ...]]:
+    """Return what a container's user says of others by name."""
+    access = record.access
+    if access is None:
+        return (), ()
+    allow = tuple(wish for wish in access.allow or () if wish.name)
+    return allow, tuple(wish for wish in access.expose or () if wish.name)
+
+
+def _ports(each: Elsewhere) -> int:
+    """Return how many ports its user says something of by name."""
+    wishes = (*each.allow, *each.expose)
+    return sum(1 + wish.last - wish.first if wish.protocol else 1 for wish in wishes)
 
 
 def _named(line: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ocinet.base.address import Address
     from ocinet.engine.model.attachment import Attachment, Container
     from ocinet.engine.model.cable import Cable
+    from ocinet.engine.model.elsewhere import Elsewhere
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import Recorded
@@ -271,6 +272,12 @@ if TYPE_CHECKING:
         def remove(self, name: str) -> bool:
             """Forget a definition; False if there was none."""
 
+    class NamedElsewhere(Protocol):
+        """Who of a network is on other hosts; see `plan.name_seams.NamesElsewhere`."""
+
+        def there(self, network: str) -> tuple[Elsewhere, ...]:
+            """Return who of a network is on other hosts, as it was told last."""
+
 
 class Records(Value):
     """All that is persisted.
@@ -288,6 +295,7 @@ class Records(Value):
         left_files: opens what killed writers left, of which no usual act asks, as the next two.
         mentions: opens who is called what, where containers are kept apart.
         resolved: opens where DNS names lead to that packets may leave for.
+        elsewhere: opens who of a network is on other hosts.
     """
 
     attachments: Attachments
@@ -302,6 +310,7 @@ class Records(Value):
     left_files: Callable[[], LeftFiles]
     mentions: Callable[[], Mentions]
     resolved: Callable[[], ResolvedNames]
+    elsewhere: Callable[[], NamedElsewhere]
 
 
 def recorded(records: Records, boot_id: str) -> Recorded:
@@ -339,7 +348,8 @@ def access_elements(attached: Iterable[Attachment], records: Records) -> tuple[E
     if concerned:
         from ocinet.engine.plan.access import every_element
 
-        found += every_element(concerned, records.networks.find, records.resolved().addresses)
+        find, resolve = records.networks.find, records.resolved().addresses
+        found += every_element(concerned, find, resolve, records.elsewhere().there)
     leaving = [end for record in known for end in record.endpoints if end.egress]
     if leaving:
         from ocinet.engine.plan.egress import source_elements

@@ -121,7 +121,8 @@ class ServedFiles:
                     served.remove(file)
                     changed = True
                 elif after != before:
-                    after = self._freed(network, before, after, container_id)
+                    if has_elsewhere(before):
+                        after = self._freed(network, before, after, container_id)
                     self._put_shorter(served, file, after)
                     changed = True
         return changed
@@ -185,8 +186,6 @@ class ServedFiles:
 
     def _freed(self, network: str, before: str, after: str, container_id: str) -> str:
         """Return a file's text in which those elsewhere have the names that one here had."""
-        if not has_elsewhere(before):
-            return after
         kept = self.elsewhere(network)
         gone = lines_by_id(before).get(container_id, "").rstrip("\n").rpartition(" ")[2]
         wanted = any(name in kept for name in gone.split(",") if name)

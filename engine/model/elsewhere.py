@@ -20,7 +20,9 @@ from ocinet.base.dns_names import dns_name, is_taken
 from ocinet.base.errors import RequestError
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
+from ocinet.engine.model.access import LAST_PORT, Allowance
 from ocinet.engine.model.name_holders import OWN_END, Contested, in_line, own_part
+from ocinet.engine.model.request import PROTOCOLS
 from ocinet.engine.model.served import ELSEWHERE, ServedContainer, head_of
 
 TYPE_CHECKING = False
@@ -42,6 +44,8 @@ class Elsewhere(Value):
         own: what it calls itself, in lower case.
         aliases: what its user has it called besides.
         since: RFC 3339, when it came there.
+        allow: to whom by name its user says that it may connect, where containers are kept apart.
+        expose: who by name may connect to it there.
     """
 
     where: str
@@ -50,6 +54,8 @@ class Elsewhere(Value):
     own: tuple[str, ...]
     aliases: tuple[str, ...] = ()
     since: str = ""
+    allow: tuple[Allowance, ...] = ()
+    expose: tuple[Allowance, ...] = ()
 
     @property
     def key(self) -> str:
@@ -77,6 +83,8 @@ class Elsewhere(Value):
                 raise RequestError("", f"{name[:80]!r} is no name of a container")
         if not set(self.since) <= _OF_TIMES or len(self.since) > len("2026-01-01T00:00:00.000Z"):
             raise RequestError("", f"{self.since[:40]!r} is no time")
+        for wish in (*self.allow, *self.expose):
+            _check_wish(wish)
         return self
 
 
@@ -114,7 +122,8 @@ def spelled(there: Iterable[Elsewhere]) -> str:
     """Return containers as they are kept, a line each; `read_elsewhere` reads them again."""
     return "".join(
         f"{each.where} {each.id} {_words(map(str, each.addresses))} {_words(each.own)}"
-        f" {_words(each.aliases)} {each.since or _NONE}\n"
+        f" {_words(each.aliases)} {each.since or _NONE}"
+        f" {_words(map(str, each.allow))} {_words(map(str, each.expose))}\n"
         for each in there
     )
 
@@ -122,18 +131,20 @@ def spelled(there: Iterable[Elsewhere]) -> str:
 def read_elsewhere(text: str) -> tuple[Elsewhere, ...]:
     r"""Return what `spelled` wrote; a line that is none is left out.
 
-    >>> read_elsewhere("h2 4f0c 10.9.1.2 web,4f0c - 2026-01-01T00:00:00.000Z\nhalf of a l")[0].key
+    >>> read_elsewhere("h2 4f0c 10.9.1.2 web,4f0c - - db:5432/tcp -\nhalf of a l")[0].key
     '~h2/4f0c'
     """
     found = []
     for line in text.splitlines():
         words = ["" if word == _NONE else word for word in line.split(" ")]
         try:
-            where, container_id, addresses, own, aliases, since = words
+            where, container_id, addresses, own, aliases, since, allow, expose = words
             at = tuple(map(Address.parse, addresses.split(",")))
+            wishes = [tuple(map(read_wish, _listed(said))) for said in (allow, expose)]
         except (ValueError, RequestError):
             continue
-        found.append(Elsewhere(where, container_id, at, _listed(own), _listed(aliases), since))
+        names = _listed(own), _listed(aliases)
+        found.append(Elsewhere(where, container_id, at, *names, since, *wishes))
     return tuple(found)
 
 
@@ -236,6 +247,34 @@ def _without(line: str, lost: set[str]) -> str:
     left = tuple(name for name in names if name not in lost and name != OWN_END)
     words[_NAMES] = ",".join(in_line(words[0], own, left))
     return " ".join(words) + "\n" if left else ""
+
+
+def read_wish(text: str) -> Allowance:
+    """Read one thing that is allowed with somebody by name.
+
+    >>> str(read_wish("web:80-90/tcp")), read_wish("web").last
+    ('web:80-90/tcp', 65535)
+
+    Raises:
+        RequestError: it is none.
+    """
+    name, _, ports = text.partition(":")
+    if not ports:
+        return Allowance(name)
+    ports, _, protocol = ports.partition("/")
+    first, _, last = ports.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal() and len(ports) <= len("65535-65535")):
+        raise RequestError("", f"{text[:80]!r} has no ports")
+    return Allowance(name, None, protocol, int(first), int(last or first))
+
+
+def _check_wish(wish: Allowance) -> None:
+    check_container(wish.name, "name of a container")
+    everything = (wish.first, wish.last) == (0, LAST_PORT)
+    if wish.subnet or not (everything if not wish.protocol else wish.protocol in PROTOCOLS):
+        raise RequestError("", f"{str(wish)[:80]!r} is nothing that is allowed by name")
+    if not 0 <= wish.first <= wish.last <= LAST_PORT:
+        raise RequestError("", f"{str(wish)[:80]!r} has no ports")
 
 
 def _words(words: Iterable[str]) -> str:

@@ -160,7 +160,7 @@ def has_containers(text: str) -> bool:
 
 def has_elsewhere(text: str) -> bool:
     """Tell whether a file has lines of containers on other hosts."""
-    return text.startswith(ELSEWHERE, len(head_of(text)))
+    return f"\n{ELSEWHERE}" in text
 
 
 def lines_by_id(text: str) -> dict[str, str]:

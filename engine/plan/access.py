@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.elsewhere import Elsewhere
     from ocinet.engine.model.endpoint import Endpoint
     from ocinet.engine.model.network import Network
     from ocinet.engine.ruleset.elements import Field, Set
@@ -214,10 +215,38 @@ def _pair(source: Address, target: Address, wishes: list[Allowance]) -> Iterator
             yield Element(PAIR[family], (source, target, wish.protocol, port))
 
 
+def far_parties(network: str, there: Iterable[Elsewhere]) -> tuple[Party, ...]:
+    """Return what containers on other hosts are on a network that keeps containers apart."""
+    return tuple(
+        Party(
+            network,
+            (*each.own, *each.aliases),
+            each.addresses,
+            Access(allow=each.allow, expose=each.expose),
+        )
+        for each in there
+    )
+
+
+def concern(one: Party, other: Party) -> bool:
+    """Tell whether the user of one says something of the other by name, or that one's of it."""
+    return not (set(one.means).isdisjoint(other.names) and set(other.means).isdisjoint(one.names))
+
+
 def every_element(
-    records: Iterable[Attachment], find: Find, resolve: Resolve = _nowhere
+    records: Iterable[Attachment],
+    find: Find,
+    resolve: Resolve = _nowhere,
+    there: Callable[[str], tuple[Elsewhere, ...]] = lambda _network: (),
 ) -> tuple[Element, ...]:
-    """Return all that is in our table of who may talk to whom, by these records."""
+    """Return all that is in our table of who may talk to whom.
+
+    Args:
+        records: of all containers.
+        find: returns a network by its name.
+        resolve: returns the addresses that a DNS name leads to.
+        there: returns who of a network is on other hosts.
+    """
     found: dict[Element, None] = {}
     parties: list[Party] = []
     named: dict[tuple[str, str], list[Party]] = {}
@@ -232,7 +261,19 @@ def every_element(
             for other in named.get((party.network, name), ()):
                 if other is not party:
                     found |= dict.fromkeys(between(party, other))
+    found |= dict.fromkeys(_across(parties, there))
     return tuple(found)
+
+
+def _across(
+    parties: list[Party], there: Callable[[str], tuple[Elsewhere, ...]]
+) -> Iterator[Element]:
+    """Return what is in of containers here and of those on other hosts."""
+    for network in dict.fromkeys(party.network for party in parties):
+        for far in far_parties(network, there(network)):
+            for party in parties:
+                if party.network == network and concern(party, far):
+                    yield from between(party, far)
 
 
 def _by_address(

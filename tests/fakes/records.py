@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.elsewhere import Elsewhere
     from ocinet.engine.model.endpoint import PortRule
     from ocinet.engine.model.forward_guard import ForwardGuard
     from ocinet.engine.model.listener import Listener
@@ -526,6 +527,14 @@ class NoLeftFiles:
         return 0
 
 
+class NobodyElsewhere:
+    """Where nobody is on another host."""
+
+    def there(self, _network: str) -> tuple[Elsewhere, ...]:
+        """Return nobody."""
+        return ()
+
+
 class NoOwners:
     """Where no port in the firewall is anybody's."""
 
@@ -557,4 +566,5 @@ def fake_records(*networks: Network) -> Records:
         left_files=NoLeftFiles,
         mentions=FakeMentions,
         resolved=FakeResolved,
+        elsewhere=NobodyElsewhere,
     )

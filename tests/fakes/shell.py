@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from builders import port, record
-from fakes.records import NoSockets
+from fakes.records import NobodyElsewhere, NoSockets
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import boot_id
 from ocinet.base.errors import ConflictError, NotFoundError
@@ -153,6 +153,7 @@ def open_records(paths: Paths, operation: Operation) -> Records:
         left_files=lambda: LeftFiles(paths),
         mentions=lambda: Mentions(paths),
         resolved=lambda: ResolvedNames(paths),
+        elsewhere=NobodyElsewhere,
     )
 
 

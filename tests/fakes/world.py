@@ -129,6 +129,7 @@ class World:
             left_files=NoLeftFiles,
             mentions=lambda: self.mentions,
             resolved=lambda: self.resolved,
+            elsewhere=lambda: self.host.names_elsewhere,
         )
 
     def __enter__(self) -> World:

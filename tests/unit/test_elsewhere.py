@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocinet.base.address import Address
+from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
+from ocinet.engine.model.access import Allowance
 from ocinet.engine.model.elsewhere import (
     Elsewhere,
     read_elsewhere,
@@ -76,9 +77,17 @@ def test_two_elsewhere_that_are_called_alike_have_one_of_them_found() -> None:
 
 def test_what_is_kept_is_read_again() -> None:
     """All of it; half a line is none."""
-    there = (_far("web", aliases=("a.b", "c"), since="2026-01-01T00:00:00.000Z"), _far("db"))
+    wishes = (
+        Allowance("web", None, "tcp", 80, 90),
+        Allowance("x+y"),
+        Allowance("a", None, "udp", 1, 1),
+    )
+    there = (
+        _far("web", aliases=("a.b", "c"), since="2026-01-01T00:00:00.000Z"),
+        _far("db").replace(allow=wishes[:2], expose=wishes[2:]),
+    )
     assert read_elsewhere(spelled(there)) == there
-    assert read_elsewhere(spelled(there) + "h2 x 10.9.7.300 db - -\nh2 y\n") == there
+    assert read_elsewhere(spelled(there) + "h2 x 10.9.7.300 db - - - -\nh2 y\n") == there
     assert shown_elsewhere(there[0].key) == "web-id on h2"
 
 
@@ -98,6 +107,11 @@ def test_what_is_kept_is_read_again() -> None:
         _far("-"),
         _far("web", since="yesterday"),
         _far("web").replace(own=()),
+        _far("web").replace(allow=(Allowance("a b"),)),
+        _far("web").replace(allow=(Allowance("db", None, "icmp", 1, 1),)),
+        _far("web").replace(expose=(Allowance("db", None, "tcp", 2, 1),)),
+        _far("web").replace(expose=(Allowance("db", None, "", 2, 3),)),
+        _far("web").replace(allow=(Allowance("", Subnet.parse("10.0.0.0/8")),)),
         _far(*(f"n{number}" for number in range(65))),
     ],
 )

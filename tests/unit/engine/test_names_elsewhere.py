@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import on
+from builders import network, on
 from fakes.world import World, check, check_nothing_left
 from ocinet.base.address import Address
+from ocinet.engine.model.access import Access, Allowance
 from ocinet.engine.model.elsewhere import Elsewhere
 from ocinet.engine.model.name_holders import OWN_END
 from ocinet.engine.model.naming import FoundFile, FoundFiles
@@ -140,3 +141,51 @@ def test_hosts_files_have_who_is_elsewhere_where_no_name_server_is(world: World)
     assert "10.42.1.3" not in text  # it has no name left
     _tell(world)
     assert "10.42.1.2" not in world.host.name_files.found[web.process].hosts.text
+
+
+def _apart_world() -> World:
+    return World(network("apart", "10.7.0.0/24", siblings=False), settings=Settings())
+
+
+def _pairs(world: World) -> list[tuple[object, ...]]:
+    table = world.table or {}
+    return sorted((*table.get("pair4", ()), *table.get("pair4_all", ())), key=str)
+
+
+def test_containers_that_are_kept_apart_connect_across_hosts_as_either_user_says() -> None:
+    """By names, whoever of the two is here; from then on and no longer; others stay closed."""
+    far = Elsewhere(
+        "h2", "shop-far", (Address.parse("10.42.1.2"),), ("shop",), (), _LONG_AGO,
+        allow=(Allowance("db", None, "tcp", 5432, 5432), Allowance("nobody")),
+        expose=(Allowance("web", None, "tcp", 80, 80),),
+    )  # fmt: skip
+    with _apart_world() as world, world.engine() as engine:
+        world.attach(world.start("db"), on("apart"))
+        ssh = Access(allow=(Allowance("shop", None, "tcp", 22, 22),))
+        world.attach(world.start("web"), on("apart").replace(access=ssh))
+        closed = _pairs(world)
+        assert any("nobody on apart is called shop yet" in why for why in _warned(world))
+        engine.names.tell("apart", (far,), "h1")
+        assert _pairs(world) != closed
+        opened = _pairs(world)
+        assert len(opened) == 3
+        late = world.start("late")
+        world.attach(late.replace(name="nobody"), on("apart").replace(access=ssh))
+        assert len(_pairs(world)) == 5
+        assert not any("nobody on apart" in why for why in _warned(world)[1:])
+        check(world)
+        (said,) = [each for each in engine.names.here("apart", "h1") if each.own[0] == "web"]
+        assert said.allow == (Allowance("shop", None, "tcp", 22, 22),)
+        engine.names.tell("apart", (), "h1")
+        assert _pairs(world) == closed
+
+
+def test_users_of_one_other_host_open_so_many_ports_and_no_more() -> None:
+    """Each would be an element of our table."""
+    wish = Allowance("db", None, "tcp", 1, 4096)
+    there = [
+        _far(name, since).replace(allow=(wish,)) for name, since in (("a", _LONG_AGO), ("b", _LATE))
+    ]
+    with _apart_world() as world, world.engine() as engine:
+        engine.names.tell("apart", there, "h1")
+        assert [each.allow for each in engine.names.there("apart")] == [(wish,), ()]
