@@ -103,6 +103,15 @@ def describe_process(pid: int) -> str:
     return f"process {pid} ({shown})"
 
 
+def is_stopped(pid: int) -> bool:
+    """Tell whether a process does nothing, by SIGSTOP or a debugger; False if it is gone."""
+    try:
+        # The command's name may have blanks and parentheses; what is behind the last one has none.
+        return _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1] in (b"T", b"t")
+    except OSError:
+        return False
+
+
 def cgroups_of(pid: int) -> str:
     """Return the cgroups of a process, a line for each hierarchy (cgroups(7)); "" if it is gone."""
     try:

@@ -27,6 +27,7 @@ from errno import ENOSYS
 from sys import executable
 
 from ocinet.base.atomic import age_clock_ns
+from ocinet.base.clock import is_stopped
 from ocinet.base.errors import OcinetError
 from ocinet.base.files import Directory, check_directory, check_file, exists
 from ocinet.engine.model.served import SEARCH_DOMAIN
@@ -45,6 +46,7 @@ _PORT = "53"
 _STARTING = "starting"  # beside the folder: when it was started, in ns since the boot
 _ASKED = "resolvers"  # likewise: which /etc/resolv.conf it has read
 _RESOLV_CONF = "/etc/resolv.conf"
+_LOCK = "serving"  # likewise: the lock that the launcher takes, and the server has as its file 3
 _STARTS_NS = 3_000_000_000  # a start that takes longer has failed
 _CAUGHT = b"\nSigCgt:\t"
 _CGROUPS = "/sys/fs/cgroup"
@@ -94,7 +96,7 @@ else:
         try:
             if open(f"/proc/{pid}/cmdline", "rb").read() != line:
                 continue
-            other = posix.stat(f"/proc/{pid}/fd/{held}")
+            other = posix.stat(f"/proc/{pid}/fd/3")
             caught = open(f"/proc/{pid}/status").read().partition("SigCgt:")[2].split()[0]
             is_same = (other.st_dev, other.st_ino) == (file.st_dev, file.st_ino)
             if is_same and int(caught, 16) & 1:
@@ -104,7 +106,7 @@ else:
         except OSError:
             pass
     sys.exit(0)
-posix.set_inheritable(held, True)
+posix.set_inheritable(posix.dup2(held, 3), True)
 posix.execve(command[0], command, {"PATH": "/usr/bin:/bin"})
 """
 
@@ -202,7 +204,7 @@ class NameProgram:
     def is_stopped(self) -> bool:
         """Tell whether it runs and does nothing, by SIGSTOP or a debugger."""
         pid = self.pid
-        return bool(pid) and _is_stopped(pid)
+        return bool(pid) and is_stopped(pid)
 
     def is_stale(self) -> bool:
         """Tell whether the host's /etc/resolv.conf is another one than it has read."""
@@ -218,7 +220,7 @@ class NameProgram:
         if not pid:
             with Directory(self._folder) as folder:
                 return f"{self._noted()} has ended, of {folder.noted(_STARTING)!r}"
-        if _is_stopped(pid):
+        if is_stopped(pid):
             return f"{pid} is stopped"
         with Directory(self._folder) as folder:
             asked, now = folder.noted(_ASKED), _resolvers()
@@ -253,7 +255,7 @@ class NameProgram:
         has_systemd = all(map(exists, self._systemd)) and not has_failed
         command = (program, "--config", self._path, "--port", _PORT,
                    "--filter-search-domain", SEARCH_DOMAIN, "run")  # fmt: skip
-        files = f"{self._folder}/serving", f"{self._path}/{_PID_FILE}"
+        files = f"{self._folder}/{_LOCK}", f"{self._path}/{_PID_FILE}"
         launch = (executable, "-I", "-S", "-c", _LAUNCH, *files,
                   "-" if has_systemd else _CGROUPS, *command)  # fmt: skip
         self._spawn((*self._unit_words(), *launch) if has_systemd else launch)
@@ -317,12 +319,26 @@ class NameProgram:
         return int(noted) if noted.isdigit() and len(noted) <= 10 else 0
 
     def is_ours(self, pid: int) -> bool:
-        """Tell whether a process is a server that reads this folder."""
+        """Tell whether a process is a server that reads this folder, started by us.
+
+        Anybody can call himself so. But our lock's file lies where root alone may open it.
+        """
         try:
             words = _read(f"/proc/{pid}/cmdline").split(b"\0")  # none of a zombie
         except OSError:
             return False
-        return self._path.encode() in words and words[0].endswith(PROGRAM.encode())
+        is_called_so = self._path.encode() in words and words[0].endswith(PROGRAM.encode())
+        return is_called_so and self._has_lock(pid)
+
+    def _has_lock(self, pid: int) -> bool:
+        try:
+            lock = posix.stat(f"{self._folder}/{_LOCK}")
+            held = posix.stat(f"/proc/{pid}/fd/3")
+        except PermissionError:  # who may not look at it, may not signal it either
+            return True
+        except OSError:
+            return False
+        return (held.st_dev, held.st_ino) == (lock.st_dev, lock.st_ino)
 
 
 def _resolvers() -> str:
@@ -341,14 +357,6 @@ def _signal(pid: int, fd: int, number: int) -> None:
             pidfd_send_signal(fd, each)
         else:
             posix.kill(pid, each)
-
-
-def _is_stopped(pid: int) -> bool:
-    try:
-        # The command's name may have blanks and parentheses; what is behind the last one has none.
-        return _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1] in (b"T", b"t")
-    except OSError:
-        return False
 
 
 def _catches_hup(pid: int) -> bool:

@@ -64,7 +64,9 @@ def server(started: Started, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]
     """Yield a process that is taken for the name server, and has the noted id."""
     name = tmp_path / PROGRAM
     name.symlink_to(sys.executable)
-    with subprocess.Popen([str(name), "-c", _SLEEP, str(started.served)]) as child:
+    lock = tmp_path / "serving"
+    inherited = ("sh", "-c", 'exec "$@" 3>"$0"', str(lock))
+    with subprocess.Popen([*inherited, str(name), "-c", _SLEEP, str(started.served)]) as child:
         (started.served / "aardvark.pid").write_text(str(child.pid))
         wait_until(lambda: started.program.pid == child.pid, "its command")
         yield child
@@ -79,6 +81,25 @@ def test_another_process_with_the_noted_id_is_left_alone(
     assert started.program.tell() is False
     assert started.program.stop() is False
     assert other.poll() is None
+
+
+def test_process_that_is_called_as_the_server_is_left_alone(
+    started: Started, tmp_path: Path
+) -> None:
+    """Anybody's, with the id that was noted: it has not the lock that the server has."""
+    name = tmp_path / PROGRAM
+    name.symlink_to(sys.executable)
+    (tmp_path / "serving").touch()
+    with subprocess.Popen([str(name), "-c", _SLEEP, str(started.served)]) as child:
+        (started.served / "aardvark.pid").write_text(str(child.pid))
+        cmdline = Path(f"/proc/{child.pid}/cmdline")
+        wait_until(lambda: str(started.served) in cmdline.read_text(), "its command")
+        assert started.program.pid == 0
+        assert not started.program.is_ours(child.pid)
+        assert not started.program.tell()
+        assert not started.program.stop()
+        assert child.poll() is None
+        child.kill()
 
 
 @pytest.mark.parametrize("noted", ["", "x", "0", "-1", "99999999999", str(2**22)])
