@@ -12,7 +12,7 @@ import posix
 from fcntl import LOCK_EX, LOCK_NB, flock
 from time import sleep
 
-from ocinet.base.clock import describe_process
+from ocinet.base.clock import describe_process, is_stopped
 from ocinet.base.errors import BusyError, SystemFailure
 from ocinet.base.files import make_directories
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _FIRST_WAIT_S = 0.0005
 _LONGEST_WAIT_S = 0.02
+_NO_MOMENT_S = 0.002  # a wait by which it is worth 50 µs to look who the holder is
 
 
-def holder_of(fd: int) -> str:
-    """Name the process that holds the lock of an open file, from /proc/locks.
+def holder_of(fd: int) -> int:
+    """Return the id of the process that holds the lock of an open file, from /proc/locks.
 
     Returns:
-        "process PID (command)", or "a process that can't be seen from here" if it
-        is in another pid namespace.
+        0 if it can't be seen from here, as in another pid namespace.
     """
     status = posix.fstat(fd)
     # As proc(5) has it: device in hexadecimal, inode in decimal.
@@ -42,8 +42,8 @@ def holder_of(fd: int) -> str:
     for line in lines:
         fields = line.split()
         if fields[1] == "FLOCK" and fields[5] == device:
-            return describe_process(int(fields[4]))
-    return "a process that can't be seen from here"
+            return int(fields[4])
+    return 0
 
 
 class Lock:
@@ -53,16 +53,21 @@ class Lock:
         path: absolute; the file is made if it is missing, in a directory that is there.
         what: names the lock in an error, as "network lan".
         deadline: when to give up; None means at once.
+        leaves_stopped: whether to give up as soon as it is seen that the holder is stopped, which
+            may be for ever: for what can be done without.
 
     Raises:
         BusyError: on entry, if it was not had in time; names the holder.
         SystemFailure: on entry, if the file can't be opened or locked.
     """
 
-    def __init__(self, path: str, what: str, deadline: Deadline | None) -> None:
+    def __init__(
+        self, path: str, what: str, deadline: Deadline | None, *, leaves_stopped: bool = False
+    ) -> None:
         self._path = path
         self._what = what
         self._deadline = deadline
+        self._leaves_stopped = leaves_stopped
         self._fd = -1
 
     @property
@@ -95,6 +100,8 @@ class Lock:
             except BlockingIOError:
                 if self._deadline is None or not self._deadline.left_s:
                     raise self._busy() from None
+                if self._leaves_stopped and wait_s >= _NO_MOMENT_S and self._is_held_by_stopped():
+                    raise self._busy() from None
                 sleep(min(wait_s, self._deadline.left_s))
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
             except OSError as error:
@@ -110,11 +117,18 @@ class Lock:
     def _failure(self, error: OSError) -> SystemFailure:
         return SystemFailure(f"cannot lock {self._what}", f"{self._path}: {error.strerror}")
 
-    def _busy(self) -> BusyError:
+    def _is_held_by_stopped(self) -> bool:
         holder = holder_of(self._fd)
+        return bool(holder) and is_stopped(holder)
+
+    def _busy(self) -> BusyError:
+        pid = holder_of(self._fd)
+        holder = describe_process(pid) if pid else "a process that can't be seen from here"
+        what = f"cannot lock {self._what}"
+        if pid and is_stopped(pid):
+            return BusyError(what, f"{holder} holds it, and is stopped", f"kill -CONT {pid}")
         waited = f" for {self._deadline.seconds:g} s" if self._deadline else ""
-        return BusyError(f"cannot lock {self._what}", f"{holder} holds it{waited}",
-                         "let it finish, or stop that process")  # fmt: skip
+        return BusyError(what, f"{holder} holds it{waited}", "let it finish, or stop that process")
 
     def __exit__(self, *_exception: object) -> None:
         """Release the lock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ocinet.base.errors import OcinetError
 from ocinet.engine.naming import plan_names
 
 TYPE_CHECKING = False
@@ -109,7 +110,11 @@ class AttachNames:
         if unserved:
             from ocinet.engine.peers import note_unserved
 
-            note_unserved(self._records, record, unserved)
+            try:
+                note_unserved(self._records, record, unserved)
+            except OcinetError as error:  # as on a full /run: no reason for it not to start
+                on = ", ".join(unserved)
+                self._machine.warnings.append(f"nobody on {on} finds it by name: {error}")
         if not self._records.linked.is_empty():
             from ocinet.engine.linked_names import attached
 
@@ -131,7 +136,12 @@ class AttachNames:
         from ocinet.engine.linked_names import enter_links
 
         self._journal.push(enter_links, self._records, before, record)
-        enter_links(self._records, record, before)
+        try:
+            enter_links(self._records, record, before)
+        except OcinetError as error:  # likewise
+            self._machine.warnings.append(
+                f"its links stay as they are when who they lead to comes or goes: {error}"
+            )
 
     def _give_back(self) -> None:
         """Have those found by their aliases again that the container would have been called."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ocinet.engine.storage import Records
 
 MOST = 64
-_ON = "on:"  # no name and no id of a container has a colon
+ON = "on:"  # no name and no id of a container has a colon
 
 
 def note_unserved(records: Records, record: Attachment, networks: Iterable[str]) -> None:
@@ -46,13 +46,13 @@ def note_unserved(records: Records, record: Attachment, networks: Iterable[str])
         SystemFailure: it can't be written.
     """
     for network in networks:
-        records.linked.add(_ON + network, record.container.id)
+        records.linked.add(ON + network, record.container.id)
 
 
 def forget_unserved(records: Records, container_id: str, networks: Iterable[str]) -> None:
     """Forget it, as a container leaves these networks."""
     for network in networks:
-        records.linked.remove(_ON + network, container_id)
+        records.linked.remove(ON + network, container_id)
 
 
 def leave_peers(
@@ -83,7 +83,7 @@ def tell_peers(
         newcomer: the id of the one that came.
     """
     for network in dict.fromkeys(networks):
-        unserved = records.linked.linkers((_ON + network,))
+        unserved = records.linked.linkers((ON + network,))
         if newcomer in unserved and len(unserved) > MOST:
             # Without a look at the others: of a thousand, all records would be read for nothing.
             _tell_unknown(operation, records, network, newcomer)
@@ -116,7 +116,7 @@ def _write_all(
         and any(endpoint.network == network for endpoint in record.endpoints)
     ]
     unserved = {record.container.id for record in there if network not in record.served}
-    for noted in records.linked.linkers((_ON + network,)):
+    for noted in records.linked.linkers((ON + network,)):
         if noted not in unserved:  # killed, or served by now
             forget_unserved(records, noted, (network,))
     known = there[:MOST]

@@ -5,14 +5,20 @@ The server's files are a cache: what is missing there comes from the records aga
 
 from __future__ import annotations
 
+from functools import partial
 from time import sleep
 
 from ocinet.base.hostname import names_of_host
 from ocinet.base.value import Value
+from ocinet.engine.linked_names import write_anew
+from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.model.name_holders import settle_names
 from ocinet.engine.model.served import has_elsewhere, lines_by_id
+from ocinet.engine.naming import plan_names
+from ocinet.engine.peers import ON, forget_unserved
 from ocinet.engine.plan.serving import is_between, served_container, served_network
 from ocinet.engine.serving import host_resolvers, is_recorded
+from ocinet.engine.waiting_names import serve_anew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +69,7 @@ class ServedCheck:
         """
         wanted = self._wanted()
         yield from self._lines(wanted)
+        yield from self._left_out()
         if wanted or not self._machine.name_server.texts():
             yield from self._server(frozenset(wanted))
 
@@ -133,6 +140,40 @@ class ServedCheck:
 
         return enter
 
+    def _left_out(self) -> Iterator[Unserved]:
+        """Find who was not told of to a server, and could be by now.
+
+        As whose attach found its files locked, or who came before aardvark-dns was installed.
+        """
+        if not self._operation.settings.names or self._records.linked.is_empty():
+            return
+        for network in self._records.networks.readable():
+            noted = self._records.linked.linkers((f"{ON}{network.name}",))
+            where = served_network(network) if noted else None
+            if where and not self._machine.name_server.flaw(where):
+                for container_id in noted:
+                    record = self._records.attachments.get(container_id)
+                    if record and _could_be_served(record, network.name):
+                        what = (
+                            f"on {network.name}, {record.container.name} is found by hosts files"
+                            " alone: it was not served when it came, and can be"
+                        )
+                        serve = partial(self._serve, container_id, network.name)
+                        yield Unserved(what, serve)
+
+    def _serve(self, container_id: str, network: str) -> None:
+        with self._operation.locks.container(container_id):
+            record = self._records.attachments.get(container_id)
+            if record is None or not _could_be_served(record, network):
+                return
+            record = record.replace(served=(*record.served, network))
+            serve_anew(self._machine, self._records, record, (network,))
+            self._records.attachments.put(record)
+            for step in plan_names(self._machine, self._records, record.container, record):
+                step.apply(self._machine)
+            forget_unserved(self._records, container_id, (network,))
+            write_anew(self._operation, self._machine, self._records, record)
+
     def _server(self, wanted: frozenset[str]) -> Iterator[Unserved]:
         server = self._machine.name_server
         state = self._settled_state()
@@ -172,6 +213,14 @@ class ServedCheck:
             sleep(_BETWEEN_S)
             state = self._machine.name_server.state()
         return state
+
+
+def _could_be_served(record: Attachment, network: str) -> bool:
+    return (
+        record.state == ATTACHED
+        and network not in record.served
+        and any(endpoint.network == network for endpoint in record.endpoints)
+    )
 
 
 def _due(text: str, container: ServedContainer) -> str:

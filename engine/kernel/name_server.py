@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocinet.base.errors import OcinetError, told
+from ocinet.base.errors import BusyError, OcinetError, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,15 +71,18 @@ class NameServer:
     def leave(self, network: str, container_id: str) -> bool:
         """Have a container found by its names no more; with the last of all, the server ends."""
         files, program = self._parts
-        with files.lock():
-            changed = files.leave(network, container_id)
-            try:
-                if changed and files.is_empty():
-                    program.stop()
-                elif changed and not program.tell():
-                    _start(program)
-            except OcinetError as error:  # its line is out: its record need not stay for that
-                self._tell(network, error)
+        try:
+            with files.lock():
+                changed = files.leave(network, container_id)
+                try:
+                    if changed and files.is_empty():
+                        program.stop()
+                    elif changed and not program.tell():
+                        _start(program)
+                except OcinetError as error:  # its line is out: its record need not stay for that
+                    self._tell(network, error)
+        except BusyError as error:  # nor for a line that `gc` takes out
+            return self._tell_left(network, container_id, error)
         return changed
 
     def _tell(self, network: str, error: OcinetError) -> None:
@@ -87,6 +90,14 @@ class NameServer:
 
         why = f"{error}; the next container that comes or goes starts it, or: ocinet check --repair"
         EventLog(self._paths.run).append("names not served", network=network, why=why)
+
+    def _tell_left(self, network: str, container_id: str, error: BusyError) -> bool:
+        from ocinet.base.events import EventLog  # of few
+
+        why = f"it has gone and is found by name still: {error}; {error.hint}, then: ocinet gc"
+        log = EventLog(self._paths.run)
+        log.append("names not told", network=network, container=container_id, error=why)
+        return False
 
     def host_resolvers(self) -> tuple[str, ...]:
         """Return the words behind `nameserver` in the host's /etc/resolv.conf."""

@@ -11,6 +11,7 @@ network's file as long as somebody here is on it.
 
 from __future__ import annotations
 
+from ocinet.base.clock import Deadline
 from ocinet.base.errors import SystemFailure
 from ocinet.base.files import Directory, is_directory
 from ocinet.base.hostname import names_of_host
@@ -29,7 +30,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.base.clock import Deadline
     from ocinet.base.paths import Paths
     from ocinet.engine.model.elsewhere import Elsewhere
     from ocinet.engine.model.name_holders import Contested
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 FOLDER = "names"
 _SERVED, _FLAWS, _ELSEWHERE = "served", "flaws", "elsewhere"
+# Each holder has it for some 0.1 ms, so of fifty who come at once all get it. Whoever hangs with it
+# keeps nobody else from starting.
+_PATIENCE_S = 1.0
 
 
 class ServedFiles:
@@ -44,7 +47,7 @@ class ServedFiles:
 
     Args:
         paths: of the installation.
-        deadline: of the operation, which waits for their lock until then.
+        deadline: of the operation, which waits for their lock no longer.
     """
 
     def __init__(self, paths: Paths, deadline: Deadline | None) -> None:
@@ -57,7 +60,9 @@ class ServedFiles:
 
         No other lock is taken under it.
         """
-        return Lock(f"{self.folder}/lock", "the names that are served", self._deadline)
+        what, path = "the names that are served", f"{self.folder}/lock"
+        deadline = self._deadline and Deadline(min(_PATIENCE_S, self._deadline.left_s))
+        return Lock(path, what, deadline, leaves_stopped=True)
 
     def has(self, network: ServedNetwork) -> bool:
         """Tell whether a network is served."""

@@ -39,6 +39,7 @@ from hosts.namespace.uplinked_host import UplinkedHost
 from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.waiting import wait_until
 from ocinet.base.address import Address
+from ocinet.base.lock import Lock
 from ocinet.engine.changes import Changes
 from ocinet.engine.kernel import listeners
 from ocinet.engine.kernel.name_server import NameServer
@@ -236,6 +237,44 @@ def _found(host: WiredHost) -> list[str]:
 def _repaired(host: WiredHost) -> list[str]:
     with host.engine() as engine:
         return [finding.what for finding in engine.check(repair=True) if finding.repaired]
+
+
+@in_namespaces
+def test_who_is_stopped_with_the_names_in_hand_keeps_nobody_from_coming_or_going() -> None:
+    """It is told; who came is found by hosts files, and served once that is possible again."""
+    with names_served(), WiredHost() as host:
+        _first(host, "web")
+        host.up("gone")
+        ready, tell = os.pipe()
+        holder = os.fork()
+        if not holder:
+            with Lock(f"{PATHS.run}/names/lock", "it", None):
+                os.write(tell, b"x")
+                os.kill(os.getpid(), signal.SIGSTOP)
+            os._exit(0)
+        assert os.read(ready, 1) == b"x"
+        os.waitpid(holder, os.WUNTRACED)
+        began_s = time.monotonic()
+        host.up("db")
+        assert host.stop("gone")
+        assert time.monotonic() - began_s < 5  # and not the 20 s of an operation each
+        (warning,) = [told["warning"] for told in _events("attached with a warning")]
+        assert "on lan it is not found by name: cannot lock the names" in str(warning)
+        assert f"process {holder} " in str(warning)
+        assert "ocinet gc" in str(_events("names not told")[-1]["error"])
+        os.kill(holder, signal.SIGCONT)
+        os.waitpid(holder, 0)
+        os.close(ready)
+        os.close(tell)
+        with host.engine() as engine:
+            (found,) = [each.what for each in engine.check() if "hosts files alone" in each.what]
+            assert found.startswith("on lan, db is found by hosts files alone")
+            engine.check(repair=True)
+            assert engine.check() == ()
+        host.gc()
+        web = host.sleepers["web"].pid
+        assert ask_soon("db", LAN, pid=web, wanted=("10.9.0.4",))
+        assert ask("gone", LAN, pid=web) == Answer(NO_SUCH_NAME)
 
 
 @in_namespaces

@@ -17,6 +17,7 @@ from ocinet.engine.disconnect import Disconnect
 from ocinet.engine.model.naming import FoundFile, FoundFiles
 from ocinet.engine.model.request import Request
 from ocinet.engine.model.resolution import LinkedName, Resolution
+from ocinet.engine.model.settings import Settings
 from ocinet.engine.records.linked import Linked
 
 if TYPE_CHECKING:
@@ -216,6 +217,29 @@ def test_attach_with_a_link_that_fails_leaves_index_and_file_as_they_were() -> N
                 assert _others(world, web) == "10.9.0.2\tdb\n"
                 break
     assert number > 6, "it hardly ever failed"
+
+
+@pytest.mark.parametrize(
+    ("links", "missing", "why"),
+    [
+        ([("db", "db")], "", "its links stay as they are when who they lead to comes or goes: "),
+        ([], "aardvark-dns is not installed", "nobody on lan finds it by name: cannot do linked"),
+    ],
+    ids=["links", "names that no server knows"],
+)
+def test_index_that_cannot_be_written_keeps_nobody_from_starting(
+    links: list[tuple[str, str]], missing: str, why: str
+) -> None:
+    """As on a full /run; it is told."""
+    with World(settings=Settings()) as world:
+        world.host.name_server.missing = missing
+        web = _with_files(world, "web")
+        world.trace.fail_on("linked.add")
+        world.attach(web, _linking(on("lan"), *links))
+        assert any(warning.startswith(why) for warning in _warned(world))
+        world.end(web)
+        world.poststop(web)
+        check_nothing_left(world)
 
 
 def test_change_tells_nobody_who_has_gone_untold(world: World) -> None:
