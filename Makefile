@@ -12,7 +12,7 @@ SOAK_S ?= 3600
 PICTURES ?= docs/pictures
 
 FUZZ_S ?= 60
-FUZZ ?= state keys config settings answer stream image record network lease netlink runtime-call devices
+FUZZ ?= state keys config settings answer stream image record network lease netlink runtime-call devices etcd
 
 TABLE_ROOTS ?= bookworm trixie sid
 

@@ -18,6 +18,7 @@ from ocinet.cli.registration import report
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Sequence
 
     from ocinet.cli.console import Console
     from ocinet.hooks.registration.inventory import Registered
@@ -41,13 +42,9 @@ def _uninstall(arguments: Namespace, console: Console) -> None:
         records = engine.containers.all()
         living = [each.container.name for each in records if not engine.containers.is_dead(each)]
         networks, links = engine.networks.names(), engine.cables.names()
-    for registered in found:
-        console.print(f"{registered.kind:<10} {registered.place}")
-    for kind, names in (("container", living), ("network", networks), ("link", links)):
-        for name in names:
-            console.print(f"{kind:<10} {name}")
-    for directory in _directories(console):
-        console.print(f"{'directory':<10} {directory}")
+    clusters = _clusters(console)
+    _list(found, {"container": living, "network": networks, "link": links, "cluster": clusters},
+          console)  # fmt: skip
     if arguments.dry_run:
         return
     if living and not arguments.force:
@@ -58,6 +55,8 @@ def _uninstall(arguments: Namespace, console: Console) -> None:
         console.confirm("Take all of this back?")
     with console.progress("stopping the watcher"):
         _take_back(found, console)
+        if clusters:
+            _leave_cluster(console)
         _take_down(console)
     for directory in _directories(console):
         try:
@@ -66,10 +65,46 @@ def _uninstall(arguments: Namespace, console: Console) -> None:
             raise SystemFailure(f"cannot remove {directory}", error.strerror or "") from error
 
 
+def _list(found: tuple[Registered, ...], kinds: dict[str, Sequence[str]], console: Console) -> None:
+    """Show all that is taken back."""
+    for registered in found:
+        console.print(f"{registered.kind:<10} {registered.place}")
+    for kind, names in kinds.items():
+        for name in names:
+            console.print(f"{kind:<10} {name}")
+    for directory in _directories(console):
+        console.print(f"{'directory':<10} {directory}")
+
+
 def _directories(console: Console) -> list[str]:
     """Return what is kept, the records last: they tell what is there still."""
     paths = console.paths
     return [path for path in (paths.config, paths.state, paths.run) if os.path.isdir(path)]
+
+
+def _clusters(console: Console) -> tuple[str, ...]:
+    """Return the cluster that this host is in, if it is in one."""
+    if not os.path.isdir(f"{console.paths.state}/cluster"):
+        return ()
+    from ocinet.cluster.kept import Keeping  # for who has one
+
+    return Keeping(console.paths).names()
+
+
+def _leave_cluster(console: Console) -> None:
+    """Give this host's share back, also if etcd can't be told: that is said."""
+    from ocinet.cluster.bulletin import rouse
+    from ocinet.cluster.etcd import Etcd
+    from ocinet.cluster.membership import Membership
+
+    try:
+        left = Membership(console.paths, Etcd).leave(None, force=True)
+    except OcinetError as error:
+        raise error.within("cannot leave the cluster") from error
+    rouse(console.paths.run)
+    if left.unwritten:
+        console.say(f"ocinet: in etcd its share stays this host's: {left.unwritten}"
+                    " (hint: ocinet cluster forget, on another host)")  # fmt: skip
 
 
 def _take_back(found: tuple[Registered, ...], console: Console) -> None:

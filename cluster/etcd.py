@@ -104,6 +104,15 @@ class Etcd:
         with self._gateway.stream("/v3/watch", {"create_request": wanted}) as documents:
             yield _changes(documents)
 
+    @property
+    def turn(self) -> int:
+        """Which endpoint is asked; it counts up with each change."""
+        return self._gateway.turn
+
+    def ask_same(self, turn: int) -> None:
+        """Ask the endpoint that another one asks, by its `turn`."""
+        self._gateway.follow(turn)
+
     def next(self) -> None:
         """Go on with another endpoint."""
         self._gateway.next()

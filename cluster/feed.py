@@ -67,6 +67,11 @@ class Feed(threading.Thread):
             self._etcd.break_off()
             self.join(0.05)
 
+    @property
+    def turn(self) -> int:
+        """Which endpoint it reads from; see `Etcd.turn`."""
+        return self._etcd.turn
+
     def renew(self) -> None:
         """Ask another endpoint: somebody has found out that this one leads nowhere."""
         self._etcd.break_off()

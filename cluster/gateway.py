@@ -65,11 +65,14 @@ class Gateway:
 
     Args:
         access: where, and as whom.
+
+    Attributes:
+        turn: counts up with each change of the endpoint.
     """
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._turn = 0
+        self.turn = 0
         self._tls: ssl.SSLContext | None = None
         self._connection: http.client.HTTPConnection | None = None
         self._token = ""
@@ -78,7 +81,7 @@ class Gateway:
     def endpoint(self) -> Endpoint:
         """The one that is asked, or will be."""
         endpoints = self._access.endpoints
-        return endpoints[self._turn % len(endpoints)]
+        return endpoints[self.turn % len(endpoints)]
 
     def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Send a request to one endpoint after the other, until one answers.
@@ -127,7 +130,13 @@ class Gateway:
     def next(self) -> None:
         """Go on with another endpoint."""
         self.close()
-        self._turn += 1
+        self.turn += 1
+
+    def follow(self, turn: int) -> None:
+        """Go on with the endpoint that another connection asks, by its `turn`."""
+        if turn != self.turn:
+            self.close()
+            self.turn = turn
 
     def close(self) -> None:
         """Close the connection; the next request opens one."""

@@ -104,17 +104,21 @@ class Member(threading.Thread):
         kept = self._keeping.find()
         if kept is None or kept.state != JOINED:
             return _INTERVAL_S
+        # A stream may be open and silent for ever, as of a member that hangs or has lost the
+        # majority. So the same member is asked here, and left there if it is left here.
+        turn = self._feed.turn
+        self._etcd.ask_same(turn)
         try:
             if self._be_heard():
                 self._write(kept)
                 return _INTERVAL_S
         except UnreachableError as error:
             self._log.debug("nothing can be written to etcd", error=str(error))
-            self._etcd.next()
-            if not self._view.reached.error:
-                self._feed.renew()  # its stream may be open, and silent for ever
         except OcinetError as error:
             self._log.warning("nothing is written to etcd", error=str(error))
+        finally:
+            if self._etcd.turn != turn == self._feed.turn and not self._view.reached.error:
+                self._feed.renew()
         return _RETRY_S
 
     def _be_heard(self) -> bool:

@@ -125,7 +125,7 @@ def test_machine_cloned_as_a_member_is_closed_when_it_comes_up(world: World) -> 
     a.start_agent()
     b = world.add_host("b", machine_id=machine)
     kept = a.path("/var/lib/ocinet/cluster")
-    b.run("mkdir", "-m", "700", "/var/lib/ocinet/cluster")
+    b.run("mkdir", "-m", "700", "/var/lib/ocinet", "/var/lib/ocinet/cluster")
     for name in ("nonce", "prod.json"):
         path = b.path(f"/var/lib/ocinet/cluster/{name}")
         path.write_text((kept / name).read_text())
@@ -211,3 +211,16 @@ def test_pool_that_a_network_is_on_already_is_refused(world: World) -> None:
     error = a.refused("cluster", "join", "prod", "--etcd", world.urls)
     assert "network lan has 10.42.5.0/24, which is of the pool 10.42.0.0/16" in error
     assert _standing(world) == ["config"]
+
+
+def test_uninstall_leaves_the_cluster(world: World) -> None:
+    """Its share is another's to have, and its agent ends."""
+    a = _one(world)
+    a.join("--etcd", world.urls)
+    a.start_agent()
+    a.ocinet("network", "create", "--cluster", "prod", "web")
+    assert "cluster    prod" in a.ocinet("uninstall", "--dry-run").stdout
+    a.ocinet("uninstall", "--force")
+    assert _standing(world) == ["config"]
+    wait_until(lambda: not a.agent_runs, "the agent's end", timeout_s=_S)
+    assert "ocx-4242" not in a.links()

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from builders import lease, network, port, record
 from ocinet.base.errors import OcinetError
 from ocinet.base.jsontext import loads, text_pairs
+from ocinet.cluster.census import Census
+from ocinet.cluster.store import Entry
 from ocinet.engine.kernel import ip_messages, link_messages
 from ocinet.engine.netlink import framing
 from ocinet.engine.records import attachments, networks, settings
@@ -55,6 +57,18 @@ _INSPECTED = {
     "HostConfig": {"NetworkMode": "none", "PortBindings": {"80/tcp": [{"HostPort": "8080"}]},
                    "Annotations": {}, "DeviceRequests": [{"Driver": "cdi", "DeviceIDs": ["x"]}]},
     "NetworkSettings": {"Networks": {"none": {}}},
+}  # fmt: skip
+_HOST_ID = "6f1c0a52-0c4e-4b6d-9b1e-3d2f00aa1122"
+_STANDING = {
+    "config": {"name": "prod", "pools": [{"prefix": "10.42.0.0/16", "share_length": 24}],
+               "backend": "vxlan", "vni": 4242, "port": 4789, "mtu": None, "version": 1,
+               "created_by": _HOST_ID},
+    f"hosts/{_HOST_ID}": {"id": _HOST_ID, "name": "a", "underlay": ["10.0.0.1", "fd00::1"],
+                          "mac": "02:3d:2f:00:aa:11", "public_key": None,
+                          "roles": ["containers"], "nonce": "0a", "version": 1, "generation": 1},
+    "shares/010.042.003.000-24": {"prefix": "10.42.3.0/24", "host": _HOST_ID},
+    f"alive/{_HOST_ID}": {"session": "0a", "boot": "0b", "since": "2026-11-30T16:00:00.000Z"},
+    f"forgotten/{_HOST_ID}": {"nonce": "0a", "when": "2026-11-30", "by": _HOST_ID},
 }  # fmt: skip
 _EVENT = {"Type": "container", "Action": "start", "Actor": {"ID": "a" * 64, "Attributes": {}}}
 
@@ -182,6 +196,17 @@ def _devices(data: bytes) -> None:
         cdi_devices(json.loads(data))
 
 
+def _etcd(data: bytes) -> None:
+    """Read a key below a cluster's, and its value, beside those that are sound."""
+    sound = [Entry(f"/ocinet/v1/prod/{key}", json.dumps(value).encode(), 1, 1)
+             for key, value in _STANDING.items()]  # fmt: skip
+    key, _, value = data.partition(b"\0")
+    found = Census.of("prod", sound)
+    found.note(Entry(f"/ocinet/v1/prod/{key.decode(errors='replace')}", value, 2, 2))
+    _peers, flaws = found.peers("", ())
+    assert all(flaw.isprintable() for flaw in flaws)
+
+
 TARGETS = {
     "state": Target(_state, _dump(
         {"ociVersion": "1.0.2", "id": "web", "pid": 47, "bundle": "/b", "annotations": _KEYS})),
@@ -205,6 +230,8 @@ TARGETS = {
     "runtime-call": Target(_runtime_call, (
         b"--root\0/run/runc\0--log-format=json\0create\0--bundle\0/b\0--pid-file=/p\0web",)),
     "devices": Target(_devices, _dump(_INSPECTED["HostConfig"])),
+    "etcd": Target(_etcd, tuple(
+        f"{key}\0{json.dumps(value)}".encode() for key, value in _STANDING.items())),
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from ocinet.watcher import service
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
 UNIT = PACKAGING / "systemd/ocinet-watcher.service"
+CLUSTER_UNIT = PACKAGING / "systemd/ocinet-cluster.service"
 TMPFILES = PACKAGING / "tmpfiles/ocinet.conf"
 _REPEATED = ("SystemCallFilter",)  # a second line of it adds to the first
 # The figure of `systemd-analyze security`, 0 to 100: the less, the better.
@@ -44,17 +45,19 @@ def analyze(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["systemd-analyze", *words], capture_output=True, text=True, check=False)
 
 
-def test_unit_is_taken_by_systemd_without_a_word(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shipped", [UNIT, CLUSTER_UNIT], ids=lambda path: path.stem)
+def test_unit_is_taken_by_systemd_without_a_word(tmp_path: Path, shipped: Path) -> None:
     """No unknown key, no value that is ignored, no program that is not there."""
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/usr/bin/ocinet", "/bin/true"))
+    unit = tmp_path / shipped.name
+    unit.write_text(shipped.read_text().replace("/usr/bin/ocinet", "/bin/true"))
     done = analyze("verify", "--man=no", str(unit))
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_unit_is_exposed_no_more_than_it_was() -> None:
+@pytest.mark.parametrize("shipped", [UNIT, CLUSTER_UNIT], ids=lambda path: path.stem)
+def test_unit_is_exposed_no_more_than_it_was(shipped: Path) -> None:
     """What systemd itself says of the unit's hardening does not get worse unnoticed."""
-    done = analyze("security", "--offline=true", f"--threshold={_EXPOSURE}", str(UNIT))
+    done = analyze("security", "--offline=true", f"--threshold={_EXPOSURE}", str(shipped))
     assert done.returncode == 0, done.stdout
 
 

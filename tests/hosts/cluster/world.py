@@ -26,13 +26,15 @@ _MAKE_HOST = """\
 set -e
 ip link set lo up
 mount -t tmpfs -o mode=755 host /run
-mkdir -p /run/lock /run/netns /run/upper /run/work /run/lab/home
-mount -t overlay host /etc -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work
-rm -rf /etc/ocinet
+mkdir -p /run/lock /run/netns /run/lab/home
+for place in /etc /var/lib; do
+    mkdir -p /run/upper$place /run/work$place
+    mount -t overlay host $place \\
+        -o lowerdir=$place,upperdir=/run/upper$place,workdir=/run/work$place
+done
+rm -rf /etc/ocinet /var/lib/ocinet
 (umask 077 && mkdir -p /etc/ocinet/ocinet.toml.d &&
     echo 'names = false' > /etc/ocinet/ocinet.toml.d/50-host.toml)
-mkdir -p /var/lib/ocinet
-mount -t tmpfs -o mode=700 host /var/lib/ocinet
 cat /proc/sys/kernel/random/uuid > /run/boot_id
 mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
 """
@@ -56,6 +58,7 @@ class World:
         self.members: list[EtcdMember] = []
         self.hosts: dict[str, ClusterHost] = {}
         self._holders: list[subprocess.Popen[str]] = []
+        self._beside: dict[str, list[str]] = {}
         self._link = self._hold("unshare", "--net", "sh", "-c", f"{_MAKE_LINK}\n{_HOLD}")
         self._between = Namespace("link", self._link, self._link, self.transcript)
 
@@ -120,8 +123,17 @@ class World:
         self._between.run("ip", "link", "set", f"v-{name}", "nomaster")
 
     def mend(self, name: str) -> None:
-        """Put it in again."""
-        self._between.run("ip", "link", "set", f"v-{name}", "master", "under0")
+        """Put it in again, and that of whoever was beside it."""
+        for port in (name, *self._beside.pop(name, ())):
+            self._between.run("ip", "link", "set", f"v-{port}", "master", "under0")
+
+    def join_pair(self, one: str, other: str) -> None:
+        """Put two whose cables are out on a link of their own, until the other one is mended."""
+        self._between.run("ip", "link", "add", "apart0", "type", "bridge")
+        self._between.run("ip", "link", "set", "apart0", "up")
+        for port in (one, other):
+            self._between.run("ip", "link", "set", f"v-{port}", "master", "apart0")
+        self._beside[other] = [one]
 
     def close(self) -> None:
         """End everything, and let the kernel remove it."""
