@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from time import sleep
 
+from ocinet.base.errors import BusyError
 from ocinet.base.hostname import names_of_host
 from ocinet.base.value import Value
 from ocinet.engine.linked_names import write_anew
@@ -106,6 +107,7 @@ class ServedCheck:
             text = texts.get(file, "")
             lines = lines_by_id(text)
             lacking = [entry for entry in entries if lines.get(entry[2].id) != _due(text, entry[2])]
+            lacking = [now for entry in lacking if (now := self._still_lacking(entry))]
             network = entries[0][1]
             yield from self._elsewhere(network.name, text)
             if not lacking and not text.startswith(network.head):
@@ -115,6 +117,29 @@ class ServedCheck:
                 more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
                 what = f"on {network.name}, {names}{more} can't be found by name as on record"
                 yield Unserved(what, self._entering(lacking))
+
+    def _still_lacking(
+        self, entry: tuple[str, ServedNetwork, ServedContainer]
+    ) -> tuple[str, ServedNetwork, ServedContainer] | None:
+        """Return what is to be found, looked at with nobody at work on it; None if it is so.
+
+        An attach writes its record before its line, and a detach takes its line out first.
+        """
+        _name, before, known = entry
+        try:
+            with self._operation.locks.container(known.id, wait=False):
+                record = self._records.attachments.get(known.id)
+                if record is None:
+                    return None
+                networks = {each.name: each for each in self._records.networks.readable()}
+                for where, due in self._of(record, networks, host_resolvers(self._machine)):
+                    text = self._machine.name_server.texts().get(where.file, "")
+                    lacks = lines_by_id(text).get(due.id) != _due(text, due)
+                    if where.name == before.name and lacks:
+                        return record.container.name, where, due
+        except BusyError:  # the next look sees what came of it
+            return None
+        return None
 
     def _elsewhere(self, network: str, text: str) -> Iterator[Unserved]:
         elsewhere = self._machine.names_elsewhere

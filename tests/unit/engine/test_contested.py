@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -191,6 +192,26 @@ def test_attach_that_fails_gives_an_alias_back(world: World) -> None:
     with pytest.raises(KernelError):
         world.attach(db, on("lan"))
     assert name_server.served["lan"] == before
+
+
+def test_check_looks_at_nobody_whom_somebody_is_at_work_on(world: World) -> None:
+    """Nor tells of who has gone while it looked: an attach writes its record before its line."""
+    first = _called(world, "first-id", "db", on("lan"))
+    second = _called(world, "second-id", "web", on("lan"))
+    check(world)
+    world.host.name_server.leave("lan", "first-id")
+    with world.engine() as engine:
+        told = [found.what for found in engine.check()]
+        assert told == ["on lan, db can't be found by name as on record"]
+        with world.operation().locks.container("first-id"):
+            assert engine.check() == ()
+    world.attach(first.replace(name="store"), on("lan"))  # mends it
+    world.end(second)
+    # Behind the look for strays, when it is known who is to be found.
+    again = partial(world.between, "name_server.texts", lambda: world.poststop(second))
+    world.between("name_server.texts", again)
+    with world.engine() as engine:
+        assert engine.check() == ()
 
 
 def test_check_takes_what_two_want_for_what_it_is(world: World) -> None:
