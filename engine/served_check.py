@@ -18,7 +18,7 @@ from ocinet.engine.model.served import has_elsewhere, lines_by_id
 from ocinet.engine.naming import plan_names
 from ocinet.engine.peers import ON, forget_unserved
 from ocinet.engine.plan.serving import is_between, served_container, served_network
-from ocinet.engine.serving import host_resolvers, is_recorded
+from ocinet.engine.serving import host_resolvers, is_recorded, served_on
 from ocinet.engine.waiting_names import serve_anew
 
 TYPE_CHECKING = False
@@ -94,7 +94,7 @@ class ServedCheck:
         defined = {network.name: network for network in on}
         asked = resolvers if is_between(on) else ()
         for name in record.served:
-            where = served_network(defined[name]) if name in defined else None
+            where = served_on(self._machine, defined[name]) if name in defined else None
             known = where and served_container(record, name, defined, asked)
             if where and known:
                 yield where, known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ocinet.base.address import Address
 from ocinet.base.errors import OcinetError, RequestError
-from ocinet.engine.model.served import lines_by_id, network_of
+from ocinet.engine.model.served import NOBODY, lines_by_id, network_of
 from ocinet.engine.plan.serving import is_between, served_container, served_network
 from ocinet.engine.plan.serving_steps import ServeNames
 
@@ -41,7 +41,7 @@ def with_names(
     steps: list[ServeNames] = []
     flaws: list[tuple[str, str]] = []
     for name, network in defined.items():
-        where = served_network(network)
+        where = served_on(machine, network)
         known = where and served_container(record, name, defined, resolvers)
         if not where or not known:
             continue
@@ -83,6 +83,20 @@ def host_resolvers(machine: Machine) -> tuple[Address, ...]:
 def resolvers_for(machine: Machine, defined: dict[str, Network]) -> tuple[Address, ...]:
     """Return whom the host asks, where who is on these networks needs to be told."""
     return host_resolvers(machine) if is_between(defined.values()) else ()
+
+
+def served_on(machine: Machine, network: Network) -> ServedNetwork | None:
+    """Return how a network's names are served, where nobody asks himself.
+
+    A host that asks a network's name server, to know its containers by name, would have it ask
+    itself for all that it does not know: one such question takes all its sockets.
+    """
+    where = served_network(network)
+    if where is None or where.upstreams or where.internal:
+        return where
+    asked = host_resolvers(machine)
+    others = tuple(each for each in asked if each not in where.gateways)
+    return where if others == asked else where.replace(upstreams=others or (NOBODY,))
 
 
 def defined_of(record: Attachment, networks: Networks) -> dict[str, Network]:

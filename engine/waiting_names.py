@@ -9,8 +9,8 @@ from __future__ import annotations
 from ocinet.base.errors import BusyError
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.model.served import ELSEWHERE
-from ocinet.engine.plan.serving import served_container, served_network
-from ocinet.engine.serving import defined_of, resolvers_for
+from ocinet.engine.plan.serving import served_container
+from ocinet.engine.serving import defined_of, resolvers_for, served_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def serve_anew(
     defined = defined_of(record, records.networks)
     resolvers = resolvers_for(machine, defined)
     for network in networks:
-        where = served_network(defined[network]) if network in defined else None
+        where = served_on(machine, defined[network]) if network in defined else None
         known = where and served_container(record, network, defined, resolvers)
         if where and known and network in record.served:
             machine.name_server.enter(where, known, machine.contested)

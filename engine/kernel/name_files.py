@@ -358,10 +358,15 @@ def _first_of(pid: int, name: str) -> int:
 def _read(path: str, most: int = _MAX_BYTES) -> bytes:
     """Return what is in a file of the kernel's or the host's; b"" if there is none."""
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=_unwaiting) as file:
             return _whole(file.read, most)
     except FileNotFoundError:
         return b""
+
+
+def _unwaiting(path: str, flags: int) -> int:
+    """Open whatever is there: a FIFO that nobody writes to would be waited for."""
+    return posix.open(path, flags | posix.O_NONBLOCK)
 
 
 def _whole(read: Callable[[int], bytes | None], most: int) -> bytes:

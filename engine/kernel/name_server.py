@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posix
+
 from ocinet.base.errors import BusyError, OcinetError, told
 
 TYPE_CHECKING = False
@@ -102,10 +104,15 @@ class NameServer:
     def host_resolvers(self) -> tuple[str, ...]:
         """Return the words behind `nameserver` in the host's /etc/resolv.conf."""
         try:
-            with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
-                lines = [line.split() for line in file.read(1 << 16).splitlines()]
+            # Whatever is there: a FIFO that nobody writes to would be waited for.
+            fd = posix.open("/etc/resolv.conf", posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+            try:
+                text = posix.read(fd, 1 << 16).decode("utf-8", "replace")
+            finally:
+                posix.close(fd)
         except OSError:
             return ()
+        lines = [line.split() for line in text.splitlines()]
         return tuple(words[1] for words in lines if words[:1] == ["nameserver"] and words[1:])
 
     def texts(self) -> dict[str, str]:

@@ -13,18 +13,21 @@ if TYPE_CHECKING:
 _MOST = 3  # MAXNS of glibc's resolv.h: nobody asks a fourth
 
 
-def check_dns(network: Network, bears: tuple[Interface, ...]) -> None:
-    """Refuse resolvers that nobody would ask.
+def check_dns(
+    network: Network, bears: tuple[Interface, ...], others: tuple[Network, ...] = ()
+) -> None:
+    """Refuse resolvers that nobody would ask, or that would ask themselves.
 
     Args:
         network: as it is to be defined.
         bears: the host's addresses on an adopted bridge.
+        others: all other networks.
 
     Raises:
         RequestError: they can't be had; says why.
     """
     if network.dns_servers:
-        why = _why_not(network, bears)
+        why = _why_not(network, bears) or _why_ours(network, others)
         if why:
             raise RequestError("--dns", why)
 
@@ -50,4 +53,15 @@ def _why_not(network: Network, bears: tuple[Interface, ...]) -> str:
                     f"names would be served at {gateway}, which is no address of the host's"
                     f" on {network.device}"
                 )
+    return ""
+
+
+def _why_ours(network: Network, others: tuple[Network, ...]) -> str:
+    """Tell of a resolver that is ours, at a gateway: each question might go round for ever."""
+    for other in (network, *others):
+        served = served_network(other)
+        for server in network.dns_servers:
+            if served and server in served.gateways:
+                whose = "the network's own" if other is network else f"{other.name}'s"
+                return f"{server} is {whose} name server, which answers who is on it alone"
     return ""

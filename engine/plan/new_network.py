@@ -166,7 +166,8 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
         joined=options.joined,
     )
     check_unmasked(network)
-    check_dns(network, surroundings.device.addresses if surroundings.device else ())
+    bears = surroundings.device.addresses if surroundings.device else ()
+    check_dns(network, bears, surroundings.networks)
     check_egress(network, options.egress)
     if options.routes:
         check_request(

@@ -136,6 +136,16 @@ def test_run_in_a_user_namespace_finds_itself_and_the_hosts_resolvers(
     web.remove()
 
 
+def test_run_where_the_hosts_resolv_conf_is_a_fifo_starts(lab: Lab) -> None:
+    """Nobody waits for who would write to it; that the container has no resolver is told."""
+    lab.path("/etc/resolv.conf").unlink()
+    lab.run("mkfifo", "/etc/resolv.conf")
+    web = lab.runc.run(_registered(lab, lab.bundle("web"), net="bridge"))
+    [told] = lab.events("attached with a warning")
+    assert "has no resolver that the container could reach" in told["warning"]
+    web.end()
+
+
 @each_runtime
 def test_run_with_files_of_the_users_own_leaves_them(
     lab: Lab, runtime: str, tmp_path: Path

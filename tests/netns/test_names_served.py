@@ -587,6 +587,36 @@ def test_all_else_goes_to_whom_the_host_asks_and_from_internal_networks_to_nobod
 
 
 @in_namespaces
+def test_server_that_the_host_itself_asks_does_not_ask_itself() -> None:
+    """For its names: the others that the host asks are asked for all else, as they are now."""
+    with names_served(), UplinkedHost() as host:
+        own_etc()
+        Path("/etc/resolv.conf").write_text(f"nameserver {LAN}\nnameserver 192.0.2.2\n")
+        _first(host, "web")
+        web = host.sleepers["web"].pid
+        with _resolver(host.sleepers["neighbour"].pid):
+            assert ask("www.example.org", LAN, pid=web) == Answer(NO_ERROR, ("192.0.2.99",))
+            assert ask("www.example.org", LAN) == Answer(NO_ERROR, ("192.0.2.99",))
+        Path("/etc/resolv.conf").write_text(f"nameserver {LAN}\n")
+        assert "on lan, web can't be found by name as on record" in _repaired(host)
+        (pid,) = servers()
+        answer = ask("www.example.org", LAN, pid=web, timeout_s=0.5)
+        assert answer in (None, Answer(NO_SUCH_NAME))
+        assert len(os.listdir(f"/proc/{pid}/fd")) < 100
+        assert ask_soon("web", LAN, wanted=("10.9.0.2",))
+
+
+@in_namespaces
+def test_attach_waits_for_no_resolv_conf_of_the_hosts_that_never_ends() -> None:
+    """A FIFO, as some admin's script has left it."""
+    with names_served(), WiredHost() as host:
+        own_etc()
+        Path("/etc/resolv.conf").unlink(missing_ok=True)
+        os.mkfifo("/etc/resolv.conf")
+        assert host.up("web", on("lan")).served == ("lan",)
+
+
+@in_namespaces
 def test_names_are_told_to_nobody_on_another_network_nor_beside_the_host() -> None:
     """At a gateway's address, by way of the host; the host itself is told, and who is on it."""
     with names_served(), UplinkedHost() as host:

@@ -14,6 +14,7 @@ from ocinet.engine.plan.serving import served_network
 
 ASKED = (Address.parse("192.0.2.53"), Address.parse("2001:db8::53"))
 _FOUR = tuple(Address.parse(f"192.0.2.{last}") for last in range(1, 5))
+LAN = Address.parse("10.9.0.1")
 _LAN: dict[str, Any] = {"subnets": subnets("10.9.0.0/24")}
 _ADOPTED: dict[str, Any] = {"device": "br0", "unmanaged": True}
 _BR0 = Device("bridge", addresses=(Interface.parse("192.0.2.1/24"),))
@@ -56,3 +57,16 @@ def test_define_refuses_upstreams_that_nobody_would_ask(options: dict[str, Any],
     wished = NetworkOptions(**{"dns_servers": ASKED, **options})
     with pytest.raises(RequestError, match=why):
         define("lan", wished, Surroundings(device=_BR0 if "unmanaged" in options else None))
+
+
+def test_define_refuses_a_name_server_of_ours_for_an_upstream() -> None:
+    """Its own would ask itself; another network's tells its names to nobody else."""
+    lan = define("lan", NetworkOptions(**_LAN, gateways=(LAN,)), Surroundings())
+    own = NetworkOptions(**_LAN, gateways=(LAN,), dns_servers=(LAN,))
+    with pytest.raises(RequestError, match="is the network's own name server"):
+        define("lan", own, Surroundings())
+    dmz = NetworkOptions(subnets=subnets("10.8.0.0/24"), dns_servers=(LAN,))
+    with pytest.raises(RequestError, match="is lan's name server"):
+        define("dmz", dmz, Surroundings(networks=(lan,)))
+    quiet = Surroundings(networks=(lan.replace(dns=False),))
+    assert define("dmz", dmz, quiet).dns_servers == (LAN,)  # a resolver of somebody's is there
