@@ -43,6 +43,7 @@ _LOOK_S = 180.0  # whatever nobody tells of
 _CALM_S = 1.0  # between two looks because of what the kernel tells: others change much, too
 _RETRY_S = 5.0  # after something could not be made
 _LOCK_S = 5.0
+_KEEP_S = 5.0  # between two writings of what etcd has
 _CLONE = Lost(
     "another machine is heard by this one's id: one of the two is a clone",
     "on the clone: rm /etc/machine-id, systemd-machine-id-setup, and a reboot",
@@ -173,6 +174,7 @@ class Round:
         self._plane_error = ""
         self._applied = ""
         self._known = memory.Mark()
+        self._kept_at = 0.0
         self._told_lost = ""
         self.looked = 0.0
         self.due = 0.0
@@ -270,9 +272,14 @@ class Round:
         if not self._view.is_listed:
             return
         known = self._view.memory()
-        if known.mark != self._known:
-            memory.keep(self._paths, kept.cluster.name, known)
-            self._known = known.mark
+        if known.mark == self._known:
+            return
+        wait_s = self._kept_at + _KEEP_S - monotonic()
+        if wait_s > 0:  # while hundreds join, not for each of them
+            self.due = min(self.due, monotonic() + wait_s)
+            return
+        memory.keep(self._paths, kept.cluster.name, known)
+        self._known, self._kept_at = known.mark, monotonic()
 
 
 class _Signals:

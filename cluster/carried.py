@@ -40,6 +40,8 @@ def settle(name: str, carried: Mapping[str, Entry], now: Mapping[str, Entry]) ->
     Not what is there again, nor hosts that were forgotten since, nor shares of which another one
     has a part by now.
     """
+    if not carried:
+        return {}
     forgotten = {host for room, host in (_parts(name, key) for key in now) if room == "forgotten"}
     taken = [prefix for prefix in (_prefix(name, key) for key in now) if prefix]
     left = {}

@@ -12,7 +12,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ocinet.base.clock import boot_id, now
+from ocinet.base.clock import Deadline, boot_id, now
 from ocinet.base.errors import OcinetError
 from ocinet.base.names import is_hostname
 from ocinet.cluster import keys
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 TTL_S = 30
 _INTERVAL_S = TTL_S / 3
 _RETRY_S = 1.0
+_LOCK_S = 5.0
 _SLACK_S = 5.0  # etcd ends a lease some seconds late
 
 
@@ -178,7 +179,9 @@ class Member(threading.Thread):
             return
         alive = keys.alive(self._name, self._me)
         compares = (*standing.compares, Compare(alive, modified=self._mark))
-        with self._keeping.lock(None):  # or whoever leaves would find itself written back
+        with self._keeping.lock(
+            Deadline(_LOCK_S)
+        ):  # or whoever leaves would find itself written back
             now_kept = self._keeping.find()
             if now_kept != kept:
                 self._wake.set()

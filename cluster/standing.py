@@ -129,8 +129,9 @@ def _lost(census: Census, kept: Kept) -> Lost | None:
                     f" {', '.join(map(str, stood.value.underlay))}",
                     "one of the two is a clone: there, rm /etc/machine-id, then"
                     " systemd-machine-id-setup, and a reboot")  # fmt: skip
+    shares = census.shares
     for prefix in kept.shares:
-        for share in census.shares:
+        for share in shares:
             if share.host != me.id and share.prefix.overlaps(prefix):
                 owner = census.hosts.get(share.host)
                 called = owner.name if owner else share.host

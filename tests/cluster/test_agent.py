@@ -213,3 +213,22 @@ def test_changes_that_were_compacted_are_listed_anew(world: World) -> None:
     world.mend("a")
     _wait_for_peer(a, "c", heard=False)
     assert b.peers().keys() == {"a", "c"}
+
+
+def test_host_that_was_cut_off_for_longer_than_its_lease_comes_back(world: World) -> None:
+    """Nobody has its share meanwhile, its ways stay, and it is heard again by itself."""
+    a, b = _two(world)
+    share = _share(b)
+    wait_until(lambda: _routes(a) == [share], "the way to b", timeout_s=_S)
+    world.split("b")
+    etcd = world.members[0]
+    for key in etcd.keys("/ocinet/v1/prod/alive/"):  # it is no dict's; as if it had been an hour
+        if key.endswith(b.status()["host"]["id"]):
+            etcd.ctl("del", key)
+    _wait_for_peer(a, "b", heard=False)
+    assert _routes(a) == [share]
+    b.wait_for_state("waiting", "etcd does not answer", timeout_s=90)
+    world.mend("b")
+    b.wait_for_state("member", timeout_s=90)
+    _wait_for_peer(a, "b", timeout_s=90)
+    assert _routes(b) == [_share(a)]
