@@ -93,7 +93,8 @@ class Membership:
         """
         with self._keeping.lock(Deadline(_LOCK_S)):
             former = self._former(name)
-            access = wishes.access or (former.access if former else None)
+            wishes = _with_former(wishes, former)
+            access = wishes.access
             if access is None:
                 raise RequestError("", "it has to be said where etcd is",
                                    "say --etcd https://10.0.0.1:2379")  # fmt: skip
@@ -185,6 +186,18 @@ class Membership:
                     raise ConflictError("", why, "say another one by --underlay")
         with Engine.open(self._paths) as engine:
             share_networks.check_apart(engine, cluster)
+
+
+def _with_former(wishes: Wishes, former: Kept | None) -> Wishes:
+    """Return what is asked for at a join, and what was before, where nothing is said."""
+    if former is None:
+        return wishes
+    return wishes.replace(
+        access=wishes.access or former.access,
+        name=wishes.name or former.name,
+        underlay=wishes.underlay or former.underlay,
+        containers=wishes.containers and CONTAINERS in former.host.roles,
+    )
 
 
 def _close_unused(engine: Engine, kept: Kept) -> None:

@@ -2,7 +2,8 @@
 
     /var/lib/ocinet/cluster/prod.known
 
-It is etcd's word: read as carefully as etcd itself, and never what this host is.
+It is etcd's word: read as carefully as etcd itself, and never what this host is. Of 1,000 hosts it
+has 250 kB; what `Directory` reads, 1 MiB, is some 4,000.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import zlib
 from base64 import b64decode, b64encode
 
-from ocinet.base.errors import RequestError
+from ocinet.base.errors import OcinetError
 from ocinet.base.files import Directory
 from ocinet.base.jsontext import dumps, loads
 from ocinet.base.value import Value
@@ -70,14 +71,10 @@ def keep(paths: Paths, name: str, memory: Memory) -> None:
 
 
 def recall(paths: Paths, name: str) -> Memory:
-    """Read it; nothing if it is not there, or makes no sense.
-
-    Raises:
-        SystemFailure: it can't be read.
-    """
-    with Directory(directory(paths)) as state:
-        packed = state.read(name + SUFFIX) or b""
+    """Read it; nothing if it is not there, can't be read, or makes no sense."""
     try:
+        with Directory(directory(paths)) as state:
+            packed = state.read(name + SUFFIX) or b""
         plain = zlib.decompressobj().decompress(b64decode(packed), _LONGEST)
         known = loads(plain, "", _LONGEST)
         entries = tuple(
@@ -85,7 +82,7 @@ def recall(paths: Paths, name: str) -> Memory:
             for key, value, created in known["entries"]
         )
         return Memory(entries, Mark(int(known["store"]), int(known["revision"])))
-    except (RequestError, ValueError, TypeError, KeyError, zlib.error):
+    except (OcinetError, ValueError, TypeError, KeyError, zlib.error):
         return Memory()  # etcd tells it anew
 
 

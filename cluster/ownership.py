@@ -103,7 +103,7 @@ def join(
         name: of the cluster.
         make: returns this host, as the cluster needs it to be.
         lengths: prefix lengths of the shares, by family, where it does not want the usual.
-        wanted: shares that it had before, and has again where they are free.
+        wanted: shares that it had before, and has again; () has it take any.
         deadline: how long it goes on while others are faster, or etcd has no leader.
 
     Raises:
@@ -158,6 +158,11 @@ def _try_to_join(
         fresh = choose(cluster, census.taken, lengths, wanted, start)
     elif stood is not None:
         _check_lengths(own, lengths)
+    if wanted and (own or fresh) != wanted:
+        # What runs on it is never renumbered: networks and containers have these addresses.
+        was = ", ".join(map(str, wanted))
+        hint = f"ocinet cluster leave {cluster.name} --force, and join anew"
+        raise ConflictError("", f"{was} was this host's, and is another one's by now", hint)
     if not fresh and stood is not None and stood.value == host:
         return Joined(cluster, host, own)
     name = cluster.name

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hosts.cluster.host import ClusterHost
     from hosts.cluster.world import World
 
+pytestmark = pytest.mark.timeout(300)  # a lease is half a minute, and CI is busy
 _S = 30
 
 
@@ -197,6 +198,7 @@ def test_share_that_is_another_ones_by_now_closes_the_network(world: World) -> N
     error = a.refused("attach", "netns:/run/netns/c2", "--name", "c2", "--net", "web")
     assert f"{share} is host b's by now" in error
     assert list(a.records()) == ["c1"]
+    assert f"{share} was this host's" in a.refused("cluster", "join", "prod")
     etcd.ctl("del", key)
     a.wait_for_state("member")
     a.ocinet("attach", "netns:/run/netns/c2", "--name", "c2", "--net", "web")

@@ -7,8 +7,12 @@ import statistics
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from hosts.cluster.world import World
+
+pytestmark = pytest.mark.timeout(300)  # a lease is half a minute, and CI is busy
 
 
 def _init(world: World, host: str = "a", *words: str) -> None:

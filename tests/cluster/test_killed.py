@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hosts.cluster.host import ClusterHost
     from hosts.cluster.world import World
 
-pytestmark = pytest.mark.needs("strace")
+pytestmark = [pytest.mark.needs("strace"), pytest.mark.timeout(600)]
 
 _MOST = 60
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hosts.cluster.host import ClusterHost
     from hosts.cluster.world import World
 
+pytestmark = pytest.mark.timeout(300)  # a lease is half a minute, and CI is busy
 _S = 60
 
 
@@ -26,7 +27,6 @@ def _shares(world: World, number: int = 0) -> list[str]:
     return sorted(str(told["prefix"]) for told in standing.values())
 
 
-@pytest.mark.timeout(240)
 def test_minority_gives_no_share_and_the_majority_does(world: World) -> None:
     """A host that reaches one member of three alone waits; nothing is given twice in the end."""
     world.start_etcd(3)
@@ -52,7 +52,6 @@ def test_minority_gives_no_share_and_the_majority_does(world: World) -> None:
     assert "no /24 is left" in error
 
 
-@pytest.mark.timeout(240)
 def test_agent_leaves_a_member_that_has_no_majority(world: World) -> None:
     """A watch there would be silent for ever; the next endpoint tells what has come since."""
     world.start_etcd(3)
@@ -71,7 +70,6 @@ def test_agent_leaves_a_member_that_has_no_majority(world: World) -> None:
         first.signal(signal.SIGCONT)
 
 
-@pytest.mark.timeout(240)
 def test_two_of_five_members_may_fail(world: World) -> None:
     """Joins go on, and agents."""
     world.start_etcd(5)
