@@ -18,6 +18,7 @@ from ocinet.engine.firewall import programs
 from ocinet.engine.guard_drops import REMEDY, GuardDrops
 from ocinet.engine.names_report import report_names
 from ocinet.engine.plan.networks import explain_vlan
+from ocinet.engine.probing.attempt import DNS_PORT
 from ocinet.engine.unseen import fixed
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ocinet.engine.model.network import Network
 
 _PROGRAMS = (("nftables", "nft"), ("iproute2", "ip"), ("iproute2", "bridge"), ("iproute2", "tc"))
-DNS_PORT = 53
 _BACKLOG = "/proc/sys/net/core/netdev_max_backlog"
 _LEAST_FREE_BYTES = 4 << 20
 _LEAST_FREE_FILES = 64
@@ -252,6 +252,8 @@ class Doctor:
         self, record: Attachment, start: str, end: str, protocol: str = "icmp", port: int = 0
     ) -> Iterator[Diagnosis]:
         way = f"{start} to {end}" + (f":{port}/{protocol}" if port else "")
+        deadline = self._engine.operation.deadline
+        deadline.extend(deadline.seconds)  # each has its own, however many there are
         try:
             told = self._engine.explain(start, end, protocol=protocol, port=port)
         except OcinetError as error:

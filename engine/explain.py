@@ -32,7 +32,7 @@ from ocinet.engine.model.flow import (
     Hop,
     TracedRule,
 )
-from ocinet.engine.probing.attempt import OUTSIDER, Attempt
+from ocinet.engine.probing.attempt import DNS_PORT, OUTSIDER, Attempt
 from ocinet.engine.probing.incoming import Incoming
 from ocinet.engine.probing.routes import Way, is_forwarding, way_to
 from ocinet.engine.probing.trace import Trace
@@ -309,8 +309,12 @@ class Explain:
         if flow.protocol != "icmp" and (record or end.name == HOST):
             arrival = self._arrival(flow.protocol, record, port)
         is_silent = answer.kind == SILENT and not drop
-        if is_silent and flow.protocol == "udp" and arrival and arrival.ok:
+        may_be_silent = flow.protocol == "udp" and flow.port != DNS_PORT
+        if is_silent and may_be_silent and arrival and arrival.ok:
             answer = Answer(ARRIVED, "where somebody listens, who need not answer")
+        elif is_silent and flow.protocol == "udp" and arrival and arrival.ok:
+            mute, asked = f"{arrival.what}, and answers no question", "ss -Hlnup sport = 53"
+            arrival = arrival.replace(what=mute, ok=False, remedy=f"see who it is: {asked}")
         last: tuple[Hop, ...] = (arrival,) if arrival else ()
         # What a rule of the sandbox's own drops there, its kernel does not send.
         if not drop and answer.kind in (SILENT, UNSENT):

@@ -10,6 +10,7 @@ from hosts.engine.hooked_podman import install
 from hosts.engine.hooked_runtime import start
 from hosts.engine.runtimes import each_runtime
 from hosts.lab.machine import LAB_V4
+from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
     from hosts.engine.runtimes import Container
@@ -202,3 +203,26 @@ def test_chain_of_the_uplink_that_drops_nothing_is_no_finding(lab: Lab, web: Con
         dropped, "see who wants it: nft -a list chain netdev adm fw"
     )  # fmt: skip
     lab.run("nft", "delete", "table", "netdev", "adm")
+
+
+def test_each_way_has_its_own_time_however_many_there_are(lab: Lab) -> None:
+    """On a machine that is well, with more networks than could be tried in one operation's time."""
+    install(lab, "runc")
+    lab.path("/etc/ocinet/ocinet.toml.d/60-time.toml").write_text("lock_timeout_s = 3\n")
+    for number in range(5):
+        lab.make_network(f"lan{number}", f"10.9.{number}.0/24")
+        start(lab, "runc", f"web{number}", "--net", f"lan{number}")
+    assert examine(lab) == []
+
+
+def test_server_of_names_that_answers_nobody_is_named(lab: Lab, web: Container) -> None:
+    """Somebody listens at a container's port 53, and says nothing."""
+    start(lab, "runc", "dns").namespace.serve("udp", 53)
+    silent = "import socket, time; s = socket.socket(type=2); s.bind(('', 53)); time.sleep(999)"
+    mute = start(lab, "runc", "mute")
+    mute.namespace.start("/usr/bin/python3", "-c", silent)
+    wait_until(lambda: ":53 " in mute.namespace.run("ss", "-Hlun").stdout, "it listens")
+    assert lab.ocinet("explain", "web", "dns:53/udp").status == 0
+    told_of = lab.ocinet("explain", "web", "mute:53/udp", check=False)
+    assert told_of.status == 1
+    assert "somebody listens at 0.0.0.0:53, and answers no question" in told_of.stdout
