@@ -189,7 +189,7 @@ class NameProgram:
         pid, fd = self._opened()
         if not pid:
             return False
-        self._note_resolvers()
+        self._note_resolvers(seen=True)
         try:
             # Before it listens, the signal would end it.
             if _catches_hup(pid):
@@ -226,10 +226,17 @@ class NameProgram:
             asked, now = folder.noted(_ASKED), _resolvers()
         return "" if asked == now else f"{asked} is now {now}"
 
-    def _note_resolvers(self) -> None:
-        """Note which /etc/resolv.conf it is to read: versions before 1.17 follow no change."""
+    def _note_resolvers(self, *, seen: bool = False) -> None:
+        """Note which /etc/resolv.conf it is to read: versions before 1.17 follow no change.
+
+        Args:
+            seen: whether it runs: from then on it is about to start no more, though 1.14 takes
+                its id away when it ends, as by a file that it can't read.
+        """
         now = _resolvers()
         with Directory(self._folder) as folder:
+            if seen and (started := folder.noted(_STARTING)).isdigit():
+                folder.note(_STARTING, f"{started} seen")
             if folder.noted(_ASKED) != now:
                 folder.note(_ASKED, now)
 
@@ -242,7 +249,7 @@ class NameProgram:
         if self.is_starting():
             return
         with Directory(self._folder) as folder:
-            has_failed = bool(folder.noted(_STARTING)) and not self._noted()
+            has_failed = folder.noted(_STARTING).isdigit() and not self._noted()
         if self.pid:
             return  # it has noted its id since it was looked for, and reads its files after that
         if self._noted():  # of one that was killed

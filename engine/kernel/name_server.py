@@ -134,9 +134,7 @@ class NameServer:
             stopped=program.is_stopped(),
             stale=bool(pid) and program.is_stale(),
             unheard=tuple(
-                (address, _taken((address,), program))
-                for address in wanted
-                if pid and address not in heard
+                (address, _taken((address,), program)) for address in wanted if address not in heard
             ),
         )
 

@@ -102,7 +102,7 @@ class ServerState(Value):
         stopped: it runs, and does nothing: by SIGSTOP, or a debugger.
         stale: the host asks others by now than it was told.
         unheard: gateways of networks that are served, at which it does not listen, each with
-            who has taken its port, or "".
+            who has taken its port, or ""; all of them where it does not run.
     """
 
     program: str = ""

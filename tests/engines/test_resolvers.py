@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import hosts.lab.resolver
 from hosts.command import CommandFailed
 from hosts.engine.container import IMAGE, EngineContainer
 from hosts.engine.hooked_podman import build, copied_over, install, keys, run_image
@@ -27,30 +28,12 @@ _ASKED = "search corp.example\noptions ndots:2\n"
 _OWN = ("--dns=192.0.2.1", "--dns-search=docker.example", "--add-host=cache:192.0.2.8")
 _ADDED = {"add-host": f"db:{OUTSIDE_V4},up:host-gateway"}
 _FLAGS = ("--dns-search", "corp.example", "--dns-option", "ndots:2")
-# Answers every question for an address with 192.0.2.99, and prints the name that was asked for.
-_RESOLVER = """
-import socket
-asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-asked.bind(("", 53))
-print("ready", flush=True)
-while True:
-    data, peer = asked.recvfrom(512)
-    end, labels = 12, []
-    while data[end]:
-        labels.append(data[end + 1 : end + 1 + data[end]].decode())
-        end += data[end] + 1
-    kind, question = data[end + 1 : end + 3], data[12 : end + 5]
-    known = kind == bytes((0, 1))
-    head = data[:2] + bytes((129, 128, 0, 1, 0, int(known), 0, 0, 0, 0))
-    answer = bytes((192, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 99)) if known else b""
-    asked.sendto(head + question + answer, peer)
-    print(".".join(labels), flush=True)
-"""
 
 
 def _resolver(lab: Lab) -> Background:
     """Have the neighbour resolve names."""
-    resolver = lab.outside.start("/usr/bin/python3", "-I", "-S", "-c", _RESOLVER)
+    program, anybody = hosts.lab.resolver.__file__, '{"*": ["192.0.2.99"]}'
+    resolver = lab.outside.start("/usr/bin/python3", "-I", "-S", program, anybody)
     assert resolver.line() == "ready"
     return resolver
 

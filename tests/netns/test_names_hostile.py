@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import network, on
-from hosts.engine.versions import version_of
 from hosts.name_server import NO_ERROR, SERVED, Answer, ask, names_served, servers, the_server
 from hosts.namespace.entered import entered
 from hosts.namespace.isolation import in_namespaces
@@ -38,13 +37,10 @@ _BROKEN = {
 }
 
 
-@pytest.mark.xfail(
-    version_of("aardvark-dns") >= (1, 11), reason="open: 1.14 is not told anew", strict=False
-)
 @pytest.mark.parametrize("text", _BROKEN.values(), ids=_BROKEN)
 @in_namespaces
 def test_file_that_is_broken_stops_no_attach_and_is_made_anew(text: bytes) -> None:
-    """As an editor leaves it; 1.4 ends by some of it, and gc and check put both right."""
+    """As an editor leaves it; the server ends by some of it, and gc and check put both right."""
     with names_served(), WiredHost() as host:
         host.up("web", on("lan"))
         web = host.sleepers["web"].pid

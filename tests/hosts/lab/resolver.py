@@ -1,7 +1,7 @@
 """A resolver for a lab, as the house or the Internet has one: over UDP and TCP, with EDNS.
 
-Run as a script with a JSON object: for each name a list of addresses. It prints
-`ready`, and then each name that it is asked for.
+Run as a script with a JSON object: for each name a list of addresses, `*` being any other
+name. It prints `ready`, and then each name that it is asked for.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _answer(query: bytes, known: dict[str, list[str]], most: int = 0) -> bytes:
     question = query[12 : at + 5]
     kind = int.from_bytes(query[at + 1 : at + 3], "big")
     print(".".join(labels), flush=True)  # noqa: T201  -- stdout is this program's record
-    found = known.get(".".join(labels).lower())
+    found = known.get(".".join(labels).lower(), known.get("*"))
     data = [each for word in found or () if (each := _data(word, kind))]
     answers = b"".join(
         struct.pack(">HHHIH", 0xC00C, kind, 1, 60, len(each)) + each for each in data
