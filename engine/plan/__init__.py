@@ -34,11 +34,11 @@ How they come about:
     closing       what keeps a bridge closed while our table is not there
     networks      the steps that make networks ready
     attach        the steps that wire a sandbox
+    exposed       what a link to a container opens, by what its engine says
     wiring        what of a request is not there yet; record and steps that it comes to
     served_names  by which names a container is found on a network
     serving       which networks' names are served, and what their server is to know
     access        who may talk to whom, as elements of our table
-    exposed       what a link to a container opens, by what its engine says
     wished_names  what a container's user wishes of resolvers and names, as lines
     name_files    what a container's hosts and resolv.conf are to hold
     inside_flaws  what a sandbox is not as its record has it

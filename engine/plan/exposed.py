@@ -5,8 +5,6 @@ from __future__ import annotations
 from ocinet.engine.model.access import LAST_PORT, Allowance
 from ocinet.engine.model.request import MOST_EXPOSED, PROTOCOLS
 
-_LONGEST_RANGE = 10  # digits
-
 
 def listening(exposed: tuple[str, ...]) -> tuple[Allowance, ...]:
     """Read the ports that an engine says are exposed; what is no port, is none.
@@ -25,17 +23,22 @@ def listening(exposed: tuple[str, ...]) -> tuple[Allowance, ...]:
         numbers, _, protocol = text.partition("/")
         first, _, last = numbers.partition("-")
         last = last or first
-        if not (first.isdecimal() and last.isdecimal() and len(first + last) <= _LONGEST_RANGE):
+        if not (_is_port(first) and _is_port(last)):
             continue
         ports |= {(protocol or PROTOCOLS[0], port) for port in range(int(first), int(last) + 1)}
     if len(ports) > MOST_EXPOSED:
         return ()
     found: list[Allowance] = []
     for protocol, port in sorted(ports):
-        if protocol not in PROTOCOLS or not 0 < port <= LAST_PORT:
+        if protocol not in PROTOCOLS or not port:
             continue
         if found and (found[-1].protocol, found[-1].last) == (protocol, port - 1):
             found[-1] = found[-1].replace(last=port)
         else:
             found.append(Allowance(protocol=protocol, first=port, last=port))
     return tuple(found)
+
+
+def _is_port(text: str) -> bool:
+    """Tell whether a number is one, before it is counted up to: a hook has to end."""
+    return len(text) <= len(str(LAST_PORT)) and text.isdecimal() and int(text) <= LAST_PORT

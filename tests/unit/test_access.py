@@ -224,3 +224,9 @@ def test_alias_that_is_longer_than_a_file_may_be_called_is_nobodys_to_mean() -> 
     alias = Alias(".".join(["a" * 60] * 4))
     web = access_record("web", "10.7.0.2").replace(resolution=Resolution(aliases=(alias,)))
     assert names_on(web, "apart") == ("web",)
+
+
+def test_number_that_is_no_port_is_not_counted_up_to() -> None:
+    """A bundle written by hand may say anything; a hook has to end."""
+    said = ("0-999999999", "70000-70001", "٣", "8080-8081/tcp", "53/udp")
+    assert [each.ports for each in listening(said)] == ["8080-8081/tcp", "53/udp"]

@@ -300,8 +300,8 @@ def test_to_annotations_of_one_network_uses_the_flat_keys() -> None:
 
 
 def test_keys_are_those_of_the_manual() -> None:
-    """The twenty-six public keys and the two internal ones are all there are."""
-    assert len(KEYS) == 28
+    """The twenty-six public keys and the three internal ones are all there are."""
+    assert len(KEYS) == 29
     assert set(KEYS) >= {"ocinet.net", "ocinet.ip", "ocinet.publish", "ocinet.routes"}
 
 
