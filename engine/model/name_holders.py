@@ -147,8 +147,8 @@ def _id_of(line: str) -> str:
 
 
 def _without(line: str, name: str) -> str:
-    """Return a line without an alias; what has no name at all is no line."""
+    """Return a line without an alias; who has no name any more has its line still, to ask by."""
     words = line.rstrip("\n").split(" ")
     left = [each for each in words[_NAMES].split(",") if each != name]
-    words[_NAMES] = ",".join(left)
-    return " ".join(words) + "\n" if left not in ([], [OWN_END]) else ""
+    words[_NAMES] = ",".join(left) or OWN_END
+    return " ".join(words) + "\n"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from ocinet.base.address import Address
 from ocinet.base.value import Value
+from ocinet.engine.model.name_holders import OWN_END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ServedContainer(Value):
     Attributes:
         id: whole.
         addresses: its own there; at least one.
-        names: labels in lower case; at least one.
+        names: labels in lower case; of who has none, a name that nobody can ask for.
         upstreams: who is asked for all other names of those that it looks up, instead of
             the network's.
     """
@@ -86,7 +87,7 @@ class ServedContainer(Value):
         """Its line of the network's file."""
         v4 = _listed(address for address in self.addresses if address.family == 4)
         v6 = _listed(address for address in self.addresses if address.family == 6)
-        words = [self.id, v4, v6, ",".join(self.names)]
+        words = [self.id, v4, v6, ",".join(self.names or (OWN_END,))]
         if self.upstreams:
             words.append(_listed(self.upstreams))
         return " ".join(words) + "\n"

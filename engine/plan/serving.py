@@ -44,18 +44,18 @@ def served_container(
         defined: the networks that it is on, by name.
         host_resolvers: whom the host asks.
     """
-    names = names_in_line(record, network)
     addresses = tuple(
         interface.address
         for endpoint in record.endpoints
         if endpoint.network == network
         for interface in endpoint.addresses
     )
-    if not names or not addresses:
+    if not addresses:
         return None
-    return ServedContainer(
-        record.container.id, addresses, names, _upstreams(record, defined, host_resolvers)
-    )
+    # Who has no name that could be served asks for others' all the same.
+    names = names_in_line(record, network)
+    upstreams = _upstreams(record, defined, host_resolvers)
+    return ServedContainer(record.container.id, addresses, names, upstreams)
 
 
 def names_in_line(record: Attachment, network: str) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ from ocinet.engine.changes import Changes
 from ocinet.engine.kernel import listeners
 from ocinet.engine.kernel.name_server import NameServer
 from ocinet.engine.model.access import Access
-from ocinet.engine.model.resolution import Resolution
+from ocinet.engine.model.resolution import Alias, Resolution
 from ocinet.engine.model.scope import NETWORKS, NOTHING
 from ocinet.request.access import parse_access
 
@@ -608,6 +608,29 @@ def test_attach_waits_for_no_resolv_conf_of_the_hosts_that_never_ends() -> None:
         Path("/etc/resolv.conf").unlink(missing_ok=True)
         os.mkfifo("/etc/resolv.conf")
         assert host.up("web", on("lan")).served == ("lan",)
+
+
+@in_namespaces
+def test_who_has_no_name_that_can_be_served_finds_others_all_the_same() -> None:
+    """As a bundle whose id has a dot: it is told that nobody finds it; and asks as it may."""
+    with names_served(), UplinkedHost() as host:
+        own_etc()
+        Path("/etc/resolv.conf").write_text("nameserver 192.0.2.2\n")
+        _first(host, "web")
+        assert host.up("my.app", on("lan")).served == ("lan",)
+        shut = on("lan").replace(access=Access(egress=()))
+        host.up("my.shut", shut)
+        assert any("nobody finds it by its name my.app" in line for line in host.warned())
+        with _resolver(host.sleepers["neighbour"].pid):
+            asked = host.sleepers["my.app"].pid
+            assert ask_soon("web", LAN, pid=asked, wanted=("10.9.0.2",))
+            assert ask("www.example.org", LAN, pid=asked) == Answer(NO_ERROR, ("192.0.2.99",))
+            kept = ask("www.example.org", LAN, pid=host.sleepers["my.shut"].pid, timeout_s=0.5)
+            assert kept in (None, Answer(NO_SUCH_NAME))
+        assert _found(host) == []
+        host.up("db.two", on("lan").replace(resolution=Resolution(aliases=(Alias("db"),))))
+        host.up("db", on("lan"))
+        assert _found(host) == []
 
 
 @in_namespaces

@@ -30,7 +30,7 @@ def test_own_name_goes_before_anybodys_alias() -> None:
     text = _HEAD + _line("a1", "web", "a1", "db", "x") + _line("c+3", "db")
     holding = settle_names(text, "b2", ("db", "b2"))
     assert holding.names == ("db", "b2")
-    assert holding.text == _HEAD + _line("a1", "web", "a1", "x")
+    assert holding.text == _HEAD + _line("a1", "web", "a1", "x") + _line("c+3", OWN_END)
     assert holding.contested == (Contested("db", "b2", "a1"), Contested("db", "b2", "c+3"))
     assert settle_names(holding.text + _line("b2", "db", "b2"), "d4", ("y", "d4", "db")).names == (
         "y", "d4"
@@ -68,13 +68,14 @@ def test_line_tells_which_names_are_its_own_where_the_start_of_its_id_is_another
     assert settle_names(former, "c3", ("web", "c3")).text == _HEAD + _line("prod-server-2", "db")
 
 
-def test_line_with_no_name_but_the_mark_is_no_line() -> None:
-    """Of who has no own name that can be served, and an alias as its id begins."""
+def test_line_with_no_name_but_the_mark_stays_to_ask_by() -> None:
+    """Of who has no own name that can be served, and an alias as its id begins, until it goes."""
     names = in_line("shop.db", (), ("shop.db",))
     assert names == (OWN_END, "shop.db")
     assert own_part("shop.db", names) == ()
     text = _HEAD + _line("shop.db", *names)
-    assert settle_names(text, "b2", ("shop.db", "b2")).text == _HEAD
+    holding = settle_names(text, "b2", ("shop.db", "b2"))
+    assert holding.text == _HEAD + _line("shop.db", OWN_END)
 
 
 def test_names_that_are_parts_of_others_are_others() -> None:
