@@ -41,4 +41,5 @@ def listening(exposed: tuple[str, ...]) -> tuple[Allowance, ...]:
 
 def _is_port(text: str) -> bool:
     """Tell whether a number is one, before it is counted up to: a hook has to end."""
-    return len(text) <= len(str(LAST_PORT)) and text.isdecimal() and int(text) <= LAST_PORT
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(LAST_PORT))
+    return is_number and int(text) <= LAST_PORT
