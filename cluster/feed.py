@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from ocinet.base.clock import Deadline
 from ocinet.base.errors import OcinetError
 from ocinet.cluster import keys
 from ocinet.cluster.etcd import Etcd
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
+_STOP_S = 20.0
 
 
 class Feed(threading.Thread):
@@ -63,7 +65,8 @@ class Feed(threading.Thread):
         """End the thread, and wait for that."""
         self._ended.set()
         # It may be about to open what is broken off, or wait for an answer, which has an end.
-        while self.is_alive():
+        deadline = Deadline(_STOP_S)
+        while self.is_alive() and deadline.left_s:
             self._etcd.break_off()
             self.join(0.05)
 

@@ -38,6 +38,7 @@ TTL_S = 30
 _INTERVAL_S = TTL_S / 3
 _RETRY_S = 1.0
 _LOCK_S = 5.0
+_STOP_S = 20.0  # a name may be looked up for longer, and nothing is amidst that
 _SLACK_S = 5.0  # etcd ends a lease some seconds late
 
 
@@ -51,6 +52,9 @@ class Member(threading.Thread):
         feed: told when etcd answers no more.
         log: where it is said what was written.
         told: called when it is heard, or not any more; and if this thread ends by a fault.
+
+    Attributes:
+        is_cloned: whether another machine is heard by this one's id, and does not end.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Member(threading.Thread):
         self._lease = 0
         self._mark = 0  # the revision by which we are heard; 0: we are not
         self._until = 0.0  # when who else is heard must have ended
+        self.is_cloned = False
         self._wake = threading.Event()
         self._ended = threading.Event()
 
@@ -98,7 +103,7 @@ class Member(threading.Thread):
         """End the thread, and wait for that; this host is heard until its lease ends."""
         self._ended.set()
         self._wake.set()
-        self.join()
+        self.join(_STOP_S)
 
     def _turn(self) -> float:
         """Do what is to be done; return in how many seconds to look again."""
@@ -139,7 +144,7 @@ class Member(threading.Thread):
         if stood is not None and stood.value.boot != boot and self._lives(stood.entry.lease):
             self._set(0)
             return False
-        self._until = 0.0
+        self._until, self.is_cloned = 0.0, False
         lease = self._etcd.grant(TTL_S)
         put = Put(key, written(Alive(self._session, boot, now())), lease)
         at = stood.entry.modified if stood else 0
@@ -157,12 +162,10 @@ class Member(threading.Thread):
             self._until = monotonic() + TTL_S + _SLACK_S
             self._log.info("this host's id is heard already, of before its boot or of a clone",
                            seconds=left_s)  # fmt: skip
+        elif monotonic() > self._until and not self.is_cloned:
+            self.is_cloned = True
+            self._changed()
         return True
-
-    @property
-    def is_cloned(self) -> bool:
-        """Whether another machine is heard by this one's id, and does not end."""
-        return bool(self._until) and monotonic() > self._until
 
     def _set(self, mark: int) -> None:
         changed = bool(self._mark) != bool(mark)

@@ -234,3 +234,19 @@ def test_host_that_was_cut_off_for_longer_than_its_lease_comes_back(world: World
     b.wait_for_state("member", timeout_s=90)
     _wait_for_peer(a, "b", timeout_s=90)
     assert _routes(b) == [_share(a)]
+
+
+@pytest.mark.parametrize("etcd", ["there", "away"])
+def test_agent_that_is_stopped_changes_nothing(world: World, etcd: str) -> None:
+    """All ways stay; nobody takes what it told last for true; another one may be started."""
+    a, b = _two(world)
+    share = _share(b)
+    wait_until(lambda: _routes(a) == [share], "the way to b", timeout_s=_S)
+    if etcd == "away":
+        world.split("etcd1")
+        a.wait_for_state("waiting", timeout_s=90)
+    assert "one agent is enough" in a.refused("cluster", "run")
+    assert a.stop_agent() == 0
+    assert _routes(a) == [share]
+    assert a.told() == {}
+    a.start_agent(wait=etcd == "there")

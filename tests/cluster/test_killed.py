@@ -57,7 +57,8 @@ def test_leave_killed_at_any_call_is_finished_by_the_next(world: World, calls: s
     a = world.add_host("a")
     a.ocinet("cluster", "init", "prod", "--pool", "10.42.0.0/16", "--etcd", world.urls)
     kills = 0
-    for number in range(1, _MOST):
+    # Of what is sent, most is netlink's, one call as the other.
+    for number in range(1, _MOST, 4 if calls == "sendto" else 1):
         a.join("--etcd", world.urls)
         a.ocinet("network", "create", "--cluster", "prod", "web")
         killed = _kill_at(a, calls, number, "cluster", "leave")
@@ -71,7 +72,7 @@ def test_leave_killed_at_any_call_is_finished_by_the_next(world: World, calls: s
         if not killed:
             break
     assert kills >= 2, "nothing was killed"
-    assert number < _MOST - 1
+    assert not killed, "it has more calls than were tried"
 
 
 def test_agent_killed_while_it_starts_is_what_it_was(world: World) -> None:
