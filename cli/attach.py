@@ -46,6 +46,7 @@ _NEEDED = (
     ("conntrack", "conntrack"),
     ("iptables", "iptables"),
 )
+_INSIDE = ("nsenter ", "ip netns exec ")
 
 
 def _configure_attach(parser: Parser) -> None:
@@ -225,9 +226,9 @@ def show_plan(
 
 
 def _runs(program: str, command: str) -> bool:
-    """Tell whether a command runs a program, or has nsenter run it."""
+    """Tell whether a command runs a program, or has another one run it in a sandbox."""
     return any(
-        line.startswith(f"{program} ") or (line.startswith("nsenter ") and f" {program} " in line)
+        line.startswith(f"{program} ") or (line.startswith(_INSIDE) and f" {program} " in line)
         for line in command.splitlines()
     )
 
