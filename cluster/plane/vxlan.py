@@ -12,7 +12,7 @@ from ocinet.cluster.plane.kernel import Kernel
 from ocinet.cluster.plane.messages import Device
 from ocinet.cluster.plane.reconcile import Place, told
 from ocinet.cluster.plane.table import ClosingTable
-from ocinet.cluster.plane.underlay import room
+from ocinet.cluster.plane.underlay import room, underlay_link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Vxlan:
         with Kernel() as kernel:
             peers = believed(mine, peers)[0]
             wished = self._wished(kernel, mine)
-            closed = self._closing.put(self._text(mine, peers))
+            closed = self._closing.put(self._text(kernel, mine, peers))
             device, made = ensure_device(kernel, wished, ipv6=6 in mine.cluster.families)
             place = _place(device)
             found = compare_device(kernel, place, vxlan_tables(mine, peers)[0], self._cluster)
@@ -54,12 +54,13 @@ class Vxlan:
         with Kernel() as kernel:
             there = kernel.device(self._ifname)
             flaws = device_flaws(there, self._wished(kernel, mine))
+            text = self._text(kernel, mine, peers)
             if there is not None and there.kind == _KIND:
                 place = _place(there)
                 flaws += told(compare_device(kernel, place, tables, self._cluster), place)
         return (
             *flaws,
-            *self._closing.flaws(self._text(mine, peers)),
+            *self._closing.flaws(text),
             *map(str, (*doubted, *unreached)),
         )
 
@@ -96,8 +97,9 @@ class Vxlan:
             local=underlay_of(mine),
         )
 
-    def _text(self, mine: Mine, peers: tuple[Peer, ...]) -> str:
-        return vxlan_text(self._closing.name, self._ifname, mine, peers)
+    def _text(self, kernel: Kernel, mine: Mine, peers: tuple[Peer, ...]) -> str:
+        link = underlay_link(kernel, mine).ifindex
+        return vxlan_text(self._closing.name, self._ifname, link, mine, peers)
 
 
 def _place(device: Device) -> Place:

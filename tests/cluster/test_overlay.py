@@ -141,8 +141,8 @@ _DAMAGE = {
     "mtu": f"ip link set {DEVICE} mtu 1280",
     "learning": f"ip link set {DEVICE} type vxlan learning",
     "table": "nft delete table inet ocinet-ocx-42",
-    "rules": "nft flush chain inet ocinet-ocx-42 sender",
-    "elements": "nft flush set inet ocinet-ocx-42 speaks4",
+    "rules": "nft flush chain inet ocinet-ocx-42 input",
+    "elements": "nft flush set inet ocinet-ocx-42 speaks4_24",
     "in a bridge": f"ip link add br9 type bridge; ip link set {DEVICE} master br9",
 }
 

@@ -31,13 +31,15 @@ def plain(place: Namespace, target: str) -> None:
     place.reaches("udp", target, PORT, timeout_s=0.2)
 
 
-@pytest.mark.parametrize("ipv6_underlay", [False, True])
+@pytest.mark.parametrize(
+    ("ipv6_underlay", "narrow"), [(False, False), (True, False), (False, True)]
+)
 def test_only_a_peer_is_heard_and_only_for_its_own_share(
-    make_hosts: MakeHosts, *, ipv6_underlay: bool
+    make_hosts: MakeHosts, *, ipv6_underlay: bool, narrow: bool
 ) -> None:
     """Whatever others send, and whatever it bears; the table alone keeps them out."""
     hosts = make_hosts(3)
-    overlay = Overlay(hosts, ipv6_underlay=ipv6_underlay)
+    overlay = Overlay(hosts, ipv6_underlay=ipv6_underlay, narrow=narrow)
     containers = {number: each.namespace for number, each in overlay.up().items()}
     outer = (underlay_v6 if ipv6_underlay else underlay_v4)(1)
     victim = containers[1]
@@ -55,6 +57,8 @@ def test_only_a_peer_is_heard_and_only_for_its_own_share(
     for place in (containers[1], containers[2], containers[3]):
         forge(place, "10.42.2.9", at4, outer)
         forge(place, "10.42.3.9", at4, outer)
+    if narrow:  # of the same /24 as its share, and not of that
+        forge(hosts[2], "10.42.2.77", at4, outer)
     # A peer has no use of this host as a router.
     forge(hosts[2], "10.42.2.9", "198.51.100.2", outer)
 

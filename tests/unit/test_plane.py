@@ -250,11 +250,11 @@ def test_differences_are_told_by_line() -> None:
 PEERS = (peer(2), peer(3, "10.42.3.0/24"))
 OVER_6 = mine().replace(host=host(1, "2001:db8::1"))
 TEXTS = {
-    "vxlan": closing.vxlan_text("ocinet-ocx-42", "ocx-42", mine(), PEERS),
+    "vxlan": closing.vxlan_text("ocinet-ocx-42", "ocx-42", 7, mine(), PEERS),
     "vxlan_over_ipv6": closing.vxlan_text(
-        "ocinet-ocx-42", "ocx-42", OVER_6, (peer(2, underlay=("2001:db8::2",)),)
+        "ocinet-ocx-42", "ocx-42", 7, OVER_6, (peer(2, underlay=("2001:db8::2",)),)
     ),
-    "vxlan_alone": closing.vxlan_text("ocinet-ocx-42", "ocx-42", mine(), ()),
+    "vxlan_alone": closing.vxlan_text("ocinet-ocx-42", "ocx-42", 7, mine(), ()),
     "routes": closing.routes_text("ocinet-ocx-42", "eth0", mine(), PEERS),
     "wireguard": closing.tunnel_text("ocinet-ocx-42", "ocx-42", mine(), PEERS),
 }

@@ -32,9 +32,10 @@ def host(number: int, *, ipv6_underlay: bool = False) -> Host:
     return Host(f"{number:08x}-x", f"host{number}", underlay, f"02:1f:00:00:00:{number:02x}")
 
 
-def shares(number: int) -> tuple[Subnet, ...]:
-    """Return a host's shares."""
-    return (Subnet.parse(f"10.42.{number}.0/24"), Subnet.parse(f"fd42:0:0:{number:x}::/64"))
+def shares(number: int, *, narrow: bool = False) -> tuple[Subnet, ...]:
+    """Return a host's shares: of the usual size, or of one that doesn't end with a byte."""
+    v4, v6 = (26, 68) if narrow else (24, 64)
+    return (Subnet.parse(f"10.42.{number}.0/{v4}"), Subnet.parse(f"fd42:0:0:{number:x}::/{v6}"))
 
 
 class Overlay:
@@ -45,17 +46,24 @@ class Overlay:
         backend: of the cluster.
         ipv6_underlay: whether they send to each other by IPv6.
         mtu: of the containers' interfaces; 0: as the plane says.
+        narrow: see `shares`.
     """
 
     def __init__(
-        self, hosts: Hosts, backend: str = "vxlan", *, ipv6_underlay: bool = False, mtu: int = 0
+        self,
+        hosts: Hosts,
+        backend: str = "vxlan",
+        *,
+        ipv6_underlay: bool = False,
+        mtu: int = 0,
+        narrow: bool = False,
     ) -> None:
         self.hosts = hosts
         pools = (Pool(Subnet.parse(POOL_V4), 24), Pool(Subnet.parse(POOL_V6), 64))
         port = {"vxlan": PORT, "wireguard": 51820, "routes": 0}[backend]
         self.cluster = Cluster("prod", pools, backend, VNI, port)
         self.peers = {
-            number: Peer(host(number, ipv6_underlay=ipv6_underlay), shares(number))
+            number: Peer(host(number, ipv6_underlay=ipv6_underlay), shares(number, narrow=narrow))
             for number in hosts.labs
         }
         self._mtu = mtu
@@ -97,7 +105,7 @@ class Overlay:
         if self.peers[number].host.underlay[0].family == 6 and not self._mtu:
             mtu -= 20
         link = UNDERLAY if self.cluster.backend == "routes" else DEVICE
-        words = [word for share in shares(number) for word in ("--subnet", str(share))]
+        words = [word for share in self.peers[number].shares for word in ("--subnet", str(share))]
         words += ["--no-masquerade-to", POOL_V4, "--no-masquerade-to", POOL_V6]
         self.hosts[number].ocinet("network", "create", *words, "--joined-by", link,
                                   "--mtu", str(mtu), name)  # fmt: skip
