@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ocinet.engine.records.kept_ports import KeptPort
 
 
+_DNS, _NAME_SERVER = 53, "(aardvark-dns)"
+
+
 class Unjudged(Exception):
     """Somebody has to find out first whether these claims' containers live."""
 
@@ -47,10 +50,17 @@ class Occupied(Exception):
 
     def error(self, process: str) -> ConflictError:
         """Name the process."""
+        hint = "publish another port, or stop that process"
+        if self.listener.port == _DNS and _NAME_SERVER in process:
+            hint = (
+                "it answers for names of networks there: publish the port at one address of the"
+                f" host's alone, -p ADDRESS:{_DNS}:{_DNS}/{self.claim.protocol}, or have that"
+                " network made with --no-dns"
+            )
         return ConflictError(
             "",
             f"the host's port {self.claim} is taken: {process} listens on {self.listener}",
-            "publish another port, or stop that process",
+            hint,
         )
 
 

@@ -17,7 +17,7 @@ from unittest import mock
 import pytest
 
 import hosts.lab.resolver
-from builders import network, on
+from builders import network, on, udp
 from hosts.engine.versions import version_of
 from hosts.name_server import (
     AAAA,
@@ -36,10 +36,11 @@ from hosts.name_server import (
 from hosts.namespace.isolation import in_namespaces, own_etc
 from hosts.namespace.keeping import Keeping
 from hosts.namespace.looks import run
-from hosts.namespace.uplinked_host import UplinkedHost
+from hosts.namespace.uplinked_host import UPLINK, UplinkedHost
 from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.waiting import wait_until
 from ocinet.base.address import Address
+from ocinet.base.errors import ConflictError
 from ocinet.base.lock import Lock
 from ocinet.engine.changes import Changes
 from ocinet.engine.kernel import listeners
@@ -203,6 +204,21 @@ def test_own_server_is_nobodys_child() -> None:
     finally:
         os.close(reading)
         os.close(writing)
+
+
+@in_namespaces
+def test_port_53_is_published_at_an_address_of_its_own_beside_names() -> None:
+    """At all of them it would be the name server's too; the refusal says what helps."""
+    with names_served(), UplinkedHost() as host:
+        _first(host, "web")
+        everywhere = udp(53, 53)
+        with pytest.raises(ConflictError) as refused:
+            host.up("dns", on("lan", publish=(everywhere,)))
+        assert "-p ADDRESS:53:53/udp" in refused.value.hint
+        assert "--no-dns" in refused.value.hint
+        alone = everywhere.replace(host_address=Address.parse(UPLINK))
+        host.attach(host.container("dns", host.sleepers["dns"].pid), on("lan", publish=(alone,)))
+        assert ask_soon("web", LAN, pid=host.sleepers["web"].pid, wanted=("10.9.0.2",))
 
 
 @in_namespaces
