@@ -62,12 +62,22 @@ _ATTACH = (
     "ocinet.ipam.allocation",
 )
 _DETACH = (_ENGINE, "ocinet.engine.detach", "ocinet.engine.firewall.conntrack")
-# Both need it, where names of networks are served.
+# Who asks for one of these has all of it loaded, see `entry.on_demand`.
 _SERVING = (
     "ocinet.engine.kernel.name_server",
     "ocinet.engine.kernel.served_files",
     "ocinet.engine.kernel.name_program",
 )
+_SAID = ("ocinet.request.access", "ocinet.engine.model.access")
+_ACCESS = (
+    "ocinet.engine.records.accesses",
+    "ocinet.engine.access",
+    "ocinet.engine.plan.access_steps",
+    "ocinet.engine.records.mentions",
+    "ocinet.engine.records.resolved_names",
+    "ocinet.engine.kernel.names_elsewhere",
+)
+_LINKED = ("ocinet.engine.linked_names",)
 # Of each part what is imported with it, and what has been imported by then.
 PARTS = {
     "stage": (("ocinet.hooks.entry.stage", *_COMMON), ()),
@@ -88,8 +98,16 @@ PARTS = {
         (*_COMMON, *_ATTACH),
     ),
     "served": (("ocinet.engine.serving", *_SERVING), (*_COMMON, *_ATTACH)),
+    "said": (_SAID, ("ocinet.hooks.entry.created", *_COMMON)),
+    "access": (_ACCESS, (*_COMMON, *_ATTACH, *_SAID)),
+    "linked": (_LINKED, (*_COMMON, *_ATTACH)),
     "detach": (_DETACH, _COMMON),
     "unserved": (("ocinet.engine.plan.serving_steps", *_SERVING), (*_COMMON, *_DETACH)),
+    "closing": (
+        (*_ACCESS, "ocinet.engine.firewall.element_messages", "ocinet.engine.model.refused"),
+        (*_COMMON, *_DETACH),
+    ),
+    "unlinked": (_LINKED, (*_COMMON, *_DETACH)),
 }
 _SIZE = 4  # bytes of the size
 _OPTIMIZE = 2  # without docstrings: a sixth less to read

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ocinet.engine.kernel.name_program import NameProgram
 from ocinet.engine.kernel.served_files import ServedFiles
 from ocinet.engine.model.elsewhere import Elsewhere, read_elsewhere
 
@@ -42,6 +41,8 @@ class NamesElsewhere:
         contested: list[tuple[str, Contested]],
     ) -> bool:
         """Have those on other hosts found on a network, and no others there."""
+        from ocinet.engine.kernel.name_program import NameProgram  # who only looks needs none
+
         files = self._files
         with files.lock():
             changed, lost = files.put_elsewhere(network, there, came)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.naming import Rootfs
     from ocinet.engine.model.request import Request
     from ocinet.hooks.entry.call import Call
-    from ocinet.hooks.entry.engine_access import OpenEngine, Preload
+    from ocinet.hooks.entry.engine_access import OpenEngine
     from ocinet.hooks.entry.state import State
 
 
@@ -44,7 +44,6 @@ def attach_created(
     paths: Paths,
     log: EventLog,
     open_engine: OpenEngine,
-    preload: Preload | None = None,
 ) -> None:
     """Attach a container that is being created, if it asks for it.
 
@@ -54,7 +53,6 @@ def attach_created(
         paths: of the installation.
         log: is told what fails before the engine is asked.
         open_engine: builds it.
-        preload: loads a part of the preload, if there is one.
 
     Raises:
         OcinetError: it can't be done; the container must not start.
@@ -80,8 +78,6 @@ def attach_created(
     container = Container(state.id, name, state.bundle, process, "hook")
     with sandbox, open_logged(open_engine, paths, log, container) as engine:
         rootfs = _rootfs_of(state, log, name)
-        if rootfs and preload:
-            preload("names")
         # It logs what fails in there itself.
         record = engine.attach(container, request, sandbox, rootfs)
     if record.unnamed and record.resolution and record.resolution.hosts:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from ocinet.base.errors import OcinetError, RequestError
-from ocinet.base.files import exists
 from ocinet.engine.kernel.sandbox import Sandbox
+from ocinet.hooks.entry.on_demand import load_on_demand
 from ocinet.hooks.entry.report import logged
 
 TYPE_CHECKING = False
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     Preload = Callable[[str], None]
 
 _ENGINE = "ocinet.engine.lifecycle"
-_NAMES = {"attach": "served", "detach": "unserved"}
 # An emulated machine at its boot had not done an attach in 20 s. Well under the
 # registration's, so that there is time to undo.
 TIMEOUT_S = 45.0
@@ -61,13 +60,15 @@ def opener(preload: Preload | None, act: str) -> OpenEngine:
     Args:
         preload: loads a part of the preload, if there is one.
         act: what it is opened for: "attach" or "detach".
+
+    Effects:
+        What few need is loaded from there as well, as it is imported.
     """
+    if preload:
+        load_on_demand(preload, act)
 
     def open_engine(paths: Paths) -> HookEngine:
         load_engine(preload, act)
-        # The first attach with names has made it.
-        if preload and exists(f"{paths.run}/names/served"):
-            preload(_NAMES[act])
         from ocinet.engine.lifecycle import Lifecycle
 
         return Lifecycle.open(paths, timeout_s=TIMEOUT_S)

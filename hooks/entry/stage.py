@@ -76,7 +76,7 @@ def main(
             from ocinet.hooks.entry.created import attach_created
 
             opens = open_engine or opener(preload, "attach")
-            attach_created(state, call, paths, log, opens, preload)
+            attach_created(state, call, paths, log, opens)
         elif not is_build_step(state):
             _detach_stopped(state, paths, log, open_engine or opener(preload, "detach"))
     except OcinetError as error:

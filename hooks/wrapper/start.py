@@ -32,8 +32,6 @@ def tell_names(
     """
     try:
         with (open_engine or opener(preload, "attach"))(paths) as engine:
-            if preload:
-                preload("names")
             engine.tell_names(container_id)
     except (OcinetError, OSError) as error:
         failure = (

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hosts.namespace.rehearsal import installed
-from ocinet.hooks.asleep import put_to_sleep
+import ocinet.hooks
+from hosts.namespace.rehearsal import functions_of, installed
+from ocinet.hooks.asleep import put_to_sleep, read_awake
 from ocinet.hooks.preload import PARTS, preload_path, refresh
 
 # What hook.py does at its start, as far as a part.
@@ -176,3 +177,17 @@ class Above:
     exec(code, names)  # noqa: S102  # compiled here
     assert preload_path("/x/hook.py", "stage").startswith("/x/__pycache__/preload-stage.")
     assert callable(names["short"])
+
+
+def test_list_of_who_is_awake_names_none_that_is_gone(tmp_path: Path) -> None:
+    """Who was moved or renamed sleeps under its new name; where this fails: `make awake`."""
+    script = installed(tmp_path)
+    there = {part: functions_of(script, part) for part in PARTS}
+    listed = read_awake(str(Path(next(iter(ocinet.hooks.__path__)))))
+    gone = [
+        (part, module, function)
+        for (part, module), functions in listed.items()
+        for function in functions
+        if function not in there.get(part, {}).get(module, ())
+    ]
+    assert gone == []

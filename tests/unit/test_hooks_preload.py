@@ -16,6 +16,7 @@ import pytest
 
 import ocinet.hooks
 from ocinet.hooks.entry.engine_access import load_engine
+from ocinet.hooks.entry.on_demand import FIRST_OF
 from ocinet.hooks.preload import PARTS, preload_path, refresh
 from ocinet.hooks.registration.installation import code_flaws
 
@@ -66,6 +67,34 @@ import json
 print(json.dumps({
     name: sorted(vars(module).keys() - {"__builtins__", "__cached__", "annotations"})
     for name, module in sorted(sys.modules.items()) if name.startswith("ocinet.")}))
+"""
+
+
+# The hook up to its engine, and then a module that few need, as who needs it imports it.
+_ON_DEMAND = """\
+import sys
+__file__, act, wanted = sys.argv[1:4]
+text = open(__file__).read().partition("if __name__ ==")[0]
+root = __file__.rsplit("/", 3)[0]
+sys.path.append(root)
+ours = sys.modules["ocinet"] = type(sys)("ocinet")
+ours.__path__ = [root + "/ocinet"]
+exec(compile(text, __file__, "exec"))
+parts = []
+def noted(part):
+    parts.append(part)
+    preload(part)
+noted("stage")
+from ocinet.hooks.entry.engine_access import load_engine, opener
+if act == "attach":
+    noted("created")
+    import ocinet.hooks.entry.created
+opener(noted, act)
+load_engine(noted, act)
+before = len(parts)
+exec(f"from {wanted} import __name__ as name")
+assert name == wanted
+print(*parts[before:])
 """
 
 
@@ -252,6 +281,28 @@ def test_internal_error_tells_its_place(script: str) -> None:
     assert _from_folders(script) == []
     assert _run(script).stderr == without
     assert f"ZeroDivisionError: division by zero ({call}:{line})" in without
+
+
+def test_what_few_need_is_loaded_with_its_part(script: str) -> None:
+    """As the first of its modules is imported, and none of them comes from its folder."""
+    refresh(script)
+    for act, parts in FIRST_OF.items():
+        for module, part in parts.items():
+            command = [sys.executable, "-v", "-I", "-S", "-c", _ON_DEMAND, script, act, module]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            assert done.stdout.split()[-1:] == [part], (act, module)
+            lines = done.stderr.splitlines()
+            assert not [it for it in lines if "/ocinet/" in it and "code object from" in it], module
+
+
+def test_what_few_need_is_found_without_its_part(script: str) -> None:
+    """Stale or gone, Python finds the modules as it always does."""
+    refresh(script)
+    for act, parts in FIRST_OF.items():
+        module, part = next(iter(parts.items()))
+        Path(preload_path(script, part)).unlink()
+        command = [sys.executable, "-I", "-S", "-c", _ON_DEMAND, script, act, module]
+        subprocess.run(command, check=True, capture_output=True)
 
 
 def test_changed_module_counts_at_once(script: str) -> None:

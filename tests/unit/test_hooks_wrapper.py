@@ -344,7 +344,6 @@ def test_start_names_the_container_and_becomes_the_runtimes(world: World) -> Non
     words = ("--root", "/r", "start", ID)
     assert world.call(*words) == 77
     assert world.engine.named == [ID]
-    assert world.parts == ["names"]
     world.engine.error = SystemFailure("cannot read the record", "it makes no sense")
     assert world.call(*words) == 77
     assert world.runtime.calls == [("become", REAL, *words)] * 2

@@ -15,7 +15,8 @@ import sysconfig
 from importlib.util import MAGIC_NUMBER
 from marshal import loads
 from pathlib import Path
-from typing import NamedTuple
+from types import CodeType
+from typing import TYPE_CHECKING, NamedTuple
 
 import ocinet.hooks
 from builders import network, on, tcp
@@ -25,8 +26,12 @@ from hosts.namespace.looks import link_json, run
 from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.waiting import has_ended, wait_until
 from ocinet.base.paths import VARIABLES
-from ocinet.hooks.asleep import LIST
+from ocinet.hooks.asleep import CO_OPTIMIZED, LIST
+from ocinet.hooks.entry.on_demand import FIRST_OF
 from ocinet.hooks.preload import PARTS, preload_path, refresh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 # Runs hook.py as it is, and at its end notes which parts were loaded, and what was called by
 # then. A stub has the name of its function, and calls `wake`.
@@ -69,6 +74,11 @@ _FORWARD = (
     "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }"
 )
 _PLACES = dict(zip(VARIABLES, (PATHS.config, PATHS.state, PATHS.run), strict=True))
+# Networks, and what is asked for on them: as most do, and as few.
+_USUAL = ("", "lan", "lan publish", "both publish")
+_RARE = ("apart publish", "apart allow", "lan link")
+# What is loaded for these few: of all else, nobody who asks for nothing shall pay for them.
+_PARTS_OF_FEW = {part for parts in FIRST_OF.values() for part in parts.values()}
 _LINUX = {"namespaces": [{"type": "network"}, {"type": "mount"}]}
 
 
@@ -124,32 +134,60 @@ def rehearse(script: str) -> Rehearsal:
     with WiredHost() as host, socket.create_server(("127.0.0.1", 2222)):
         with host.engine() as engine:
             engine.records.networks.add(network("both", "10.7.0.0/24", "fd00:7::/64"))
+            engine.records.networks.add(network("apart", "10.6.0.0/24", siblings=False))
         host.up("first", on("lan", publish=(tcp(8100), tcp(8200))))
+        host.up("closed", on("apart"))
         _Acts(script, Path("/run/notes.first"), 8100).run()
         notes = Path("/run/notes.usual")
         _Acts(script, notes, 8200).run()
+        _Acts(script, Path("/run/notes.first"), 8220).run(_RARE)
+        rare = Path("/run/notes.rare")
+        _Acts(script, rare, 8240).run(_RARE)
         with names_served():
             host.up("named", on("lan"))
             host.up("beside", on("both"))
+            host.up("kept", on("apart"))
             _Acts(script, notes, 8300).run()
+            _Acts(script, rare, 8400).run(_RARE)
+    modules = {part: set(functions_of(script, part)) for part in PARTS}
+    of_few = {part: modules[part] for part in _PARTS_OF_FEW}
     awake: dict[tuple[str, str], set[str]] = {}
+    return Rehearsal(awake, _read(notes, modules, awake) | _read(rare, of_few, awake))
+
+
+def _read(
+    notes: Path, modules: Mapping[str, set[str]], awake: dict[tuple[str, str], set[str]]
+) -> set[tuple[str, str]]:
+    """Return who was woken of these parts' modules, and note who was called of them."""
     woken = set()
-    modules = {part: _modules(script, part) for part in PARTS}
     for line in notes.read_text().splitlines():
         parts, module, function = line.split(" ")
-        if parts == "woken":
+        if parts == "woken" and any(module in names for names in modules.values()):
             woken.add((module, function))
         for part in parts.split(","):
             if module in modules.get(part, ()) and "<" not in function:
                 awake.setdefault((part, module), set()).add(function)
-    return Rehearsal(awake, woken)
+    return woken
 
 
-def _modules(script: str, part: str) -> set[str]:
-    """Return the names of those that are in a part."""
+def functions_of(script: str, part: str) -> dict[str, set[str]]:
+    """Return the modules of a part, and of each the functions that could sleep.
+
+    Args:
+        script: path of an installation's `hook.py`, whose preload is made.
+        part: its name.
+    """
     content = Path(preload_path(script, part)).read_bytes()
     _loader, what = loads(content[len(MAGIC_NUMBER) + 4 :])  # noqa: S302  # made by this test
-    return {name for name, *_ in what[-1]}
+    return {name: set(_functions(code)) for name, _names, _imports, code, _place in what[-1]}
+
+
+def _functions(code: CodeType) -> Iterator[str]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType) and constant.co_flags & CO_OPTIMIZED:
+            yield constant.co_qualname
+        elif isinstance(constant, CodeType):
+            yield from _functions(constant)
 
 
 class _Acts:
@@ -166,9 +204,9 @@ class _Acts:
         self._notes = notes
         self._number = number
 
-    def run(self) -> None:
-        """Start and stop containers in each usual way."""
-        for asked in ("", "lan", "lan publish", "both publish"):
+    def run(self, ways: tuple[str, ...] = _USUAL) -> None:
+        """Start and stop containers in each of these ways, and under the wrapper."""
+        for asked in ways:
             for kept in (True, False):
                 self._number += 1
                 keys = self._keys(asked)
@@ -202,8 +240,13 @@ class _Acts:
         return f" {self._number} " in run("nft list map inet ocinet publish4")
 
     def _keys(self, asked: str) -> dict[str, str]:
-        name, _, publish = asked.partition(" ")
-        keys = {"ocinet.net": name, "ocinet.publish": f"{self._number}:80" if publish else ""}
+        name, _, more = asked.partition(" ")
+        keys = {
+            "ocinet.net": name,
+            "ocinet.publish": f"{self._number}:80" if "publish" in more else "",
+            "ocinet.allow": "closed:80/tcp" if "allow" in more else "",
+            "ocinet.link": "first:db" if "link" in more else "",
+        }
         return {key: text for key, text in keys.items() if text}
 
     def _bundle(self, path: str, keys: dict[str, str]) -> str:
