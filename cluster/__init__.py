@@ -19,6 +19,7 @@ underlay   where others reach it
 kept       what this host is in its cluster, on the disk
 memory     what etcd had, for a boot without it
 standing   how what is kept stands in etcd, and what follows: pure
+called     what containers are called, as hosts write it to each other: pure
 carried    who was known before etcd lost its data: pure
 ownership  joining, leaving, forgetting: the transactions
 share_networks  the networks on this host's share
@@ -27,6 +28,7 @@ new_network what a network on a share is made with
 view       what the agent's threads have in common
 feed       the thread that reads etcd
 member     the thread that writes to it
+names      the thread that has containers found on all hosts
 notices    what others change in the kernel
 bulletin   what the agent tells of itself
 agent      the service

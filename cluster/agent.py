@@ -3,8 +3,8 @@
 SIGTERM, SIGINT    stop; all ways and networks stay as they are
 SIGHUP             read what is kept anew, and look at everything
 
-Three threads: `feed` reads etcd, `member` writes to it, and this one makes of both what the
-kernel and the networks shall be. It never waits for etcd.
+Four threads: `feed` reads etcd, `member` writes to it, `names` sees to what containers are called,
+and this one makes of it what the kernel and the networks shall be. It never waits for etcd.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ocinet.cluster.bulletin import FAILED, MEMBER, WAITING, Bulletin, shown
 from ocinet.cluster.feed import Feed
 from ocinet.cluster.kept import JOINED, Keeping
 from ocinet.cluster.member import Member
+from ocinet.cluster.names import Names
 from ocinet.cluster.notices import HostNotices
 from ocinet.cluster.plane.planes import plane_of
 from ocinet.cluster.share_networks import close
@@ -98,15 +99,23 @@ class Agent:
     def _serve(self, kept: Kept, signals: _Signals) -> None:
         """Be a member as long as etcd is reached in the same way."""
         name = kept.cluster.name
+
+        def heard() -> None:
+            self.wake()
+            names.wake()
+
         view = View(name, self.wake)
         feed = Feed(kept.access, name, view, self._log, self._fail)
-        member = Member(kept, self._keeping, view, feed, self._log, (self.wake, self._fail))
+        member = Member(kept, self._keeping, view, feed, self._log, (heard, self._fail))
+        names = Names(self._paths, self._keeping, view, member, self._log, self._fail)
+        view.tell_of_names(names.wake)
         round_ = Round(self._paths, self._keeping, view, member, self._bulletin, self._log)
         notices = HostNotices()
         view.remember(memory.recall(self._paths, name))
         self._log.info("agent started", cluster=name, shares=list(map(str, kept.shares)))
         feed.start()
         member.start()
+        names.start()
         try:
             while not self._stopped and round_.go(kept):
                 self._wait(notices, signals, member, round_)
@@ -115,6 +124,7 @@ class Agent:
         finally:
             feed.stop()
             member.stop()
+            names.stop()
             notices.close()
 
     def _wait(self, notices: HostNotices, signals: _Signals, member: Member, round_: Round) -> None:

@@ -167,6 +167,11 @@ class Member(threading.Thread):
             self._changed()
         return True
 
+    @property
+    def mark(self) -> int:
+        """The revision by which this host is heard, which who writes compares; 0: it is not."""
+        return self._mark
+
     def _set(self, mark: int) -> None:
         changed = bool(self._mark) != bool(mark)
         self._mark = mark

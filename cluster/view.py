@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ocinet.base.clock import now
 from ocinet.base.value import Value
 from ocinet.cluster import keys
+from ocinet.cluster.called import is_name
 from ocinet.cluster.carried import carry, settle
 from ocinet.cluster.census import Census
 from ocinet.cluster.memory import Mark, Memory
@@ -49,7 +50,9 @@ class View:
         self._changed = changed
         self._guard = threading.Lock()
         self._census = Census(name)
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, Entry] = {}  # all but those of names
+        self._names: dict[str, Entry] = {}
+        self._named: Callable[[], None] = lambda: None
         self._carried: dict[str, Entry] = {}
         self._mark = Mark()
         self._reached = Reached(since=now())
@@ -77,6 +80,15 @@ class View:
             self._mark = memory.mark
         self._changed()
 
+    def tell_of_names(self, named: Callable[[], None]) -> None:
+        """Have somebody told whenever names, or whose they may be, are others than before."""
+        self._named = named
+
+    def names(self) -> tuple[Entry, ...]:
+        """Return what all hosts have written of what containers are called."""
+        with self._guard:
+            return tuple(self._names.values())
+
     def memory(self) -> Memory:
         """Return what is to be known when this host is next up."""
         with self._guard:
@@ -87,6 +99,8 @@ class View:
         """Take a list of all that there is."""
         with self._guard:
             entries = {entry.key: entry for entry in listing.entries}
+            named = [key for key in entries if is_name(self._name, key)]
+            self._names = {key: entries.pop(key) for key in named}
             before = {**self._carried, **self._entries}
             mark = Mark(listing.store, listing.revision)
             if mark.is_older_than(self._mark) or keys.config(self._name) not in entries:
@@ -95,9 +109,24 @@ class View:
             self._set(entries)
             self._listed = True
         self._changed()
+        self._named()
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Follow what has changed."""
+        others = []
+        with self._guard:
+            for change in changes:
+                if not is_name(self._name, change.entry.key):
+                    others.append(change)
+                elif change.gone:
+                    self._names.pop(change.entry.key, None)
+                else:
+                    self._names[change.entry.key] = change.entry
+        if others:
+            self._follow(others)
+        self._named()
+
+    def _follow(self, changes: Iterable[Change]) -> None:
         with self._guard:
             before, had = self._entries, keys.config(self._name) in self._entries
             entries = dict(before)

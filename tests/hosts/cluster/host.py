@@ -37,6 +37,10 @@ class ClusterHost(Installation):
         """Have another machine id."""
         self.path("/etc/machine-id").write_text(f"{machine_id}\n")
 
+    def serve_names(self) -> None:
+        """Have names served, which costs what is not about them a process each."""
+        self.path("/etc/ocinet/ocinet.toml.d/50-host.toml").unlink()
+
     def boot(self) -> None:
         """Begin another boot: /run is empty, all processes are gone, /etc and /var/lib stay."""
         self.kill_agent()
@@ -126,6 +130,9 @@ class ClusterHost(Installation):
         if self.log():
             self.transcript.add(f"{self.name} agent", self.log()[-6000:])
         self._agent = None
+        server = self.path("/run/ocinet/names/served/aardvark.pid")
+        if server.exists():  # it is nobody's child
+            self.run("kill", "-9", server.read_text().strip(), check=False)
         super().close()
 
     def set_address(self, address: str) -> None:
