@@ -534,6 +534,10 @@ class NobodyElsewhere:
         """Return nobody."""
         return ()
 
+    def networks(self) -> tuple[str, ...]:
+        """Return none."""
+        return ()
+
 
 class NoOwners:
     """Where no port in the firewall is anybody's."""
