@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from ocinet.base.address import Subnet
     from ocinet.cluster.store import Entry
 
-_ROOMS = ("hosts", "shares")
+_ROOMS = ("config", "hosts", "shares")  # without the first, no share is of a pool
 
 
 def carry(name: str, before: Mapping[str, Entry], now: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Return the hosts and shares that were there and are not any more.
+    """Return the hosts and shares, and their pools, that were there and are not any more.
 
     Args:
         name: of the cluster.

@@ -72,7 +72,6 @@ class BareHost:
         self.names = self.firewall = self.forward_accepts = self
         self.routing_rules = self.uplinks = self.bridge_filters = self.elements = self
         self.name_server = self
-        self.names_elsewhere = NobodyElsewhere
         self.name_files = lambda _process: None  # everybody has the host's
         self.shaping = self.marks = self.names_elsewhere = lambda: self
 

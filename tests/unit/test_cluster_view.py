@@ -1,0 +1,64 @@
+"""What the agent knows of a cluster, as etcd tells of it and loses it."""
+
+from __future__ import annotations
+
+from ocinet.base.address import Address, Subnet
+from ocinet.cluster import keys
+from ocinet.cluster.called import Place, key_of
+from ocinet.cluster.decode import written
+from ocinet.cluster.model import Cluster, Host, Pool, Share
+from ocinet.cluster.store import Change, Entry, Listing
+from ocinet.cluster.view import View
+
+_POOL = Pool(Subnet.parse("10.42.0.0/16"), 24)
+_SHARE = Subnet.parse("10.42.3.0/24")
+_ID = "6f1c0a52-0000-4000-8000-000000000000"
+_HOST = Host(_ID, "b", (Address.parse("10.0.0.2"),), "02:00:00:00:00:01")
+_ENTRIES = (
+    Entry(keys.config("prod"), written(Cluster("prod", (_POOL,))), 1, 1),
+    Entry(keys.host("prod", _ID), written(_HOST), 2, 2),
+    Entry(keys.share("prod", _SHARE), written(Share(_SHARE, _ID)), 2, 2),
+)
+_NAMES = Entry(key_of("prod", Place(_ID, "web", 0)), b"{}", 3, 3)
+
+
+class _Told:
+    def __init__(self) -> None:
+        self.changed = self.named = 0
+        self.view = View("prod", self._change)
+        self.view.tell_of_names(self._name)
+
+    def _change(self) -> None:
+        self.changed += 1
+
+    def _name(self) -> None:
+        self.named += 1
+
+    def shares(self) -> list[tuple[Subnet, ...]]:
+        return [peer.shares for peer in self.view.peers("me", ())[0]]
+
+
+def test_names_wake_who_minds_them_alone_and_are_kept_for_no_boot() -> None:
+    """They come and go with containers."""
+    told = _Told()
+    told.view.replace(Listing((*_ENTRIES, _NAMES), 3))
+    before = told.changed, told.view.memory()
+    told.view.apply((Change(_NAMES.replace(modified=9), gone=False),))
+    assert (told.changed, told.view.memory()) == before
+    assert told.named == 2
+    assert [entry.modified for entry in told.view.names()] == [9]
+    told.view.apply((Change(_NAMES.replace(modified=10), gone=True),))
+    assert told.view.names() == ()
+
+
+def test_etcd_that_lost_all_cuts_nobody_off() -> None:
+    """Whether it is seen by a watch, or by a list; nor before anybody has written it back."""
+    for listed in (False, True):
+        told = _Told()
+        told.view.replace(Listing(_ENTRIES, 3))
+        assert told.shares() == [(_SHARE,)]
+        if listed:
+            told.view.replace(Listing((), 1))
+        else:
+            told.view.apply(Change(entry.replace(modified=4), gone=True) for entry in _ENTRIES)
+        assert told.shares() == [(_SHARE,)]
