@@ -200,6 +200,44 @@ def test_egress_address_of_a_network_leaves_by_its_uplink() -> None:
 
 
 @in_namespaces
+def test_egress_address_whose_rule_comes_later_is_followed_by_repair() -> None:
+    """And no more when it goes."""
+    with TwoUplinks() as host:
+        run(f"ip rule del from {SECOND} lookup {TABLE}")
+        host.up("web", BY_SECOND)
+        assert checked(host) == []
+        run(f"ip rule add from {SECOND} lookup {TABLE}")
+        assert len(checked(host, repair=True)) == 1
+        assert host.way("web") == ("second", SECOND)
+        run(f"ip rule del from {SECOND} lookup {TABLE}")
+        checked(host, repair=True)
+        assert "fwmark" not in run("ip rule")
+        assert checked(host) == []
+
+
+@in_namespaces
+def test_egress_address_of_ipv6_leaves_by_its_uplink() -> None:
+    """As one of IPv4 does."""
+    here, there, far = "2001:db8:2::1", "2001:db8:2::2", "2001:db8:77::7"
+    with TwoUplinks() as host:
+        pid = host.sleepers["second"].pid
+        run(f"ip addr add {here}/64 dev up1 nodad")
+        run(f"ip addr add {there}/64 dev eth0 nodad", pid=pid)
+        run(f"ip addr add {far}/128 dev lo nodad", pid=pid)
+        run(f"ip -6 route add default via {there} table {TABLE}")
+        run(f"ip -6 rule add from {here} lookup {TABLE}")
+        with host.engine() as engine:
+            engine.records.networks.add(network("six", "10.8.0.0/24", "fd00:8::/64"))
+        host.up("web", on("six", egress=(Address.parse(here),)))
+        host.up("db", on("six"))
+        assert host.warned() == []
+        assert host.pings("web", far)
+        assert not host.pings("db", far)  # the first uplink has no way for IPv6
+        assert host.pings("web", host.addresses("db")[1].partition("/")[0])
+        assert checked(host) == []
+
+
+@in_namespaces
 def test_egress_address_and_ports_published_at_either_uplink() -> None:
     """Who asks at one is answered by that one, wherever the container's own packets leave."""
     with TwoUplinks() as host:
