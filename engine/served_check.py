@@ -168,23 +168,30 @@ class ServedCheck:
     def _left_out(self) -> Iterator[Unserved]:
         """Find who was not told of to a server, and could be by now.
 
-        As whose attach found its files locked, or who came before aardvark-dns was installed.
+        As whose attach found its files locked, who came before aardvark-dns was installed, or
+        before ocinet served names at all.
         """
-        if not self._operation.settings.names or self._records.linked.is_empty():
+        if not self._operation.settings.names:
             return
+        living = [
+            record
+            for record in self._records.attachments.all()
+            if record.boot_id == self._operation.boot_id
+            and (record.container.process is None or record.container.process.alive)
+        ]
         for network in self._records.networks.readable():
-            noted = self._records.linked.linkers((f"{ON}{network.name}",))
-            where = served_network(network) if noted else None
+            left = [record for record in living if _could_be_served(record, network.name)]
+            where = served_network(network) if left else None
             if where and not self._machine.name_server.flaw(where):
-                for container_id in noted:
-                    record = self._records.attachments.get(container_id)
-                    if record and _could_be_served(record, network.name):
-                        what = (
-                            f"on {network.name}, {record.container.name} is found by hosts files"
-                            " alone: it was not served when it came, and can be"
-                        )
-                        serve = partial(self._serve, container_id, network.name)
-                        yield Unserved(what, serve)
+                noted = self._records.linked.linkers((f"{ON}{network.name}",))
+                for record in left:
+                    known = record.container
+                    by = "by hosts files alone" if known.id in noted else "by nobody by its names"
+                    what = (
+                        f"on {network.name}, {known.name} is found {by}: it was not served when it"
+                        " came, and can be"
+                    )
+                    yield Unserved(what, partial(self._serve, known.id, network.name))
 
     def _serve(self, container_id: str, network: str) -> None:
         with self._operation.locks.container(container_id):

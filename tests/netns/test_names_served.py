@@ -650,6 +650,24 @@ def test_who_has_no_name_that_can_be_served_finds_others_all_the_same() -> None:
 
 
 @in_namespaces
+def test_who_came_before_names_were_served_is_served_by_check() -> None:
+    """As after an upgrade, or a change of the settings; who ended meanwhile is not."""
+    with WiredHost() as host:
+        host.up("web", on("lan"))
+        host.up("gone", on("lan"))
+        assert _found(host) == []
+        host.sleepers.pop("gone").end()
+        with names_served():
+            told = "on lan, web is found by nobody by its names: it was not served when it came,"
+            assert _found(host) == [f"{told} and can be"]
+            assert _repaired(host) == [f"{told} and can be"]
+            host.up("db", on("lan"))
+            db = host.sleepers["db"].pid
+            assert ask_soon("web", LAN, pid=db, wanted=("10.9.0.2",))
+            assert _found(host) == []
+
+
+@in_namespaces
 def test_names_are_told_to_nobody_on_another_network_nor_beside_the_host() -> None:
     """At a gateway's address, by way of the host; the host itself is told, and who is on it."""
     with names_served(), UplinkedHost() as host:
