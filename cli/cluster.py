@@ -142,7 +142,7 @@ def _join(arguments: Namespace, console: Console) -> None:
             lengths=_read_lengths(arguments.share_length),
             containers=not arguments.no_containers,
         )
-        kept = Membership(console.paths, Etcd).join(check_network(arguments.cluster), wishes)
+        kept = Membership(console.paths, Etcd).join(_check_cluster(arguments.cluster), wishes)
     for share in kept.shares:
         console.print(str(share))
     if not rouse(console.paths.run):
@@ -252,10 +252,13 @@ def _read_cluster(arguments: Namespace) -> Cluster:
     backend = arguments.backend or "vxlan"
     number = partial(_within_numbers, arguments)
     mtu = number("mtu", 68, 65535, 0)
+    pools = tuple(_within("--pool", partial(_read_pool, lengths), text) for text in arguments.pool)
+    for family in lengths.keys() - {pool.prefix.family for pool in pools}:
+        raise RequestError("--share-length", f"there is no pool of IPv{family}",
+                           "up to 32 is IPv4's, above is IPv6's")  # fmt: skip
     return Cluster(
-        name=check_network(arguments.cluster),
-        pools=tuple(_within("--pool", partial(_read_pool, lengths), text)
-                    for text in arguments.pool),
+        name=_check_cluster(arguments.cluster),
+        pools=pools,
         backend=backend,
         vni=number("vni", 1, MAX_VNI, DEFAULT_VNI),
         port=number("port", 1, 65535, DEFAULT_PORTS[backend]),
@@ -296,6 +299,14 @@ def _within_numbers(arguments: Namespace, flag: str, first: int, last: int, defa
     if not (text.isascii() and text.isdigit() and first <= int(text[:9]) <= last):
         raise RequestError(f"--{flag}", f"{text!r} is no number from {first} to {last}")
     return int(text)
+
+
+def _check_cluster(name: str) -> str:
+    try:
+        return check_network(name)
+    except RequestError as error:
+        why = f"{name[:80]!r} is no name of a cluster"
+        raise RequestError("", why, error.hint) from error
 
 
 def _check_name(name: str) -> str:

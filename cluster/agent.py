@@ -237,7 +237,7 @@ class Round:
         if lost is not None:
             return FAILED, lost.why, lost.hint
         if self._view.reached.error:
-            return WAITING, f"etcd does not answer: {self._view.reached.error}", ""
+            return WAITING, self._view.reached.error, ""
         if not self._member.is_heard:
             return WAITING, "who was heard by this host's id before has half a minute to end", ""
         return MEMBER, "", ""

@@ -94,7 +94,7 @@ class Feed(threading.Thread):
                 return
             if not self._view.reached.error:
                 self._log.warning("etcd is away", endpoint=self._etcd.endpoint, error=str(error))
-            self._view.tell(self._etcd.endpoint, str(error))
+            self._view.tell(self._etcd.endpoint, _away(error))
             self._etcd.next()
             self._ended.wait(self._pause_s)
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
@@ -105,3 +105,8 @@ class Feed(threading.Thread):
             self._log.info("etcd is heard", endpoint=self._etcd.endpoint)
         self._pause_s = _FIRST_PAUSE_S
         self._view.tell(self._etcd.endpoint)
+
+
+def _away(error: OcinetError) -> str:
+    """Return that etcd is away, and why, in one clause."""
+    return error.why if "etcd" in error.why else f"etcd does not answer: {error.why}"

@@ -95,14 +95,15 @@ class Gateway:
             AnswerError: one refuses.
         """
         errors: list[str] = []
+        hint = "look whether it runs, and has a majority: etcdctl endpoint health"
         for _ in self._access.endpoints:
             try:
                 return self._ask_one(path, body)
             except UnreachableError as error:
                 errors.append(f"{self.endpoint}: {error.why}")
+                hint = error.hint or hint
                 self.next()
-        raise UnreachableError("", f"etcd does not answer: {'; '.join(errors)}",
-                               "ocinet cluster status tells what waits for it")  # fmt: skip
+        raise UnreachableError("", f"etcd does not answer: {'; '.join(errors)}", hint)
 
     @contextmanager
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[Iterator[dict[str, Any]]]:

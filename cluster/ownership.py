@@ -115,12 +115,14 @@ def join(
         UnreachableError: etcd did not answer; a join may have been begun, and the next finds it.
     """
     turn = 0
+    begun = False
     while True:
         try:
             census = joined_census(store, name)
+            begun = True
             found = _try_to_join(store, census, make, lengths, wanted, turn)
         except UnreachableError:
-            if not deadline.left_s:
+            if not begun or not deadline.left_s:  # it may be a typo, or etcd has no majority
                 raise
             sleep(min(_PAUSE_S, deadline.left_s))
             continue

@@ -33,7 +33,7 @@ class Reached(Value):
     """
 
     endpoint: str = ""
-    error: str = "not asked yet"
+    error: str = "etcd has not been asked yet"
     since: str = ""
 
 

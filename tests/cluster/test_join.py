@@ -102,3 +102,29 @@ def test_join_again_is_what_it_was(world: World) -> None:
     a.ocinet("cluster", "join", "prod", "--name", "other")
     (host,) = world.members[0].keys("/ocinet/v1/prod/hosts/").values()
     assert (host["name"], host["generation"]) == ("other", 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("join", "prod"), "it has to be said where etcd is"),
+        (("join", "prod", "--etcd", "http://10.90.0.1:1"), "etcd does not answer"),
+        (("join", "prod", "--etcd", "ftp://x"), "neither http nor https"),
+        (("join", "prod", "--etcd", "http://x", "--user", "x"), "a password go together"),
+        (("join", "prod", "--etcd", "https://x", "--ca", "ca.pem"), "not an absolute path"),
+        (("join", "a b", "--etcd", "http://x"), "no name of a cluster"),
+        (("init", "prod", "--etcd", "http://x"), "say --pool"),
+        (("init", "prod", "--etcd", "http://x", "--pool", "10.42.0.1/16"), "did you mean"),
+        (("init", "prod", "--etcd", "http://x", "--pool", "10.42.0.0/16", "--share-length", "64"),
+         "no pool of IPv6"),
+        (("leave",), "this host is in no cluster"),
+        (("forget", "x"), "this host is in no cluster"),
+        (("status",), "this host is in no cluster"),
+        (("run",), "this host is in no cluster"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_is_told_in_a_line_and_what_helps(
+    world: World, words: tuple[str, ...], why: str
+) -> None:
+    """At once: a typo is not waited for."""
+    assert why in world.add_host("a").refused("cluster", *words)

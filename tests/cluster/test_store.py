@@ -153,6 +153,7 @@ def test_tls_judges_etcd_and_shows_who_asks(tmp_path: Path) -> None:
         with _client(member.url) as client, pytest.raises(UnreachableError) as failure:
             client.scan("/t/")
         assert "certificate is not accepted" in str(failure.value)
+        assert "--ca names whom to trust" in failure.value.hint
         with _client(member.url, ca=paths["ca.pem"]) as client, pytest.raises(UnreachableError):
             client.scan("/t/")
         with (
