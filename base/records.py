@@ -85,6 +85,13 @@ class Record:
             name: kind.default for name, kind in fields.items() if isinstance(kind, Defaulted)
         }
 
+    def unsaid(self) -> dict[str, Any]:
+        """Return the fields that are not written where they have their default, each with that."""
+        return {
+            name: None if default is None else self._fields[name].write(default)
+            for name, default in self._defaults.items()
+        }
+
     def read(self, value: Any) -> Any:
         """Return what an object of a file is.
 

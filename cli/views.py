@@ -7,7 +7,7 @@ keep what stands behind it. `--format json` stays as it is, ours.
 from __future__ import annotations
 
 from ocinet.cli.template import Map
-from ocinet.engine.records.attachments import encode as encode_record
+from ocinet.engine.records.attachments import encode_whole
 from ocinet.engine.records.networks import encode as encode_network
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ def view_container(record: Attachment, owner: Attachment, told: dict[str, Any]) 
     first: dict[str, Any] = next(iter(networks.values()), {})
     shared = ("IPAddress", "IPPrefixLen", "Gateway", "MacAddress", "GlobalIPv6Address")
     return {
-        **encode_record(record),
+        **encode_whole(record),
         **told,
         "Id": record.container.id,
         "Name": record.container.name,

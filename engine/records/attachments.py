@@ -152,6 +152,11 @@ def encode(attachment: Attachment) -> dict[str, Any]:
     return {**shown, "ports": [_PORT.write(port) for port in attachment.ports]}
 
 
+def encode_whole(attachment: Attachment) -> dict[str, Any]:
+    """Return the same with every field, also those that say nothing of this one: for templates."""
+    return {**_RECORD.unsaid(), **encode(attachment)}
+
+
 def _encode_stored(attachment: Attachment) -> dict[str, Any]:
     """Return the object that is stored: as `encode`, but a row of ports is one entry."""
     return _RECORD.write_fields(_fields(attachment))

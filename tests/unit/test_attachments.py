@@ -14,7 +14,7 @@ from ocinet.base.paths import Paths
 from ocinet.engine.model.attachment import ATTACHED, Attachment, Container
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.resolution import AddedHost, Alias, LinkedName, Resolution
-from ocinet.engine.records.attachments import AttachmentStore, encode
+from ocinet.engine.records.attachments import AttachmentStore, encode, encode_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,3 +142,15 @@ def test_record_of_the_last_ports_there_are_is_read(tmp_path: Path) -> None:
     store.put(record)
 
     assert store.get("web") == record
+
+
+def test_whole_record_has_each_field_also_what_says_nothing() -> None:
+    """A template asks each of many containers for a field that some have nothing in."""
+    known = Attachment(Container("web-id", "web"), "bridge", ATTACHED, "4:1", "boot", "now")
+    whole = encode_whole(known)
+    nothing: dict[str, Any] = {
+        "resolution": None, "unnamed": False, "rootfs": "", "plugs": [], "served": [],
+        "access": None, "stranded": "", "left_behind": [],
+    }  # fmt: skip
+    assert {**nothing, **encode(known)} == whole
+    assert encode_whole(known.replace(served=("lan",)))["served"] == ["lan"]
