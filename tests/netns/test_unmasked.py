@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from builders import on, subnets
+from hosts.namespace.bridged_host import without
 from hosts.namespace.entered import entered
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import run
@@ -98,6 +99,8 @@ def test_who_is_kept_apart_is_met_from_a_joined_link_only_as_allowed() -> None:
     with UplinkedHost() as host:
         web = wired(host, siblings=False)
         assert meet(host, "neighbour", "web", web, FAR) == ""
+        with without("joined", "oifname . oifname @closed goto among"):
+            assert meet(host, "neighbour", "web", web, FAR) == FAR
         assert meet(host, "web", "neighbour", FAR) == web
 
 

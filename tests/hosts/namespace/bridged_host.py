@@ -15,6 +15,7 @@ packets say; of the code under test, only `enter` calls anything.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import socket
 import threading
@@ -104,6 +105,23 @@ def chains_of_table() -> dict[str, list[str]]:
         rules = [line.strip() for line in lines if line.startswith("\t\t")]
         found[name.split()[0]] = [rule for rule in rules if not rule.startswith(("#", "type "))]
     return found
+
+
+@contextmanager
+def without(chain: str, rule: str) -> Iterator[None]:
+    """Have one rule out of the table, in a `with` block."""
+    rules = chains_of_table()[chain]
+    place = rules.index(rule)
+    listed = json.loads(run(f"nft -j list chain inet ocinet {chain}"))["nftables"]
+    handles = [what["rule"]["handle"] for what in listed if "rule" in what]
+    assert len(handles) == len(rules)
+    run(f"nft delete rule inet ocinet {chain} handle {handles[place]}")
+    try:
+        yield
+    finally:
+        is_last = rule == rules[-1]
+        command, at = ("add", "") if is_last else ("insert", f"index {place}")
+        run("nft", "-f", "-", given=f"{command} rule inet ocinet {chain} {at} {rule}\n")
 
 
 class BridgedHost:
