@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ocinet.cli.console import Console
+    from ocinet.engine.engine import Engine
 
 _REGISTER = "ocinet hooks install --podman, ocinet runtime install --docker, or ocinet watch"
 
@@ -30,6 +31,7 @@ def _doctor(arguments: Namespace, console: Console) -> int:
     with console.progress("sending probes through each network"), console.engine() as engine:
         networks = engine.networks.names()
         found = [*_doors(networks, console), *Doctor(engine, console.paths).examine()]
+        found += _cluster(engine, console)
     for failure in read_failures(console.paths.run).values():
         found.append(Diagnosis(failure.name or failure.container, failure.error))
     if arguments.format == "json":
@@ -71,6 +73,19 @@ def _doors(networks: tuple[str, ...], console: Console) -> Iterator[Diagnosis]:
     elif not doors:
         what = "no container is wired by itself: nothing is registered, and nobody watches"
         yield Diagnosis("host", what, _REGISTER)
+
+
+def _cluster(engine: Engine, console: Console) -> Iterator[Diagnosis]:
+    """Look at the cluster that this host is in, if it is in one."""
+    if not os.path.isdir(f"{console.paths.state}/cluster"):
+        return
+    from ocinet.cluster.examined import examine  # a single host loads nothing of it
+
+    try:
+        for found in examine(engine, console.paths):
+            yield Diagnosis(found.place, found.what, found.remedy)
+    except OcinetError as error:
+        yield Diagnosis("cluster", str(error), error.hint)
 
 
 COMMANDS = {"doctor": Command(_configure, _doctor)}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from ocinet.base.address import Address
-from ocinet.base.errors import OcinetError, RequestError
+from ocinet.base.errors import NotFoundError, OcinetError, RequestError
 from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_format, add_switch
 from ocinet.cli.printing import show_json
 from ocinet.cli.targets import find_record
-from ocinet.engine.model.flow import ANSWERED, ARRIVED, REFUSED, SILENT
+from ocinet.engine.model.flow import ANSWERED, ARRIVED, REFUSED, SILENT, Hop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def _explain(arguments: Namespace, console: Console) -> int:
         with console.engine() as engine:
             ends = [_end(engine, text, console) for text in (arguments.start, end)]
             told = engine.explain(*ends, protocol=protocol, port=port, family=family, compare=True)
+            told = told.replace(hops=(*told.hops, *_across(engine, ends[1], console)))
     except OcinetError as error:
         what = f"cannot explain the way from {arguments.start} to {arguments.end}"
         raise error.within(what) from error
@@ -74,7 +76,41 @@ def _end(engine: Engine, text: str, console: Console) -> str:
         pass
     if text in _PLACES:
         return text
-    return find_record(engine, text, console.look_up).container.id
+    try:
+        return find_record(engine, text, console.look_up).container.id
+    except NotFoundError:
+        elsewhere = _elsewhere(engine, text, console)
+        if not elsewhere:
+            raise
+        return elsewhere
+
+
+def _elsewhere(engine: Engine, text: str, console: Console) -> str:
+    """Return the address of a container on another host of the cluster; "" if there is none."""
+    if not _is_in_cluster(console):
+        return ""
+    from ocinet.cluster.examined import find_elsewhere  # a single host loads nothing of it
+
+    found = find_elsewhere(engine, text)
+    return str(found.addresses[0]) if found else ""
+
+
+def _across(engine: Engine, end: str, console: Console) -> tuple[Hop, ...]:
+    """Return the stations between the hosts, where the end is on another one of the cluster."""
+    try:
+        address = Address.parse(end)
+    except RequestError:
+        return ()
+    if not _is_in_cluster(console):
+        return ()
+    from ocinet.cluster.examined import way_to
+
+    told = way_to(engine, console.paths, address)
+    return tuple(Hop(each.place, each.what, each.ok, each.remedy) for each in told)
+
+
+def _is_in_cluster(console: Console) -> bool:
+    return os.path.isdir(f"{console.paths.state}/cluster")
 
 
 def read_end(text: str) -> tuple[str, str, int]:

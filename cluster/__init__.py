@@ -31,6 +31,7 @@ member     the thread that writes to it
 names      the thread that has containers found on all hosts
 notices    what others change in the kernel
 bulletin   what the agent tells of itself
+examined   what stops containers, for doctor and explain
 agent      the service
 
 `docs/cluster.md` tells it to users.
