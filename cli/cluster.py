@@ -95,10 +95,12 @@ def _configure_init(parser: Parser) -> None:
 def _init(arguments: Namespace, console: Console) -> None:
     from ocinet.cluster.etcd import Etcd
     from ocinet.cluster.ownership import init
+    from ocinet.cluster.plane.planes import plane_of
 
     with _acting("make", arguments.cluster):
         access = _needed(read_access(arguments))
         cluster = _read_cluster(arguments)
+        plane_of(cluster, console.paths)  # or nobody could join it
         store = Etcd(access)
         try:
             init(store, cluster)
