@@ -151,7 +151,7 @@ class CreateNetwork:
             surroundings = Surroundings(
                 # All, or an error: one that can't be read may have any subnet.
                 networks=self._networks.all(),
-                occupied=(*self._occupied(options), *_subnets(linked)),
+                occupied=(*self._host.occupied(), *_subnets(linked)),
                 routed=self._host.routed(),
                 device=self._host.device(check_ifname(options.device or device_of(name))),
                 pools=with_unique_local(self._settings.pools),
@@ -165,16 +165,6 @@ class CreateNetwork:
         if network.managed:
             self._warn_of_routes(network, surroundings)
         return network
-
-    def _occupied(self, options: NetworkOptions) -> tuple[Subnet, ...]:
-        """Return what the host has for itself, but for what belongs to the network's own way in.
-
-        A tunnel's device bears one address of the subnet, by which others send to the rest of it.
-        """
-        devices = [self._host.device(check_ifname(link)) for link in options.joined]
-        own = {f"{at.address}/{at.prefixlen}" for device in devices if device
-               for at in device.addresses if at.subnet.size == 1}  # fmt: skip
-        return tuple(subnet for subnet in self._host.occupied() if str(subnet) not in own)
 
     def _warn_of_routes(self, network: Network, surroundings: Surroundings) -> None:
         for pool in network.pools:
