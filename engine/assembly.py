@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from ocinet.base.clock import Process
     from ocinet.base.paths import Paths
+    from ocinet.engine.kernel.lan_links import LanLinks
     from ocinet.engine.kernel.marks import Marks
     from ocinet.engine.kernel.name_files import NameFiles
     from ocinet.engine.kernel.name_server import NameServer
@@ -118,6 +119,11 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
 
         return Shaping(links)
 
+    def lan() -> LanLinks:
+        from ocinet.engine.kernel.lan_links import LanLinks
+
+        return LanLinks(links, deadline)
+
     def marks() -> Marks:
         from ocinet.engine.kernel.marks import Marks
 
@@ -145,6 +151,7 @@ def open_host(paths: Paths, deadline: Deadline) -> tuple[Host, tuple[Callable[[]
         bridges=Bridges(),
         bridge_filters=Filters(links, forward_accepts.unmarked),
         shaping=shaping,
+        lan=lan,
         marks=marks,
         name_server=name_server,
         names_elsewhere=names_elsewhere,

@@ -6,7 +6,7 @@ all else is asked through that socket, from the host.
 
 from __future__ import annotations
 
-from errno import EEXIST, ENODEV
+from errno import EADDRINUSE, EEXIST, ENODEV
 from time import sleep
 
 from ocinet.base.clock import Deadline
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _KEEP_ROUTE = "leave it as it is: attach --no-default-route, or gateway=none"
 # The kernel tells of a carrier within a few of the first waits; on a slow machine, later.
 _FIRST_WAIT_S, _LATER, _LONGEST_WAIT_S = 0.0002, 1.05, 0.02
+_OURS = ("veth", "macvlan")  # that are made in sandboxes
 _RESERVE_S = 2.0  # left of an operation's time for what follows
 _ALONE_S = 20.0  # for who has no operation
 
@@ -91,7 +92,18 @@ class Insides:
                 pair = pair.replace(mac=inside.mac)
             if inside.strict:  # its other end is in a sandbox, whoever has that index here
                 pair = Pair(0, pair.ifindex, 0, pair.mac)
-            _send_batch(socket, _batch(pair.ifindex, inside), pair.ifindex)
+            batch = _batch(pair.ifindex, inside)
+            try:
+                _send_batch(socket, batch, pair.ifindex)
+            except KernelError as error:
+                if error.errno != EADDRINUSE:
+                    raise
+                from functools import partial  # all of it on the LAN alone
+
+                from ocinet.engine.kernel.lan_links import once_free
+
+                again = partial(_send_batch, socket, batch, pair.ifindex)
+                once_free(again, (EADDRINUSE,), self._deadline or Deadline(_ALONE_S))
             if pair.host_ifindex and inside.addresses:
                 warnings += self._open_the_way(socket, pair, inside)
         return warnings
@@ -209,7 +221,7 @@ class Insides:
         """
         with socket_in(sandbox) as socket:
             link = find_link(socket, ifname)
-            if link is None or (link.kind, link.mac) != ("veth", mac):
+            if link is None or link.kind not in _OURS or link.mac != mac:
                 return False
             refusals = socket.ask(link_messages.delete_link(1, link.ifindex), 1)[1]
         if refusals and refusals[0].errno != ENODEV:

@@ -123,9 +123,12 @@ def new_route(
     return message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sequence, body)
 
 
-def delete_route(sequence: int, route: Route, table: int = _RT_TABLE_MAIN) -> bytes:
-    """Encode the deletion of a route that refuses."""
-    body = _route_header(route, table=table) + _route_body(route, table)
+def delete_route(
+    sequence: int, route: Route, table: int = _RT_TABLE_MAIN, *, ifindex: int = 0
+) -> bytes:
+    """Encode the deletion of a route that refuses, or is through a link."""
+    through = u32(_RTA_OIF, ifindex) if ifindex else b""
+    body = _route_header(route, table=table) + through + _route_body(route, table)
     return message(RTM_DELROUTE, NLM_F_ACK, sequence, body)
 
 

@@ -49,7 +49,8 @@ class Host(Value):
     insides: seams.Insides
     bridges: seams.Bridges
     bridge_filters: seams.Filters
-    shaping: Callable[[], seams.Shaping]  # few have any use for it, as for the next two
+    shaping: Callable[[], seams.Shaping]  # few have any use for it, as for the next three
+    lan: Callable[[], seams.Lan]
     marks: Callable[[], seams.Marks]
     name_server: Callable[[], seams.NameServer]  # one for the operation
     names_elsewhere: Callable[[], seams.NamesElsewhere]  # for who has many hosts
@@ -95,7 +96,7 @@ class Machine:
         self.insides = host.insides
         self.bridges = host.bridges
         self.bridge_filters = host.bridge_filters
-        self._shaping, self._marks = host.shaping, host.marks
+        self._shaping, self._marks, self._lan = host.shaping, host.marks, host.lan
         self._name_server, self._names_elsewhere = host.name_server, host.names_elsewhere
         self.sysctls = host.sysctls
         self.names = host.names
@@ -123,13 +124,19 @@ class Machine:
 
     def host_ends(self, record: Attachment) -> tuple[Link, ...]:
         """Return those of the host's ends of a container that are there."""
-        links = (self.links.link(endpoint.host_ifname) for endpoint in record.endpoints)
+        named = (end.host_ifname for end in record.endpoints if end.host_ifname)
+        links = map(self.links.link, named)
         return tuple(link for link in links if link)
 
     @property
     def shaping(self) -> seams.Shaping:
         """Limits of how fast containers send and are sent to."""
         return self._shaping()
+
+    @property
+    def lan(self) -> seams.Lan:
+        """Links that share another one."""
+        return self._lan()
 
     @property
     def marks(self) -> seams.Marks:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from ocinet.engine.plan.firewall_seams import Elements, Firewall, ForwardAccepts, Uplinks
 from ocinet.engine.plan.inside_seams import Insides, Marks, Sandbox
+from ocinet.engine.plan.lan_seams import Lan
 from ocinet.engine.plan.name_seams import NameFiles, Names, NamesElsewhere, NameServer
 
 TYPE_CHECKING = False
@@ -28,9 +29,9 @@ else:
     Protocol = object  # `typing` brings `os` along, and costs more than all the wiring
 
 __all__ = (
-    "Bridges", "Elements", "Filters", "Firewall", "ForwardAccepts", "Insides", "Links", "Marks",
-    "NameFiles", "NameServer", "Names", "NamesElsewhere", "RoutingRules", "Sandbox", "Shaping",
-    "Sysctls", "Uplinks",
+    "Bridges", "Elements", "Filters", "Firewall", "ForwardAccepts", "Insides", "Lan", "Links",
+    "Marks", "NameFiles", "NameServer", "Names", "NamesElsewhere", "RoutingRules", "Sandbox",
+    "Shaping", "Sysctls", "Uplinks",
 )  # fmt: skip
 
 

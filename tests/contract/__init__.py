@@ -9,6 +9,7 @@
     firewall          our table
     forward_accepts   our rules in the tables of others
     bridge_filters    what keeps a bridge closed without our table
+    lan               links that share a parent of the host's
     shaping           limits of bandwidth at containers' host ends
     name_server       names of containers on networks
     routing_rules     what the host's routes say of sources, and our second table
@@ -40,6 +41,7 @@ _PARTS = (
     "firewall",
     "forward_accepts",
     "bridge_filters",
+    "lan",
     "shaping",
     "name_server",
     "routing_rules",

@@ -27,6 +27,7 @@ from fakes.kernel import (
     FakeShaping,
     FakeSysctls,
 )
+from fakes.lan import FakeLan
 from fakes.name_files import FakeNameFiles
 from fakes.name_server import FakeNamesElsewhere, FakeNameServer
 from fakes.namespace import FakeNamespace, FakeProcesses, FakeSandbox
@@ -49,7 +50,7 @@ class FakeHost:
     Attributes:
         trace: what was asked, and where it fails.
         processes: in sandboxes of their own.
-        links, insides, bridges, bridge_filters, shaping, marks, sysctls, names, firewall,
+        links, insides, bridges, bridge_filters, shaping, lan, marks, sysctls, names, firewall,
             forward_accepts, routing_rules, uplinks, name_server: the seams.
         name_files: of the containers that have files of their own.
     """
@@ -73,6 +74,7 @@ class FakeHost:
         self.sysctls = FakeSysctls(self)
         self.bridge_filters = FakeFilters(self)
         self.shaping = FakeShaping(self)
+        self.lan = FakeLan(self)
         self.marks = FakeMarks(self)
         self.names = FakeNames(self)
         self.name_server = FakeNameServer(self)
@@ -91,6 +93,7 @@ class FakeHost:
             bridges=self.bridges,
             bridge_filters=self.bridge_filters,
             shaping=lambda: self.shaping,
+            lan=lambda: self.lan,
             marks=lambda: self.marks,
             sysctls=self.sysctls,
             names=self.names,

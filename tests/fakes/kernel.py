@@ -38,7 +38,7 @@ _LINK_LOCAL = 0x3FA  # fe80::/10
 _DEFAULT_MTU = 1500
 
 
-class _Seam:
+class SeamOfHost:
     """What the fakes of one host's seams share."""
 
     seam = ""
@@ -56,7 +56,7 @@ class _Seam:
         return self._host.namespace.links
 
 
-class FakeLinks(_Seam):
+class FakeLinks(SeamOfHost):
     """See `seams.Links`."""
 
     seam = "links"
@@ -188,7 +188,7 @@ class FakeLinks(_Seam):
         link.lacks = tuple(word for word in link.lacks if word not in lacks)
 
 
-class FakeInsides(_Seam):
+class FakeInsides(SeamOfHost):
     """See `seams.Insides`."""
 
     seam = "insides"
@@ -199,7 +199,7 @@ class FakeInsides(_Seam):
     ) -> tuple[str, ...]:
         """Give an interface what it is to have."""
         del pair  # which only saves the real one a question
-        space = _enter(sandbox)
+        space = enter(sandbox)
         link = space.links.get(inside.ifname)
         if link is None:
             raise KernelError(f"cannot configure {inside.ifname}", "it is not in the sandbox",
@@ -223,7 +223,7 @@ class FakeInsides(_Seam):
         self, sandbox: seams.Sandbox, ways: tuple[SourceWay, ...]
     ) -> tuple[str, ...]:
         """Keep them."""
-        space = _enter(sandbox)
+        space = enter(sandbox)
         lacking = {way.ifname for way in ways} - set(space.links)
         space.ways |= {way for way in ways if way.ifname not in lacking}
         return tuple(f"cannot route through {ifname}: it is not there" for ifname in lacking)
@@ -231,19 +231,19 @@ class FakeInsides(_Seam):
     @act
     def unroute_by_source(self, sandbox: seams.Sandbox, ways: tuple[SourceWay, ...]) -> None:
         """Forget them."""
-        _enter(sandbox).ways -= set(ways)
+        enter(sandbox).ways -= set(ways)
 
     @act
     def loopback_up(self, sandbox: seams.Sandbox) -> None:
         """Set `lo` up."""
-        _enter(sandbox).links["lo"].set_up()
+        enter(sandbox).links["lo"].set_up()
 
     @act
     def unplug(self, sandbox: seams.Sandbox, ifname: str, mac: str) -> bool:
         """Delete a veth, and its other end."""
-        space = _enter(sandbox)
+        space = enter(sandbox)
         link = space.links.get(ifname)
-        if link is None or (link.kind, link.mac) != ("veth", mac):
+        if link is None or link.kind not in ("veth", "macvlan") or link.mac != mac:
             return False
         space.remove(link)
         return True
@@ -251,7 +251,7 @@ class FakeInsides(_Seam):
     @act
     def lay(self, near: seams.Sandbox, far: seams.Sandbox, cable: Cable) -> tuple[Pair, Pair]:
         """Make a pair with an end in each of two."""
-        spaces = _enter(near), _enter(far)
+        spaces = enter(near), enter(far)
         for space, end in zip(spaces, cable.ends, strict=True):
             if end.ifname in space.links:
                 why = f"{end.container} has an interface {end.ifname} already"
@@ -267,7 +267,7 @@ class FakeInsides(_Seam):
     @look
     def look_inside(self, sandbox: seams.Sandbox) -> tuple[InsideLink, ...]:
         """Return all interfaces."""
-        space = _enter(sandbox)
+        space = enter(sandbox)
         return tuple(
             InsideLink(
                 link.ifname,
@@ -281,7 +281,7 @@ class FakeInsides(_Seam):
         )
 
 
-class FakeMarks(_Seam):
+class FakeMarks(SeamOfHost):
     """See `seams.Marks`."""
 
     seam = "marks"
@@ -291,7 +291,7 @@ class FakeMarks(_Seam):
         self, sandbox: seams.Sandbox, routes: tuple[Route, ...], *, ended: bool = False
     ) -> bool:
         """Keep them as routes of `lo`, or forget them."""
-        space = _enter(sandbox)
+        space = enter(sandbox)
         before = list(space.routes)
         for route in routes:
             if ended:
@@ -305,7 +305,7 @@ class FakeMarks(_Seam):
         self, sandbox: seams.Sandbox, wanted: tuple[tuple[str, str | None], ...]
     ) -> dict[str, str | None]:
         """Read and keep them."""
-        known = _enter(sandbox).sysctls
+        known = enter(sandbox).sysctls
         found = {}
         for key, value in wanted:
             found[key] = known.get(key)
@@ -316,7 +316,7 @@ class FakeMarks(_Seam):
         return found
 
 
-class FakeBridges(_Seam):
+class FakeBridges(SeamOfHost):
     """See `seams.Bridges`."""
 
     seam = "bridges"
@@ -422,7 +422,7 @@ def _in_order(found: set[Subnet]) -> tuple[Subnet, ...]:
     return tuple(sorted(found, key=lambda subnet: (subnet.family, subnet.value, subnet.prefixlen)))
 
 
-class FakeFilters(_Seam):
+class FakeFilters(SeamOfHost):
     """See `seams.Filters`; they go with their bridge."""
 
     seam = "bridge_filters"
@@ -477,7 +477,7 @@ class FakeFilters(_Seam):
             self._links[device].filters = BridgeFilters(b"", b"")
 
 
-class FakeShaping(_Seam):
+class FakeShaping(SeamOfHost):
     """See `seams.Shaping`."""
 
     seam = "shaping"
@@ -510,7 +510,7 @@ class FakeShaping(_Seam):
         return before != bandwidth or was_there != (shaper in self._links)
 
 
-class FakeSysctls(_Seam):
+class FakeSysctls(SeamOfHost):
     """See `seams.Sysctls`."""
 
     seam = "sysctls"
@@ -534,7 +534,7 @@ class FakeSysctls(_Seam):
         return True
 
 
-class FakeNames(_Seam):
+class FakeNames(SeamOfHost):
     """See `seams.Names`."""
 
     seam = "names"
@@ -582,7 +582,7 @@ class FakeNames(_Seam):
         return True
 
 
-def _enter(sandbox: seams.Sandbox) -> FakeNamespace:
+def enter(sandbox: seams.Sandbox) -> FakeNamespace:
     if sandbox.fd < 0:
         raise SystemFailure("cannot enter the sandbox", "Bad file descriptor")
     return _namespace(sandbox)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fakes.kernel import _Seam
+from fakes.kernel import SeamOfHost
 from fakes.trace import act, look
 from ocinet.base.hostname import names_of_host
 from ocinet.engine.model.elsewhere import is_elsewhere, with_elsewhere
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ocinet.engine.model.served import ServedNetwork
 
 
-class FakeNameServer(_Seam):
+class FakeNameServer(SeamOfHost):
     """See `seams.NameServer`.
 
     Attributes:
@@ -143,7 +143,7 @@ class FakeNameServer(_Seam):
         self.runs = True
 
 
-class FakeNamesElsewhere(_Seam):
+class FakeNamesElsewhere(SeamOfHost):
     """See `seams.NamesElsewhere`; what it knows is the server's."""
 
     seam = "names_elsewhere"

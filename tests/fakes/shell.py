@@ -73,7 +73,7 @@ class BareHost:
         self.routing_rules = self.uplinks = self.bridge_filters = self.elements = self
         self.name_server = self
         self.name_files = lambda _process: None  # everybody has the host's
-        self.shaping = self.marks = self.names_elsewhere = lambda: self
+        self.shaping = self.marks = self.lan = self.names_elsewhere = lambda: self
 
     def observe(self) -> FirewallState:
         """Return that there is no table of ours."""

@@ -24,6 +24,7 @@ def test_host_has_one_of_each_seam() -> None:
     names = {f"seams.{seam.__name__}" for seam in _SEAMS} - {"seams.Sandbox"}
     asked_for = {
         "seams.NameFiles": "Callable[[Process], seams.NameFiles | None]",
+        "seams.Lan": "Callable[[], seams.Lan]",
         "seams.Shaping": "Callable[[], seams.Shaping]",
         "seams.Marks": "Callable[[], seams.Marks]",
         "seams.NameServer": "Callable[[], seams.NameServer]",

@@ -25,6 +25,7 @@ from ocinet.engine.firewall.uplink_table import Uplinks
 from ocinet.engine.kernel.bridges import Bridges
 from ocinet.engine.kernel.filters import Filters
 from ocinet.engine.kernel.inside import Insides
+from ocinet.engine.kernel.lan_links import LanLinks
 from ocinet.engine.kernel.links import Links
 from ocinet.engine.kernel.marks import Marks
 from ocinet.engine.kernel.name_files import NameFiles
@@ -59,6 +60,7 @@ class SeamedHost:
             insides=Insides(self._links),
             bridges=Bridges(),
             marks=Marks,
+            lan=lambda: LanLinks(self._links),
             shaping=lambda: Shaping(self._links),
             bridge_filters=Filters(self._links, ForwardAccepts(self._netfilter).unmarked),
             sysctls=Sysctls(),
