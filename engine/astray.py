@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocinet.engine.plan.networks import gateways
+from ocinet.engine.plan.driver_bridge import gateways
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

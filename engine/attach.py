@@ -24,6 +24,7 @@ from ocinet.engine.model.attachment import ATTACHED, ATTACHING, Attachment
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.observe import is_still_so, observe
 from ocinet.engine.passing import Passing
+from ocinet.engine.plan.driver import driver_of
 from ocinet.engine.plan.endpoint import check_mtu, check_request, derive_mac
 from ocinet.engine.plan.wiring import (
     Granted,
@@ -228,6 +229,8 @@ class Attach:
         check_request(
             request.replace(endpoints=lacking.endpoints, publish=lacking.publish), networks
         )
+        for wish, network in zip(lacking.endpoints, networks, strict=True):
+            driver_of(network.driver).check(request, wish, network)
         # New ports may lead to endpoints of before: whether their bridges route 127.0.0.1, and
         # whether their networks are internal, has to be known, too.
         of_before = self._before.endpoints if lacking.publish else ()
@@ -242,7 +245,7 @@ class Attach:
             and not (publish.host_address and publish.host_address.is_loopback)
         )
         observed = self._observe()
-        internal = tuple(network.name for network in self._networks if network.internal)
+        internal = tuple(net.name for net in self._networks if net.internal or net.is_lan)
         granted = self._named(lacking).replace(
             networks=networks,
             internal=internal,

@@ -16,7 +16,8 @@ from ocinet.engine.liveness import Liveness
 from ocinet.engine.mend import Mend, rebuild_table
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.model.scope import EVERYTHING
-from ocinet.engine.plan.mend import Left, plan_own, processes_of, users_of
+from ocinet.engine.plan.flaw import Left
+from ocinet.engine.plan.mend import plan_own, processes_of, users_of
 from ocinet.engine.plan.repair_kinds import LEFTOVER, NAME, SYSCTL, TABLE
 from ocinet.engine.storage import recorded
 from ocinet.engine.stranded import tell_stranded
@@ -302,7 +303,7 @@ class Check:
             if not place % _AT_ONCE:
                 guards = self._guards_of(records[place : place + _AT_ONCE], links)
             # What is mended of it follows its bridge, and that is told of its network.
-            devices = {endpoint.device for endpoint in record.endpoints}
+            devices = {end.device for end in record.endpoints if end.host_ifname}
             for device in devices - links.keys():
                 link = self._host.links.link(device)
                 if link:

@@ -17,7 +17,7 @@ from ocinet.base.value import Value
 from ocinet.engine.firewall import programs
 from ocinet.engine.guard_drops import REMEDY, GuardDrops
 from ocinet.engine.names_report import report_names
-from ocinet.engine.plan.networks import explain_vlan
+from ocinet.engine.plan.driver_bridge import explain_vlan
 from ocinet.engine.probing.attempt import DNS_PORT
 from ocinet.engine.unseen import fixed
 

@@ -13,9 +13,9 @@ from ocinet.engine.journal import Journal
 from ocinet.engine.model.forwarding import FORWARD_IPV6, LOOPBACK_ROUTED
 from ocinet.engine.observe import observe, uplink_mtu
 from ocinet.engine.plan.closing import nowhere, plan_unclosed
+from ocinet.engine.plan.driver_bridge import gateways
+from ocinet.engine.plan.flaw import Flaw, Left
 from ocinet.engine.plan.mend import (
-    Flaw,
-    Left,
     open_flaw,
     plan_follow,
     plan_own,
@@ -25,7 +25,6 @@ from ocinet.engine.plan.mend import (
     processes_of,
     users_of,
 )
-from ocinet.engine.plan.networks import gateways
 from ocinet.engine.plan.own_steps import Explain, make_table
 from ocinet.engine.plan.repair_kinds import kinds_of
 from ocinet.engine.plan.shared_steps import RouteLoopback

@@ -36,6 +36,11 @@ class Network(Value):
         joined: links of the host by which those destinations reach its containers, as they
             reach each other.
         closed: why it takes no new container; "" of one that does.
+        driver: how its containers get onto it; see `plan.driver`.
+        parent: of one on the LAN itself, the link of the host that its containers share;
+            `device` is the host's own interface on it then, if it has one.
+        mode: the driver's.
+        host_access: the host's addresses on that interface.
     """
 
     name: str
@@ -59,6 +64,15 @@ class Network(Value):
     unmasked: tuple[Subnet, ...] = ()
     joined: tuple[str, ...] = ()
     closed: str = ""
+    driver: str = "bridge"
+    parent: str = ""
+    mode: str = ""
+    host_access: tuple[Address, ...] = ()
+
+    @property
+    def is_lan(self) -> bool:
+        """Whether its containers are on the LAN itself, and no packet of theirs passes the host."""
+        return self.driver != "bridge"
 
     @property
     def families(self) -> tuple[int, ...]:

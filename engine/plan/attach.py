@@ -13,18 +13,18 @@ from ocinet.base.value import Value
 from ocinet.engine.model.attachment import Container
 from ocinet.engine.model.endpoint import Endpoint, PortRule
 from ocinet.engine.model.forwarding import LOOPBACK_ROUTED
-from ocinet.engine.model.link import ALIAS_MAX, FIRST_SOURCE_TABLE, Inside, SourceWay, Veth
+from ocinet.engine.model.link import ALIAS_MAX, FIRST_SOURCE_TABLE, Inside, SourceWay
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.observed import Observed
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.plan.endpoint import derive_mac, host_mac
+from ocinet.engine.plan.driver import driver_of
+from ocinet.engine.plan.endpoint import derive_mac
 from ocinet.engine.plan.networks import or_explain, plan_networks
 from ocinet.engine.plan.own_steps import ConfigureInside, NameSandbox, RaiseLoopback
-from ocinet.engine.plan.port_steps import AddVeth, SetHairpin
+from ocinet.engine.plan.port_steps import SetHairpin
 from ocinet.engine.plan.ports import targets_of
 from ocinet.engine.plan.removal_steps import ForgetFlows
 from ocinet.engine.plan.steps import Step
-from ocinet.engine.ruleset.port_guard import guard_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,21 +126,11 @@ def plan_loopback(
 def plan_endpoint(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:
     """Return the steps that make an endpoint: its pair, then what is inside, then the rest."""
     network = network_of(endpoint, wanted.networks)
-    veth = Veth(
-        host_ifname=endpoint.host_ifname,
-        ifname=endpoint.ifname,
-        mac=endpoint.mac,
-        # An adopted bridge may have grown by when it is made anew, and is not to shrink by it.
-        mtu=endpoint.mtu if network.managed else 0,
-        bridge=endpoint.device,
-        alias=alias_of(wanted.container, endpoint),
-        host_mac=host_mac(endpoint.host_ifname),
-        guard=guard_of(endpoint, network),
-        isolated=not network.siblings,
-    )
     inside = inside_of(endpoint, announce=_may_be_known_otherwise(endpoint, wanted))
     steps: tuple[Step, ...] = (
-        AddVeth(veth, wanted.netns),
+        driver_of(network.driver).connect(
+            endpoint, network, alias_of(wanted.container, endpoint), wanted.netns
+        ),
         ConfigureInside(inside, wanted.netns, endpoint.host_ifname),
     )
     if endpoint.sysctls:
@@ -175,14 +165,6 @@ def alias_of(container: Container, endpoint: Endpoint) -> str:
 def network_of(endpoint: Endpoint, networks: tuple[Network, ...]) -> Network:
     """Return an endpoint's network, of some."""
     return next(network for network in networks if network.name == endpoint.network)
-
-
-def guard_of(endpoint: Endpoint, network: Network) -> bytes:
-    """Return the program that guards an endpoint's host end; b"" on a network without."""
-    if not network.guard:
-        return b""
-    addresses = tuple(interface.address for interface in endpoint.addresses)
-    return guard_program(endpoint.mac, addresses)
 
 
 def plan_by_source(wanted: Wanted) -> tuple[Step, ...]:

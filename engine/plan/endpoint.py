@@ -11,6 +11,7 @@ from ocinet.engine.model.endpoint import Endpoint, InsideSysctl
 from ocinet.engine.model.link import is_link_local
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import EndpointRequest, Request, Route, metric_of
+from ocinet.engine.ruleset.port_guard import guard_program
 
 _LEAST_MTU_IPV6 = 1280  # RFC 8200 section 5
 _LOOPBACK = (Subnet(4, 127 << 24, 8), Subnet(6, 1, 128))
@@ -78,6 +79,14 @@ def derive_mac(address: Address) -> str:
     if address.family == 4:
         return f"02:6f:{address.packed.hex(':')}"
     return f"02:66:{blake2s(address.packed, digest_size=4).digest().hex(':')}"
+
+
+def guard_of(endpoint: Endpoint, network: Network) -> bytes:
+    """Return the program that guards an endpoint's host end; b"" on a network without."""
+    if not network.guard:
+        return b""
+    addresses = tuple(interface.address for interface in endpoint.addresses)
+    return guard_program(endpoint.mac, addresses)
 
 
 def check_request(request: Request, networks: tuple[Network, ...]) -> None:
@@ -167,10 +176,11 @@ def check_mtu(wish: EndpointRequest, network: Network, mtu: int) -> None:
     if wish.mtu > mtu:
         raise RequestError(
             "",
-            f"an MTU of {wish.mtu} is larger than that of {network.device}, which is {mtu}",
+            f"an MTU of {wish.mtu} is larger than that of {network.parent or network.device},"
+            f" which is {mtu}",
             f"use {mtu} or less" if network.managed else "leave it out",
         )
-    if 0 < wish.mtu < mtu and not network.managed:
+    if 0 < wish.mtu < mtu and not (network.managed or network.is_lan):
         raise RequestError(
             "",
             f"an MTU of {wish.mtu} would be that of all on {network.device}, which has {mtu}",
@@ -222,7 +232,9 @@ def make_endpoint(wish: EndpointRequest, network: Network, grant: Grant) -> Endp
         network=network.name,
         device=network.device,
         ifname=wish.ifname,
-        host_ifname=host_ifname(grant.container_id, wish.ifname, grant.sandbox),
+        host_ifname=(
+            "" if network.is_lan else host_ifname(grant.container_id, wish.ifname, grant.sandbox)
+        ),
         mac=wish.mac or grant.mac or derive_mac(grant.addresses[0]),
         mtu=wish.mtu or grant.mtu,
         addresses=tuple(interfaces),

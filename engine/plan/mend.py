@@ -11,29 +11,29 @@ from __future__ import annotations
 from ocinet.base.value import Value
 from ocinet.engine.model.attachment import Attachment
 from ocinet.engine.model.endpoint import Endpoint, PortRule
-from ocinet.engine.model.link import InsideLink, Link
+from ocinet.engine.model.link import Link
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.observed import DeviceState, Observed
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.attach import (
     Wanted,
+    alias_of,
     network_of,
     plan_by_source,
     plan_endpoint,
     plan_loopback,
     plan_refusing,
-    plan_shape,
 )
+from ocinet.engine.plan.bridge_flaws import port_flaws
 from ocinet.engine.plan.closing import CloseBridge
+from ocinet.engine.plan.driver import driver_of
+from ocinet.engine.plan.driver_bridge import bridge_mac, gateways
+from ocinet.engine.plan.flaw import Connected, Flaw, Left
 from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding, guard_flaw
 from ocinet.engine.plan.inside_flaws import missing_inside, unrefused, unset
-from ocinet.engine.plan.networks import (
-    bridge_mac,
-    explain_absent,
-    gateways,
-    or_explain,
-    plan_networks,
-)
+from ocinet.engine.plan.lan_flaws import lack_of_shim, unreached
+from ocinet.engine.plan.lan_steps import MakeShim
+from ocinet.engine.plan.networks import explain_absent, or_explain, plan_networks
 from ocinet.engine.plan.own_steps import (
     ConfigureInside,
     Explain,
@@ -42,7 +42,7 @@ from ocinet.engine.plan.own_steps import (
     RaiseLoopback,
 )
 from ocinet.engine.plan.passage_steps import AcceptForward, JoinZone
-from ocinet.engine.plan.port_flaws import lack_of_bridge, off_bridge, unguarded
+from ocinet.engine.plan.port_flaws import lack_of_bridge
 from ocinet.engine.plan.port_steps import SetHairpin, Unplug
 from ocinet.engine.plan.shared_steps import (
     EnterNetwork,
@@ -60,34 +60,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ocinet.base.address import Address
     from ocinet.base.clock import Process
-    from ocinet.engine.model.bandwidth import Bandwidth
-
-
-class Left(Value):
-    """What is left of a container's wiring, as it was seen.
-
-    Attributes:
-        host_ends: those of the host's ends that are there.
-        inside: the interfaces of its sandbox; None: nobody looks, for what is otherwise
-            in there may be what the container wants.
-        named: whether its name, if it has one, shows its sandbox.
-        guards: names of host ends, each with the program of its filter, b"" for none.
-        strict: whether it is an error where one can't be guarded.
-        sysctls: of the sandbox, each with its value.
-        shapes: names of host ends that are to have limits, each with those that it has.
-        absent: addresses that packets are to leave with, and that the host has not.
-    """
-
-    host_ends: tuple[Link, ...]
-    inside: tuple[InsideLink, ...] | None
-    named: bool = True
-    guards: tuple[tuple[str, bytes], ...] = ()
-    strict: bool = True
-    sysctls: tuple[tuple[str, str | None], ...] = ()
-    shapes: tuple[tuple[str, Bandwidth | None], ...] = ()
-    absent: tuple[Address, ...] = ()
 
 
 class Users(Value):
@@ -100,23 +73,6 @@ class Users(Value):
 
     endpoints: tuple[Endpoint, ...]
     ports: tuple[PortRule, ...]
-
-
-class Flaw(Value):
-    """One thing that is not as a record has it.
-
-    Attributes:
-        text: what, in one line.
-        steps: that put it right.
-    """
-
-    text: str
-    steps: tuple[Step, ...]
-
-    @property
-    def manual(self) -> bool:
-        """Whether the operator alone can mend it: by the settings, or in others' tables."""
-        return all(isinstance(step, Explain) for step in self.steps)
 
 
 def users_of(records: Iterable[Attachment]) -> Users:
@@ -161,6 +117,7 @@ def plan_shared(
             act = step.replace(required=True) if isinstance(step, JoinZone) else step
             flaws.append(Flaw(_text(step, observed), (act, *with_it)))
     flaws += _mtu_flaws(networks, users, observed)
+    flaws += unreached(networks, users.endpoints, observed)
     for state in observed.devices:
         if state.link:
             flaws += [Flaw(_text(step, observed), (step,)) for step in loopback(state)]
@@ -214,7 +171,7 @@ def plan_table(lines: tuple[str, ...], observed: Observed) -> tuple[Flaw, ...]:
 def plan_own(
     record: Attachment,
     networks: tuple[Network, ...],
-    bridges: Mapping[str, Link],
+    links: Mapping[str, Link],
     left: Left,
     netns: str,
 ) -> tuple[Flaw, ...]:
@@ -223,7 +180,7 @@ def plan_own(
     Args:
         record: attached.
         networks: of its endpoints, each once.
-        bridges: those that are there, by name: a host end whose bridge is not, has to follow
+        links: bridges that are there, by name: a host end whose bridge is not, has to follow
             to the one that is made in its place.
         left: what is left of the wiring.
         netns: how `ip -n` reaches the sandbox: a name or a path.
@@ -232,7 +189,7 @@ def plan_own(
     flaws = [] if left.named else _name_flaws(record)
     flaws += [Flaw(text, (Explain(text),)) for text in map(explain_absent, left.absent)]
     for endpoint in record.endpoints:
-        flaws += _endpoint_flaws(endpoint, wanted, bridges.get(endpoint.device), left)
+        flaws += _endpoint_flaws(endpoint, wanted, links, left)
     if not record.endpoints and left.inside is not None:
         down = any(link.ifname == "lo" and not link.up for link in left.inside)
         flaws += [Flaw("in the sandbox, lo is down", (RaiseLoopback(netns),))] if down else []
@@ -260,7 +217,9 @@ def plan_follow(
     for endpoint in record.endpoints:
         link = ends.get(endpoint.host_ifname)
         if link and endpoint.device in devices:
-            flaws += _port_flaws(endpoint, wanted, link, devices[endpoint.device])
+            bridge = devices[endpoint.device]
+            is_reached = endpoint in wanted.reached
+            flaws += port_flaws(endpoint, None, link, bridge, is_reached=is_reached)
     return tuple(flaws)
 
 
@@ -319,37 +278,17 @@ def _explain_mtu(network: Network, mtu: int, uplink_mtu: int) -> str:
     )
 
 
-def _port_flaws(endpoint: Endpoint, wanted: Wanted, link: Link, bridge: Link | None) -> list[Flaw]:
-    """Return what keeps a host end from its bridge; None: that one will be made first."""
-    network = next((net for net in wanted.networks if net.name == endpoint.network), None)
-    found = off_bridge(endpoint, network, link, bridge, is_reached=endpoint in wanted.reached)
-    return [Flaw(found[0], (found[1],))] if found else []
-
-
 def _endpoint_flaws(
-    endpoint: Endpoint, wanted: Wanted, bridge: Link | None, left: Left
+    endpoint: Endpoint, wanted: Wanted, links: Mapping[str, Link], left: Left
 ) -> list[Flaw]:
-    link = next((end for end in left.host_ends if end.ifname == endpoint.host_ifname), None)
-    if link is None:
-        text = f"{endpoint.ifname} is gone, and its host end {endpoint.host_ifname}"
-        if any(link.ifname == endpoint.ifname for link in left.inside or ()):
-            text = (
-                f"{endpoint.host_ifname}, the host end of {endpoint.ifname}, has another name, or "
-                "is in another namespace"
-            )
-        hairpin = (SetHairpin(endpoint.host_ifname),) if endpoint in wanted.reached else ()
+    network = network_of(endpoint, wanted.networks)
+    driver, is_reached = driver_of(network.driver), endpoint in wanted.reached
+    if why := driver.lost(endpoint, left):
+        hairpin = (SetHairpin(endpoint.host_ifname),) if is_reached else ()
         made = (*_made_whole(endpoint, wanted), *plan_by_source(wanted), *plan_refusing(wanted))
-        return [Flaw(text, (Unplug(endpoint.ifname, endpoint.mac, wanted.netns), *made, *hairpin))]
-    found = _port_flaws(endpoint, wanted, link, bridge)
-    if endpoint.host_ifname in dict(left.guards):
-        network = network_of(endpoint, wanted.networks)
-        program = dict(left.guards)[endpoint.host_ifname]
-        open_to = unguarded(endpoint, network, program, strict=left.strict)
-        found += [Flaw(open_to[0], (open_to[1],))] if open_to else []
-    there = dict(left.shapes).get(endpoint.host_ifname)
-    if endpoint.bandwidth and there != endpoint.bandwidth:
-        text = f"{endpoint.host_ifname}, the host end of {endpoint.ifname}, has not its bandwidth"
-        found.append(Flaw(text, plan_shape(endpoint, there, wanted.container)))
+        return [Flaw(why, (Unplug(endpoint.ifname, endpoint.mac, wanted.netns), *made, *hairpin))]
+    alias = alias_of(wanted.container, endpoint)
+    found = driver.flaws(Connected(endpoint, network, is_reached, alias), links, left)
     if left.inside is None:
         return found
     _add, configure, *rest = _made_whole(endpoint, wanted)
@@ -374,6 +313,8 @@ def _text(step: Step, observed: Observed) -> str:
     """Say why a step that makes a network ready is needed."""
     if isinstance(step, MakeBridge):
         return f"the bridge {step.device} {lack_of_bridge(step, observed.device(step.device))}"
+    if isinstance(step, MakeShim):
+        return lack_of_shim(step, observed.device(step.device).shim)
     if isinstance(step, GuardForwarding | UnguardForwarding):
         return guard_flaw(step)
     if isinstance(step, FollowUplinks):

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from _blake2 import blake2s
-
-from ocinet.base.address import Address, Interface
-from ocinet.base.errors import ConflictError, NotFoundError
+from ocinet.base.address import Address
 from ocinet.engine.model.endpoint import PortRule
 from ocinet.engine.model.forwarding import FORWARD_IPV4, FORWARD_IPV6, FORWARDED
 from ocinet.engine.model.network import Network, rules_of
 from ocinet.engine.model.observed import DeviceState, Observed
 from ocinet.engine.model.passage import ForwardDrop
 from ocinet.engine.model.settings import Settings
+from ocinet.engine.plan.driver import driver_of
 from ocinet.engine.plan.own_steps import Explain, OpenFirewall
 from ocinet.engine.plan.ports import targets_of
 from ocinet.engine.plan.steps import Step
 
 # By what their chains are called.
 _OWNERS = (("inet firewalld ", "firewalld's"), ("ufw", "ufw's"), ("DOCKER", "Docker's"))
-
-
-def bridge_mac(network: Network) -> str:
-    """Return a managed bridge's MAC, which ports that come and go don't change."""
-    digest = blake2s(f"{network.name}\0{network.created}".encode(), digest_size=4).digest()
-    return f"02:62:{digest.hex(':')}"
-
-
-def gateways(network: Network) -> tuple[Interface, ...]:
-    """Return the addresses that a managed network's bridge bears."""
-    return tuple(
-        Interface(pool.gateway, pool.subnet.prefixlen) for pool in network.pools if pool.gateway
-    )
 
 
 def plan_networks(
@@ -52,8 +37,14 @@ def plan_networks(
         ConflictError: a link that is no bridge has a bridge's name; or a network's subnet
             is in use on another link by now.
     """
-    devices = _plan_devices(networks, observed)
+    devices = [
+        step
+        for network in networks
+        for step in driver_of(network.driver).ready(network, observed.device(network.device))
+    ]
     steps = list(devices)
+    # Of what is on the LAN itself, nothing passes the host, and its firewall.
+    networks = tuple(network for network in networks if not network.is_lan)
     if networks or ports:
         # The table comes first: with a guard in it, before anything is forwarded.
         steps += _plan_table(observed)
@@ -73,62 +64,6 @@ def _plan_uplinks(ports: tuple[PortRule, ...], observed: Observed) -> tuple[Step
     from ocinet.engine.plan.uplinks import plan_uplinks
 
     return plan_uplinks(ports, observed)
-
-
-def _plan_devices(networks: tuple[Network, ...], observed: Observed) -> list[Step]:
-    steps: list[Step] = []
-    for network in networks:
-        state = observed.device(network.device)
-        if state.link and state.link.kind != "bridge":
-            raise ConflictError(
-                "",
-                f"{network.device} is a {state.link.kind or 'physical'} link, "
-                f"no bridge, so network {network.name} can't use it",
-                f"rename that link, or: ocinet network rm {network.name}",
-            )
-        if not network.managed:
-            if not state.link or not state.link.up:
-                down = "down" if state.link else "not there"
-                raise NotFoundError(
-                    "",
-                    f"the bridge {network.device} of network {network.name} is {down}",
-                    f"ip link set {network.device} up",
-                )
-            if state.link.without_vlan:
-                steps.append(Explain(explain_vlan(network.device)))
-            continue
-        _check_in_nobodys_way(network, state)
-        addresses = gateways(network)
-        # Whatever is missing of it: with its address goes the gateway of all its containers.
-        link = state.link
-        whole = link and link.up and not link.without_arp and link.mtu == state.mtu
-        if link and link.spans:
-            steps.append(Explain(explain_spanning(network.device)))
-        if not whole or state.unrouted or not set(addresses) <= set(state.addresses):
-            from ocinet.engine.plan.shared_steps import MakeBridge
-
-            steps.append(MakeBridge(network.device, bridge_mac(network), state.mtu, addresses))
-    return steps
-
-
-def explain_spanning(device: str) -> str:
-    """Return what a spanning tree on a bridge of ours costs; who has it on may have loops."""
-    return (
-        f"{device} has a spanning tree, which ours do not: what comes to it is not reached for"
-        f" 30 s: ip link set {device} type bridge stp_state 0"
-    )
-
-
-def _check_in_nobodys_way(network: Network, state: DeviceState) -> None:
-    """Refuse a network whose subnet the host uses otherwise by now, as an uplink's."""
-    for other in state.in_the_way:
-        mine = next(pool.subnet for pool in network.pools if pool.subnet.overlaps(other))
-        raise ConflictError(
-            "",
-            f"{mine} of network {network.name} overlaps {other}, which the host has at "
-            "another link, or routes there, since the network was defined",
-            f"ocinet network rm {network.name} && ocinet network create {network.name}",
-        )
 
 
 def or_explain(steps: list[Step], settings: Settings) -> list[Step]:
@@ -283,14 +218,6 @@ def explain_ipset(drop: ForwardDrop, device: str) -> str:
     return (
         f"{drop.chain} looks packets of {device} up in the set {drop.ipset}, where ocinet can't "
         f"look them up, and may drop them: ipset list {drop.ipset}"
-    )
-
-
-def explain_vlan(device: str) -> str:
-    """Return why a new port of an adopted bridge carries nothing, and what helps."""
-    return (
-        f"{device} filters VLANs and gives new ports none, so nothing passes: "
-        f"ip link set {device} type bridge vlan_default_pvid VLAN"
     )
 
 

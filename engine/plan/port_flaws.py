@@ -6,7 +6,7 @@ from ocinet.engine.model.endpoint import Endpoint
 from ocinet.engine.model.link import Link
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.observed import DeviceState
-from ocinet.engine.plan.attach import guard_of
+from ocinet.engine.plan.endpoint import guard_of
 from ocinet.engine.plan.port_steps import GuardPort, JoinBridge
 from ocinet.engine.plan.shared_steps import MakeBridge
 

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ocinet.engine.plan.mend import Flaw
+    from ocinet.engine.plan.flaw import Flaw
     from ocinet.engine.plan.steps import Step
 
 TABLE, SYSCTL, NAME, LEFTOVER, OTHER = "table", "sysctl", "name", "leftover", "other"

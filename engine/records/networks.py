@@ -159,7 +159,8 @@ def encode(network: Network) -> dict[str, Any]:
                     "ranges": [{"first": "10.9.0.128", "last": "10.9.0.255"}]}],
          "egress": ["198.51.100.9"], "guard": false, "host": false, "siblings": false,
          "dns": false, "dns_servers": ["192.0.2.53"],
-         "unmasked": ["10.42.0.0/16"], "joined": ["ocx-4242"], "closed": "it moves"}
+         "unmasked": ["10.42.0.0/16"], "joined": ["ocx-4242"], "closed": "it moves",
+         "driver": "macvlan", "parent": "eth0", "mode": "bridge", "host_access": ["192.0.2.250"]}
     """
     return _NETWORK.write(network)
 
@@ -179,7 +180,7 @@ def decode(name: str, data: bytes, path: str) -> Network:
         if network.name != name:
             raise RequestError("", f"it says that it is {network.name!r}")
         # People edit these files, and the device becomes part of sysctls' paths.
-        for device in (network.device, *network.joined):
+        for device in (network.device, *network.joined, *filter(None, (network.parent,))):
             check_ifname(device)
     except RequestError as error:
         what = f"cannot read the network {name}"
@@ -229,4 +230,8 @@ _NETWORK = Record(
     unmasked=Defaulted(listed(SUBNET), ()),
     joined=Defaulted(listed(TEXT), ()),
     closed=Defaulted(TEXT, ""),
+    driver=Defaulted(TEXT, "bridge"),
+    parent=Defaulted(TEXT, ""),
+    mode=Defaulted(TEXT, ""),
+    host_access=Defaulted(listed(ADDRESS), ()),
 )
