@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ocinet.engine.engine import Engine
     from ocinet.engine.model.network import Network
 
-_DRIVERS, _SCOPES, _TYPES = ("bridge",), ("local",), ("builtin", "custom")
+_SCOPES, _TYPES = ("local",), ("builtin", "custom")
 
 
 def _configure_ls(parser: Parser) -> None:
@@ -64,7 +64,7 @@ def _ls(arguments: Namespace, console: Console) -> None:
         gateways = [str(pool.gateway) for pool in network.pools if pool.gateway]
         table.add(
             network.name,
-            network.device,
+            network.parent or network.device,
             ",".join(str(pool.subnet) for pool in network.pools),
             ",".join(gateways) or "-",
             _spell_options(network) or "-",
@@ -98,7 +98,7 @@ def _wanted(texts: list[str]) -> Callable[[Network], bool]:
             "label": lambda network, text: has_label(dict(network.labels), text),
             "label!": lambda network, text: not has_label(dict(network.labels), text),
             "until": until,
-            "driver": among(_DRIVERS),
+            "driver": lambda network, text: network.driver == text,
             "scope": among(_SCOPES),
             "type": lambda network, text: text == _TYPES[network.name != DEFAULT_NETWORK],
         },
@@ -106,6 +106,8 @@ def _wanted(texts: list[str]) -> Callable[[Network], bool]:
 
 
 def _spell_options(network: Network) -> str:
+    if network.is_lan:
+        return ",".join(_spell_lan(network))
     options = [
         "" if network.managed else "unmanaged",
         "internal" if network.internal else "",
@@ -125,6 +127,21 @@ def _spell_options(network: Network) -> str:
         *(f"route={route}" for route in network.routes),
     ]
     return ",".join(option for option in options if option)
+
+
+def _spell_lan(network: Network) -> list[str]:
+    """Return what of a network on the LAN is not as it is by default; its driver always."""
+    options = [
+        f"{network.driver}={network.mode}",
+        *(f"host-access={address}" for address in network.host_access),
+        "" if network.dns else "no-dns",
+        "closed" if network.closed else "",
+        f"mtu={network.mtu}" if network.mtu else "",
+        "" if network.default_route else "no-default-route",
+        f"metric={network.metric}" if network.metric else "",
+        *(f"route={route}" for route in network.routes),
+    ]
+    return [option for option in options if option]
 
 
 def _configure_names(parser: Parser) -> None:

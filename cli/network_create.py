@@ -10,7 +10,9 @@ from ocinet.base.names import check_ifname
 from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_switch, add_text
 from ocinet.engine.model.request import REFUSING, Route
-from ocinet.engine.plan.new_network import NetworkOptions, with_driver_option
+from ocinet.engine.plan.driver import DRIVERS
+from ocinet.engine.plan.driver_options import with_driver_option
+from ocinet.engine.plan.new_network import NetworkOptions
 from ocinet.ipam.pool import Range
 from ocinet.request.grammar import first_repeated, read_metric, read_route
 
@@ -34,8 +36,7 @@ def _configure(parser: Parser) -> None:
     _add_limits(group)
     says = "driver option as docker or podman has it"
     add_text(group, "-o", "--opt", metavar="KEY=VALUE", says=says, several=True)
-    says = "driver (default: bridge, the only one)"
-    parser.add_argument("-d", "--driver", choices=("bridge",), default="bridge", help=says)
+    _add_lan(parser.add_argument_group("on the LAN itself"))
     says = "note for people and filters"
     add_text(parser, "--label", metavar="KEY[=VALUE]", says=says, several=True)
     add_switch(parser, "--ignore", says="a network of that name is no error, and stays as it is")
@@ -45,6 +46,8 @@ def _configure(parser: Parser) -> None:
         "ocinet network create --subnet 10.9.0.0/24 --subnet fd00:9::/64 dual",
         "ocinet network create --bridge docker0 --unmanaged dock",
         "ocinet network create --cluster prod web",
+        "ocinet network create -d macvlan -o parent=eth0 --gateway 192.168.1.1 \\\n"
+        "    --subnet 192.168.1.0/24 --ip-range 192.168.1.192/27 --host-access home",
     )
 
 
@@ -81,6 +84,13 @@ def _add_bridge(group: _ActionsContainer) -> None:
     add_text(group, "--metric", metavar="NUMBER", says=says)
     says = "route that all its containers get, also as podman writes it: SUBNET,ADDRESS[,METRIC]"
     add_text(group, "--route", metavar="ROUTE", says=says, several=True)
+
+
+def _add_lan(group: _ActionsContainer) -> None:
+    says = "how containers get onto it; macvlan: on the LAN, by -o parent=LINK (default: bridge)"
+    group.add_argument("-d", "--driver", choices=DRIVERS, default="bridge", help=says)
+    says = "let the host reach its own containers there (-o host_access=ADDRESS: by that address)"
+    add_switch(group, "--host-access", says=says)
 
 
 def _add_names(group: _ActionsContainer) -> None:
@@ -125,7 +135,7 @@ def _read_options(arguments: Namespace) -> NetworkOptions:
     Raises:
         RequestError: one is malformed; names the flag.
     """
-    options = NetworkOptions()
+    options = NetworkOptions(driver=arguments.driver)
     for text in arguments.opt:
         options = _within("--opt", partial(with_driver_option, options), text)
     if arguments.bridge is not None:
@@ -154,6 +164,7 @@ def _read_options(arguments: Namespace) -> NetworkOptions:
         unmasked=tuple(
             _within("--no-masquerade-to", Subnet.parse, text) for text in arguments.no_masquerade_to
         ),
+        host_access=arguments.host_access or options.host_access,
         joined=tuple(_within("--joined-by", check_ifname, text) for text in arguments.joined_by),
     )
 

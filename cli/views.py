@@ -123,7 +123,7 @@ def view_network(network: Network, containers: list[dict[str, Any]]) -> dict[str
         "ID": network.name,
         "Id": network.name,
         "Name": network.name,
-        "Driver": _DRIVER,
+        "Driver": network.driver,
         "Scope": _SCOPE,
         "CreatedAt": network.created,
         "Created": network.created,
@@ -133,9 +133,16 @@ def view_network(network: Network, containers: list[dict[str, Any]]) -> dict[str
         "Labels": Map(network.labels),
         "IPAM": {"Driver": "default", "Config": subnets},
         "Subnets": subnets,
-        "NetworkInterface": network.device,
+        "NetworkInterface": network.parent or network.device,
+        "Options": _options(network),
         "Containers": Map((known["id"], _view_user(known)) for known in containers),
     }
+
+
+def _options(network: Network) -> Map:
+    """Return a network's `-o`, as docker has them."""
+    told = {"parent": network.parent, f"{network.driver}_mode": network.mode}
+    return Map((key, value) for key, value in told.items() if value)
 
 
 def _view_user(known: dict[str, Any]) -> dict[str, Any]:

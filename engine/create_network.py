@@ -17,8 +17,9 @@ from ocinet.base.errors import ConflictError
 from ocinet.base.names import check_ifname, check_network
 from ocinet.engine.model.link import is_our_group
 from ocinet.engine.model.request import DEFAULT_NETWORK
+from ocinet.engine.plan.driver import driver_of
 from ocinet.engine.plan.free_subnet import route_around
-from ocinet.engine.plan.new_network import Device, NetworkOptions, Surroundings, define, device_of
+from ocinet.engine.plan.new_network import Device, NetworkOptions, Surroundings, device_of
 from ocinet.engine.strays import Strays
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ class HostFacts(Protocol):
 
     def device(self, ifname: str) -> Device | None:
         """Return one of its links, or None."""
+
+    def parent(self, ifname: str) -> Device | None:
+        """Return one of its links as it is to be shared by containers, or None."""
+
+    def uplink(self) -> str:
+        """Return the link of its default route, or ""."""
 
     def linked(self) -> tuple[Cable, ...]:
         """Return the links between two of its containers, whose subnets are taken."""
@@ -76,6 +83,18 @@ class KernelFacts:
             return None
         addresses = self._machine.links.addresses(link.ifindex)
         return Device(link.kind, is_our_group(link.group), addresses)
+
+    def parent(self, ifname: str) -> Device | None:
+        """Return one of its links as it is to be shared by containers, or None."""
+        found = self._machine.lan.parent(ifname)
+        if found is None:
+            return None
+        ours = is_our_group(found.link.group)
+        return Device(found.link.kind, ours, found.addresses, found.why_not, found.hint)
+
+    def uplink(self) -> str:
+        """Return the link of its default route, or ""."""
+        return self._machine.bridges.uplink()
 
     def linked(self) -> tuple[Cable, ...]:
         """Return the links between two of its containers, or raise if one can't be read."""
@@ -153,18 +172,31 @@ class CreateNetwork:
                 networks=self._networks.all(),
                 occupied=(*self._host.occupied(), *_subnets(linked)),
                 routed=self._host.routed(),
-                device=self._host.device(check_ifname(options.device or device_of(name))),
+                device=self._device(name, options),
+                uplink=self._host.uplink() if options.driver != "bridge" else "",
                 pools=with_unique_local(self._settings.pools),
                 ipv6=self._settings.ipv6,
             )
-            network = define(name, options, surroundings).replace(created=now())
+            driver = driver_of(options.driver)
+            network = driver.define(name, options, surroundings).replace(created=now())
             # A removal that was killed leaves addresses that are kept for names, and subnets in
             # the firewall: none of it is meant for this one.
             self._clear(name)
             self._networks.add(network)
         if network.managed:
             self._warn_of_routes(network, surroundings)
+        if network.is_lan and not any(pool.gateway for pool in network.pools):
+            subnets = ", ".join(str(pool.subnet) for pool in network.pools)
+            self._warn(
+                f"its containers get no way out of {subnets}: say --gateway, the LAN's router"
+            )
         return network
+
+    def _device(self, name: str, options: NetworkOptions) -> Device | None:
+        """Return the link that has the bridge's name, or is to be the parent."""
+        if options.driver != "bridge":
+            return self._host.parent(check_ifname(options.parent)) if options.parent else None
+        return self._host.device(check_ifname(options.device or device_of(name)))
 
     def _warn_of_routes(self, network: Network, surroundings: Surroundings) -> None:
         for pool in network.pools:

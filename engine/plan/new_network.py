@@ -6,7 +6,7 @@ from _blake2 import blake2s
 
 from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.errors import ConflictError, NotFoundError, RequestError
-from ocinet.base.names import check_ifname, check_network, did_you_mean
+from ocinet.base.names import check_ifname, check_network
 from ocinet.base.value import Value
 from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import DEFAULT_NETWORK, EndpointRequest, Request, Route
@@ -21,7 +21,6 @@ DEFAULT_DEVICE = "ocinet0"
 _HALVED_SIZE = 8  # half of less could be the gateway alone
 _SMALLEST_MTU = {4: 68, 6: 1280}  # RFC 791, RFC 8200
 _LARGEST_MTU = 65535
-_LARGEST_METRIC = (1 << 32) - 1
 _LINK_LOCAL = ("169.254.0.0/16", "fe80::/10")
 
 
@@ -51,6 +50,11 @@ class NetworkOptions(Value):
         routes: that each of them gets besides.
         unmasked: destinations for which packets leave with the containers' own addresses.
         joined: links by which those destinations reach them.
+        driver: how its containers get onto it.
+        parent: the link of the host by which they are on the LAN.
+        mode: of the driver; "" means its first.
+        host_access: whether the host reaches its own containers there.
+        host_addresses: by which it does; at most one of a family.
     """
 
     subnets: tuple[Subnet, ...] = ()
@@ -74,20 +78,28 @@ class NetworkOptions(Value):
     routes: tuple[Route, ...] = ()
     unmasked: tuple[Subnet, ...] = ()
     joined: tuple[str, ...] = ()
+    driver: str = "bridge"
+    parent: str = ""
+    mode: str = ""
+    host_access: bool = False
+    host_addresses: tuple[Address, ...] = ()
 
 
 class Device(Value):
-    """A link of the host that has the name that a network's bridge would have.
+    """A link of the host that has the name that a network's bridge, or parent, would have.
 
     Attributes:
         kind: as the kernel says, "bridge" for one.
         ours: whether ocinet made it.
         addresses: with their prefix lengths.
+        why_not: of one that is to be a parent, see `model.lan.Parent`; likewise `hint`.
     """
 
     kind: str
     ours: bool = False
     addresses: tuple[Interface, ...] = ()
+    why_not: str = ""
+    hint: str = ""
 
 
 class Surroundings(Value):
@@ -97,7 +109,8 @@ class Surroundings(Value):
         networks: all others.
         occupied: subnets that the host has for itself.
         routed: that its main table sends elsewhere, or nowhere.
-        device: what has the bridge's name already, if anything.
+        device: what has the bridge's name already, if anything; or the parent.
+        uplink: the link of the default route, or "".
         pools: where automatic subnets come from.
         ipv6: whether automatic means IPv6 too.
     """
@@ -106,6 +119,7 @@ class Surroundings(Value):
     occupied: tuple[Subnet, ...] = ()
     routed: tuple[Subnet, ...] = ()
     device: Device | None = None
+    uplink: str = ""
     pools: tuple[Subnet, ...] = Settings.pools
     ipv6: bool = False
 
@@ -127,18 +141,20 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
         ExhaustedError: the pools have no free subnet left.
     """
     check_network(name)
-    if any(other.name == name for other in surroundings.networks):
-        raise ConflictError("", f"there is a network {name} already",
-                            "choose another name, or say --ignore")  # fmt: skip
+    check_new(name, surroundings)
+    if options.parent or options.host_access:
+        flag = "-o parent" if options.parent else "--host-access"
+        raise RequestError(flag, "that is for containers on the LAN itself, past any bridge",
+                           "say -d macvlan")  # fmt: skip
     device = _device(name, options, surroundings)
     if options.unmanaged:
         subnets, gateways = _adopt(device, options, surroundings)
     else:
         subnets = _subnets(name, options, surroundings)
-        gateways = _gateways(subnets, options.gateways)
-    ranges = _ranges(subnets, options.ranges)
+        gateways = choose_gateways(subnets, options.gateways)
+    ranges = sort_ranges(subnets, options.ranges)
     if options.unmanaged:
-        ranges = {subnet: given or _upper_half(subnet) for subnet, given in ranges.items()}
+        ranges = {subnet: given or upper_half(subnet) for subnet, given in ranges.items()}
     pools = tuple(Pool(subnet, gateways.get(subnet), ranges[subnet]) for subnet in subnets)
     _check_mtu(options, pools)
     if options.unmanaged and options.masquerade:
@@ -174,6 +190,17 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
             Request("bridge", endpoints=(EndpointRequest(name, routes=options.routes),)), (network,)
         )
     return network
+
+
+def check_new(name: str, surroundings: Surroundings) -> None:
+    """Refuse the name of a network that is there.
+
+    Raises:
+        ConflictError: there is one.
+    """
+    if any(other.name == name for other in surroundings.networks):
+        raise ConflictError("", f"there is a network {name} already",
+                            "choose another name, or say --ignore")  # fmt: skip
 
 
 def _device(name: str, options: NetworkOptions, surroundings: Surroundings) -> str:
@@ -213,7 +240,7 @@ def _subnets(name: str, options: NetworkOptions, surroundings: Surroundings) -> 
     return tuple(subnets)
 
 
-def _gateways(
+def choose_gateways(
     subnets: tuple[Subnet, ...], given: tuple[Address, ...]
 ) -> dict[Subnet, Address | None]:
     """Return each subnet's gateway: the given one, or its first usable address."""
@@ -240,7 +267,7 @@ def _check_host_address(address: Address, subnet: Subnet) -> None:
         raise RequestError("", f"{address} is the broadcast address of {subnet}")
 
 
-def _ranges(
+def sort_ranges(
     subnets: tuple[Subnet, ...], given: tuple[Range, ...]
 ) -> dict[Subnet, tuple[Range, ...]]:
     """Sort the ranges by the subnet that each lies in."""
@@ -257,7 +284,7 @@ def _ranges(
     return ranges
 
 
-def _upper_half(subnet: Subnet) -> tuple[Range, ...]:
+def upper_half(subnet: Subnet) -> tuple[Range, ...]:
     """Return what is given out of an adopted bridge's subnet where no range is wished.
 
     Whoever runs the bridge gives out from the bottom: Docker always takes the
@@ -293,10 +320,10 @@ def _adopt(
         given = tuple(gateway for gateway in options.gateways if gateway in subnet)
         bears = [address.address for address in own if address.subnet == subnet]
         if given:
-            gateways.update(_gateways((subnet,), given))
+            gateways.update(choose_gateways((subnet,), given))
         else:
             gateways[subnet] = bears[0] if bears else None
-    _gateways(subnets, options.gateways)  # refuses those that are in none of the subnets
+    choose_gateways(subnets, options.gateways)  # refuses those that are in none of the subnets
     return subnets, gateways
 
 
@@ -319,60 +346,3 @@ def _check_mtu(options: NetworkOptions, pools: tuple[Pool, ...]) -> None:
     smallest = max(_SMALLEST_MTU[pool.subnet.family] for pool in pools)
     if mtu and not smallest <= mtu <= _LARGEST_MTU:
         raise RequestError("", f"{mtu} is no MTU", f"use {smallest} to {_LARGEST_MTU} bytes")
-
-
-def with_driver_option(options: NetworkOptions, text: str) -> NetworkOptions:
-    """Return the options with one `-o KEY=VALUE` of docker or podman added.
-
-    Raises:
-        RequestError: the key is not known, or its value makes no sense.
-    """
-    key, _, value = text.partition("=")
-    field = _DRIVER_OPTIONS.get(key)
-    if field is None:
-        hint = did_you_mean(key, _DRIVER_OPTIONS) or f"known are: {', '.join(_DRIVER_OPTIONS)}"
-        raise RequestError("", f"unknown option {key!r}", hint)
-    if field == "device":
-        return options.replace(device=check_ifname(value))
-    if field in _NUMBERS:
-        most, what = _NUMBERS[field]
-        if not (value.isascii() and value.isdigit() and len(value) <= most):
-            raise RequestError("", f"{key} must be a number{what}, not {value!r}")
-        return _checked_metric(options.replace(**{field: int(value)}))
-    if field in _EGRESS:
-        address = Address.parse(value)
-        if address.family != _EGRESS[field]:
-            raise RequestError("", f"{key} must be an IPv{_EGRESS[field]} address, not {value}")
-        others = (known for known in options.egress if known.family != address.family)
-        return options.replace(egress=(*others, address))
-    words = ("managed", "unmanaged") if field == "unmanaged" else ("false", "true")
-    value = _TRUTHS.get(value, value)
-    if value not in words:
-        raise RequestError("", f"{key} must be {' or '.join(words)}, not {value!r}")
-    is_so = value == words[1]
-    return options.replace(**{field: not is_so if field == "default_route" else is_so})
-
-
-def _checked_metric(options: NetworkOptions) -> NetworkOptions:
-    if options.metric > _LARGEST_METRIC:
-        raise RequestError("", f"{options.metric} is no metric", f"use 1 to {_LARGEST_METRIC}")
-    return options
-
-
-_NUMBERS = {"mtu": (5, " of bytes"), "metric": (10, "")}  # digits at most, and of what
-_TRUTHS = {"0": "false", "1": "true"}  # as podman takes them, too
-_EGRESS = {"egress4": 4, "egress6": 6}
-_DRIVER_OPTIONS = {
-    "com.docker.network.driver.mtu": "mtu",
-    "com.docker.network.bridge.name": "device",
-    "com.docker.network.bridge.enable_ip_masquerade": "masquerade",
-    "com.docker.network.bridge.enable_icc": "siblings",
-    "com.docker.network.host_ipv4": "egress4",
-    "com.docker.network.host_ipv6": "egress6",
-    "outbound_addr4": "egress4",
-    "outbound_addr6": "egress6",
-    "mtu": "mtu",
-    "metric": "metric",
-    "no_default_route": "default_route",
-    "mode": "unmanaged",
-}

@@ -12,7 +12,7 @@ import pytest
 
 from ocinet.cli.command_tree import ENTRIES, EXIT_CODES
 from ocinet.engine.model.settings import Settings
-from ocinet.engine.plan.new_network import _DRIVER_OPTIONS
+from ocinet.engine.plan.driver_options import _DRIVER_OPTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path

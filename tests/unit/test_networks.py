@@ -59,6 +59,14 @@ class FakeHost:
         """Return a link."""
         return self._devices.get(ifname)
 
+    def parent(self, ifname: str) -> Device | None:
+        """Return a link."""
+        return self._devices.get(ifname)
+
+    def uplink(self) -> str:
+        """Return that there is none."""
+        return ""
+
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:

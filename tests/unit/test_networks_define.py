@@ -18,13 +18,13 @@ from ocinet.base.errors import (
     RequestError,
 )
 from ocinet.engine.model.network import Network
+from ocinet.engine.plan.driver_options import with_driver_option
 from ocinet.engine.plan.new_network import (
     Device,
     NetworkOptions,
     Surroundings,
     define,
     device_of,
-    with_driver_option,
 )
 from ocinet.ipam.pool import Pool, Range
 
