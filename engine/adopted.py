@@ -8,7 +8,7 @@ plugged in something of their own; imported only for them.
 
 from __future__ import annotations
 
-from ocinet.base.errors import ExhaustedError
+from ocinet.base.errors import ConflictError, ExhaustedError
 from ocinet.engine.kernel.probe import Segment, patience
 from ocinet.engine.model.link import is_host_ifname
 
@@ -53,15 +53,18 @@ _HINT = "keep the ranges apart: ocinet network create --ip-range, and dockerd's 
 
 
 def segment_of(
-    machine: Machine, state: DeviceState, ports: tuple[str, ...]
+    machine: Machine, network: Network, state: DeviceState, ports: tuple[str, ...]
 ) -> tuple[Segment | None, tuple[float, ...]]:
     """Return the segment of a bridge to ask, and how long to listen after each time.
 
     Args:
         machine: that the bridge is on.
+        network: that it is of; of one on the LAN, that is asked.
         state: of the bridge. One that is missing or down is not asked: nobody could answer.
         ports: where somebody may be, the only ones that are asked; none: all that it has.
     """
+    if network.is_lan:
+        return _segment_beside(network, state)
     bridge = state.link
     if bridge is None or not bridge.up:
         return None, ()
@@ -73,6 +76,39 @@ def segment_of(
     if len(found) > _FLOODED:
         asked += [port.ifname for port in found if port.kind == "veth"]
     return Segment(bridge, tuple(asked)), patience({port.kind for port in found})
+
+
+def _segment_beside(
+    network: Network, state: DeviceState
+) -> tuple[Segment | None, tuple[float, ...]]:
+    """Return the LAN that a network is on, to ask, and how long to listen after each time.
+
+    By the parent, which no container of ours hears, and everybody else does. The host's own
+    address there is asked for, too, before it is first had.
+
+    Args:
+        network: on the LAN.
+        state: of its parent.
+
+    Raises:
+        ConflictError: somebody else has the host's own address.
+    """
+    parent = state.link
+    if parent is None or not parent.up:
+        return None, ()
+    segment, waits_s = Segment(parent), patience({parent.kind})
+    if network.host_access and state.shim is None:
+        try:
+            users = segment.users(network.host_access, waits_s)
+        except BaseException:
+            segment.close()
+            raise
+        for address, mac in users.items():
+            segment.close()
+            why = f"{mac} on {network.parent} has {address}, by which the host would reach"
+            raise ConflictError("", f"{why} network {network.name}",
+                                "define it anew, with another -o host_access=ADDRESS")  # fmt: skip
+    return segment, waits_s
 
 
 def _kinds(machine: Machine, bridge: Link, ports: tuple[str, ...]) -> set[str]:
@@ -145,7 +181,7 @@ class Adopted:
             if not users:
                 return leases
             for address, mac in users.items():
-                device = self._network.device
+                device = self._network.parent or self._network.device
                 answered[address] = f"in use already: {mac} answers for it on {device}"
         raise ExhaustedError(
             "",

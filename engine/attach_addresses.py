@@ -68,13 +68,16 @@ class AttachAddresses:
             name=container.name,
         )
         leases = self._lease(wish, network, holder, state)
-        return Grant(
+        grant = Grant(
             container_id=container.id,
             sandbox=identity,
             addresses=tuple(lease.address for lease in leases),
             mtu=state.mtu,
             mac=self._records.leases.reserved_mac(network.name, container.name),
         )
+        if network.mode == "passthru" and state.link:  # whatever is wished or kept
+            return grant.replace(mac=state.link.mac)
+        return grant
 
     def _lease(
         self, wish: EndpointRequest, network: Network, holder: Holder, state: DeviceState
@@ -110,7 +113,8 @@ class AttachAddresses:
             return allocate(own)
         from ocinet.engine.adopted import Adopted, segment_of
 
-        segment, waits_s = segment_of(self._machine, state, ports)
+        own.update(dict.fromkeys(network.host_access, "the host's own address"))
+        segment, waits_s = segment_of(self._machine, network, state, ports)
         adopted = Adopted(self._operation, self._records, network, segment, waits_s)
         self._adopted.append(adopted)
         return adopted.allocate(own, allocate)

@@ -90,12 +90,15 @@ def check_macs(
     for endpoint in chosen:
         bridge = observed.device(endpoint.device).link
         who = _has_mac(endpoint, container, records.attachments, detach)
-        who = endpoint.device if bridge and bridge.mac == endpoint.mac else who
+        is_bridges = endpoint.host_ifname and bridge and bridge.mac == endpoint.mac
+        who = endpoint.device if is_bridges else who
         if who:
             raise ConflictError(
                 "",
                 f"{who} has the MAC {endpoint.mac} on network {endpoint.network} already",
-                "ask for another one, or for none: it is made of the address then",
+                "ask for another one, or for none: it is made of the address then"
+                if endpoint.host_ifname
+                else "ask for another one, or none; with mode=passthru one container has it all",
             )
 
 

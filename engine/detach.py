@@ -135,7 +135,7 @@ class Detach:
         # Of another boot, what is at its addresses is another's.
         steps = (*closing, *steps) if is_of_this_boot else steps
         try:
-            if record.plugs and is_of_this_boot:
+            if is_of_this_boot:
                 self._unplug(record)
             go_through(self._operation, self._machine, steps)
             if before:
@@ -165,6 +165,7 @@ class Detach:
         # Last: a kill before this leaves leases without a record, which `gc.leases` judges by
         # their holders. Free any sooner, an address could be borne by two links.
         self.release(record)
+        self._forget_host_sides(record)
         failures("", errors)
 
     def leave_uplinks(self, record: Attachment) -> None:
@@ -174,8 +175,25 @@ class Detach:
 
             follow_uplinks(self._operation, self._machine, self._records, record.endpoints)
 
+    def _forget_host_sides(self, record: Attachment) -> None:
+        """Remove what only the last container of a network has use for."""
+        if any(not endpoint.host_ifname for endpoint in record.endpoints):
+            from ocinet.engine.lan_ends import forget_host_sides
+
+            forget_host_sides(self._operation, self._machine, self._records, record)
+
+    def _take_ends_away(self, record: Attachment) -> None:
+        """Delete interfaces that go with no link of the host's, where the sandbox lives on."""
+        if any(not endpoint.host_ifname for endpoint in record.endpoints):
+            from ocinet.engine.lan_ends import take_ends_away
+
+            take_ends_away(self._machine, record)
+
     def _unplug(self, record: Attachment) -> None:
-        """Take the links to other sandboxes down, which nothing on the host leads to."""
+        """Take down what nothing on the host leads to: links to other sandboxes, and to the LAN."""
+        self._take_ends_away(record)
+        if not record.plugs:
+            return
         from ocinet.engine.unplugging import forget_peers, pull_plug  # for the few that have one
 
         for plug in record.plugs:
@@ -201,6 +219,7 @@ class Detach:
         undone, done = record.undone, record.done
         held = self._records.ports.held(record.container.id, undone.ports)
         steps = (*self._close_access(record, done), *plan_detach(undone, held))
+        self._take_ends_away(undone)
         go_through(self._operation, self._machine, steps)
         if any(endpoint.marks_sandbox for endpoint in undone.endpoints):
             from ocinet.engine.marks import take_marks_away

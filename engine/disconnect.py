@@ -5,6 +5,7 @@ from __future__ import annotations
 from ocinet.base.errors import NotFoundError, OcinetError, failures
 from ocinet.engine.detach import Detach
 from ocinet.engine.journal import go_through
+from ocinet.engine.lan_ends import forget_host_sides, take_ends_away
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.naming import plan_names
 from ocinet.engine.passing import Passing
@@ -84,6 +85,7 @@ class Disconnect:
 
             whole = gone.replace(endpoints=(*kept.endpoints, *gone.endpoints))
             steps = (*Access(self._records, gone.container.id).close(whole, kept), *steps)
+        take_ends_away(self._machine, gone)
         go_through(self._operation, self._machine, steps)
         if before:
             Passing(self._machine, self._records.passages, before.generation).closed()
@@ -100,6 +102,7 @@ class Disconnect:
         except OcinetError as error:
             errors.append(error)
         self._detach.release(gone)
+        forget_host_sides(self._operation, self._machine, self._records, gone)
         failures("", errors)
         # What is not done of this, `check` sees by the record.
         go_through(self._operation, self._machine, parting.after)

@@ -166,7 +166,10 @@ class Explain:
             for interface in self._machine.links.addresses(link.ifindex) if link else ():
                 if interface.address.family == family:
                     return interface.address
-        raise RequestError("", f"the host has no address of IPv{family} there", "name one")
+        hint = "name one"
+        if any(not endpoint.host_ifname for endpoint in _endpoints(start.record)):
+            hint = "no macvlan reaches its parent: ocinet network create --host-access"
+        raise RequestError("", f"the host has no address of IPv{family} there", hint)
 
     def _outward(
         self, start: End, end: End, attempt: Attempt, sandbox: Sandbox | None
@@ -211,6 +214,8 @@ class Explain:
 
     def _host_end(self, endpoint: Endpoint) -> Hop:
         """Look at the end of a pair that the host has, and at its bridge."""
+        if not endpoint.host_ifname:
+            return Hop(HOST, f"is past by then: {endpoint.ifname} is on the LAN itself")
         link = self._machine.links.link(endpoint.host_ifname)
         bridge = self._machine.links.link(endpoint.device)
         name = f"{endpoint.host_ifname} on {endpoint.device}"
@@ -230,7 +235,7 @@ class Explain:
 
     def _through(self, flow: Flow, endpoint: Endpoint | None) -> tuple[Hop, ...]:
         """Look at where the host sends what came by a bridge."""
-        if endpoint is None:
+        if endpoint is None or not endpoint.host_ifname:
             return ()
         if any(flow.destination in interface.subnet for interface in endpoint.addresses):
             on_bridge = self._machine.links.link(endpoint.device)

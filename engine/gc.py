@@ -203,6 +203,7 @@ class _Collector:
         records = self._records.attachments.all()
         ends = [end for record in records for end in record.endpoints]
         recorded = {end.host_ifname for end in ends}
+        recorded |= {end.device for end in ends if not end.host_ifname}
         recorded |= {shaper_of(end.host_ifname) for end in ends if end.bandwidth}
         leased = {
             lease.holder.host_ifname

@@ -22,7 +22,7 @@ class GuardDrops:
 
     def __init__(self, filters: seams.Filters, endpoints: tuple[Endpoint, ...]) -> None:
         self._filters = filters
-        self._endpoints = endpoints
+        self._endpoints = tuple(end for end in endpoints if end.host_ifname)  # on the LAN: none
         self._before = self._counts()
 
     def _counts(self) -> dict[str, int]:

@@ -63,9 +63,11 @@ class Liveness:
         if record.container.process:
             return self._is_alive(record.container.process)
         # With a namespace the kernel deletes the pair's end in it, and that end's peer.
-        if any(self._links.link(endpoint.host_ifname) for endpoint in record.endpoints):
+        named = [end.host_ifname for end in record.endpoints if end.host_ifname]
+        if any(map(self._links.link, named)):
             return True
-        return bool(record.plugs) and shows_sandbox(record)
+        is_unseen = len(named) < len(record.endpoints)  # the host has no end of it
+        return (bool(record.plugs) or is_unseen) and shows_sandbox(record)
 
     def living_members(self, record: Attachment) -> tuple[Member, ...]:
         """Return the members of a sandbox that still run."""
@@ -99,10 +101,11 @@ class Liveness:
             return owner is not None and self.is_of(owner, identity)
         # By index: name and DEV:INODE of the same id come again together, for the one is a hash
         # with the other in it. Without links (mode none) nothing tells, and it counts as gone.
-        links = [self._links.link(endpoint.host_ifname) for endpoint in record.endpoints]
+        ends = [end for end in record.endpoints if end.host_ifname]
+        links = [self._links.link(endpoint.host_ifname) for endpoint in ends]
         return bool(links) and all(
             link and link.ifindex == endpoint.host_ifindex
-            for link, endpoint in zip(links, record.endpoints, strict=True)
+            for link, endpoint in zip(links, ends, strict=True)
         )
 
     def holder_lives(self, lease: Lease) -> bool:

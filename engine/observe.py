@@ -44,7 +44,7 @@ def observe(
     unnumbered = machine.forward_accepts.unnumbered()
     unchanged = records.passages.open(firewall.generation)
     passing = () if unnumbered else unchanged
-    if any(network.device not in unchanged for network in networks):
+    if any(network.device not in unchanged and not network.is_lan for network in networks):
         # Somebody has changed some table since the last attach: it may have been ours.
         firewall = firewall.replace(changed=machine.firewall.observe(compare=True).changed)
     managed = [network for network in networks if network.managed]
@@ -102,10 +102,18 @@ def is_still_so(machine: Machine, networks: tuple[Network, ...], observed: Obser
     firewall = machine.firewall.observe()
     if firewall.uplinks != observed.firewall.uplinks:
         return False
+    # The host's own interface goes with the last container there.
+    if any(
+        network.is_lan and _device(machine, network, (), None) != observed.device(network.device)
+        for network in networks
+    ):
+        return False
     if firewall.generation != observed.firewall.generation:
-        links = (observed.device(network.device).link for network in networks)
-        pairs = zip(networks, links, strict=True)
-        passages = (_passage(machine, network, link, ()) for network, link in pairs)
+        passages = (
+            _passage(machine, network, observed.device(network.device).link, ())
+            for network in networks
+            if not network.is_lan
+        )
         if any(map(machine.forward_accepts.judge, passages)):
             return False
     return all(
@@ -130,6 +138,10 @@ def _device(
     ports: tuple[int, ...] | None,
 ) -> DeviceState:
     """Return what is seen of a network's bridge; without ports nothing is judged."""
+    if network.is_lan:
+        from ocinet.engine.lan_ends import parent_of
+
+        return parent_of(machine, network)
     name = network.device
     link = machine.links.link(name)
     ifindex = link.ifindex if link else 0
@@ -223,7 +235,7 @@ def _in_the_way(
 
 def _renamed(machine: Machine, network: Network) -> Link | None:
     """Return a network's bridge where somebody has given it another name (`make_bridge`)."""
-    from ocinet.engine.plan.networks import bridge_mac  # where something is in the way alone
+    from ocinet.engine.plan.driver_bridge import bridge_mac  # where something is in the way alone
 
     mac = bridge_mac(network)
     bridges = (link for link in machine.links.links() if link.kind == "bridge")

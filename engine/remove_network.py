@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ocinet.engine.model.network import Network
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.storage import Records
@@ -86,18 +87,7 @@ class RemoveNetwork:
         except OcinetError as error:
             raise error.within(what) from error
         errors: list[OcinetError] = []
-        unroute = partial(unroute_loopback, self._machine)
-        removals: list[tuple[Callable[..., object], object]] = [
-            (self._machine.firewall.remove_network, rules_of(network)),
-            (self._machine.forward_accepts.remove, network.device),
-            (self._machine.forward_accepts.leave_zone, network.device),
-            (self._records.leases.remove_network, name),
-            (self._forget_elsewhere, name),
-            (self._remove_bridge if network.managed else unroute, network.device),
-        ]
-        if not networks.names():
-            removals.append((UnfollowUplinks().apply, self._machine))
-        removals.append((self._give_back, self._machine))
+        removals = self._removals(network)
         with self._operation.locks.shared():
             if networks.find(name):  # made anew by now: all of it is that one's
                 removals.clear()
@@ -114,6 +104,30 @@ class RemoveNetwork:
         elsewhere = self._machine.names_elsewhere
         if name in elsewhere.networks():
             elsewhere.tell(name, (), None, [])
+
+    def _removals(self, network: Network) -> list[tuple[Callable[..., object], object]]:
+        """Return what removes all that is left of a network, each with what it is about."""
+        machine, device = self._machine, network.device
+        forget = (self._records.leases.remove_network, network.name)
+        if network.is_lan:  # nothing of it is in the firewall; of the host's it has one link
+            removals: list[tuple[Callable[..., object], object]] = [
+                forget,
+                (machine.links.delete_links, (device,)),
+            ]
+        else:
+            unroute = partial(unroute_loopback, machine)
+            removals = [
+                (machine.firewall.remove_network, rules_of(network)),
+                (machine.forward_accepts.remove, device),
+                (machine.forward_accepts.leave_zone, device),
+                forget,
+                (self._forget_elsewhere, network.name),
+                (self._remove_bridge if network.managed else unroute, device),
+            ]
+        if not self._records.networks.names():
+            removals.append((UnfollowUplinks().apply, machine))
+        removals.append((self._give_back, machine))
+        return removals
 
     def _remove_bridge(self, device: str) -> None:
         """Remove a bridge of ours, and the routing rules that name it."""

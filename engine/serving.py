@@ -5,7 +5,7 @@ from __future__ import annotations
 from ocinet.base.address import Address
 from ocinet.base.errors import OcinetError, RequestError
 from ocinet.engine.model.served import NOBODY, lines_by_id, network_of
-from ocinet.engine.plan.serving import is_between, served_container, served_network
+from ocinet.engine.plan.serving import is_between, names_in_line, served_container, served_network
 from ocinet.engine.plan.serving_steps import ServeNames
 
 TYPE_CHECKING = False
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.plan.wiring import Wiring
     from ocinet.engine.storage import Networks, Records
+
+_ON_LAN = (
+    "its containers are on the LAN, where the host is nobody's name server: they find each other"
+    " by /etc/hosts"
+)
 
 
 def with_names(
@@ -41,6 +46,9 @@ def with_names(
     steps: list[ServeNames] = []
     flaws: list[tuple[str, str]] = []
     for name, network in defined.items():
+        if network.is_lan and network.dns and names_in_line(record, name):
+            flaws.append((name, _ON_LAN))
+            continue
         where = served_on(machine, network)
         known = where and served_container(record, name, defined, resolvers)
         if not where or not known:

@@ -83,7 +83,7 @@ def _still_there(
     """Return records, less those that were taken down before their links were looked at."""
     names = {counted.link.ifname for counted in overview.links}
     for record in known:
-        if all(endpoint.host_ifname in names for endpoint in record.endpoints):
+        if names.issuperset(end.host_ifname for end in record.endpoints if end.host_ifname):
             yield record
             continue
         try:

@@ -330,7 +330,11 @@ def recorded(records: Records, boot_id: str) -> Recorded:
     return (
         # Of those that can be read: one damaged file must not keep all other containers
         # unreachable.
-        tuple(rules_of(network) for network in records.networks.readable() if network.name in used),
+        tuple(
+            rules_of(network)
+            for network in records.networks.readable()
+            if network.name in used and not network.is_lan
+        ),
         tuple(port for record in attached for port in record.done.ports),
         records.guards.all(),
         access_elements(attached, records),

@@ -33,9 +33,11 @@ class Endpoint(Value):
 
     Attributes:
         network: the network's name.
-        device: the bridge that the host end is a port of.
+        device: the bridge that the host end is a port of, or the host's own interface on
+            a network of the LAN.
         ifname: the container's end.
-        host_ifname: the host's end: `oc` and 13 hex digits.
+        host_ifname: the host's end: `oc` and 13 hex digits; "" of one that the host has no end
+            of, as of macvlan's.
         host_ifindex: 0 until it is made.
         mac: of the container's end.
         mtu: bytes.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.engine.model.forward_guard import ForwardGuard
+    from ocinet.engine.model.lan import HostSide
     from ocinet.engine.model.routing import Leaving, RoutingRule, WayOut
 
     # What our table has to hold: networks, ports, guards, and who may talk to whom, as
@@ -60,6 +61,7 @@ class DeviceState(Value):
         passage: what was looked for then.
         unrouted: of a bridge of ours that is up, the addresses that it bears, but whose subnets
             the kernel's own routes do not lead to it.
+        shim: of a network on the LAN, whose link is its parent, the host's own interface.
     """
 
     device: str
@@ -73,6 +75,7 @@ class DeviceState(Value):
     passage: Passage | None = None
     in_the_way: tuple[Subnet, ...] = ()
     unrouted: tuple[Interface, ...] = ()
+    shim: HostSide | None = None
 
 
 class SourceRouting(Value):

@@ -77,7 +77,8 @@ def _unreachable(wish: Publish, families: tuple[int, ...]) -> RequestError:
         "",
         f"port {wish.host_port or wish.container_port} can't be published: "
         f"the container has no {missing} that can be reached",
-        "use a network with that family that is not internal",
+        "use a network with that family that is not internal; on the LAN itself its own ports are"
+        " reached as they are",
     )
 
 

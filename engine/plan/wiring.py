@@ -287,7 +287,7 @@ def check_host_ends(record: Attachment, host_ends: Iterable[Link]) -> None:
     """
     masters = {end.ifname: end.master for end in host_ends}
     for endpoint in record.endpoints:
-        if not masters.get(endpoint.host_ifname):
+        if endpoint.host_ifname and not masters.get(endpoint.host_ifname):
             how = f"off {endpoint.device}" if endpoint.host_ifname in masters else "gone"
             raise ConflictError(
                 "",

@@ -47,3 +47,9 @@ def is_forwarding(ifname: str) -> bool:
     """Tell whether a bridge passes on what comes by a port."""
     link = link_json(ifname)
     return link is not None and link["linkinfo"]["info_slave_data"]["state"] == "forwarding"
+
+
+def is_forwarding_in(pid: int, ifname: str) -> bool:
+    """Tell the same of a bridge where a process is."""
+    link = link_json(ifname, pid)
+    return link is not None and link["linkinfo"]["info_slave_data"]["state"] == "forwarding"

@@ -131,7 +131,7 @@ def test_bridge_that_is_down_is_not_asked(world: World) -> None:
     operation = world.operation()
     machine = machine_on(world.host.seams(), world.records, operation)
     state = DeviceState("br0", world.host.links.link("br0"), (), 1500)
-    adopted = Adopted(operation, world.records, DOCK, *segment_of(machine, state, ()))
+    adopted = Adopted(operation, world.records, DOCK, *segment_of(machine, DOCK, state, ()))
     give = world.leases.allocate("dock", DOCK.pools, (), make_holder("web"), "web")
     assert adopted.allocate({}, lambda _taken: give) == give
     adopted.close()
@@ -144,14 +144,14 @@ def test_ports_of_ours_that_others_may_be_behind_are_asked_one_by_one(world: Wor
     bridge = world.host.links.link("br0")
     assert bridge
     state = DeviceState("br0", bridge, (), 1500)
-    segment, waits_s = segment_of(machine, state, ("oc0123456789abc", "tap0"))
+    segment, waits_s = segment_of(machine, DOCK, state, ("oc0123456789abc", "tap0"))
     assert segment
     assert (segment.asked, waits_s) == (("oc0123456789abc", "tap0"), FAR)
     for veths in (("oc0123456789abc",), ("p0",), (*["oc0123456789abc"] * 20, "p0")):
-        assert segment_of(machine, state, veths)[1] == NEAR
-    assert segment_of(machine, state, ("gone",))[1] == ()
+        assert segment_of(machine, DOCK, state, veths)[1] == NEAR
+    assert segment_of(machine, DOCK, state, ("gone",))[1] == ()
     filtering = state.replace(link=bridge.replace(filters_vlans=True))
-    segment, waits_s = segment_of(machine, filtering, ("oc0123456789abc", "tap0"))
+    segment, waits_s = segment_of(machine, DOCK, filtering, ("oc0123456789abc", "tap0"))
     assert segment
     assert (segment.asked, waits_s) == (("br0",), NEAR)  # of those that are its ports
 
@@ -165,7 +165,7 @@ def test_bridge_with_many_ports_has_each_veth_asked_besides(world: World) -> Non
         port.set_up()
     machine = machine_on(world.host.seams(), world.records, world.operation())
     state = DeviceState("br0", world.host.links.link("br0"), (), 1500)
-    segment, _waits_s = segment_of(machine, state, ())
+    segment, _waits_s = segment_of(machine, DOCK, state, ())
     assert segment
     assert segment.asked[0] == "br0"
     assert sorted(segment.asked[1:]) == sorted(["p0", *(f"v{number}" for number in range(300))])
