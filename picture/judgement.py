@@ -44,13 +44,17 @@ def _why(
     *,
     is_reached: bool,
 ) -> str:
+    network = networks.get(endpoint.network)
+    if not endpoint.host_ifname:  # on the LAN: the host has no end of it
+        parent = links.get(network.parent) if network else None
+        how = "" if parent and parent.up else "down" if parent else "gone"
+        return f"{network.parent if network else 'its parent'} is {how}" if how else ""
     end = links.get(endpoint.host_ifname)
     if end is None:
         return f"{endpoint.ifname} is gone, and its host end {endpoint.host_ifname}"
     bridge = links.get(endpoint.device)
     if bridge is None:
         return f"the bridge {endpoint.device} is gone"
-    network = networks.get(endpoint.network)
     found = off_bridge(endpoint, network, end, bridge, is_reached=is_reached)
     if found:
         return found[0]

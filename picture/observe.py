@@ -132,26 +132,29 @@ class _Observation:
     def _interface(self, endpoint: Endpoint) -> values.Interface:
         counted = self._counted.get(endpoint.host_ifname)
         limits = endpoint.bandwidth
+        network = self._networks.get(endpoint.network)
+        on_lan = None if endpoint.host_ifname or not network else network.parent
         return values.Interface(
             name=endpoint.ifname,
             host_end=endpoint.host_ifname,
             network=endpoint.network,
             mac=endpoint.mac,
             addresses=endpoint.addresses,
-            state=_state_of(counted),
+            state=_state_of(self._counted.get(on_lan) if on_lan else counted),
             figures=_figures(counted, swapped=True),
             most_in=limits.inward.rate if limits and limits.inward else 0,
             most_out=limits.outward.rate if limits and limits.outward else 0,
         )
 
     def _network(self, network: Network, usage: tuple[Usage, ...]) -> values.Network:
-        bridge = self._counted.get(network.device)
+        bridge = self._counted.get(network.parent or network.device)
         used = network.name in self._used
         why = why_unusable(bridge.link if bridge else None, used=used)
         return values.Network(
             name=network.name,
-            bridge=network.device,
+            bridge=network.parent or network.device,
             adopted=not network.managed,
+            driver=network.driver,
             internal=network.internal,
             state=_state_of(bridge),
             why=why,

@@ -167,7 +167,7 @@ class Network(Value):
 
     Attributes:
         name: as it is defined.
-        bridge: name of the link.
+        bridge: name of the link; of a network on the LAN, of its parent.
         adopted: whether the bridge is somebody else's.
         internal: whether it has no way out.
         state: UP, DOWN or MISSING, of the bridge; one that nobody was on yet is MISSING too.
@@ -176,6 +176,7 @@ class Network(Value):
         mtu: of the bridge, bytes; 0 if it is missing.
         pools: one or more of each family that it has.
         figures: of the bridge: what passed between it and the host.
+        driver: how its containers get onto it.
     """
 
     name: str
@@ -188,10 +189,13 @@ class Network(Value):
     mtu: int = 0
     pools: tuple[Pool, ...] = ()
     figures: Figures | None = None
+    driver: str = "bridge"
 
     @property
     def kind(self) -> str:
         """In one word or two."""
+        if self.driver != "bridge":
+            return f"{self.driver} on"
         kind = "adopted bridge" if self.adopted else "bridge"
         return f"internal {kind}" if self.internal else kind
 

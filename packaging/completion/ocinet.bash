@@ -61,7 +61,7 @@ _ocinet() {
     port) flags='-h --help' about='containers' ;;
     publish) flags='-h --help --format --json --noheading' about='containers' ;;
     unpublish) flags='-h --help --format --json --noheading' about='containers' ;;
-    network\ create) flags='-h --help --subnet --cluster --gateway --ip-range --ipv6 --bridge --interface-name --unmanaged --mtu --internal --no-masquerade --no-masquerade-to --joined-by --egress-address --no-default-route --metric --route --no-dns --disable-dns --dns --no-host --icc --isolate-ports --no-guard -o --opt -d --driver --label --ignore' about='networks' ;;
+    network\ create) flags='-h --help --subnet --cluster --gateway --ip-range --ipv6 --bridge --interface-name --unmanaged --mtu --internal --no-masquerade --no-masquerade-to --joined-by --egress-address --no-default-route --metric --route --no-dns --disable-dns --dns --no-host --icc --isolate-ports --no-guard -o --opt -d --driver --host-access --label --ignore' about='networks' ;;
     network\ connect) flags='-h --help --ip --ip6 --mac-address --ifname --mtu --gateway --no-default-route --route --metric --sysctl --bandwidth --egress-address --dns --dns-search --dns-option --dns-opt --add-host --network-alias --alias --hostname --link --allow --expose --egress --format --json --noheading' about='networks' ;;
     network\ disconnect) flags='-h --help -f --force' about='networks' ;;
     network\ ls) flags='-h --help -f --filter --no-trunc --format --json --noheading -q --quiet' about='' ;;
@@ -197,7 +197,7 @@ _ocinet() {
     network\ create/--dns) value='' ;;
     network\ create/--icc) value='=true false' ;;
     network\ create/-o | network\ create/--opt) value='' ;;
-    network\ create/-d | network\ create/--driver) value='=bridge' ;;
+    network\ create/-d | network\ create/--driver) value='=bridge macvlan' ;;
     network\ create/--label) value='' ;;
     network\ connect/--ip) value='' ;;
     network\ connect/--ip6) value='' ;;
