@@ -143,6 +143,33 @@ class Ocinet(Contestant):
                 "bundle": "/", "annotations": annotations}  # fmt: skip
 
 
+# The LAN that both are on: a parent whose other end nobody answers behind.
+_LAN = Command(
+    (
+        "/bin/sh",
+        "-c",
+        "ip link add lan0 type veth peer name lan1 && ip link set lan1 up && ip link set lan0 up",
+    )
+)
+
+
+class LanOcinet(Ocinet):
+    """The hook, with a network of the driver macvlan: the LAN is asked who has an address."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.name = "ocinet-macvlan"
+
+    def prepare(self) -> list[Command]:
+        """Make the parent, and define the network."""
+        registration, _network = super().prepare()
+        words = "network create bench -d macvlan -o parent=lan0 --subnet 10.92.0.0/16"
+        defined = Command(
+            (str(OCINET), *words.split(), "--gateway", "10.92.0.1"), self._environment
+        )
+        return [_LAN, registration, defined]
+
+
 class PlainOcinet(Ocinet):
     """The hook without its preload: Python looks for each module in its folder."""
 
@@ -210,6 +237,38 @@ class Cni(Contestant):
         if last is not None:
             config["prevResult"] = last
         return Command((str(CNI / plugin),), environment, json.dumps(config))
+
+
+class LanCni(Cni):
+    """The plugin macvlan with host-local, which asks nobody whether an address is free."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.name = "cni-macvlan"
+
+    def is_here(self) -> bool:
+        """Tell whether the plugin is installed."""
+        return (CNI / "macvlan").exists()
+
+    def prepare(self) -> list[Command]:
+        """Make the parent."""
+        return [_LAN]
+
+    def attach(self, container: Container) -> Operation:
+        """Run the plugin."""
+        yield self._lan("ADD", container)
+
+    def detach(self, container: Container) -> Operation:
+        """Run it once more."""
+        yield self._lan("DEL", container)
+
+    def _lan(self, verb: str, container: Container) -> Command:
+        command = self._command("macvlan", verb, container, None)
+        ipam = {"type": "host-local", "subnet": "10.90.0.0/16", "gateway": "10.90.0.1",
+                "routes": [{"dst": "0.0.0.0/0"}]}  # fmt: skip
+        config = {"cniVersion": "0.4.0", "name": "bench", "type": "macvlan", "master": "lan0",
+                  "mode": "bridge", "ipam": ipam}  # fmt: skip
+        return Command(command.argv, command.environment, json.dumps(config))
 
 
 class Netavark(Contestant):

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from arena import Arena, record_cost
-from contestants import Bare, Cni, Contestant, Netavark, Ocinet, PlainOcinet
+from contestants import Bare, Cni, Contestant, LanCni, LanOcinet, Netavark, Ocinet, PlainOcinet
 from samples import Key, Missing, Target
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ TARGETS = (
                                                 _key("ocinet-1p", _ATTACH)), 1.1, 1.0),
     _target("hook attach, 1 published port / the same without the preload",
             f"{_ATTACH} cpu", ("ocinet-1p", "ocinet-1p no preload"), 0.85, 0.8),
+    _target("hook attach on the LAN by macvlan / on a bridge, no port",
+            _ATTACH, ("ocinet-macvlan", "ocinet-0p"), 2.0, 1.0),  # it asks the LAN, for 10 ms
     _target("poststop, sandbox gone, no published port / bare interpreter",
             _GONE, ("ocinet-0p", "bare"), 2.2, 1.8),
     _target("poststop, sandbox gone, 1 port (one RCU wait) / bare interpreter",
@@ -73,7 +75,7 @@ def contestants() -> list[Contestant]:
     if not Ocinet(0).is_here():
         raise Missing("there is no hook in .venv: make venv")
     all_of_them = [Ocinet(0), Ocinet(1), Ocinet(10), PlainOcinet(1), Cni(0), Cni(1), Cni(10),
-                   Netavark(1), Netavark(10)]  # fmt: skip
+                   Netavark(1), Netavark(10), LanOcinet(), LanCni()]  # fmt: skip
     # With its last container netavark removes bridge and chains as well.
     beside = Netavark(1)
     beside.name = _BESIDE
