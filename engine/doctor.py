@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.engine.engine import Engine
     from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.endpoint import Endpoint
     from ocinet.engine.model.flow import Explanation
     from ocinet.engine.model.network import Network
 
@@ -214,7 +215,10 @@ class Doctor:
         """Send a packet to another container of a network, if nobody has kept them apart."""
         beside = (other for other in alive if other.container.id != record.container.id)
         for other in beside:
-            on_it = any(endpoint.network == network.name for endpoint in other.endpoints)
+            on_it = any(
+                endpoint.network == network.name and _family_of(record) in _families(endpoint)
+                for endpoint in other.endpoints
+            )
             if on_it and network.siblings and record.access is None and other.access is None:
                 yield from self._way(record, record.container.name, other.container.name)
                 return
@@ -222,10 +226,8 @@ class Doctor:
     def _black_holes(self, record: Attachment) -> Iterator[Diagnosis]:
         """Send packets of full length out, where short ones get out."""
         name = record.container.name
-        families = {
-            interface.address.family for interface in record.endpoints[0].addresses
-        }  # of those that the host has no way out of, none leaves
-        for family in sorted(families):
+        # Of those that the host has no way out of, none leaves.
+        for family in sorted(_families(record.endpoints[0])):
             try:
                 hole = self._engine.black_hole(name, family)
             except SystemFailure:  # by an older kernel or nft; short ones have passed
@@ -255,12 +257,23 @@ class Doctor:
         deadline = self._engine.operation.deadline
         deadline.extend(deadline.seconds)  # each has its own, however many there are
         try:
-            told = self._engine.explain(start, end, protocol=protocol, port=port)
+            # What is published is tried from outside by IPv4, and by that alone.
+            family = 4 if start == "outside" else _family_of(record)
+            told = self._engine.explain(start, end, protocol=protocol, port=port, family=family)
         except OcinetError as error:
             yield Diagnosis(record.container.name, f"{way}: {error.why}", error.hint)
             return
         if not told.ok:
             yield _end_of(record.container.name, way, told)
+
+
+def _families(endpoint: Endpoint) -> set[int]:
+    return {interface.address.family for interface in endpoint.addresses}
+
+
+def _family_of(record: Attachment) -> int:
+    """Return by which family a container's ways are tried: IPv6 where it has nothing else."""
+    return min(_families(record.endpoints[0]), default=4)
 
 
 def _end_of(name: str, way: str, told: Explanation) -> Diagnosis:

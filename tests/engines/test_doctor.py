@@ -9,7 +9,7 @@ import pytest
 from hosts.engine.hooked_podman import install
 from hosts.engine.hooked_runtime import start
 from hosts.engine.runtimes import each_runtime
-from hosts.lab.machine import LAB_V4
+from hosts.lab.machine import LAB_V4, OUTSIDE_V6
 from hosts.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -226,3 +226,16 @@ def test_server_of_names_that_answers_nobody_is_named(lab: Lab, web: Container) 
     told_of = lab.ocinet("explain", "web", "mute:53/udp", check=False)
     assert told_of.status == 1
     assert "somebody listens at 0.0.0.0:53, and answers no question" in told_of.stdout
+
+
+def test_network_of_ipv6_alone_is_tried_by_that(lab: Lab) -> None:
+    """One that is well has nothing to say; one that is not, says so."""
+    install(lab, "runc")
+    lab.make_network("six", "fd00:66::/64")
+    start(lab, "runc", "web", "--net", "six")
+    start(lab, "runc", "db", "--net", "six")
+    assert examine(lab) == []
+    lab.run("ip", "-6", "route", "del", "default")
+    [found] = examine(lab)
+    assert "web to outside:443/tcp: has no way to 2001:2::1" in found["what"]
+    lab.run("ip", "-6", "route", "add", "default", "via", OUTSIDE_V6)
