@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ocinet.cli.colours import paint
 from ocinet.cli.command_tree import Command
 from ocinet.cli.parser import Parser, add_json, add_text
@@ -9,6 +11,7 @@ from ocinet.cli.parser import Parser, add_json, add_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any
 
     from ocinet.cli.console import Console
     from ocinet.picture.values import Picture
@@ -39,17 +42,28 @@ def _topology(arguments: Namespace, console: Console) -> None:
     with console.engine() as engine:
         picture = take(engine, console.paths.run)
     picture = chosen(picture, tuple(arguments.names), arguments.net or "")
-    console.write(_rendered(picture, arguments.format, console))
+    cluster = None if arguments.names or arguments.net else _cluster(console)
+    console.write(_rendered(picture, arguments.format, console, cluster))
 
 
-def _rendered(picture: Picture, form: str, console: Console) -> str:
+def _cluster(console: Console) -> dict[str, Any] | None:
+    """Return the cluster that this host is in, if it is in one."""
+    if not os.path.isdir(f"{console.paths.state}/cluster"):
+        return None
+    from ocinet.cluster.examined import shown  # a single host loads nothing of it
+
+    return shown(console.paths)
+
+
+def _rendered(picture: Picture, form: str, console: Console, cluster: dict[str, Any] | None) -> str:
     """Return a picture in a format; each is imported for who asks for it."""
     if form == "json":
         import json
 
         from ocinet.picture.as_json import encode
 
-        return json.dumps(encode(picture), indent=4) + "\n"
+        drawn = encode(picture) | ({"cluster": cluster} if cluster else {})
+        return json.dumps(drawn, indent=4) + "\n"
     if form == "dot":
         from ocinet.picture.dot import render as render_dot
 
@@ -62,7 +76,18 @@ def _rendered(picture: Picture, form: str, console: Console) -> str:
         from ocinet.picture.svg import render as render_svg
 
         return render_svg(picture)
-    return _tree(picture, console)
+    return _tree(picture, console) + (_hosts(cluster) if cluster else "")
+
+
+def _hosts(cluster: dict[str, Any]) -> str:
+    """Return the lines of a cluster's hosts, as they stand below the tree."""
+    own = ", ".join(cluster["shares"]) or "no share"
+    lines = [f"cluster {cluster['name']} by {cluster['backend']}: {cluster['host']} has {own}"]
+    for host in cluster["hosts"]:
+        shares = ", ".join(host["shares"]) or "no share"
+        heard = "" if host["heard"] else ", not heard"
+        lines.append(f"  {host['name']} at {', '.join(host['underlay'])}: {shares}{heard}")
+    return "\n".join(lines) + "\n"
 
 
 def _tree(picture: Picture, console: Console) -> str:

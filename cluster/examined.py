@@ -20,6 +20,7 @@ from ocinet.cluster.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from ocinet.base.paths import Paths
     from ocinet.cluster.kept import Kept
@@ -106,6 +107,33 @@ def examine(engine: Engine, paths: Paths) -> Iterator[Ailment]:
     yield from _ways(engine, paths, kept, others)
     for other in [each for each in others if each.shares][:MOST_ASKED]:
         yield from (found for found in reached(engine, kept, other) if not found.ok)
+
+
+def shown(paths: Paths) -> dict[str, Any] | None:
+    """Return the cluster that this host is in, for who draws it; None if it is in none.
+
+    Returns:
+        name, backend, shares of this host, and of each other host name, underlay, shares, heard.
+    """
+    kept = Keeping(paths).find()
+    if kept is None:
+        return None
+    hosts = [
+        {
+            "name": other.name,
+            "underlay": list(map(str, other.underlay)),
+            "shares": list(map(str, other.shares)),
+            "heard": other.heard,
+        }
+        for other in others_of(paths, kept)
+    ]
+    return {
+        "name": kept.cluster.name,
+        "backend": kept.cluster.backend,
+        "host": kept.host.name,
+        "shares": list(map(str, kept.shares)),
+        "hosts": hosts,
+    }
 
 
 def _told(paths: Paths, kept: Kept, others: tuple[Other, ...]) -> Iterator[Ailment]:

@@ -72,6 +72,17 @@ def test_doctor_finds_nothing_amiss_and_then_what_is(world: World) -> None:
     assert any("the agent does not run" in line for line in _of_cluster(a))
 
 
+def test_topology_has_the_other_hosts_and_their_shares(world: World) -> None:
+    """Below the tree, and in JSON; not where one container or network is asked for."""
+    a, b, _address = _two(world)
+    (share,), (own,) = (host.status()["host"]["shares"] for host in (b, a))
+    tree = a.ocinet("topology").stdout
+    assert tree.endswith(f"cluster prod by vxlan: a has {own}\n  b at {b.address}: {share}\n")
+    (host,) = a.ocinet("topology", "--format", "json").json()["cluster"]["hosts"]
+    assert (host["name"], host["shares"], host["heard"]) == ("b", [share], True)
+    assert "cluster" not in a.ocinet("topology", "in-a", "--format", "json").json()
+
+
 def _close(host: ClusterHost) -> None:
     host.run("nft", "add", "table", "inet", "closed")
     chain = "{ type filter hook input priority -200; policy accept; udp dport 4789 drop; }"
