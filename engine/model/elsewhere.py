@@ -5,7 +5,7 @@ here, which are added at the end:
 
     10.9.0.1
     @lan 10.9.0.1  host.ocinet.internal
-    ~host2/4f0c… 10.9.1.2  web,4f0c91d1f1aa,own-names-end.ocinet.internal
+    ~host2/4f0c… 10.9.1.2  web,4f0c91d1f1aa,own-names-end---…
     77b1… 10.9.0.2  db,77b100000000
 
 Who has a name that one here and one elsewhere want: by the rules of `name_holders`, and of two
@@ -158,7 +158,7 @@ def with_elsewhere(
 
     >>> with_elsewhere("10.9.0.1\nid1 10.9.0.2  web,id1,db\n",
     ...     [Elsewhere("h2", "id2", (Address.parse("10.9.1.2"),), ("db",))]).text.splitlines()
-    ['10.9.0.1', '~h2/id2 10.9.1.2  db,own-names-end.ocinet.internal', 'id1 10.9.0.2  web,id1']
+    ['10.9.0.1', '~h2/id2 10.9.1.2  db,own-names-end-...', 'id1 10.9.0.2  web,id1']
 
     Args:
         text: of before, with a head.
