@@ -41,7 +41,7 @@ DESTDIR ?=
 PACKAGES_OF ?= deb rpm
 PACKAGE_ROOTS ?= bookworm trixie
 
-.PHONY: help venv dev install uninstall packages packages-test python-test systemd-test generated awake test test-on prometheus-test soak fuzz examples coverage lint imports types site demo pictures bench bench-quick attacks kills vm-test dist deps demo-deps \
+.PHONY: help venv dev install uninstall packages packages-test python-test systemd-test generated awake test test-on prometheus-test soak fuzz examples coverage lint imports types site demo demo-cluster pictures bench bench-quick attacks kills vm-test dist deps demo-deps \
 	bench-deps engines-table clean FORCE
 .DELETE_ON_ERROR:
 
@@ -155,6 +155,9 @@ site: $(VENV)/.site  ## the pages of docs/ to build/site, to be read in a browse
 
 demo: demo-deps venv  ## real containers get a network; needs root
 	demo/demo.sh
+
+demo-cluster: deps venv  ## three hosts on this machine, with an etcd, and a service that moves; needs root
+	demo/demo.sh cluster
 
 pictures: venv  ## those of docs/pictures anew, of a host of its own with 1, 5 and 200 containers; root
 	$(BIN)/python demo/pictures.py $(PICTURES)

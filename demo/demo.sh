@@ -4,6 +4,7 @@
 # stay as they are.
 #
 #     demo/demo.sh [runc] [docker] [podman]     all three, if none is named
+#     demo/demo.sh cluster                      three hosts with an etcd
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -172,6 +173,28 @@ make_rootfs() {
     done
     echo "hello from web" > "$rootfs/www/index.html"
     tar -C "$rootfs" -c -f "$place/rootfs.tar" .
+}
+
+# make_bundle NAME COMMAND...: what `runc spec` writes, with another command.
+make_bundle() {
+    local name=$1
+    shift
+    mkdir "$name"
+    (cd "$name" && runc spec)
+    /usr/bin/python3 - "$name" "$place/rootfs" "$cgroup/$name" "$@" << 'PYTHON'
+import json
+import sys
+
+name, rootfs, cgroup, *command = sys.argv[1:]
+with open(f"{name}/config.json") as stream:
+    config = json.load(stream)
+config["process"].update(terminal=False, args=command)
+config["root"] = {"path": rootfs, "readonly": True}
+config["mounts"] = [each for each in config["mounts"] if each["type"] != "cgroup"]
+config["linux"]["cgroupsPath"] = cgroup
+with open(f"{name}/config.json", "w") as stream:
+    json.dump(config, stream, indent=4)
+PYTHON
 }
 
 need ip iproute2

@@ -3,28 +3,6 @@
 
 need runc runc
 
-# make_bundle NAME COMMAND...: what `runc spec` writes, with another command.
-make_bundle() {
-    local name=$1
-    shift
-    mkdir "$name"
-    (cd "$name" && runc spec)
-    /usr/bin/python3 - "$name" "$place/rootfs" "$cgroup/$name" "$@" << 'PYTHON'
-import json
-import sys
-
-name, rootfs, cgroup, *command = sys.argv[1:]
-with open(f"{name}/config.json") as stream:
-    config = json.load(stream)
-config["process"].update(terminal=False, args=command)
-config["root"] = {"path": rootfs, "readonly": True}
-config["mounts"] = [each for each in config["mounts"] if each["type"] != "cgroup"]
-config["linux"]["cgroupsPath"] = cgroup
-with open(f"{name}/config.json", "w") as stream:
-    json.dump(config, stream, indent=4)
-PYTHON
-}
-
 start() {
     local command=(runc run --detach --bundle "$1" "$1")
     echo_command "${command[@]}"
