@@ -16,7 +16,7 @@ came first. Both hosts find the same, each by the same lines.
 from __future__ import annotations
 
 from ocinet.base.address import Address
-from ocinet.base.dns_names import dns_name, is_taken
+from ocinet.base.dns_names import MOST_OF_LABEL, dns_name, is_taken
 from ocinet.base.errors import RequestError
 from ocinet.base.names import check_container
 from ocinet.base.value import Value
@@ -79,7 +79,9 @@ class Elsewhere(Value):
         if not self.addresses or not 0 < len(names) <= MOST_NAMES:
             raise RequestError("", f"{self.id} has no address, or not 1 to {MOST_NAMES} names")
         for name in names:
-            if dns_name(name) != name or is_taken(name):
+            # What a container calls itself may be digits alone, as the start of its id.
+            is_legal = _is_label(name) if name in self.own else dns_name(name) == name
+            if not is_legal or is_taken(name):
                 raise RequestError("", f"{name[:80]!r} is no name of a container")
         if not set(self.since) <= _OF_TIMES or len(self.since) > len("2026-01-01T00:00:00.000Z"):
             raise RequestError("", f"{self.since[:40]!r} is no time")
@@ -100,6 +102,7 @@ class Merged(Value):
     contested: tuple[Contested, ...] = ()
 
 
+_OF_LABELS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _OF_TIMES = frozenset("0123456789-:.TZ")
 
 
@@ -266,6 +269,11 @@ def read_wish(text: str) -> Allowance:
     if not (first.isdecimal() and (last or first).isdecimal() and len(ports) <= len("65535-65535")):
         raise RequestError("", f"{text[:80]!r} has no ports")
     return Allowance(name, None, protocol, int(first), int(last or first))
+
+
+def _is_label(name: str) -> bool:
+    """Tell whether it is one as `plan.served_names.label` returns them."""
+    return 0 < len(name) <= MOST_OF_LABEL and name[0] not in "-_" and _OF_LABELS.issuperset(name)
 
 
 def _check_wish(wish: Allowance) -> None:

@@ -91,6 +91,12 @@ def test_what_is_kept_is_read_again() -> None:
     assert shown_elsewhere(there[0].key) == "web-id on h2"
 
 
+def test_check_takes_a_container_whose_id_begins_with_digits_alone() -> None:
+    """As one of three hundred does; no resolver asks for that, and its other names are found."""
+    told = _far("web", "123456789012", aliases=("db.example",))
+    assert told.check() is told
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -104,6 +110,10 @@ def test_what_is_kept_is_read_again() -> None:
         _far("localhost"),
         _far("host.ocinet.internal"),
         _far("10.9.0.1"),
+        _far("web", aliases=("10.9.0.1",)),
+        _far("a.b"),
+        _far("_x"),
+        _far("x" * 64),
         _far("-"),
         _far("web", since="yesterday"),
         _far("web").replace(own=()),
