@@ -31,6 +31,10 @@ _SOURCE_AT = {4: 336, 6: 304}
 _INPUT = "type filter hook input priority filter - 5; policy accept;"
 _FORWARD = "type filter hook forward priority filter - 5; policy accept;"
 
+_ASKS = "ct direction original "
+# Whatever network it leads to, as for everybody.
+_PUBLISHED = "\t\tct status dnat accept\n"
+
 # What comes from the others' shares and is for the host itself.
 _HOST = """\
 	chain host {
@@ -72,7 +76,8 @@ def vxlan_text(table: str, device: str, link: int, mine: Mine, peers: tuple[Peer
         f"\tchain input {{\n\t\t{_INPUT}\n{rules}"
         f"\t\t{ours} drop\n\t\tiifname {name} goto host\n{_elsewhere(mine, name)}\t}}\n"
         # A container's would bear this host's address behind masquerading, and be believed.
-        f"\tchain forward {{\n\t\t{_FORWARD}\n\t\t{ours} {_WORDS[family]} daddr @hosts drop\n\t}}\n"
+        f"\tchain forward {{\n\t\t{_FORWARD}\n\t\t{ours} {_WORDS[family]} daddr @hosts drop\n"
+        f"{_leaving(mine, name)}\t}}\n"
     )
     return _table(table, sets + _theirs(mine, peers), chains)
 
@@ -82,31 +87,34 @@ def tunnel_text(table: str, device: str, mine: Mine, peers: tuple[Peer, ...]) ->
     name = field_text("ifname", device)
     chains = (
         f"\tchain input {{\n\t\t{_INPUT}\n\t\tiifname {name} goto host\n"
-        f"{_elsewhere(mine, name)}\t}}\n\tchain forward {{\n\t\t{_FORWARD}\n"
+        f"{_elsewhere(mine, name)}\t}}\n\tchain forward {{\n\t\t{_FORWARD}\n{_PUBLISHED}"
     )
     for family in mine.cluster.families:
         # It is no router: neither to others of its links nor to the Internet.
         chains += f"\t\tiifname {name} {_not_mine(mine, family)}drop\n"
+    chains += _leaving(mine, name)
     return _table(table, _theirs(mine, peers), chains + "\t}\n")
 
 
 def routes_text(table: str, link: str, mine: Mine, peers: tuple[Peer, ...]) -> str:
     """Return what replaces the table of a link that all hosts are on."""
     name = field_text("ifname", link)
-    to_host, through = "", ""
+    to_host, unowned, through = "", "", _PUBLISHED
     for family in mine.cluster.families:
         word = _WORDS[family]
         to_host += f"\t\tiifname {name} {word} saddr @theirs{family} goto host\n"
         through += (
             f"\t\tiifname {name} {word} saddr @theirs{family} {_not_mine(mine, family)}drop\n"
         )
+        others = _not_mine(mine, family, "saddr")
+        through += f"\t\toifname {name} {word} daddr @theirs{family} {others}{_ASKS}drop\n"
         for pool in _pools(mine, family):  # what is of the pool and nobody's
-            through += (
+            unowned += (
                 f"\t\tiifname {name} {word} saddr {pool} {word} saddr != @theirs{family} drop\n"
             )
     chains = (
         f"\tchain input {{\n\t\t{_INPUT}\n{to_host}{_elsewhere(mine, name)}\t}}\n"
-        f"\tchain forward {{\n\t\t{_FORWARD}\n{through}\t}}\n"
+        f"\tchain forward {{\n\t\t{_FORWARD}\n{unowned}{through}\t}}\n"
     )
     return _table(table, _theirs(mine, peers), chains)
 
@@ -148,9 +156,21 @@ def _elsewhere(mine: Mine, name: str) -> str:
     return text
 
 
-def _not_mine(mine: Mine, family: int) -> str:
+def _leaving(mine: Mine, name: str) -> str:
+    """Return the rules by which nothing but this host's share goes to others' by a device.
+
+    Masquerading would give what is of another network this host's address there. Answers of a
+    published port still bear their container's own where they pass here.
+    """
+    return "".join(
+        f"\t\toifname {name} {_not_mine(mine, family, 'saddr')}{_ASKS}drop\n"
+        for family in mine.cluster.families
+    )
+
+
+def _not_mine(mine: Mine, family: int, end: str = "daddr") -> str:
     own = [share for share in mine.shares if share.family == family]
-    return "".join(f"{_WORDS[family]} daddr != {share} " for share in own) or (
+    return "".join(f"{_WORDS[family]} {end} != {share} " for share in own) or (
         f"meta nfproto ipv{family} "
     )
 
