@@ -163,7 +163,7 @@ def _leaving(mine: Mine, name: str) -> str:
     published port still bear their container's own where they pass here.
     """
     return "".join(
-        f"\t\toifname {name} {_not_mine(mine, family, 'saddr')}{_ASKS}drop\n"
+        f"\t\t{_not_mine(mine, family, 'saddr')}oifname {name} {_ASKS}drop\n"
         for family in mine.cluster.families
     )
 
