@@ -6,7 +6,8 @@ here that loses a name to one elsewhere is told as one that loses it to a neighb
 
 from __future__ import annotations
 
-from ocinet.base.errors import RequestError
+from ocinet.base.errors import BusyError, RequestError
+from ocinet.base.events import WARNED
 from ocinet.engine.access import Access
 from ocinet.engine.lost_names import tell_lost
 from ocinet.engine.model.attachment import ATTACHED
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ocinet.engine.ruleset.elements import Element
     from ocinet.engine.storage import Records
 
+_PATIENCE_S = 2.0  # for a container's lock
 MOST = 1 << 15  # of a network's on other hosts: its file has some 100 bytes of each
 
 
@@ -143,16 +145,27 @@ class NamesElsewhere:
 
     def _follow(self, held: dict[str, tuple[Element, ...]]) -> None:
         """Have our table hold what their users say of who is elsewhere by now, and no more."""
+        locks = self._operation.locks.patient(_PATIENCE_S)
         for container_id, former in held.items():
-            with self._operation.locks.container(container_id):
-                record = self._records.attachments.get(container_id)
-                if record is None:
-                    continue
-                wanted = self._access(container_id).held(record)
-                gone = tuple(element for element in former if element not in wanted)
-                self._access(container_id).follow(former, record, self._machine)
-                if gone:  # its address may be another one's
-                    ForgetFlows(addresses=addresses_of(record.endpoints)).apply(self._machine)
+            try:
+                with locks.container(container_id):
+                    self._follow_one(container_id, former)
+            except BusyError as error:  # whoever hangs keeps nobody else's from being followed
+                why = f"who may connect to it from other hosts is as before: {error}; ocinet reload"
+                name = container_id
+                if record := self._records.attachments.get(container_id):
+                    name = record.container.name
+                self._operation.log.append(WARNED, container=container_id, name=name, warning=why)
+
+    def _follow_one(self, container_id: str, former: tuple[Element, ...]) -> None:
+        record = self._records.attachments.get(container_id)
+        if record is None:
+            return
+        wanted = self._access(container_id).held(record)
+        gone = tuple(element for element in former if element not in wanted)
+        self._access(container_id).follow(former, record, self._machine)
+        if gone:  # its address may be another one's
+            ForgetFlows(addresses=addresses_of(record.endpoints)).apply(self._machine)
 
     def _access(self, container_id: str) -> Access:
         return Access(self._records, container_id)

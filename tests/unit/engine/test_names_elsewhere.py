@@ -180,6 +180,20 @@ def test_containers_that_are_kept_apart_connect_across_hosts_as_either_user_says
         assert _pairs(world) == closed
 
 
+def test_container_that_hangs_keeps_nobody_else_from_being_followed() -> None:
+    """It is told, with what helps."""
+    wish = (Allowance("db", None, "tcp", 1, 1), Allowance("web", None, "tcp", 1, 1))
+    with _apart_world() as world, world.engine() as engine:
+        world.attach(world.start("db"), on("apart"))
+        world.attach(world.start("web"), on("apart"))
+        with world.operation().locks.container("db-id"):
+            engine.names.tell("apart", (_far("shop").replace(allow=wish),), "h1")
+        assert len(_pairs(world)) == 1
+        (why,) = _warned(world)
+        assert "who may connect to it from other hosts is as before" in why
+        assert "ocinet reload" in why
+
+
 def test_users_of_one_other_host_open_so_many_ports_and_no_more() -> None:
     """Each would be an element of our table."""
     wish = Allowance("db", None, "tcp", 1, 4096)
