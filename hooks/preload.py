@@ -78,6 +78,12 @@ _ACCESS = (
     "ocinet.engine.kernel.names_elsewhere",
 )
 _LINKED = ("ocinet.engine.linked_names",)
+_UNLAN = (
+    "ocinet.engine.plan.lan_steps",
+    "ocinet.engine.lan_ends",
+    "ocinet.engine.kernel.lan_links",
+)
+_LAN = ("ocinet.engine.plan.driver_macvlan", *_UNLAN, "ocinet.engine.adopted")
 # Of each part what is imported with it, and what has been imported by then.
 PARTS = {
     "stage": (("ocinet.hooks.entry.stage", *_COMMON), ()),
@@ -101,6 +107,7 @@ PARTS = {
     "said": (_SAID, ("ocinet.hooks.entry.created", *_COMMON)),
     "access": (_ACCESS, (*_COMMON, *_ATTACH, *_SAID)),
     "linked": (_LINKED, (*_COMMON, *_ATTACH)),
+    "lan": (_LAN, (*_COMMON, *_ATTACH)),
     "detach": (_DETACH, _COMMON),
     "unserved": (("ocinet.engine.plan.serving_steps", *_SERVING), (*_COMMON, *_DETACH)),
     "closing": (
@@ -108,6 +115,7 @@ PARTS = {
         (*_COMMON, *_DETACH),
     ),
     "unlinked": (_LINKED, (*_COMMON, *_DETACH)),
+    "unlan": (_UNLAN, (*_COMMON, *_DETACH)),
 }
 _SIZE = 4  # bytes of the size
 _OPTIMIZE = 2  # without docstrings: a sixth less to read

@@ -32,14 +32,6 @@ def _shapers_of(endpoints: tuple[Endpoint, ...]) -> tuple[str, ...]:
     return tuple(shaper_of(end.host_ifname) for end in shaped)
 
 
-def _unreach(endpoints: tuple[Endpoint, ...]) -> list[Step]:
-    """Return the steps that have the host send nothing to containers on the LAN by its own way."""
-    from ocinet.engine.plan.lan_steps import Reach
-
-    on_lan = [end for end in endpoints if not end.host_ifname]
-    return [Reach(end.device, addresses_of((end,)), ended=True) for end in on_lan]
-
-
 def plan_detach(
     attachment: Attachment, ports: tuple[PortRule, ...], *, is_of_this_boot: bool = True
 ) -> tuple[Step, ...]:
@@ -73,7 +65,9 @@ def plan_detach(
     if attachment.endpoints and is_of_this_boot:
         ifnames = tuple(end.host_ifname for end in attachment.endpoints if end.host_ifname)
         if len(ifnames) < len(attachment.endpoints):
-            steps += _unreach(attachment.endpoints)
+            from ocinet.engine.plan.lan_steps import unreach
+
+            steps += unreach(attachment.endpoints)
         if ifnames:
             steps.append(DeleteLinks(ifnames + _shapers_of(attachment.endpoints)))
         # When nothing of it can begin one any more, and before its addresses are free.

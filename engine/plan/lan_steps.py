@@ -11,6 +11,7 @@ from ocinet.engine.plan.steps import Step, ready_address
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.address import Address, Interface
+    from ocinet.engine.model.endpoint import Endpoint
     from ocinet.engine.model.lan import Child
     from ocinet.engine.plan.machine import Machine
 
@@ -169,6 +170,15 @@ class RemoveShim(DeviceStep):
     def inverse(self) -> Step | None:
         """Return None: the next attach makes it anew."""
         return None
+
+
+def unreach(endpoints: tuple[Endpoint, ...]) -> list[Step]:
+    """Return the steps that have the host send nothing to containers on the LAN by its own way."""
+    return [
+        Reach(end.device, tuple(held.address for held in end.addresses), ended=True)
+        for end in endpoints
+        if not end.host_ifname
+    ]
 
 
 def alone(address: Address) -> Interface:

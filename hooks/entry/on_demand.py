@@ -26,6 +26,7 @@ FIRST_OF = {
         "ocinet.engine.serving": "served",
         "ocinet.engine.kernel.name_server": "served",
         "ocinet.engine.linked_names": "linked",
+        "ocinet.engine.plan.driver_macvlan": "lan",
     },
     "detach": {
         "ocinet.engine.records.accesses": "closing",
@@ -33,6 +34,7 @@ FIRST_OF = {
         "ocinet.engine.plan.serving_steps": "unserved",
         "ocinet.engine.kernel.name_server": "unserved",
         "ocinet.engine.linked_names": "unlinked",
+        "ocinet.engine.plan.lan_steps": "unlan",
     },
 }
 # What a part takes for loaded, where that is in another one.

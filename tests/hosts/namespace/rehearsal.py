@@ -19,13 +19,15 @@ from types import CodeType
 from typing import TYPE_CHECKING, NamedTuple
 
 import ocinet.hooks
-from builders import network, on, tcp
+from builders import network, on, subnets, tcp
 from hosts.name_server import names_served
 from hosts.namespace.isolation import Sleeper
 from hosts.namespace.looks import link_json, run
 from hosts.namespace.wired_host import PATHS, WiredHost
 from hosts.waiting import has_ended, wait_until
 from ocinet.base.paths import VARIABLES
+from ocinet.engine.engine import Engine
+from ocinet.engine.plan.new_network import NetworkOptions
 from ocinet.hooks.asleep import CO_OPTIMIZED, LIST
 from ocinet.hooks.entry.on_demand import FIRST_OF
 from ocinet.hooks.preload import PARTS, preload_path, refresh
@@ -76,7 +78,7 @@ _FORWARD = (
 _PLACES = dict(zip(VARIABLES, (PATHS.config, PATHS.state, PATHS.run), strict=True))
 # Networks, and what is asked for on them: as most do, and as few.
 _USUAL = ("", "lan", "lan publish", "both publish")
-_RARE = ("apart publish", "apart allow", "lan link")
+_RARE = ("apart publish", "apart allow", "lan link", "onlan")
 # What is loaded for these few: of all else, nobody who asks for nothing shall pay for them.
 _PARTS_OF_FEW = {part for parts in FIRST_OF.values() for part in parts.values()}
 _LINUX = {"namespaces": [{"type": "network"}, {"type": "mount"}]}
@@ -101,6 +103,12 @@ def installed(folder: Path, *, awake: str | None = None) -> str:
     script = f"{folder}/ocinet/hooks/hook.py"
     refresh(script)
     return script
+
+
+def define_on_lan(engine: Engine) -> None:
+    """Define a network on the LAN that the uplink leads to."""
+    options = NetworkOptions(subnets("192.0.2.0/24"), driver="macvlan", parent="up0", dns=False)
+    engine.networks.create("onlan", options)
 
 
 class Rehearsal(NamedTuple):
@@ -135,8 +143,10 @@ def rehearse(script: str) -> Rehearsal:
         with host.engine() as engine:
             engine.records.networks.add(network("both", "10.7.0.0/24", "fd00:7::/64"))
             engine.records.networks.add(network("apart", "10.6.0.0/24", siblings=False))
+            define_on_lan(engine)
         host.up("first", on("lan", publish=(tcp(8100), tcp(8200))))
         host.up("closed", on("apart"))
+        host.up("outside", on("onlan"))
         _Acts(script, Path("/run/notes.first"), 8100).run()
         notes = Path("/run/notes.usual")
         _Acts(script, notes, 8200).run()
@@ -207,7 +217,8 @@ class _Acts:
     def run(self, ways: tuple[str, ...] = _USUAL) -> None:
         """Start and stop containers in each of these ways, and under the wrapper."""
         for asked in ways:
-            for kept in (True, False):
+            # On the LAN itself an interface stays in a sandbox that strangers keep.
+            for kept in (False,) if asked == "onlan" else (True, False):
                 self._number += 1
                 keys = self._keys(asked)
                 bundle = self._podmans(keys) if kept else self._bundle("bundle", keys)
