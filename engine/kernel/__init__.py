@@ -19,6 +19,8 @@ Read in this order; each module imports only what stands above it:
     inside_ways    by which interface it sends what it sends from an address
     cables         links between two sandboxes
     marks          what is in sandboxes and no interface takes along
+    lan_messages   links that share a parent of the host's, as messages
+    lan_links      containers' links on the LAN itself, and the host's own beside them
     inside         interfaces in sandboxes: their addresses and routes
     address_losses addresses that a sandbox loses, told by the kernel as it happens
     link_notices   what of links and sandboxes others may have touched, told likewise

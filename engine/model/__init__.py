@@ -25,6 +25,7 @@ Read them in this order, in which each imports only what stands above it:
     refused     what our table has refused
     scope       what is to be looked at, because others may have touched it
     bridge_filters what a bridge lets pass by filters of its own
+    lan         interfaces of containers that share a link of the host's
     observed    the host as it was seen before a plan
     settings    what the operator decided
     loopback    an address and a port of this machine alone

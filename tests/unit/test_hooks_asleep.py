@@ -153,7 +153,6 @@ def test_each_who_sleeps_has_one_place(tmp_path: Path, parts: str) -> None:
 
 def test_who_is_listed_stays_awake(tmp_path: Path) -> None:
     """In the part that it is listed for, and by the name that has its class's before it."""
-    assert len(PARTS) == 9
     script = installed(tmp_path, awake="stage ocinet.base.events EventLog.append\n")
     places = json.loads(_run(_STUBS, script, "stage"))
     names = {name for _line, name in places["ocinet.base.events"][0]}
