@@ -89,7 +89,7 @@ def _of_etcd(kept: Kept) -> Json:
     store = Etcd(kept.access)
     peers, flaws, error = [], [], None
     try:
-        found, flawed = census_of(store, kept.cluster.name).peers(kept.host.id, kept.shares)
+        found, flawed = census_of(store, kept.cluster.name).peers(kept.mine)
         flaws = list(flawed)
         peers = list(map(shown, found))
     except OcinetError as failure:

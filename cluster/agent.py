@@ -27,7 +27,7 @@ from ocinet.cluster.names import Names
 from ocinet.cluster.notices import HostNotices
 from ocinet.cluster.plane.planes import plane_of
 from ocinet.cluster.share_networks import close
-from ocinet.cluster.standing import Lost, judge
+from ocinet.cluster.standing import Lost, Unclear, judge
 from ocinet.cluster.view import View
 from ocinet.engine.engine import Engine
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ocinet.cluster.kept import Kept
     from ocinet.cluster.model import Peer
     from ocinet.cluster.plane.plane import DataPlane
+    from ocinet.cluster.standing import Standing
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOOK_S = 180.0  # whatever nobody tells of
@@ -218,13 +219,13 @@ class Round:
             lost = _CLONE
         self._tell(kept, lost)
         self._close(kept, lost)
-        peers, flaws = self._view.peers(kept.host.id, kept.shares)
+        peers, flaws = self._view.peers(kept.mine)
         # What runs is kept, and by whom it is reached: nothing is changed until it is sound.
         # Nor is anything taken down by who knows nothing, as after a loss of what was kept.
         if lost is None and self._view.is_known:
             self._apply(kept, peers)
         self._remember(kept)
-        state, why, hint = self._state(lost)
+        state, why, hint = self._state(standing if lost is None else lost)
         self._bulletin.tell(
             cluster=kept.cluster.name, state=state, why=why, hint=hint,
             etcd={"endpoint": self._view.reached.endpoint, "error": self._view.reached.error,
@@ -233,13 +234,15 @@ class Round:
             flaws=list(flaws),
         )  # fmt: skip
 
-    def _state(self, lost: Lost | None) -> tuple[str, str, str]:
-        if lost is not None:
-            return FAILED, lost.why, lost.hint
+    def _state(self, standing: Standing) -> tuple[str, str, str]:
+        if isinstance(standing, Lost):
+            return FAILED, standing.why, standing.hint
         if self._view.reached.error:
             return WAITING, self._view.reached.error, ""
         if not self._member.is_heard:
             return WAITING, "who was heard by this host's id before has half a minute to end", ""
+        if isinstance(standing, Unclear):
+            return WAITING, standing.why, standing.hint
         return MEMBER, "", ""
 
     def _tell(self, kept: Kept, lost: Lost | None) -> None:

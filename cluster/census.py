@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocinet.cluster.decode import Forgotten
-    from ocinet.cluster.model import Cluster, Host, Share
+    from ocinet.cluster.model import Cluster, Host, Mine, Share
     from ocinet.cluster.store import Change, Entry
 
 MOST_ENTRIES = 100_000  # of a cluster: some 30,000 hosts
@@ -84,7 +84,7 @@ class Census:
         try:
             self._read(entry)
         except RequestError as error:
-            if len(self._flaws) < _MOST_FLAWS:
+            if len(self._flaws) < _MOST_FLAWS or entry.key == keys.config(self._name):
                 self._flaws[entry.key] = error.why
 
     @property
@@ -134,12 +134,12 @@ class Census:
         """Return the prefixes that stand as a host's."""
         return tuple(share.prefix for share in self.shares if share.host == host_id)
 
-    def peers(self, me: str, own: tuple[Subnet, ...]) -> tuple[tuple[Peer, ...], tuple[str, ...]]:
+    def peers(self, mine: Mine) -> tuple[tuple[Peer, ...], tuple[str, ...]]:
         """Return all other hosts, and what was left out of them.
 
         Args:
-            me: this host's id.
-            own: this host's shares: nobody else's may overlap them.
+            mine: this host: nobody else's share may overlap its own. Of which pools shares are is
+                what it keeps, so that nobody loses his ways while etcd's word of it can't be read.
 
         Returns:
             The peers by their ids; and a line for people for each entry that is not obeyed.
@@ -150,9 +150,9 @@ class Census:
         # Who had it first has it, if two overlap, which no transaction of ours lets happen.
         for prefix, stood in sorted(self._shares.items(), key=_age):
             owner = stood.value.host
-            if owner == me:
+            if owner == mine.host.id:
                 continue
-            why = self._flaw(prefix, owner, own) or accepted.add(prefix)
+            why = self._flaw(prefix, owner, mine) or accepted.add(prefix)
             if why:
                 flaws.append(f"share {prefix}: {why}")
             else:
@@ -160,24 +160,23 @@ class Census:
         peers = [
             Peer(host, tuple(sorted(shares.get(host_id, ()), key=_order)), host_id in self._alive)
             for host_id, host in self.hosts.items()
-            if host_id != me
+            if host_id != mine.host.id
         ]
         return tuple(peers), tuple(flaws)
 
-    def _flaw(self, prefix: Subnet, owner: str, own: tuple[Subnet, ...]) -> str:
+    def _flaw(self, prefix: Subnet, owner: str, mine: Mine) -> str:
         """Return why a share of another host's is not obeyed, or ""."""
-        cluster = self.cluster
-        if cluster is None or pool_of(cluster, prefix) is None:
+        if pool_of(mine.cluster, prefix) is None:
             return "it is of no pool"
         if owner not in self._hosts:
             return f"there is no host {owner}"
-        if any(prefix.overlaps(mine) for mine in own):
+        if any(prefix.overlaps(own) for own in mine.shares):
             return "it overlaps this host's own"
         return ""
 
     def _read(self, entry: Entry) -> None:
         room, _, name = entry.key.removeprefix(self._root).partition("/")
-        if room == "config" and not name:
+        if entry.key == keys.config(self._name):
             cluster = read_cluster(entry.value)
             if cluster.version > VERSION:
                 why = f"version {cluster.version} is of a later ocinet than this one"
@@ -210,7 +209,7 @@ class Census:
     def _forget(self, key: str) -> None:
         self._flaws.pop(key, None)
         room, _, name = key.removeprefix(self._root).partition("/")
-        if room == "config":
+        if key == keys.config(self._name):
             self.config = None
         elif room == "shares":
             try:

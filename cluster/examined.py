@@ -84,7 +84,7 @@ def _known(paths: Paths, kept: Kept) -> tuple[Peer, ...]:
     """Return the other hosts as they were last kept here, which may be some seconds ago."""
     view = View(kept.cluster.name, lambda: None)
     view.remember(memory.recall(paths, kept.cluster.name))
-    return view.peers(kept.host.id, kept.shares)[0]
+    return view.peers(kept.mine)[0]
 
 
 def _other(peer: Peer) -> Other:

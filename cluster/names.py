@@ -153,7 +153,7 @@ class Names(threading.Thread):
 
     def _look(self, kept: Kept) -> dict[Place, bytes]:
         """Have those on other hosts found; return what others are to know of those here."""
-        peers, _flaws = self._view.peers(kept.host.id, kept.shares)
+        peers, _flaws = self._view.peers(kept.mine)
         called = names_of(kept.host, peers)
         where = called[kept.host.id]
         there = self._there(kept, peers, called)

@@ -53,7 +53,19 @@ class Amiss(Value):
     host: Host
 
 
-Standing = Sound | Lost | Amiss
+class Unclear(Value):
+    """What all have in common can't be read there, as a later version's: nothing is written.
+
+    Attributes:
+        why: one clause.
+        hint: what helps.
+    """
+
+    why: str
+    hint: str
+
+
+Standing = Sound | Lost | Amiss | Unclear
 
 
 def judge(census: Census, kept: Kept, wanted: Host) -> Standing:
@@ -68,6 +80,11 @@ def judge(census: Census, kept: Kept, wanted: Host) -> Standing:
     if lost is not None:
         return lost
     name, me = kept.cluster.name, kept.host.id
+    flaw = census.flaw(keys.config(name))
+    if flaw:
+        return Unclear(f"the cluster {name} in etcd can't be read: {flaw}",
+                       "update ocinet on this host, or put right what stands there:"
+                       f" etcdctl get {keys.config(name)}")  # fmt: skip
     what: list[str] = []
     compares: list[Compare] = []
     acts: list[Put] = []

@@ -16,9 +16,8 @@ from ocinet.cluster.memory import Mark, Memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ocinet.base.address import Subnet
     from ocinet.cluster.kept import Kept
-    from ocinet.cluster.model import Host, Peer
+    from ocinet.cluster.model import Host, Mine, Peer
     from ocinet.cluster.standing import Standing
     from ocinet.cluster.store import Change, Entry, Listing
 
@@ -152,13 +151,13 @@ class View:
             self._reached = Reached(endpoint, error, since)
             self._changed()
 
-    def peers(self, me: str, own: tuple[Subnet, ...]) -> tuple[tuple[Peer, ...], tuple[str, ...]]:
+    def peers(self, mine: Mine) -> tuple[tuple[Peer, ...], tuple[str, ...]]:
         """Return all other hosts, and what is not obeyed; see `Census.peers`."""
         with self._guard:
             if not self._carried:
-                return self._census.peers(me, own)
+                return self._census.peers(mine)
             known = {**self._carried, **self._entries}
-            return Census.of(self._name, known.values()).peers(me, own)
+            return Census.of(self._name, known.values()).peers(mine)
 
     def judge(
         self, kept: Kept, wanted: Host, judge: Callable[[Census, Kept, Host], Standing]

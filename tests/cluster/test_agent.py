@@ -178,6 +178,30 @@ def test_etcd_that_lost_everything_is_told_it_again(world: World, how: str) -> N
     _wait_for_peer(a, "b")
 
 
+def test_config_that_nobody_can_read_takes_no_way(world: World) -> None:
+    """It is told, nothing is written, and all is as it was until it can be read."""
+    a, b = _two(world)
+    wait_until(lambda: _routes(a) == [_share(b)], "the way to b", timeout_s=_S)
+    etcd = world.members[0]
+    key = "/ocinet/v1/prod/config"
+    config = etcd.ctl("get", key, "--print-value-only")
+    assert config is not None
+    etcd.ctl("put", key, "garbage")
+    told = a.wait_for_state("waiting", "the cluster prod in etcd can't be read")
+    assert "update ocinet" in told["hint"]
+    a.ocinet("network", "create", "--cluster", "prod", "web")  # the kernel tells: it looks anew
+    assert _share(b) in _routes(a)
+    assert etcd.ctl("get", key, "--print-value-only") == "garbage\n"
+    etcd.ctl("put", key, config.strip())
+    a.wait_for_state("member")
+    etcd.ctl("put", f"{key}/later", "{}")
+    etcd.ctl("put", "/ocinet/v1/prod/config/", "{}")
+    b.ocinet("cluster", "join", "prod", "--name", "renamed")  # whatever came before, a has seen
+    _wait_for_peer(a, "renamed")
+    assert _share(b) in _routes(a)
+    assert a.told()["state"] == "member"
+
+
 def test_share_that_is_another_ones_by_now_closes_the_network(world: World) -> None:
     """What runs is kept; nobody new is let on, and is told why; until it is put right."""
     a, b = _two(world)

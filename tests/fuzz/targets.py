@@ -16,6 +16,8 @@ from builders import lease, network, port, record
 from ocinet.base.errors import OcinetError
 from ocinet.base.jsontext import loads, text_pairs
 from ocinet.cluster.census import Census
+from ocinet.cluster.decode import read_cluster, read_host
+from ocinet.cluster.model import Mine
 from ocinet.cluster.store import Entry
 from ocinet.engine.kernel import ip_messages, link_messages
 from ocinet.engine.netlink import framing
@@ -70,6 +72,8 @@ _STANDING = {
     f"alive/{_HOST_ID}": {"session": "0a", "boot": "0b", "since": "2026-11-30T16:00:00.000Z"},
     f"forgotten/{_HOST_ID}": {"nonce": "0a", "when": "2026-11-30", "by": _HOST_ID},
 }  # fmt: skip
+_MINE = Mine(read_host(_HOST_ID, json.dumps(_STANDING[f"hosts/{_HOST_ID}"]).encode()), (),
+             read_cluster(json.dumps(_STANDING["config"]).encode()))  # fmt: skip
 _EVENT = {"Type": "container", "Action": "start", "Actor": {"ID": "a" * 64, "Attributes": {}}}
 
 
@@ -203,7 +207,7 @@ def _etcd(data: bytes) -> None:
     key, _, value = data.partition(b"\0")
     found = Census.of("prod", sound)
     found.note(Entry(f"/ocinet/v1/prod/{key.decode(errors='replace')}", value, 2, 2))
-    _peers, flaws = found.peers("", ())
+    _peers, flaws = found.peers(_MINE)
     assert all(flaw.isprintable() for flaw in flaws)
 
 

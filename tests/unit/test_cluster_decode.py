@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from ocinet.base.address import Address, Subnet
 from ocinet.base.errors import RequestError
 from ocinet.cluster import decode, keys
+from ocinet.cluster.access import Access
 from ocinet.cluster.census import Census
 from ocinet.cluster.decode import Alive, Forgotten, written
-from ocinet.cluster.model import Cluster, Host, Pool, Share
-from ocinet.cluster.store import Entry
+from ocinet.cluster.kept import Kept
+from ocinet.cluster.model import Cluster, Host, Mine, Pool, Share
+from ocinet.cluster.standing import Sound, Unclear, judge
+from ocinet.cluster.store import Change, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,9 +80,40 @@ def test_census_of_anything_is_one(data: bytes, name: str, key: str) -> None:
     """What it does not obey is told, and all else is there."""
     census = Census.of("prod", _sound())
     census.note(Entry(f"{keys.root('prod')}{key}{name}", data, 9, 9))
-    peers, flaws = census.peers(_OTHER, ())
+    peers, flaws = census.peers(_mine())
     assert [peer.host for peer in peers if peer.host.id == _ID] == [_HOST] * len(peers)
     assert all(line.isprintable() for line in flaws)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("config/x", b"{}"), ("config/", b""), ("config", b"x"), ("config", b""),
+     ("config", written(_CLUSTER.replace(version=2))),
+     ("config", written(_CLUSTER.replace(mtu=1)))],
+)  # fmt: skip
+def test_config_that_can_not_be_read_takes_no_shares_away(key: str, value: bytes) -> None:
+    """Nor does what a later version has beside it; the host knows of which pools they are."""
+    census = Census.of("prod", _sound())
+    for number in range(200):  # which leave it no room among the flaws
+        census.note(Entry(f"{keys.root('prod')}hosts/{number}", b"", 8, 8))
+    census.apply((Change(Entry(f"{keys.root('prod')}{key}", value, 9, 9)),))
+    assert [peer.shares for peer in census.peers(_mine())[0]] == [(_PREFIX,)]
+    kept = Kept(_CLUSTER, _HOST, (_PREFIX,), Access(()))
+    standing = judge(census, kept, _HOST)
+    if key == "config":
+        assert isinstance(standing, Unclear)
+        assert "can't be read" in standing.why
+    else:
+        assert isinstance(standing, Sound)
+    census.apply((Change(Entry(f"{keys.root('prod')}config/x", b"", 10, 10), gone=True),))
+    census.apply((Change(Entry(keys.config("prod"), written(_CLUSTER), 11, 11)),))
+    assert judge(census, kept, _HOST) == Sound()
+
+
+def _mine(*shares: str) -> Mine:
+    """Return another host of the cluster."""
+    host = _HOST.replace(id=_OTHER, name="me")
+    return Mine(host, tuple(map(Subnet.parse, shares)), _CLUSTER)
 
 
 def _sound() -> list[Entry]:
@@ -149,7 +183,7 @@ def test_share_that_is_of_no_pool_or_another_ones_is_not_obeyed() -> None:
         entries.append(
             Entry(keys.share("prod", prefix), written(Share(prefix, _ID)), 5 + number, 5)
         )
-    (peer,), flaws = Census.of("prod", entries).peers(_OTHER, (Subnet.parse("10.42.7.0/24"),))
+    (peer,), flaws = Census.of("prod", entries).peers(_mine("10.42.7.0/24"))
     assert peer.shares == (_PREFIX,)
     assert [line.rpartition(": ")[2] for line in flaws] == [
         "it is of no pool", "it overlaps an older one", "it overlaps this host's own",

@@ -6,7 +6,7 @@ from ocinet.base.address import Address, Subnet
 from ocinet.cluster import keys
 from ocinet.cluster.called import Place, key_of
 from ocinet.cluster.decode import written
-from ocinet.cluster.model import Cluster, Host, Pool, Share
+from ocinet.cluster.model import Cluster, Host, Mine, Pool, Share
 from ocinet.cluster.store import Change, Entry, Listing
 from ocinet.cluster.view import View
 
@@ -14,6 +14,7 @@ _POOL = Pool(Subnet.parse("10.42.0.0/16"), 24)
 _SHARE = Subnet.parse("10.42.3.0/24")
 _ID = "6f1c0a52-0000-4000-8000-000000000000"
 _HOST = Host(_ID, "b", (Address.parse("10.0.0.2"),), "02:00:00:00:00:01")
+_MINE = Mine(_HOST.replace(id="me", name="a"), (), Cluster("prod", (_POOL,)))
 _ENTRIES = (
     Entry(keys.config("prod"), written(Cluster("prod", (_POOL,))), 1, 1),
     Entry(keys.host("prod", _ID), written(_HOST), 2, 2),
@@ -35,7 +36,7 @@ class _Told:
         self.named += 1
 
     def shares(self) -> list[tuple[Subnet, ...]]:
-        return [peer.shares for peer in self.view.peers("me", ())[0]]
+        return [peer.shares for peer in self.view.peers(_MINE)[0]]
 
 
 def test_names_wake_who_minds_them_alone_and_are_kept_for_no_boot() -> None:
