@@ -114,19 +114,26 @@ def _add_limits(group: _ActionsContainer) -> None:
 def _create(arguments: Namespace, console: Console) -> None:
     options = _read_options(arguments)
     try:
-        if arguments.cluster is not None:
+        if arguments.cluster is None:
+            warnings = _make(arguments, console, options)
+        else:
             from ocinet.cluster.new_network import with_cluster  # for who has one
 
-            options = with_cluster(console.paths, arguments.cluster, options)
-        with console.engine() as engine:
-            networks = engine.networks
-            networks.create(arguments.name, options, ignore=arguments.ignore)
-            warnings = networks.warnings
+            with with_cluster(console.paths, arguments.cluster, options) as options:
+                warnings = _make(arguments, console, options)
     except OcinetError as error:
         raise error.within(f"cannot create network {arguments.name}") from error
     for warning in warnings:
         console.say(f"ocinet: {warning}")
     console.print(arguments.name)
+
+
+def _make(arguments: Namespace, console: Console, options: NetworkOptions) -> tuple[str, ...]:
+    """Make it; return what there is to be said of it."""
+    with console.engine() as engine:
+        networks = engine.networks
+        networks.create(arguments.name, options, ignore=arguments.ignore)
+        return tuple(networks.warnings)
 
 
 def _read_options(arguments: Namespace) -> NetworkOptions:

@@ -1,7 +1,7 @@
 """Joining and leaving, as this host does them: what is kept, what is written, in which order.
 
     join     nonce kept → transaction → shares kept → the agent makes the ways
-    leave    "leaving" kept → networks closed → ways taken away → transaction → forgotten here
+    leave    networks closed → "leaving" kept → ways taken away → transaction → forgotten here
 
 Whoever is killed in between is finished by the same command, asked again: what was written for a
 nonce that is kept here is this host's, and what is "leaving" is never written back.
@@ -19,7 +19,6 @@ from ocinet.cluster.identity import host_id, mac_of, nonce, own_name
 from ocinet.cluster.kept import JOINED, LEAVING, Keeping, Kept
 from ocinet.cluster.model import CONTAINERS, Host
 from ocinet.cluster.plane.planes import plane_of
-from ocinet.cluster.store import UnreachableError
 from ocinet.cluster.underlay import underlay_of
 from ocinet.engine.engine import Engine
 
@@ -129,41 +128,60 @@ class Membership:
         Args:
             name: of the cluster; None: the one that this host is in.
             force: also if containers run on the share, which goes to another host then, or if
-                etcd does not answer, where the share stays this host's until it is forgotten.
+                etcd does not answer, or refuses, where the share stays this host's until it is
+                forgotten.
 
         Raises:
             NotFoundError: this host is in no such cluster.
             ConflictError: containers run on the share.
             UnreachableError: etcd does not answer; nothing is changed yet.
+            OcinetError: etcd refuses; likewise.
         """
         with self._keeping.lock(Deadline(_LOCK_S)), Engine.open(self._paths) as engine:
             kept = self._keeping.get(name)
-            if kept.state == JOINED and not force:
-                _close_unused(engine, kept)
             store = self._open_store(kept.access)
+
+            def look() -> None:
+                ownership.census_of(store, kept.cluster.name)
+
+            def give_back() -> None:
+                ownership.leave(store, kept.cluster.name, kept.host)
+
             try:
-                unwritten = self._check_etcd(store, kept, force=force)
-                self._keeping.put(kept.replace(state=LEAVING))
-                share_networks.close(engine, kept.shares, "this host has left it")
-                networks = share_networks.remove_empty(engine, kept.shares)
+                unwritten = _told(look, force=force)
+                networks = self._withdraw(engine, kept, force=force)
                 plane_of(kept.cluster, self._paths).remove()
-                if not unwritten:
-                    ownership.leave(store, kept.cluster.name, kept.host)
+                unwritten = unwritten or _told(give_back, force=force)
             finally:
                 store.close()
             memory.forget(self._paths, kept.cluster.name)
             self._keeping.remove(kept.cluster.name)
             return Left(networks, unwritten)
 
-    def _check_etcd(self, store: Store, kept: Kept, *, force: bool) -> str:
-        """Return why etcd can't be told, where that is put up with; "" if it can be."""
+    def _withdraw(self, engine: Engine, kept: Kept, *, force: bool) -> tuple[str, ...]:
+        """Have nobody be on the share any more; return the networks that by force stay.
+
+        Raises:
+            ConflictError: containers are on it, and `force` was not said.
+            OcinetError: likewise, a network can't be closed, or nothing kept.
+
+        Effects: if it raises, a host that was joined is so still, and its networks are open.
+        """
+        left = kept.replace(state=LEAVING)
         try:
-            ownership.census_of(store, kept.cluster.name)
-        except UnreachableError as error:
             if not force:
-                raise
-            return error.why
-        return ""
+                _close_unused(engine, kept)
+            self._keeping.put(left)
+            share_networks.close(engine, kept.shares, "this host has left it")
+            networks = share_networks.remove_empty(engine, kept.shares)
+            if networks and not force:  # who was under way when they were closed
+                raise _in_use(engine, kept, networks)
+        except BaseException:
+            if kept.state == JOINED and not force:
+                self._keeping.put(kept)
+                share_networks.close(engine, kept.shares, "")
+            raise
+        return networks
 
     def _former(self, name: str) -> Kept | None:
         former = self._keeping.find()
@@ -200,27 +218,40 @@ def _with_former(wishes: Wishes, former: Kept | None) -> Wishes:
     )
 
 
+def _told(tell: Callable[[], None], *, force: bool) -> str:
+    """Tell etcd something; return why it can't be, where that is put up with, or ""."""
+    try:
+        tell()
+    except OcinetError as error:
+        if not force:
+            raise
+        return error.why
+    return ""
+
+
 def _close_unused(engine: Engine, kept: Kept) -> None:
     """Close the networks on a share, unless containers are on them.
 
     Raises:
-        ConflictError: it names them; the networks are as they were.
+        ConflictError: it names them; who closed the networks opens them.
     """
     _check_unused(engine, kept)
     share_networks.close(engine, kept.shares, "this host is leaving it")
-    try:
-        _check_unused(engine, kept)  # who came in between was not told
-    except OcinetError:
-        share_networks.close(engine, kept.shares, "")
-        raise
+    _check_unused(engine, kept)  # who came in between was not told
 
 
 def _check_unused(engine: Engine, kept: Kept) -> None:
     users = share_networks.users(engine, kept.shares)
-    if not users:
-        return
+    if users:
+        raise _in_use(engine, kept, tuple(users))
+
+
+def _in_use(engine: Engine, kept: Kept, networks: tuple[str, ...]) -> ConflictError:
+    """Return what to raise for networks that somebody is on."""
+    users = share_networks.users(engine, kept.shares)
     names = sorted({name for on_network in users.values() for name in on_network})
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    raise ConflictError("", f"containers run on its share: {shown}",
-                        "stop them, or move them to another host; --force leaves all the same, and"
-                        " they can't be reached from other hosts then")  # fmt: skip
+    why = f"containers run on its share: {shown or 'on ' + ', '.join(networks)}"
+    return ConflictError("", why,
+                         "stop them, or move them to another host; --force leaves all the same, and"
+                         " they can't be reached from other hosts then")  # fmt: skip

@@ -5,6 +5,9 @@ All of it is known here: etcd is not asked.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
+from ocinet.base.clock import Deadline
 from ocinet.base.errors import ConflictError
 from ocinet.cluster.kept import JOINED, Keeping
 from ocinet.cluster.plane.planes import plane_of
@@ -13,11 +16,18 @@ from ocinet.engine.plan.new_network import NetworkOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ocinet.base.paths import Paths
 
+_LOCK_S = 20.0
 
-def with_cluster(paths: Paths, name: str, options: NetworkOptions) -> NetworkOptions:
-    """Return what is wished of a new network, and what its cluster makes of it.
+
+@contextmanager
+def with_cluster(paths: Paths, name: str, options: NetworkOptions) -> Iterator[NetworkOptions]:
+    """Say what is wished of a new network, and what its cluster makes of it.
+
+    It is to be made within the block: meanwhile this host does not leave the cluster.
 
     Args:
         paths: of the installation.
@@ -28,17 +38,20 @@ def with_cluster(paths: Paths, name: str, options: NetworkOptions) -> NetworkOpt
         NotFoundError: this host is not in that cluster.
         ConflictError: it is leaving it.
         RequestError: a subnet is no part of its share.
+        BusyError: it joins, leaves, or makes ways for too long.
         OcinetError: the underlay can't be asked.
     """
-    kept = Keeping(paths).get(name)
-    if kept.state != JOINED:
-        raise ConflictError("", f"this host is leaving cluster {name}",
-                            f"ocinet cluster leave {name} finishes that")  # fmt: skip
-    plane = plane_of(kept.cluster, paths)
-    mine = kept.mine
-    return options.replace(
-        subnets=subnets_for(mine, options.subnets),
-        mtu=options.mtu or plane.mtu(mine),
-        unmasked=options.unmasked + tuple(pool.prefix for pool in kept.cluster.pools),
-        joined=options.joined + plane.links(mine),
-    )
+    keeping = Keeping(paths)
+    with keeping.lock(Deadline(_LOCK_S)):
+        kept = keeping.get(name)
+        if kept.state != JOINED:
+            raise ConflictError("", f"this host is leaving cluster {name}",
+                                f"ocinet cluster leave {name} finishes that")  # fmt: skip
+        plane = plane_of(kept.cluster, paths)
+        mine = kept.mine
+        yield options.replace(
+            subnets=subnets_for(mine, options.subnets),
+            mtu=options.mtu or plane.mtu(mine),
+            unmasked=options.unmasked + tuple(pool.prefix for pool in kept.cluster.pools),
+            joined=options.joined + plane.links(mine),
+        )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import uuid
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,6 +67,80 @@ def test_leave_while_containers_run_on_the_share_is_refused(world: World) -> Non
     assert list(a.records()) == ["c1"]
     told = a.refused("attach", "netns:/run/netns/c2", "--name", "c2", "--net", "web")
     assert "this host has left it" in told
+
+
+def test_leave_that_is_refused_leaves_the_networks_open(world: World) -> None:
+    """Whether etcd does not answer, or refuses: containers start as before."""
+    a = _one(world)
+    a.join("--etcd", world.urls)
+    a.ocinet("network", "create", "--cluster", "prod", "web")
+    etcd = world.members[0]
+    world.stop_etcd()
+    assert "etcd does not answer" in a.refused("cluster", "leave")
+    assert "closed" not in a.ocinet("network", "ls").stdout
+    world.restart_etcd()
+    etcd.ctl("user", "add", "root:secret")
+    etcd.ctl("user", "grant-role", "root", "root")
+    etcd.ctl("auth", "enable")
+    assert "etcd refuses" in a.refused("cluster", "leave")
+    assert "closed" not in a.ocinet("network", "ls").stdout
+    said = a.ocinet("cluster", "leave", "--force").stderr
+    assert "in etcd its share stays this host's: etcd refuses" in said
+    assert "in no cluster" in a.refused("cluster", "status")
+
+
+# As of an attach that had read the network before it was closed, and comes on it after the look.
+_LEAVE_UNSEEN = """
+from ocinet.base.paths import Paths
+from ocinet.cluster import membership
+from ocinet.cluster.etcd import Etcd
+
+membership._check_unused = lambda engine, kept: None
+try:
+    membership.Membership(Paths(), Etcd).leave(None)
+except membership.ConflictError as error:
+    print(error.why)
+"""
+
+
+def test_leave_that_a_container_got_ahead_of_is_taken_back(world: World) -> None:
+    """A share is nobody else's while somebody is on it, whenever he came."""
+    a = _one(world)
+    a.join("--etcd", world.urls)
+    a.ocinet("network", "create", "--cluster", "prod", "web")
+    a.run("ip", "netns", "add", "c1")
+    a.ocinet("attach", "netns:/run/netns/c1", "--name", "c1", "--net", "web")
+    before = _standing(world)
+    told = a.run(sys.executable, "-c", _LEAVE_UNSEEN).stdout
+    assert told.strip() == "containers run on its share: c1"
+    assert _standing(world) == before
+    assert "closed" not in a.ocinet("network", "ls").stdout
+    a.start_agent()
+
+
+def test_network_is_not_made_while_the_host_leaves(world: World) -> None:
+    """It would be one on a share that is another host's by then."""
+    a = _one(world)
+    a.join("--etcd", world.urls)
+    at = "/run/ocinet/locks/cluster"
+    lock = a.start("flock", "-F", at, "sh", "-c", "echo locked; exec sleep 300")
+    assert lock.line() == "locked"
+    made = a.start(a.command, "network", "create", "--cluster", "prod", "web")
+    wait_until(lambda: at in _opened(made.pid), "it waits", timeout_s=_S)
+    kept = a.path("/var/lib/ocinet/cluster/prod.json")
+    kept.write_text(kept.read_text().replace('"joined"', '"leaving"'))
+    lock.stop()
+    assert made.process.wait(_S) != 0
+    assert a.ocinet("network", "ls", "-q").stdout == ""
+
+
+def _opened(pid: int) -> set[str]:
+    """Return what files a process has open."""
+    found = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            found.add(str(each.readlink()))
+    return found
 
 
 def test_leave_by_force_without_etcd_says_what_stays(world: World) -> None:
