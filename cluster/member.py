@@ -204,7 +204,7 @@ class Member(threading.Thread):
     def _now(self, kept: Kept) -> Host:
         """Return this host as it is now."""
         try:
-            underlay = underlay_of(kept.underlay, kept.access.endpoints)
+            underlay = underlay_of(kept.underlay, kept.access.endpoints, kept.host.underlay)
         except OcinetError:
             underlay = kept.host.underlay  # as long as there is no other
         name = kept.name or own_name()

@@ -2,7 +2,8 @@
 
 --underlay 10.0.0.1     just this one
 --underlay eth1         whatever that device has
-(nothing)               what packets to etcd leave with; if that is this host, to anywhere
+(nothing)               what packets to etcd leave with; if that is this host, to anywhere;
+                        as before while a name of etcd's can't be resolved
 """
 
 from __future__ import annotations
@@ -44,18 +45,21 @@ def check_underlay(text: str) -> str:
     return text
 
 
-def underlay_of(asked: str, endpoints: Iterable[Endpoint]) -> tuple[Address, ...]:
+def underlay_of(
+    asked: str, endpoints: Iterable[Endpoint], before: tuple[Address, ...] = ()
+) -> tuple[Address, ...]:
     """Return this host's addresses, at most one of each family.
 
     Args:
         asked: as `check_underlay` takes it; "": where etcd is reached by.
         endpoints: of etcd.
+        before: what it was, for while etcd's names can't be resolved.
 
     Raises:
         NotFoundError: there is none just now.
     """
     if not asked:
-        return _by_route(endpoints)
+        return _by_route(endpoints, before)
     if not _is_device(asked):
         return tuple(Address.parse(part) for part in asked.split(","))
     found = tuple(filter(None, (_ipv4_of(asked), _ipv6_of(asked))))
@@ -69,16 +73,24 @@ def _is_device(text: str) -> bool:
     return ":" not in text and not text.replace(".", "").replace(",", "").isdigit()
 
 
-def _by_route(endpoints: Iterable[Endpoint]) -> tuple[Address, ...]:
+def _by_route(endpoints: Iterable[Endpoint], before: tuple[Address, ...]) -> tuple[Address, ...]:
+    unknown = ""
     for endpoint in endpoints:
         try:
             known = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM)
         except (OSError, UnicodeError):
+            # A resolver that fails for a moment must not have this host be somewhere else.
+            if before:
+                return before
+            unknown = unknown or endpoint.host
             continue
         for family, _, _, _, place in known:
             source = _source(str(place[0]), family)
             if source is not None:
                 return (source,)
+    if unknown:
+        raise NotFoundError("", f"{unknown} can't be resolved, so it can't be told at which address"
+                            " others reach this host", _HINT)  # fmt: skip
     for text, kind in _ANYWHERE:
         source = _source(text, kind)
         if source is not None:
