@@ -24,12 +24,12 @@ from ocinet.engine.model.attachment import ATTACHED, ATTACHING, Attachment
 from ocinet.engine.model.request import DEFAULT_NETWORK
 from ocinet.engine.observe import is_still_so, observe
 from ocinet.engine.passing import Passing
-from ocinet.engine.plan.driver import driver_of
 from ocinet.engine.plan.endpoint import check_mtu, check_request, derive_mac
 from ocinet.engine.plan.wiring import (
     Granted,
     access_of,
     changed_bandwidths,
+    check_drivers,
     check_host_ends,
     check_publish,
     check_quotas,
@@ -229,8 +229,6 @@ class Attach:
         check_request(
             request.replace(endpoints=lacking.endpoints, publish=lacking.publish), networks
         )
-        for wish, network in zip(lacking.endpoints, networks, strict=True):
-            driver_of(network.driver).check(request, wish, network)
         # New ports may lead to endpoints of before: whether their bridges route 127.0.0.1, and
         # whether their networks are internal, has to be known, too.
         of_before = self._before.endpoints if lacking.publish else ()
@@ -253,6 +251,8 @@ class Attach:
             access=access_of(request, self._before, networks),
             bandwidths=changed_bandwidths(request, self._before),
         )
+        on_lan = (end.network for end in self._before.endpoints if not end.host_ifname)
+        check_drivers(granted, tuple(map(self._network, on_lan)))
         for wish, network in zip(lacking.endpoints, networks, strict=True):
             check_mtu(wish, network, observed.device(network.device).mtu)
             if wish.gateway or wish.routes:

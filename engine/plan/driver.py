@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
 
+    from ocinet.engine.model.access import Access
     from ocinet.engine.model.endpoint import Endpoint
     from ocinet.engine.model.link import Link
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import DeviceState
-    from ocinet.engine.model.request import EndpointRequest, Request
+    from ocinet.engine.model.request import EndpointRequest
     from ocinet.engine.plan.flaw import Connected, Flaw, Left
     from ocinet.engine.plan.new_network import NetworkOptions, Surroundings
     from ocinet.engine.plan.steps import Step
@@ -38,8 +39,13 @@ if TYPE_CHECKING:
                 ConflictError: name, subnet or link are another one's, which is named.
             """
 
-        def check(self, request: Request, wish: EndpointRequest, network: Network) -> None:
+        def check(self, access: Access | None, wish: EndpointRequest, network: Network) -> None:
             """Refuse what a container wishes and such a network can't give.
+
+            Args:
+                access: who may talk to it and to whom it may, by all that was said.
+                wish: for the network; of who is there already, what is to be otherwise.
+                network: of this driver.
 
             Raises:
                 RequestError: what, why, and what helps.

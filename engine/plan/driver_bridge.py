@@ -23,8 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ocinet.engine.model.access import Access
     from ocinet.engine.model.link import Link
-    from ocinet.engine.model.request import EndpointRequest, Request
+    from ocinet.engine.model.request import EndpointRequest
     from ocinet.engine.plan.flaw import Connected, Flaw, Left
     from ocinet.engine.plan.new_network import NetworkOptions, Surroundings
 
@@ -36,7 +37,7 @@ def define(name: str, options: NetworkOptions, around: Surroundings) -> Network:
     return define_bridged(name, options, around)
 
 
-def check(request: Request, wish: EndpointRequest, network: Network) -> None:
+def check(access: Access | None, wish: EndpointRequest, network: Network) -> None:
     """Refuse nothing: what is checked of every network is all that there is."""
 
 

@@ -20,8 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ocinet.engine.model.access import Access
     from ocinet.engine.model.link import Link
-    from ocinet.engine.model.request import EndpointRequest, Request
+    from ocinet.engine.model.request import EndpointRequest
     from ocinet.engine.plan.flaw import Connected, Flaw, Left
     from ocinet.engine.plan.new_network import NetworkOptions, Surroundings
 
@@ -36,15 +37,18 @@ def define(name: str, options: NetworkOptions, around: Surroundings) -> Network:
     return define_lan(name, options, around, MODES)
 
 
-def check(request: Request, wish: EndpointRequest, network: Network) -> None:
+def check(access: Access | None, wish: EndpointRequest, network: Network) -> None:
     """Refuse what the host could not hold, for none of the container's packets pass it."""
     where = f"network {network.name} is on the LAN by {network.parent}"
     if wish.bandwidth:
         raise RequestError("", f"{where}, past the host's queues: no bandwidth is limited there",
                            "limit it in the container, or on the switch")  # fmt: skip
-    if request.access is not None:
-        raise RequestError("", f"{where}, past the host's firewall: who may talk to whom is not"
-                           " held there", "use a network of the driver bridge")  # fmt: skip
+    # Of a network that keeps its containers apart a container has one unsaid, which holds there.
+    if access and not access.allow is access.expose is access.egress is None:
+        raise RequestError("", f"{where}, past the host's firewall: who may talk to whom (--egress,"
+                           " --allow, --expose) is not held there",
+                           f"use networks of the driver bridge alone: {network.name} is none"
+                           )  # fmt: skip
     if wish.mac and network.mode == PASSTHRU:
         raise RequestError("", f"{where} with mode={PASSTHRU}, where its MAC is that of the link",
                            "leave the MAC out")  # fmt: skip

@@ -16,6 +16,7 @@ from ocinet.engine.model.observed import Observed
 from ocinet.engine.model.request import EndpointRequest, Publish, Request
 from ocinet.engine.model.settings import Settings
 from ocinet.engine.plan.attach import Wanted, plan_attach, plan_shape
+from ocinet.engine.plan.driver import driver_of
 from ocinet.engine.plan.endpoint import Grant, assign_ifnames, make_endpoint
 from ocinet.engine.plan.ports import check_ports, make_ports, targets_of
 from ocinet.engine.plan.steps import Step
@@ -295,6 +296,25 @@ def check_host_ends(record: Attachment, host_ends: Iterable[Link]) -> None:
                 " so no port can lead there",
                 "ocinet check --repair",
             )
+
+
+def check_drivers(granted: Granted, beside: tuple[Network, ...]) -> None:
+    """Refuse what a driver can't give, to who comes to its network and to who is there already.
+
+    Who may talk to whom is said for all of a container, whichever of the two came first.
+
+    Args:
+        granted: with what is wished, and what access and limits come to.
+        beside: networks that it is on whose driver does not give everything.
+
+    Raises:
+        RequestError: what, why, and what helps.
+    """
+    shapes = dict(granted.bandwidths)
+    here = (EndpointRequest(net.name, bandwidth=shapes.get(net.name)) for net in beside)
+    wishes, networks = (*granted.missing.endpoints, *here), (*granted.networks, *beside)
+    for wish, network in zip(wishes, networks, strict=True):
+        driver_of(network.driver).check(granted.access, wish, network)
 
 
 def check_publish(granted: Granted) -> None:

@@ -1,0 +1,61 @@
+"""What the host can't hold on the LAN, and what would harm others there: refused, and told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import on
+from hosts.namespace.isolation import in_namespaces
+from hosts.namespace.lan import ROUTER, define, lan
+from hosts.namespace.wired_host import WiredHost, records
+from ocinet.base.address import Address
+from ocinet.base.errors import RequestError
+from ocinet.engine.model.access import Access
+from ocinet.engine.model.bandwidth import Bandwidth, Limit
+from ocinet.engine.plan.new_network import NetworkOptions
+
+if TYPE_CHECKING:
+    from ocinet.engine.model.request import Request
+
+HOME = {"gateways": (Address.parse(ROUTER),)}
+NOWHERE = Access(egress=())
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "why"),
+    [
+        (on("lan").replace(access=NOWHERE), on("home"), "home.*who may talk to whom"),
+        (on("home"), on("lan").replace(access=NOWHERE), "home.*who may talk to whom"),
+        (on("home"), on("home").replace(access=NOWHERE), "home.*who may talk to whom"),
+        (on("home"), on("home", bandwidth=Bandwidth(Limit(10_000_000, 40_000))), "bandwidth"),
+    ],
+    ids=["access first", "LAN first", "of who is there", "bandwidth"],
+)
+@in_namespaces
+def test_attach_refuses_what_is_not_held_whichever_comes_first(
+    first: Request, then: Request, why: str
+) -> None:
+    """Not only within one request; what there was stays as it was."""
+    with lan(), WiredHost() as host:
+        define(host, "home", **HOME)
+        web = host.start("web")
+        host.attach(web, first)
+        before = records()
+        with pytest.raises(RequestError, match=why):
+            host.attach(web, then)
+        assert records() == before
+
+
+@in_namespaces
+def test_attach_to_the_lan_of_who_is_kept_apart_elsewhere_goes_through() -> None:
+    """Nobody said a word of who may talk to whom: that siblings do not, its bridge holds."""
+    with lan(), WiredHost() as host:
+        define(host, "home", **HOME)
+        with host.engine() as engine:
+            engine.networks.create("apart", NetworkOptions(siblings=False))
+        web = host.start("web")
+        host.attach(web, on("apart"))
+        host.attach(web, on("home"))
+        assert host.pings("web", ROUTER)
