@@ -40,7 +40,6 @@ class Child(Value):
         mode: as the kernel's driver calls it.
         mac: that it is to have; "" where it has the parent's.
         mtu: bytes.
-        alias: of one that the host has.
     """
 
     ifname: str
@@ -49,7 +48,6 @@ class Child(Value):
     mode: str
     mac: str
     mtu: int
-    alias: str = ""
 
 
 class HostSide(Value):

@@ -84,9 +84,9 @@ def connect(endpoint: Endpoint, network: Network, alias: str, netns: str) -> Ste
     mac = "" if network.mode == PASSTHRU else endpoint.mac
     child = Child(endpoint.ifname, network.parent, network.driver, network.mode, mac, endpoint.mtu)
     if not network.host_access:
-        return AddChild(child, netns)
+        return AddChild(child, netns, endpoint.mac)
     addresses = tuple(interface.address for interface in endpoint.addresses)
-    return AddChild(child, netns, network.device, addresses)
+    return AddChild(child, netns, endpoint.mac, network.device, addresses)
 
 
 def lost(endpoint: Endpoint, left: Left) -> str:

@@ -22,12 +22,14 @@ class AddChild(Step):
     Attributes:
         child: what it is to be like.
         netns: how `ip -n` reaches the sandbox: a name or a path; for people alone.
+        mac: that it has then, by which it is known again: with passthru the parent's.
         shim: the host's own interface, by which it is to reach the container; "": it is not to.
         addresses: the container's, if so.
     """
 
     child: Child
     netns: str
+    mac: str
     shim: str = ""
     addresses: tuple[Address, ...] = ()
 
@@ -54,7 +56,7 @@ class AddChild(Step):
 
     def inverse(self) -> Step:
         """Return its removal."""
-        return RemoveChild(self.child.ifname, self.child.mac, self.netns, self.shim, self.addresses)
+        return RemoveChild(self.child.ifname, self.mac, self.netns, self.shim, self.addresses)
 
 
 class RemoveChild(Step):
