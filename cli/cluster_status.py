@@ -75,7 +75,11 @@ def _of_agent(news: News) -> Json:
         "hint": news.hint or None,
         "since": news.since,
         "etcd": {**news.etcd, "error": news.etcd.get("error") or None},
-        "plane": {"error": news.plane or None, "applied": news.applied or None},
+        "plane": {
+            "error": news.plane or None,
+            "unreached": news.unreached,
+            "applied": news.applied or None,
+        },
         "peers": news.peers,
         "flaws": news.flaws,
     }
@@ -104,7 +108,7 @@ def _of_etcd(kept: Kept) -> Json:
         "hint": "ocinet cluster leave" if kept.state == "leaving" else _START,
         "since": None,
         "etcd": {"endpoint": store.endpoint, "error": error, "since": None},
-        "plane": {"error": None, "applied": None},
+        "plane": {"error": None, "unreached": [], "applied": None},
         "peers": peers,
         "flaws": flaws,
     }  # fmt: skip
@@ -126,7 +130,7 @@ def _print(shown: Json, console: Console, *, heading: bool) -> None:
     ]  # fmt: skip
     if shown["hint"]:
         facts.append(("hint", shown["hint"]))
-    if shown["plane"]["error"]:
+    if shown["plane"]["error"] and shown["plane"]["error"] not in str(shown["why"]):
         facts.append(("ways", shown["plane"]["error"]))
     for name, fact in facts:
         console.print(f"{name:<9}{fact}")
@@ -142,6 +146,8 @@ def _print(shown: Json, console: Console, *, heading: bool) -> None:
             console.print(line)
     for flaw in shown["flaws"]:
         console.say(f"ocinet: in etcd, not obeyed: {flaw}")
+    for line in shown["plane"]["unreached"]:
+        console.say(f"ocinet: not reached: {line}")
 
 
 COMMANDS = {"cluster status": Command(_configure, _status)}

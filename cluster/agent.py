@@ -19,7 +19,7 @@ from ocinet.base.clock import Deadline, now
 from ocinet.base.errors import BusyError, OcinetError
 from ocinet.base.lock import Lock
 from ocinet.cluster import memory
-from ocinet.cluster.bulletin import FAILED, MEMBER, WAITING, Bulletin, shown
+from ocinet.cluster.bulletin import FAILED, HINDERED, MEMBER, WAITING, Bulletin, shown
 from ocinet.cluster.feed import Feed
 from ocinet.cluster.kept import JOINED, Keeping
 from ocinet.cluster.member import Member
@@ -46,6 +46,7 @@ _CALM_S = 1.0  # between two looks because of what the kernel tells: others chan
 _RETRY_S = 5.0  # after something could not be made
 _LOCK_S = 5.0
 _KEEP_S = 5.0  # between two writings of what etcd has
+_MOST_TOLD = 100  # lines of who is not reached
 _CLONE = Lost(
     "another machine is heard by this one's id: one of the two is a clone",
     "on the clone: rm /etc/machine-id, systemd-machine-id-setup, and a reboot",
@@ -183,6 +184,7 @@ class Round:
         self._member, self._bulletin, self._log = member, bulletin, log
         self._plane: DataPlane | None = None
         self._plane_error = ""
+        self._unreached: tuple[str, ...] = ()
         self._applied = ""
         self._known = memory.Mark()
         self._kept_at = 0.0
@@ -230,8 +232,8 @@ class Round:
             cluster=kept.cluster.name, state=state, why=why, hint=hint,
             etcd={"endpoint": self._view.reached.endpoint, "error": self._view.reached.error,
                   "since": self._view.reached.since},
-            plane=self._plane_error, applied=self._applied, peers=list(map(shown, peers)),
-            flaws=list(flaws),
+            plane=self._plane_error, unreached=list(self._unreached), applied=self._applied,
+            peers=list(map(shown, peers)), flaws=list(flaws),
         )  # fmt: skip
 
     def _state(self, standing: Standing) -> tuple[str, str, str]:
@@ -243,6 +245,11 @@ class Round:
             return WAITING, "who was heard by this host's id before has half a minute to end", ""
         if isinstance(standing, Unclear):
             return WAITING, standing.why, standing.hint
+        if self._plane_error:
+            return HINDERED, f"not all ways to other hosts are made: {self._plane_error}", ""
+        if self._unreached:
+            more = f", and {len(self._unreached) - 1} more" if self._unreached[1:] else ""
+            return HINDERED, f"not all other hosts are reached: {self._unreached[0]}{more}", ""
         return MEMBER, "", ""
 
     def _tell(self, kept: Kept, lost: Lost | None) -> None:
@@ -276,6 +283,10 @@ class Round:
             return
         if self._plane_error:
             self._log.info("ways to other hosts made")
+        unreached = changes.unreached[:_MOST_TOLD]
+        for line in unreached if unreached != self._unreached else ():
+            self._log.warning("not reached", peer=line)
+        self._unreached = unreached
         self._plane_error, self._applied = "", now()
         if changes:
             self._log.info("ways changed", made=list(changes.made), removed=list(changes.removed))

@@ -19,7 +19,7 @@ from ocinet.base.clock import Process, now
 if TYPE_CHECKING:
     from ocinet.cluster.model import Peer
 
-STARTING, MEMBER, WAITING, FAILED = "starting", "member", "waiting", "failed"
+MEMBER, HINDERED, WAITING, FAILED = "member", "hindered", "waiting", "failed"
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,14 @@ class News:
         pid: its process.
         start_time: see `Process`.
         cluster: its name.
-        state: `MEMBER`; `WAITING` for etcd, or for who was heard by this host's id; `FAILED`:
-            no new containers; `STARTING`.
+        state: `MEMBER`; `HINDERED`: not all others are reached; `WAITING` for etcd, or for who
+            was heard by this host's id; `FAILED`: no new containers.
         why: it is not a member; "".
         hint: what helps.
         since: RFC 3339, when it came to be so.
         etcd: endpoint, error ("" if it answers) and since.
         plane: why packets' ways could not all be made; "" if they are.
+        unreached: who there is no way to, with why, a line each.
         applied: RFC 3339, when they were last looked at.
         peers: name, id, underlay, shares and whether it is heard, of each.
         flaws: what in etcd is not obeyed, a line each.
@@ -45,12 +46,13 @@ class News:
     pid: int = 0
     start_time: int = 0
     cluster: str = ""
-    state: str = STARTING
+    state: str = WAITING
     why: str = ""
     hint: str = ""
     since: str = ""
     etcd: dict[str, str] = field(default_factory=dict)
     plane: str = ""
+    unreached: list[str] = field(default_factory=list)
     applied: str = ""
     peers: list[dict[str, Any]] = field(default_factory=list)
     flaws: list[str] = field(default_factory=list)
@@ -77,7 +79,7 @@ class Bulletin:
 
     def tell(self, **fields: Any) -> News:
         """Write what is so by now; returns it."""
-        state = (fields.get("state", STARTING), fields.get("why", ""))
+        state = (fields["state"], fields.get("why", ""))
         if state != self._state:
             self._state, self._since = state, now()
         news = News(self._own.pid, self._own.start_time, since=self._since, **fields)

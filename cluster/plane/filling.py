@@ -88,6 +88,7 @@ def joined(*changes: Changes) -> Changes:
     return Changes(
         tuple(line for part in changes for line in part.made),
         tuple(line for part in changes for line in part.removed),
+        tuple(line for part in changes for line in part.unreached),
     )
 
 

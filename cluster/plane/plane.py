@@ -20,10 +20,13 @@ class Changes(Value):
     Attributes:
         made: as "route 10.42.3.0/24 via 10.42.3.0 dev ocx-4242".
         removed: likewise.
+        unreached: peers, or shares of theirs, that there is no way to, with why and what to do.
+            Nothing was done about them, so it is no change.
     """
 
     made: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Tell whether anything was done at all."""
@@ -41,7 +44,7 @@ class DataPlane(Protocol):
             peers: all others, in the order of their ids. Whether they are heard is all one to it.
 
         Returns:
-            What had to be done; nothing if all was so already.
+            What had to be done; nothing if all was so already. And who is not reached.
 
         Raises:
             OcinetError: something failed; all else was done past it, and it can be called again.

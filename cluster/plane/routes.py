@@ -8,6 +8,7 @@ from ocinet.cluster.plane.closing import routes_text
 from ocinet.cluster.plane.desired import Tables, device_of, route_tables
 from ocinet.cluster.plane.filling import compare_routes, joined, make_so, take_away
 from ocinet.cluster.plane.kernel import Kernel
+from ocinet.cluster.plane.plane import Changes
 from ocinet.cluster.plane.reconcile import Place, told
 from ocinet.cluster.plane.table import ClosingTable
 from ocinet.cluster.plane.underlay import room, underlay_link
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.cluster.model import Cluster, Mine, Peer
     from ocinet.cluster.plane.believed import Unreached
-    from ocinet.cluster.plane.plane import Changes
 
 _LOOPBACK = 1
 
@@ -40,11 +40,12 @@ class Routes:
     def apply(self, mine: Mine, peers: tuple[Peer, ...]) -> Changes:
         """Make it so: closed to all others first."""
         with Kernel() as kernel:
-            peers = believed(mine, peers)[0]
-            place, tables, _unreached = self._wished(kernel, mine, peers)
+            peers, doubted = believed(mine, peers)
+            place, tables, unreached = self._wished(kernel, mine, peers)
+            left = Changes(unreached=tuple(map(str, (*doubted, *unreached))))
             closed = self._closing.put(self._text(place, mine, peers))
             found = compare_routes(kernel, tables, self._cluster)
-            return make_so(kernel, place, found, closed)
+            return make_so(kernel, place, found, closed, left)
 
     def look(self, mine: Mine, peers: tuple[Peer, ...]) -> tuple[str, ...]:
         """Return what is not so, and who can't be reached."""

@@ -10,6 +10,7 @@ from ocinet.cluster.plane.device import device_flaws, ensure_device, remove_devi
 from ocinet.cluster.plane.filling import compare_device, joined, make_so, take_away
 from ocinet.cluster.plane.kernel import Kernel
 from ocinet.cluster.plane.messages import Device
+from ocinet.cluster.plane.plane import Changes
 from ocinet.cluster.plane.reconcile import Place, told
 from ocinet.cluster.plane.table import ClosingTable
 from ocinet.cluster.plane.underlay import room, underlay_link
@@ -18,7 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.base.paths import Paths
     from ocinet.cluster.model import Cluster, Mine, Peer
-    from ocinet.cluster.plane.plane import Changes
 
 _KIND = "vxlan"
 
@@ -39,13 +39,15 @@ class Vxlan:
     def apply(self, mine: Mine, peers: tuple[Peer, ...]) -> Changes:
         """Make it so: closed to all others first, for a device that is up takes in anything."""
         with Kernel() as kernel:
-            peers = believed(mine, peers)[0]
+            peers, doubted = believed(mine, peers)
+            tables, unreached = vxlan_tables(mine, peers)
+            left = Changes(unreached=tuple(map(str, (*doubted, *unreached))))
             wished = self._wished(kernel, mine)
             closed = self._closing.put(self._text(kernel, mine, peers))
             device, made = ensure_device(kernel, wished, ipv6=6 in mine.cluster.families)
             place = _place(device)
-            found = compare_device(kernel, place, vxlan_tables(mine, peers)[0], self._cluster)
-            return make_so(kernel, place, found, closed, made)
+            found = compare_device(kernel, place, tables, self._cluster)
+            return make_so(kernel, place, found, closed, made, left)
 
     def look(self, mine: Mine, peers: tuple[Peer, ...]) -> tuple[str, ...]:
         """Return what is not so, and who can't be reached."""

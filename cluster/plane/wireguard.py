@@ -49,15 +49,16 @@ class WireGuard:
 
     def apply(self, mine: Mine, peers: tuple[Peer, ...]) -> Changes:
         """Make it so: who may send what first, then the routes by which this host sends."""
-        peers = believed(mine, peers)[0]
+        peers, doubted = believed(mine, peers)
         with WireGuardSocket() as wireguard, Kernel() as kernel:
             closed = self._closing.put(self._text(mine, peers))
             wished = self._wished(kernel, mine)
             device, made = ensure_device(kernel, wished, ipv6=6 in mine.cluster.families)
             keyed, errors = self._tell(wireguard, mine, peers)
+            left = Changes(unreached=tuple(map(str, doubted)))
             place = Place(device.ifname, device.ifindex, device.ifindex)
             found = compare_device(kernel, place, tunnel_tables(mine, peers), self._cluster)
-            changes = make_so(kernel, place, found, closed, made, keyed)
+            changes = make_so(kernel, place, found, closed, made, keyed, left)
         failures("cannot reach all other hosts", errors)
         return changes
 
@@ -65,7 +66,7 @@ class WireGuard:
         self, wireguard: WireGuardSocket, mine: Mine, peers: tuple[Peer, ...]
     ) -> tuple[Changes, list[OcinetError]]:
         private = self._private()
-        wished, _left = tunnel_wished(mine, peers, private)
+        wished, left = tunnel_wished(mine, peers, private)
         made: list[str] = []
         errors: list[OcinetError] = []
         for what, setting in settings(wished, wireguard.tunnel(self._ifname), private):
@@ -75,7 +76,7 @@ class WireGuard:
                 errors.append(error)
             else:
                 made.append(f"{what} on {self._ifname}")
-        return Changes(tuple(made)), errors
+        return Changes(tuple(made), unreached=tuple(map(str, left))), errors
 
     def look(self, mine: Mine, peers: tuple[Peer, ...]) -> tuple[str, ...]:
         """Return what is not so, and who can't be reached."""

@@ -178,6 +178,39 @@ def test_etcd_that_lost_everything_is_told_it_again(world: World, how: str) -> N
     _wait_for_peer(a, "b")
 
 
+def test_host_that_is_not_reached_is_told_and_it_is_not_well(world: World) -> None:
+    """By state and exit status, beside who it is, why, and what helps."""
+    a, b = _two(world)
+    wait_until(lambda: _routes(a) == [_share(b)], "the way to b", timeout_s=_S)
+    b.ocinet("cluster", "join", "prod", "--underlay", "fd90::2")
+    told = a.wait_for_state("hindered", "not all other hosts are reached: b (")
+    assert "no underlay address of IPv4" in told["why"]
+    assert told["unreached"]
+    shown = a.ocinet("cluster", "status", check=False)
+    assert shown.status == 1
+    assert "state    hindered: not all other hosts are reached" in shown.stdout
+    assert "not reached: b (" in shown.stderr
+    assert '"not reached"' in a.log()
+    b.ocinet("cluster", "join", "prod", "--underlay", "10.90.0.2")
+    a.wait_for_state("member")
+    assert a.ocinet("cluster", "status").status == 0
+
+
+def test_way_that_can_not_be_made_is_told_and_it_is_not_well(world: World) -> None:
+    """As by another device of that name, until it is gone."""
+    a, b = _two(world)
+    wait_until(lambda: _routes(a) == [_share(b)], "the way to b", timeout_s=_S)
+    assert a.stop_agent() == 0
+    a.run("ip", "link", "del", "ocx-4242")
+    a.run("ip", "link", "add", "ocx-4242", "type", "bridge")
+    a.start_agent(wait=False)
+    a.wait_for_state("hindered", "ocx-4242")
+    assert a.ocinet("cluster", "status", check=False).status == 1
+    a.run("ip", "link", "del", "ocx-4242")
+    a.wait_for_state("member")
+    assert _share(b) in _routes(a)
+
+
 def test_config_that_nobody_can_read_takes_no_way(world: World) -> None:
     """It is told, nothing is written, and all is as it was until it can be read."""
     a, b = _two(world)
