@@ -15,7 +15,7 @@ from ocinet.base.errors import BusyError, ConflictError, NotFoundError, RequestE
 from ocinet.base.value import Value
 from ocinet.cluster import keys
 from ocinet.cluster.census import Census
-from ocinet.cluster.decode import Forgotten, check_pools, written
+from ocinet.cluster.decode import Forgotten, read_cluster, written
 from ocinet.cluster.model import CONTAINERS, Share
 from ocinet.cluster.shares import choose, smallest
 from ocinet.cluster.standing import next_of, untaken
@@ -50,10 +50,10 @@ def init(store: Store, cluster: Cluster) -> None:
 
     Raises:
         ConflictError: there is one of that name.
-        RequestError: its pools can't be.
+        RequestError: its pools or MTU can't be; nothing is written.
         UnreachableError: etcd does not answer.
     """
-    check_pools(cluster.pools)
+    read_cluster(written(cluster))  # or nobody could join it, nor remove it
     key = keys.config(cluster.name)
     if store.commit((Compare(key, created=0),), (Put(key, written(cluster)),)).done:
         return

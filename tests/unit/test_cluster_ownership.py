@@ -5,10 +5,17 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from fakes.etcd import FakeEtcd
 from fakes.ownership import OwnershipMachine
+from ocinet.base.address import Subnet
+from ocinet.base.errors import RequestError
+from ocinet.cluster import keys
+from ocinet.cluster.model import Cluster, Pool
+from ocinet.cluster.ownership import init
 
 
 def test_ownership_is_never_two_hosts() -> None:
@@ -22,3 +29,12 @@ def test_ownership_is_never_two_hosts() -> None:
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
+
+
+def test_cluster_that_nobody_could_read_is_not_made() -> None:
+    """Nor could anybody remove it."""
+    etcd = FakeEtcd()
+    cluster = Cluster("prod", (Pool(Subnet.parse("fd42::/48"), 64),), mtu=1000)
+    with pytest.raises(RequestError, match="mtu: 1000 is not from 1280"):
+        init(etcd, cluster)
+    assert etcd.scan(keys.root("prod")).entries == ()
