@@ -241,6 +241,9 @@ class Round:
             return FAILED, standing.why, standing.hint
         if self._view.reached.error:
             return WAITING, self._view.reached.error, ""
+        why, hint = self._member.error
+        if why:
+            return WAITING, f"what this host is can't be written to etcd: {why}", hint
         if not self._member.is_heard:
             return WAITING, "who was heard by this host's id before has half a minute to end", ""
         if isinstance(standing, Unclear):

@@ -30,6 +30,7 @@ _PART = 1 << 16
 _LONGEST_PASSWORD = 4096
 _UNAUTHENTICATED = 16  # gRPC's codes
 _PASSING = (1, 4, 8, 13, 14)  # cancelled, deadline, exhausted, internal, unavailable
+_FULL = "database space exceeded"
 _DENIED = 7
 _NOT_FOUND = 5
 _OUT_OF_RANGE = 11
@@ -319,6 +320,9 @@ def _refused(answer: dict[str, Any]) -> OcinetError:
     code = code if isinstance(code, int) else 0
     told = answer.get("message") or answer.get("error") or "it does not say why"
     why = "".join(letter if letter.isprintable() else "?" for letter in str(told)[:300])
+    if _FULL in why:  # it has the code of what passes, and does not pass
+        hint = "etcdctl alarm list; compact and defragment it, then etcdctl alarm disarm"
+        return AnswerError("", f"etcd refuses: {why}", hint, code=code)
     if code in _PASSING:
         return UnreachableError("", why)
     if code == _DENIED:

@@ -78,9 +78,13 @@ class Keeping:
 
     Args:
         paths: of the installation.
+
+    Attributes:
+        paths: likewise.
     """
 
     def __init__(self, paths: Paths) -> None:
+        self.paths = paths
         self._path = directory(paths)
         self._run = paths.run
 

@@ -2,7 +2,8 @@
 
 Whoever holds `alive/<id>` is the host of that id. A machine that finds it held by another boot
 waits until that lease ends: by then it was itself, before its reboot. If it does not end, there are
-two, and this one came second.
+two, and this one came second. Of the same boot it was this agent before it was started anew; but
+whoever held it already, and finds somebody else there, has a clone beside it under one kernel.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ocinet.cluster.decode import Alive, written
 from ocinet.cluster.etcd import Etcd
 from ocinet.cluster.identity import own_name
 from ocinet.cluster.kept import JOINED
+from ocinet.cluster.plane.planes import plane_of
 from ocinet.cluster.standing import Amiss, judge
 from ocinet.cluster.store import Compare, Put, UnreachableError
 from ocinet.cluster.underlay import underlay_of
@@ -55,6 +57,7 @@ class Member(threading.Thread):
 
     Attributes:
         is_cloned: whether another machine is heard by this one's id, and does not end.
+        error: why what this host is can't be written just now, and what helps; ("", "") if it can.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class Member(threading.Thread):
         self._lease = 0
         self._mark = 0  # the revision by which we are heard; 0: we are not
         self._until = 0.0  # when who else is heard must have ended
+        self._overtaken = False  # whether somebody else is heard where we were
+        self.error = ("", "")
         self.is_cloned = False
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -115,17 +120,34 @@ class Member(threading.Thread):
         turn = self._feed.turn
         self._etcd.ask_same(turn)
         try:
-            if self._be_heard():
+            heard = self._be_heard()
+            if heard:
                 self._write(kept)
+            self._tell(None)
+            if heard:
                 return _INTERVAL_S
-        except UnreachableError as error:
-            self._log.debug("nothing can be written to etcd", error=str(error))
         except OcinetError as error:
-            self._log.warning("nothing is written to etcd", error=str(error))
+            if isinstance(error, UnreachableError) and not self.is_cloned:
+                self._until = 0.0  # without a majority no lease ends
+            self._tell(error)
         finally:
             if self._etcd.turn != turn == self._feed.turn and not self._view.reached.error:
                 self._feed.renew()
         return _RETRY_S
+
+    def _tell(self, error: OcinetError | None) -> None:
+        """Note whether something could be written, and why not; it is said once."""
+        told = (error.why, error.hint) if error else ("", "")
+        if isinstance(error, UnreachableError):
+            # Which endpoint says what is another one at each turn, and `feed` tells it.
+            self._log.debug("nothing can be written to etcd", error=str(error))
+            told = ("etcd does not answer", "")
+        if told == self.error:
+            return
+        if error and not isinstance(error, UnreachableError):
+            self._log.warning("nothing is written to etcd", error=str(error), hint=error.hint)
+        self.error = told
+        self._changed()
 
     def _be_heard(self) -> bool:
         """Keep our lease, or get one; return whether this host is the one of its id."""
@@ -136,18 +158,21 @@ class Member(threading.Thread):
         ):
             return True
         key = keys.alive(self._name, self._me)
-        census = Census.of(self._name, self._etcd.scan(key).entries)
+        entries = self._etcd.scan(key).entries
+        census = Census.of(self._name, entries)
         stood, boot = census.alive(self._me), boot_id()
         if stood is not None and self._mark and stood.value.session == self._session:
             return True
+        self._overtaken = stood is not None and (self._overtaken or bool(self._mark))
         # Of this boot it is who was this agent before, for there is one at a time.
-        if stood is not None and stood.value.boot != boot and self._lives(stood.entry.lease):
+        foreign = stood is not None and (stood.value.boot != boot or self._overtaken)
+        if stood is not None and foreign and self._lives(stood.entry.lease):
             self._set(0)
             return False
-        self._until, self.is_cloned = 0.0, False
+        self._until, self.is_cloned, self._overtaken = 0.0, False, False
         lease = self._etcd.grant(TTL_S)
         put = Put(key, written(Alive(self._session, boot, now())), lease)
-        at = stood.entry.modified if stood else 0
+        at = entries[0].modified if entries else 0  # also of what makes no sense
         done = self._etcd.commit((Compare(key, modified=at),), (put,))
         self._lease = lease
         self._set(done.revision if done.done else 0)
@@ -207,7 +232,13 @@ class Member(threading.Thread):
             underlay = underlay_of(kept.underlay, kept.access.endpoints, kept.host.underlay)
         except OcinetError:
             underlay = kept.host.underlay  # as long as there is no other
+        try:  # the file may have been lost, and is made anew
+            key = plane_of(kept.cluster, self._keeping.paths).public_key()
+        except OcinetError:
+            key = kept.host.public_key
         name = kept.name or own_name()
         return kept.host.replace(
-            underlay=underlay, name=name if is_hostname(name) else kept.host.name
+            underlay=underlay,
+            public_key=key,
+            name=name if is_hostname(name) else kept.host.name,
         )

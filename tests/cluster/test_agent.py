@@ -211,6 +211,31 @@ def test_way_that_can_not_be_made_is_told_and_it_is_not_well(world: World) -> No
     assert _share(b) in _routes(a)
 
 
+def test_etcd_that_is_full_is_told_with_what_helps(world: World) -> None:
+    """It answers, and takes nothing: neither silence nor another reason."""
+    world.start_etcd(1, "--quota-backend-bytes=300000")
+    a, etcd = world.add_host("a"), world.members[0]
+    a.ocinet("cluster", "init", "prod", "--pool", "10.42.0.0/16", "--etcd", world.urls)
+    a.join("--etcd", world.urls)
+    a.start_agent()
+    for number in range(40):
+        etcd.ctl("put", f"fill{number}", "x" * 20_000, check=False)
+    assert "NOSPACE" in str(etcd.ctl("alarm", "list"))
+    a.kill_agent()
+    a.start_agent(wait=False)
+    told = a.wait_for_state("waiting", "database space exceeded")
+    assert "etcdctl alarm list" in told["hint"]
+    assert a.log().count('"nothing is written to etcd"') == 1
+    b = world.add_host("b")
+    refused = b.refused("cluster", "join", "prod", "--name", "b", "--etcd", world.urls)
+    assert "database space exceeded" in refused
+    etcd.ctl("del", "--prefix", "fill")
+    etcd.compact()
+    etcd.ctl("defrag")
+    etcd.ctl("alarm", "disarm")
+    a.wait_for_state("member")
+
+
 def test_config_that_nobody_can_read_takes_no_way(world: World) -> None:
     """It is told, nothing is written, and all is as it was until it can be read."""
     a, b = _two(world)
