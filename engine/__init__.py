@@ -5,6 +5,7 @@ The engine must not know Docker, OCI, or where a request came from. Its rooms de
 (`records`) and have the values (`model`). What stands here makes acts of that; read
 it in this order, in which each imports only what stands above:
 
+    link_targets        to whom links by name lead
     locks, storage      the locks; what is needed of the records
     operation           what one act goes by: its time, settings, locks and log
     liveness, journal   who lives; doing steps, and taking them back

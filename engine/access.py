@@ -8,6 +8,7 @@ twice, and who has entered something for one that has gone meanwhile takes it ou
 
 from __future__ import annotations
 
+from ocinet.engine.link_targets import leads_of, led_by, names_of
 from ocinet.engine.plan.access import (
     between,
     concern,
@@ -25,9 +26,10 @@ from ocinet.engine.plan.steps import Step
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocinet.engine.journal import Journal
-    from ocinet.engine.model.attachment import Attachment
+    from ocinet.engine.model.attachment import Attachment, Container
     from ocinet.engine.model.network import Network
-    from ocinet.engine.plan.access import Party
+    from ocinet.engine.operation import Operation
+    from ocinet.engine.plan.access import Lead, Party
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.ruleset.elements import Element
     from ocinet.engine.storage import Records
@@ -72,6 +74,9 @@ class Access:
         gone = tuple(name for name in said if name not in kept_names)
         if gone:
             self._records.mentions().leave(self._id, EGRESS_NAMES, (), gone)
+        # Its links with them: whoever they are to would find it by them for as long as it goes.
+        for target in _targets(record) - _targets(kept):
+            self._records.linked.remove(target, self._id)
 
     def open(
         self, before: Attachment, record: Attachment, journal: Journal, warnings: list[str]
@@ -109,6 +114,8 @@ class Access:
         self.enter(record)
         for step in self.change(before, record):
             step.apply(machine)
+            if isinstance(step, ChangeAccess):
+                self._look_again(step.added, record, machine)
         self.leave(before, record)
 
     def held(self, record: Attachment | None) -> tuple[Element, ...]:
@@ -130,6 +137,55 @@ class Access:
         added = tuple(element for element in wanted if element not in former)
         if removed or added:
             ChangeAccess(removed, added).apply(machine)
+            self._look_again(added, record, machine)
+
+    def relink(
+        self, gone: tuple[str, ...], came: tuple[str, ...], machine: Machine
+    ) -> tuple[str, ...]:
+        """Have links lead to a sandbox, or not any more, by the names of one in it.
+
+        What was open by a link and is so no more is cut, as its target may be elsewhere now.
+
+        Args:
+            gone: names that one in its sandbox had.
+            came: those that one has by now.
+            machine: whose table it is.
+
+        Returns:
+            Which links open nothing, if one came.
+        """
+        record = self._records.attachments.get(self._id)
+        former = self._by_links(record, gone, gone)
+        wanted = self._by_links(record, (*gone, *came))
+        removed = tuple(element for element in former if element not in wanted)
+        if removed or wanted:
+            ChangeAccess(removed, tuple(wanted)).apply(machine)
+            still = self._by_links(record, (*gone, *came))
+            late = tuple(element for element in wanted if element not in still)
+            ChangeAccess(late, ()).apply(machine)
+        if record and removed:
+            ForgetFlows(addresses=addresses_of(record.endpoints)).apply(machine)
+        return tuple(self._empty_links(self._parties(record))) if came else ()
+
+    def _by_links(
+        self, record: Attachment | None, names: tuple[str, ...], led: tuple[str, ...] = ()
+    ) -> dict[Element, None]:
+        """Return what is open between a container and those who have links by these names."""
+        found: dict[Element, None] = {}
+        lead = leads_of(self._records, self._id, record, led)
+        linkers = (each for each in self._records.linked.linkers(names) if each != self._id)
+        for other in map(self._records.attachments.get, linkers):
+            for party in self._parties(record):
+                for theirs in self._parties(other):
+                    found |= dict.fromkeys(between(theirs, party, lead))
+        return found
+
+    def _look_again(self, added: tuple[Element, ...], record: Attachment, machine: Machine) -> None:
+        """Take out what was entered for who has gone meanwhile."""
+        still = self._elements(record) if added else {}
+        gone = tuple(element for element in added if element not in still)
+        if gone:
+            ChangeAccess(gone, ()).apply(machine)
 
     def close(self, record: Attachment, kept: Attachment | None = None) -> tuple[Step, ...]:
         """Have nobody find a container any more but by what is kept, and return the steps."""
@@ -211,11 +267,16 @@ class Access:
     def _empty_links(self, parties: tuple[Party, ...]) -> list[str]:
         """Tell of links, of a container and to it, that open no port."""
         told = []
+        record = self._records.attachments.get(self._id)
+        if record is None:
+            return []
+        lead = leads_of(self._records, self._id, record)
         for party in parties:
-            for other in self._others(party) if self._linked(party) else ():
+            linked = self._linked(party, record, lead)
+            for other in self._others(party, linked) if linked else ():
                 for theirs in self._parties(other):
                     for client, server in ((party, theirs), (theirs, party)):
-                        if opens_nothing(client, server):
+                        if opens_nothing(client, server, lead):
                             name, target = client.names[0], server.names[0]
                             told.append(
                                 f"the link of {name} to {target} opens nothing on {party.network}:"
@@ -260,10 +321,11 @@ class Access:
         found = dict.fromkeys(
             own_elements(record, self._network, self._records.resolved().addresses)
         )
+        lead = leads_of(self._records, self._id, record)
         for party in self._parties(record):
-            for other in self._others(party):
+            for other in self._others(party, self._linked(party, record, lead)):
                 for theirs in self._parties(other):
-                    found |= dict.fromkeys(between(party, theirs))
+                    found |= dict.fromkeys(between(party, theirs, lead))
             for theirs in self._far(party):
                 if concern(party, theirs):
                     found |= dict.fromkeys(between(party, theirs))
@@ -274,23 +336,56 @@ class Access:
         there = self._records.elsewhere().there(party.network)
         return far_parties(party.network, there) if there else ()
 
-    def _linked(self, party: Party) -> set[str]:
+    def _linked(self, party: Party, record: Attachment, lead: Lead) -> set[str]:
         """Return the ids of those who have a link to a container, or to whom it has one."""
         linked = self._records.linked
         if linked.is_empty():
             return set()
-        from ocinet.engine.linked_names import find_target
+        ids = {*map(lead, party.links), *linked.linkers(led_by(self._records, record))}
+        return ids - {""}
 
-        found = {find_target(self._records, name, everywhere=True) for name in party.links}
-        ids = {record.container.id for record in found if record}
-        return ids | set(linked.linkers(party.linked_as))
-
-    def _others(self, party: Party) -> list[Attachment]:
+    def _others(self, party: Party, linked: set[str]) -> list[Attachment]:
         """Return the records of those who speak of a container, or whom it speaks of."""
         mentions, network = self._records.mentions(), party.network
         ids = {each for name in party.names for each in mentions.meant_by(network, name)}
         called = {each: name for name in party.means for each in mentions.called(network, name)}
-        ids |= called.keys() | self._linked(party)
+        ids |= called.keys() | linked
         ids.discard(self._id)
         records = (self._records.attachments.get(each) for each in sorted(ids))
         return [record for record in records if record and record.access is not None]
+
+
+def _targets(record: Attachment | None) -> set[str]:
+    """Return to whom a container has links."""
+    links = record.resolution.links if record and record.resolution else ()
+    return {linked.target for linked in links}
+
+
+def relink(
+    operation: Operation,
+    machine: Machine,
+    records: Records,
+    owner: Attachment,
+    gone: tuple[Container, ...] = (),
+    came: tuple[Container, ...] = (),
+) -> None:
+    """Open to those with links what one in a container's sandbox comes with, and close what goes.
+
+    Args:
+        operation: by whose log it goes.
+        machine: whose table it is.
+        records: as they are by now.
+        owner: whose sandbox it is; its lock is held.
+        gone: who was in it, or was called so.
+        came: who is in it by now.
+
+    Raises:
+        OcinetError: our table can't be changed.
+    """
+    if records.linked.is_empty():
+        return
+    left, new = (
+        tuple(name for each in some for name in names_of(records, each)) for some in (gone, came)
+    )
+    told = Access(records, owner.container.id).relink(left, new, machine)
+    operation.tell_warnings(owner.container, told)

@@ -283,7 +283,14 @@ class Detach:
                 self._pass_name_on(owner, record.container.process, living)
         # After the owner's: a kill in between leaves a member that can be counted out again.
         self._attachments.remove(record.container.id)
-        self._tell_others(record)
+        try:
+            if owner and owner.access is not None:
+                from ocinet.engine.access import relink
+
+                gone = (record.container,)
+                relink(self._operation, self._machine, self._records, owner, gone)
+        finally:
+            self._tell_others(record)
 
     def _end_owner(self, record: Attachment, *, asked: bool, force: bool) -> None:
         """Take an owner's wiring down, or leave it to the members that live on."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from ocinet.base.errors import OcinetError
 from ocinet.base.events import WARNED
 from ocinet.base.names import SHOWN_ID
+from ocinet.engine.link_targets import find_target, is_called, led_by, names_of
 from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.others_lines import write_others
 from ocinet.engine.peers import forget_unserved, leave_peers, tell_peers
@@ -24,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ocinet.engine.model.attachment import Attachment, Container
+    from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.resolution import LinkedName
     from ocinet.engine.operation import Operation
     from ocinet.engine.plan.machine import Machine
@@ -119,12 +120,12 @@ def write_anew(
 def came(operation: Operation, machine: Machine, records: Records, record: Attachment) -> None:
     """Tell those who have a link to a container that it is there, or on other networks."""
     container = record.container
-    names = _names_of(container)
+    names = names_of(records, container)
     for name in names:
         noted = records.linked.noted(name)
         holder = records.attachments.get(noted) if noted not in ("", container.id) else None
         # Of two containers with one name, the first keeps it for as long as it is there.
-        if not (holder and _is_called(holder, name)):
+        if not (holder and is_called(holder, name)):
             records.linked.note(name, container.id)
     _tell(operation, machine, records, names, but=container.id)
 
@@ -170,8 +171,7 @@ def went(
     if former:
         gone: tuple[str, ...] = (former,)
     else:
-        members = (name for member in record.members for name in (member.name, member.id))
-        gone = (*_names_of(container), *members)
+        gone = led_by(records, record)
         for linked in links_of(record):
             records.linked.remove(linked.target, container.id)
     for name in gone:
@@ -249,29 +249,6 @@ def _forget(records: Records, linker: str, names: Iterable[str]) -> None:
         records.linked.remove(name, linker)
 
 
-def find_target(records: Records, target: str, *, everywhere: bool) -> Attachment | None:
-    """Return the record of a link's target, if it is attached by now; the first of that name.
-
-    Args:
-        records: of all containers.
-        target: as its user has written it.
-        everywhere: whether one that is not noted is looked for in all records.
-    """
-    attachments = records.attachments
-    known = records.linked.noted(target)
-    record = attachments.get(known) if known else None
-    if record is None or not _is_called(record, target):
-        record = attachments.get(target)
-    if record is None and everywhere:
-        called = (each for each in attachments.all() if _is_called(each, target))
-        record = next(called, None)
-        if record:
-            records.linked.note(target, record.container.id)
-    if record and record.member_of:
-        record = attachments.get(record.member_of)
-    return record
-
-
 def _shared_addresses(record: Attachment, target: Attachment) -> tuple[str, ...]:
     """Return a target's addresses on the first network that it shares with a container."""
     for own in record.endpoints:
@@ -283,17 +260,3 @@ def _shared_addresses(record: Attachment, target: Attachment) -> tuple[str, ...]
 
 def _networks_of(record: Attachment) -> tuple[str, ...]:
     return tuple(dict.fromkeys(endpoint.network for endpoint in record.endpoints))
-
-
-def _names_of(container: Container) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((container.name, container.id, container.id[:SHOWN_ID])))
-
-
-def _is_called(record: Attachment, target: str) -> bool:
-    """Tell whether a link's target is a container, by name, by id, or by what is shown of one.
-
-    Not by less: db, cafe and bad begin ids as well, whose containers nobody means.
-    """
-    container = record.container
-    shown = len(target) >= SHOWN_ID and container.id.startswith(target)
-    return target in (container.name, container.id) or shown

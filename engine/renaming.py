@@ -65,6 +65,10 @@ def follow_name(
     owner = records.attachments.get(record.member_of) if record.member_of else None
     if owner:
         records.attachments.put(with_member(owner, container))
+        if owner.access is not None:
+            from ocinet.engine.access import relink
+
+            relink(operation, machine, records, owner, (former.container,), (container,))
     if record.served:
         _serve(operation, machine, records, record)
     if not records.linked.is_empty():

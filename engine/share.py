@@ -90,6 +90,10 @@ class Share:
             from ocinet.engine.linked_names import came
 
             came(self._operation, self._machine, self._records, member)
+        if owner.access is not None:
+            from ocinet.engine.access import relink
+
+            relink(self._operation, self._machine, self._records, owner, came=(container,))
         return member
 
     def _leave_own(self, container: Container, identity: str) -> None:

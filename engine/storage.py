@@ -350,10 +350,12 @@ def access_elements(attached: Iterable[Attachment], records: Records) -> tuple[E
     found: tuple[Element, ...] = ()
     concerned = [record for record in known if record.access is not None]
     if concerned:
+        from ocinet.engine.link_targets import leads
         from ocinet.engine.plan.access import every_element
 
         find, resolve = records.networks.find, records.resolved().addresses
-        found += every_element(concerned, find, resolve, records.elsewhere().there)
+        lead = leads(records)
+        found += every_element(concerned, find, resolve, records.elsewhere().there, lead)
     leaving = [end for record in known for end in record.endpoints if end.egress]
     if leaving:
         from ocinet.engine.plan.egress import source_elements

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     Find = Callable[[str], Network | None]
     Resolve = Callable[[str], tuple[Address, ...]]
+    # The id of the container whose sandbox a link's target is in; "" for nobody.
+    Lead = Callable[[str], str]
     # What one address is allowed of the protocols and ports of another.
     Doors = tuple[tuple[Field, Field], ...]
 
@@ -45,7 +47,7 @@ class Party(Value):
         addresses: of the container there.
         access: what its user says.
         links: to whom it has a link, as its user has written them.
-        linked_as: by what a link leads to it: names and ids of it and of its members.
+        id: the container's; "" on another host, where no link leads.
     """
 
     network: str
@@ -53,7 +55,7 @@ class Party(Value):
     addresses: tuple[Address, ...]
     access: Access
     links: tuple[str, ...] = ()
-    linked_as: tuple[str, ...] = ()
+    id: str = ""
 
     @property
     def means(self) -> tuple[str, ...]:
@@ -81,9 +83,6 @@ def parties_of(record: Attachment, find: Find) -> tuple[Party, ...]:
         return ()
     names = dict.fromkeys(endpoint.network for endpoint in record.endpoints)
     links = tuple(linked.target for linked in record.resolution.links) if record.resolution else ()
-    known = record.container
-    called = [(known.name, known.id), *((member.name, member.id) for member in record.members)]
-    linked_as = tuple(word for name, own in called for word in (name, own, own[:SHOWN_ID]))
     return tuple(
         Party(
             name,
@@ -91,7 +90,7 @@ def parties_of(record: Attachment, find: Find) -> tuple[Party, ...]:
             _addresses(end for end in record.endpoints if end.network == name),
             record.access,
             links,
-            linked_as,
+            record.container.id,
         )
         for name in names
         if (network := find(name)) and network.apart
@@ -138,6 +137,10 @@ def _nowhere(_name: str) -> tuple[Address, ...]:
     return ()
 
 
+def _to_nobody(_target: str) -> str:
+    return ""
+
+
 def own_elements(
     record: Attachment, find: Find, resolve: Resolve = _nowhere
 ) -> tuple[Element, ...]:
@@ -177,10 +180,15 @@ def _addresses(endpoints: Iterable[Endpoint]) -> tuple[Address, ...]:
     return tuple(interface.address for end in endpoints for interface in end.addresses)
 
 
-def between(one: Party, other: Party) -> tuple[Element, ...]:
+def between(one: Party, other: Party, lead: Lead = _to_nobody) -> tuple[Element, ...]:
     """Return what two containers of a network may, by what the users of both say by names.
 
     And by links, which open what their target exposes, as Docker's do (`--link`, `--icc=false`).
+
+    Args:
+        one: of the two.
+        other: the other one.
+        lead: returns whose sandbox a link leads to: of two with one name, the one that has it.
     """
     if one.network != other.network:
         return ()
@@ -188,7 +196,7 @@ def between(one: Party, other: Party) -> tuple[Element, ...]:
     for client, server in ((one, other), (other, one)):
         wishes = [wish for wish in client.access.allow or () if wish.name in server.names]
         wishes += [wish for wish in server.access.expose or () if wish.name in client.names]
-        if not set(client.links).isdisjoint(server.linked_as):
+        if server.for_links and _links(client, server, lead):
             wishes += server.for_links
         for source in client.addresses:
             for target in server.addresses:
@@ -197,9 +205,13 @@ def between(one: Party, other: Party) -> tuple[Element, ...]:
     return tuple(found)
 
 
-def opens_nothing(client: Party, server: Party) -> bool:
+def _links(client: Party, server: Party, lead: Lead) -> bool:
+    return server.id != "" and any(lead(target) == server.id for target in client.links)
+
+
+def opens_nothing(client: Party, server: Party, lead: Lead) -> bool:
     """Tell whether one has a link to another by which, and by all else, it may connect nowhere."""
-    if client.network != server.network or set(client.links).isdisjoint(server.linked_as):
+    if client.network != server.network or not _links(client, server, lead):
         return False
     said = [wish for wish in client.access.allow or () if wish.subnet or wish.name in server.names]
     return not (said or server.for_links or server.access.expose)
@@ -238,6 +250,7 @@ def every_element(
     find: Find,
     resolve: Resolve = _nowhere,
     there: Callable[[str], tuple[Elsewhere, ...]] = lambda _network: (),
+    lead: Lead = _to_nobody,
 ) -> tuple[Element, ...]:
     """Return all that is in our table of who may talk to whom.
 
@@ -246,21 +259,25 @@ def every_element(
         find: returns a network by its name.
         resolve: returns the addresses that a DNS name leads to.
         there: returns who of a network is on other hosts.
+        lead: returns the id of whose sandbox a link's target is in.
     """
     found: dict[Element, None] = {}
     parties: list[Party] = []
+    owners: dict[tuple[str, str], Party] = {}
     named: dict[tuple[str, str], list[Party]] = {}
     for record in records:
         found |= dict.fromkeys(own_elements(record, find, resolve))
         for party in parties_of(record, find):
             parties.append(party)
-            for name in {*party.names, *party.linked_as}:
+            owners[party.network, party.id] = party
+            for name in party.names:
                 named.setdefault((party.network, name), []).append(party)
     for party in parties:
-        for name in {*party.means, *party.links}:
-            for other in named.get((party.network, name), ()):
-                if other is not party:
-                    found |= dict.fromkeys(between(party, other))
+        others = [one for name in party.means for one in named.get((party.network, name), ())]
+        linked = (owners.get((party.network, lead(target))) for target in party.links)
+        for other in (*others, *filter(None, linked)):
+            if other is not party:
+                found |= dict.fromkeys(between(party, other, lead))
     found |= dict.fromkeys(_across(parties, there))
     return tuple(found)
 
