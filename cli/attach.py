@@ -164,7 +164,10 @@ def _detach(arguments: Namespace, console: Console) -> None:
                 for network in arguments.net:
                     disconnect(engine, console, record, network)
                 if not arguments.net:
+                    told = len(engine.warnings)
                     engine.detach(record.container.id, force=arguments.force)
+                    for warning in engine.warnings[told:]:
+                        console.say(f"ocinet: {warning}")
                 console.print(record.container.name)
             except NotFoundError as error:
                 if not arguments.force:

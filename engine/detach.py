@@ -187,7 +187,7 @@ class Detach:
         if any(not endpoint.host_ifname for endpoint in record.endpoints):
             from ocinet.engine.lan_ends import take_ends_away
 
-            take_ends_away(self._machine, record)
+            take_ends_away(self._operation, self._machine, record)
 
     def _unplug(self, record: Attachment) -> None:
         """Take down what nothing on the host leads to: links to other sandboxes, and to the LAN."""

@@ -85,7 +85,7 @@ class Disconnect:
 
             whole = gone.replace(endpoints=(*kept.endpoints, *gone.endpoints))
             steps = (*Access(self._records, gone.container.id).close(whole, kept), *steps)
-        take_ends_away(self._machine, gone)
+        take_ends_away(self._operation, self._machine, gone)
         go_through(self._operation, self._machine, steps)
         if before:
             Passing(self._machine, self._records.passages, before.generation).closed()

@@ -6,8 +6,9 @@ a person detaches, or members stay, is entered for it.
 
 from __future__ import annotations
 
-from ocinet.base.errors import NotFoundError, OcinetError, failures
-from ocinet.engine.kernel.sandbox import open_recorded
+from ocinet.base.errors import NotFoundError, OcinetError, RequestError, failures
+from ocinet.engine.kernel.sandbox import OtherSandboxError, open_recorded
+from ocinet.engine.model.attachment import ATTACHED
 from ocinet.engine.model.observed import DeviceState
 
 TYPE_CHECKING = False
@@ -37,29 +38,44 @@ def parent_of(machine: Machine, network: Network) -> DeviceState:
     )
 
 
-def take_ends_away(machine: Machine, record: Attachment) -> None:
+def take_ends_away(operation: Operation, machine: Machine, record: Attachment) -> None:
     """Delete these interfaces of a sandbox that is there still, before their addresses are free.
 
+    Whoever may change the network in there may have renamed one, which it is found in spite of,
+    or moved it to a namespace that nobody knows, which is told.
+
     Raises:
-        OcinetError: one is there, and can't be deleted.
+        OcinetError: one is there, or may be, and can't be deleted.
     """
     ends = unseen(record)
     if not ends:
         return
     try:
         sandbox = open_recorded(record)
-    except NotFoundError:
-        return
-    except OcinetError:
-        return  # it is in another one by now: that one went with its processes
+    except (NotFoundError, RequestError, OtherSandboxError):
+        return  # the one that they were in went with its processes
     errors: list[OcinetError] = []
+    told: list[str] = []
     with sandbox:
         for end in ends:
             try:
-                machine.insides.unplug(sandbox, end.ifname, end.mac)
+                gone = machine.insides.unplug(sandbox, end.ifname, end.mac, end.ifindex)
             except OcinetError as error:
                 errors.append(error)
+            else:  # what an attach has only begun need not be there
+                told += [] if gone or record.state != ATTACHED else [_explain_missing(record, end)]
+    machine.warnings += told
+    operation.tell_warnings(record.container, told)
     failures("", errors)
+
+
+def _explain_missing(record: Attachment, end: Endpoint) -> str:
+    addresses = ", ".join(str(interface.address) for interface in end.addresses)
+    return (
+        f"{end.ifname} is not in the sandbox of {record.container.name} any more: if it was moved"
+        f" to another one, it is on the LAN with {addresses} until that ends, beside whoever gets"
+        " that address next; see: lsns -t net"
+    )
 
 
 def forget_host_sides(

@@ -357,9 +357,11 @@ class Lifecycle:
         """
         from ocinet.engine.detach import Detach
 
+        before = len(self.machine.warnings)
         try:
             detach = Detach(self.operation, self.machine, self.records)
             done = detach.detach(container_id, bundle=bundle, force=force)
+            self.warnings += self.machine.warnings[before:]
         except (OcinetError, OSError) as error:
             known = error if isinstance(error, OcinetError) else told("", error)
             failure = known.within(f"cannot detach {container_id}")

@@ -17,6 +17,7 @@ from ocinet.engine.kernel.links import (
     AT_ONCE,
     Act,
     find_link,
+    find_link_at,
     list_addresses,
     list_links,
     list_routes,
@@ -209,8 +210,16 @@ class Insides:
 
         unroute_by_source(sandbox, ways)
 
-    def unplug(self, sandbox: OpenNamespace, ifname: str, mac: str) -> bool:
+    def unplug(self, sandbox: OpenNamespace, ifname: str, mac: str, ifindex: int = 0) -> bool:
         """Delete a veth of a sandbox if it has this MAC, and with it its other end, wherever it is.
+
+        Or what shares a parent on the LAN.
+
+        Args:
+            sandbox: open.
+            ifname: its name.
+            mac: its MAC: another one of that name is the container's own.
+            ifindex: by which it is known whatever its name and MAC are by now; 0: by these.
 
         Returns:
             False if there is no such one.
@@ -220,9 +229,11 @@ class Insides:
             KernelError: the kernel refused.
         """
         with socket_in(sandbox) as socket:
-            link = find_link(socket, ifname)
-            if link is None or link.kind not in _OURS or link.mac != mac:
-                return False
+            link = find_link_at(socket, ifindex) if ifindex else None
+            if link is None or link.kind not in _OURS:
+                link = find_link(socket, ifname)
+                if link is None or link.kind not in _OURS or link.mac != mac:
+                    return False
             refusals = socket.ask(link_messages.delete_link(1, link.ifindex), 1)[1]
         if refusals and refusals[0].errno != ENODEV:
             raise refusals[0].error(f"cannot delete {ifname} in the sandbox")

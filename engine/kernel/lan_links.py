@@ -24,7 +24,7 @@ from ocinet.base.address import Address, Interface, Subnet
 from ocinet.base.clock import Deadline
 from ocinet.base.errors import ConflictError, KernelError, OcinetError, SystemFailure
 from ocinet.engine.kernel import ip_messages, lan_messages, link_messages
-from ocinet.engine.kernel.links import Act, Links, list_links
+from ocinet.engine.kernel.links import Act, Links, find_link, list_links, socket_in
 from ocinet.engine.kernel.sandbox import check_privilege
 from ocinet.engine.model.lan import HostSide, Parent
 from ocinet.engine.model.link import is_link_local, is_our_group
@@ -123,12 +123,15 @@ class LanLinks:
         bodies = self._links.socket.dump(ip_messages.dump_routes(1))
         return [hop for body in bodies for hop in ip_messages.decode_routes(body)]
 
-    def add_child(self, child: Child, sandbox: OpenNamespace) -> None:
+    def add_child(self, child: Child, sandbox: OpenNamespace) -> int:
         """Make an interface in a sandbox, down; see `seams.Lan`."""
         if sandbox.fd < 0:
             raise SystemFailure(f"cannot connect {child.ifname} to {child.parent}",
                                 "the sandbox was closed")  # fmt: skip
         self._make(child, sandbox.fd)
+        with socket_in(sandbox) as socket:
+            made = find_link(socket, child.ifname)
+        return made.ifindex if made else 0
 
     def _make(self, child: Child, netns_fd: int = -1) -> None:
         what = f"cannot connect {child.ifname} to {child.parent}"

@@ -315,6 +315,12 @@ def find_link(socket: NetlinkSocket, ifname: str) -> Link | None:
     return link_messages.decode_link(answers[0].body) if answers else None
 
 
+def find_link_at(socket: NetlinkSocket, ifindex: int) -> Link | None:
+    """Return the link of that index where a socket is, or None if there is none."""
+    answers, _refusals = socket.look_up(link_messages.get_link_at(1, ifindex), 1)
+    return link_messages.decode_link(answers[0].body) if answers else None
+
+
 def list_links(socket: NetlinkSocket, master: int = 0) -> list[Link]:
     """Return all links where a socket is, or the ports of a bridge, by its index."""
     return [

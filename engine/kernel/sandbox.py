@@ -162,11 +162,17 @@ class Sandbox:
         self.close()
 
 
+class OtherSandboxError(SystemFailure):
+    """What a record tells of is not where it leads to any more."""
+
+
 def open_recorded(record: Attachment) -> Sandbox:
     """Open the sandbox of a container that is known.
 
     Raises:
         NotFoundError: it is gone.
+        OtherSandboxError: its processes, or its path, are of another one by now.
+        SystemFailure: it may not be opened.
     """
     processes = [record.container.process, *(member.process for member in record.members)]
     for process in processes:
@@ -181,7 +187,7 @@ def open_recorded(record: Attachment) -> Sandbox:
         sandbox = Sandbox.open_path(path)
     if record.sandbox and sandbox.identity != record.sandbox:
         sandbox.close()
-        raise SystemFailure(
+        raise OtherSandboxError(
             "",
             f"{record.container.name} is in another sandbox than recorded",
             f"ocinet detach {record.container.name}",

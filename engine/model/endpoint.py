@@ -46,6 +46,7 @@ class Endpoint(Value):
         sysctls: that were set.
         bandwidth: its limits; None: none.
         egress: what packets that leave bear, where the user has said so.
+        ifindex: of the container's end, in its sandbox, where the host has no other; 0: not known.
     """
 
     network: str
@@ -60,6 +61,7 @@ class Endpoint(Value):
     sysctls: tuple[InsideSysctl, ...] = ()
     bandwidth: Bandwidth | None = None
     egress: tuple[Address, ...] = ()
+    ifindex: int = 0
 
     @property
     def refusing(self) -> tuple[Route, ...]:

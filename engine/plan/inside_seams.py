@@ -93,8 +93,16 @@ class Insides(Protocol):
             KernelError: a rule could not be deleted.
         """
 
-    def unplug(self, sandbox: Sandbox, ifname: str, mac: str) -> bool:
+    def unplug(self, sandbox: Sandbox, ifname: str, mac: str, ifindex: int = 0) -> bool:
         """Delete a veth of a sandbox if it has this MAC, and with it its other end, wherever it is.
+
+        Or what shares a parent on the LAN.
+
+        Args:
+            sandbox: open.
+            ifname: its name.
+            mac: its MAC: another one of that name is the container's own.
+            ifindex: by which it is known whatever its name and MAC are by now; 0: by these.
 
         Returns:
             False if there is no such one.

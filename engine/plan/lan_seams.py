@@ -22,8 +22,11 @@ class Lan(Protocol):
     def host_side(self, ifname: str) -> HostSide | None:
         """Return the host's own interface of that name, or None."""
 
-    def add_child(self, child: Child, sandbox: Sandbox) -> None:
+    def add_child(self, child: Child, sandbox: Sandbox) -> int:
         """Make an interface in a sandbox, down.
+
+        Returns:
+            Its index there; 0 if somebody in there was faster to rename it.
 
         Raises:
             KernelError: it could not be made, and nothing is left of it: EEXIST where its name

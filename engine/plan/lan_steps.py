@@ -45,7 +45,8 @@ class AddChild(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Make it; the host's way to it, too."""
-        machine.lan.add_child(self.child, machine.sandbox)
+        made = machine.lan.add_child(self.child, machine.sandbox)
+        machine.children[self.child.ifname] = made
         if self.shim:
             try:
                 machine.lan.reach(self.shim, self.addresses)
@@ -85,7 +86,8 @@ class RemoveChild(Step):
         """Delete both; not there is fine."""
         if self.shim:
             machine.lan.reach_no_more(self.shim, self.addresses)
-        return machine.insides.unplug(machine.sandbox, self.ifname, self.mac)
+        ifindex = machine.children.pop(self.ifname, 0)
+        return machine.insides.unplug(machine.sandbox, self.ifname, self.mac, ifindex)
 
     def inverse(self) -> Step | None:
         """Return None: an attach makes it anew."""

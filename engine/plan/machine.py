@@ -77,6 +77,7 @@ class Machine:
 
     Attributes:
         pairs: that were made, by the names of their host ends.
+        children: indexes of interfaces that the host has no end of and that were made, by name.
         warnings: what could not be done but is not needed.
         unnamed: whether a container's files could not name it yet.
         unserved: the networks whose name server could not be told of it.
@@ -110,6 +111,7 @@ class Machine:
         self.guards = guards
         self.owners = owners
         self.pairs: dict[str, Pair] = {}
+        self.children: dict[str, int] = {}
         self.warnings: list[str] = []
         self.unnamed = False
         self.unserved: list[str] = []
@@ -167,11 +169,13 @@ class Machine:
         return tuple(address for address in dict.fromkeys(wanted) if address not in here)
 
     def with_indexes(self, record: Attachment) -> Attachment:
-        """Return a record that knows the indexes of the pairs that were made."""
+        """Return a record that knows the indexes of the links that were made."""
         return record.replace(
             endpoints=tuple(
                 endpoint.replace(host_ifindex=self.pairs[endpoint.host_ifname].host_ifindex)
                 if endpoint.host_ifname in self.pairs
+                else endpoint.replace(ifindex=self.children[endpoint.ifname])
+                if endpoint.ifname in self.children
                 else endpoint
                 for endpoint in record.endpoints
             )

@@ -293,6 +293,7 @@ _ENDPOINT = Record(
     sysctls=Defaulted(listed(_SYSCTL), ()),
     bandwidth=Defaulted(Kind(_read_bandwidth, _write_bandwidth), None),
     egress=Defaulted(listed(ADDRESS), ()),
+    ifindex=Defaulted(NUMBER, 0),
 )
 _PORT_FIELDS: dict[str, Kind] = {
     "protocol": one_of(*PROTOCOLS),

@@ -27,13 +27,17 @@ def add_child_makes_one_in_the_sandbox_alone(place: Place) -> None:
     place.add_link("lan0", "veth", up=True)
     host = place.seams()
     with place.open_sandbox(place.start()) as sandbox:
-        host.lan().add_child(CHILD, sandbox)
+        ifindex = host.lan().add_child(CHILD, sandbox)
         (made,) = [link for link in host.insides.look_inside(sandbox) if link.ifname == "eth0"]
         assert (made.up, made.mac, made.mtu) == (False, MAC, 1500)
+        assert ifindex
         assert host.links.links() == ()
         with pytest.raises(KernelError) as raised:
             host.lan().add_child(CHILD, sandbox)
         assert raised.value.errno == EEXIST
+        assert not host.insides.unplug(sandbox, "eth1", SHIM.mac, ifindex + 1)
+        assert host.insides.unplug(sandbox, "eth1", SHIM.mac, ifindex)
+        host.lan().add_child(CHILD, sandbox)
         assert host.insides.unplug(sandbox, "eth0", MAC)
         assert not host.insides.unplug(sandbox, "eth0", MAC)
 

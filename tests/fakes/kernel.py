@@ -239,12 +239,15 @@ class FakeInsides(SeamOfHost):
         enter(sandbox).links["lo"].set_up()
 
     @act
-    def unplug(self, sandbox: seams.Sandbox, ifname: str, mac: str) -> bool:
+    def unplug(self, sandbox: seams.Sandbox, ifname: str, mac: str, ifindex: int = 0) -> bool:
         """Delete a veth, and its other end."""
         space = enter(sandbox)
-        link = space.links.get(ifname)
-        if link is None or link.kind not in ("veth", "macvlan") or link.mac != mac:
+        own = [link for link in space.links.values() if link.kind in ("veth", "macvlan")]
+        found = [link for link in own if link.ifindex == ifindex]
+        found += [link for link in own if (link.ifname, link.mac) == (ifname, mac)]
+        if not found:
             return False
+        link = found[0]
         space.remove(link)
         return True
 

@@ -49,11 +49,11 @@ class FakeLan(SeamOfHost):
         )
 
     @act
-    def add_child(self, child: Child, sandbox: seams.Sandbox) -> None:
+    def add_child(self, child: Child, sandbox: seams.Sandbox) -> int:
         """Make one in a sandbox."""
         if sandbox.fd < 0:
             raise SystemFailure(f"cannot connect {child.ifname}", "the sandbox was closed")
-        self._make(child, enter(sandbox))
+        return self._make(child, enter(sandbox)).ifindex
 
     def _make(self, child: Child, space: FakeNamespace) -> FakeLink:
         what = f"cannot connect {child.ifname} to {child.parent}"
