@@ -61,6 +61,12 @@ def test_unit_is_exposed_no_more_than_it_was(shipped: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_cluster_unit_waits_for_no_etcd() -> None:
+    """Where Docker or podman run it, that were a cycle, and systemd would leave one of them out."""
+    (after,) = re.findall(r"^After=(.*)$", CLUSTER_UNIT.read_text(), re.MULTILINE)
+    assert not [unit for unit in after.split() if "etcd" in unit]
+
+
 def test_unit_starts_a_command_that_there_is() -> None:
     """The words behind the program are a command's, and it takes them."""
     program, *words = settings("Service")["ExecStart"].split()
