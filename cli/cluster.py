@@ -117,7 +117,7 @@ def _configure_join(parser: Parser) -> None:
     add_text(parser, "--name", metavar="NAME", says=says)
     says = "prefix length of this host's share, up to 32 of IPv4 (default: the cluster's)"
     add_text(parser, "--share-length", metavar="BITS", says=says, several=True)
-    says = "have room for no containers: this host reaches those of the others"
+    says = "have the smallest share, for no containers: this host reaches those of the others"
     add_switch(parser, "--no-containers", says=says)
     add_access(parser, "as this host joined before")
     parser.examples(
@@ -135,6 +135,9 @@ def _join(arguments: Namespace, console: Console) -> None:
 
     with _acting("join", arguments.cluster):
         underlay = arguments.underlay or ""
+        if arguments.no_containers and arguments.share_length:
+            raise RequestError("--share-length", "without containers a host has the smallest share",
+                               "leave one of the two out")  # fmt: skip
         if underlay:
             _within("--underlay", check_underlay, underlay)
         wishes = Wishes(

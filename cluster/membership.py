@@ -84,8 +84,8 @@ class Membership:
         """Be a member; once more, with other wishes for what can be changed.
 
         Raises:
-            ConflictError: this host is in another cluster, or a network of it has the pool's
-                addresses, or another machine has its id.
+            ConflictError: this host is in another cluster, or in this one with containers, or
+                a network of it has the pool's addresses, or another machine has its id.
             NotFoundError: there is no such cluster.
             ExhaustedError: no share is left.
             UnreachableError: etcd does not answer; what was begun, the next one finishes.
@@ -210,6 +210,10 @@ def _with_former(wishes: Wishes, former: Kept | None) -> Wishes:
     """Return what is asked for at a join, and what was before, where nothing is said."""
     if former is None:
         return wishes
+    if not wishes.containers and CONTAINERS in former.host.roles:
+        name = former.cluster.name
+        raise ConflictError("", f"this host is in cluster {name} already, with containers",
+                            f"ocinet cluster leave {name}, and join without")  # fmt: skip
     return wishes.replace(
         access=wishes.access or former.access,
         name=wishes.name or former.name,

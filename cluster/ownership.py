@@ -158,7 +158,7 @@ def _try_to_join(
         lengths = lengths if CONTAINERS in host.roles else smallest(cluster)
         start = zlib.crc32(host.id.encode()) + turn
         fresh = choose(cluster, census.taken, lengths, wanted, start)
-    elif stood is not None:
+    else:
         _check_lengths(own, lengths)
     if wanted and (own or fresh) != wanted:
         # What runs on it is never renumbered: networks and containers have these addresses.

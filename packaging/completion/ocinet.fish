@@ -444,7 +444,7 @@ complete -c ocinet -n '__ocinet_at cluster join' -s h -l help -d 'show this help
 complete -c ocinet -n '__ocinet_at cluster join' -l underlay -r -f -d 'address or device by which other hosts reach this one'
 complete -c ocinet -n '__ocinet_at cluster join' -l name -r -f -d 'what this host is called'
 complete -c ocinet -n '__ocinet_at cluster join' -l share-length -r -f -d 'prefix length of this host\'s share, up to 32 of IPv4'
-complete -c ocinet -n '__ocinet_at cluster join' -l no-containers -d 'have room for no containers: this host reaches those of the others'
+complete -c ocinet -n '__ocinet_at cluster join' -l no-containers -d 'have the smallest share, for no containers: this host reaches those of the others'
 complete -c ocinet -n '__ocinet_at cluster join' -l etcd -r -f -d 'endpoint, as https://10.0.0.1:2379'
 complete -c ocinet -n '__ocinet_at cluster join' -l ca -r -F -d 'certificates by which etcd\'s is judged'
 complete -c ocinet -n '__ocinet_at cluster join' -l cert -r -F -d 'certificate of this host'

@@ -255,16 +255,30 @@ def test_join_of_two_families_and_sizes_per_host(world: World) -> None:
 
 
 def test_host_without_containers_has_one_address(world: World) -> None:
-    """By which it reaches all others'."""
+    """By which it reaches all others' containers; nobody changes that by joining again."""
     a = _one(world)
     b = world.add_host("b")
     (share,) = b.join("--etcd", world.urls)
+    refused = a.refused(
+        "cluster", "join", "prod", "--no-containers", "--share-length", "26", "--etcd", world.urls
+    )
+    assert "without containers a host has the smallest share" in refused
     (own,) = a.join("--no-containers", "--etcd", world.urls)
     assert own.endswith("/30")
     assert "without containers" in a.refused("network", "create", "--cluster", "prod", "web")
     a.start_agent()
     wait_until(lambda: [route for route in a.routes() if route["dst"] == share], "the way to b",
                timeout_s=_S)  # fmt: skip
+    b.start_agent()
+    b.ocinet("network", "create", "--cluster", "prod", "web")
+    b.run("ip", "netns", "add", "c1")
+    b.ocinet("attach", "netns:/run/netns/c1", "--name", "c1", "--net", "web")
+    address = b.records()["c1"]["endpoints"][0]["addresses"][0].partition("/")[0]
+    wait_until(lambda: a.run("busybox", "ping", "-c1", "-W5", address, check=False).status == 0,
+               "c1 answers a", timeout_s=_S)  # fmt: skip
+    assert a.ocinet("cluster", "join", "prod").stdout.split() == [own]
+    assert "this host has 10.42." in a.refused("cluster", "join", "prod", "--share-length", "24")
+    assert "already, with containers" in b.refused("cluster", "join", "prod", "--no-containers")
 
 
 def test_status_tells_people_and_programs(world: World) -> None:
