@@ -104,7 +104,9 @@ class Insides:
                 from ocinet.engine.kernel.lan_links import once_free
 
                 again = partial(_send_batch, socket, batch, pair.ifindex)
-                once_free(again, (EADDRINUSE,), self._deadline or Deadline(_ALONE_S))
+                # What is mended had its MAC before: then nobody who ends has it.
+                busy = () if inside.mac else (EADDRINUSE,)
+                once_free(again, busy, self._deadline or Deadline(_ALONE_S))
             if pair.host_ifindex and inside.addresses:
                 warnings += self._open_the_way(socket, pair, inside)
         return warnings
@@ -264,6 +266,7 @@ class Insides:
                 link.mtu,
                 tuple(interface for ifindex, interface in addresses if ifindex == link.ifindex),
                 tuple(route for ifindex, route in hops if ifindex == link.ifindex),
+                link.ifindex,
             )
             for link in sorted(links, key=lambda link: link.ifindex)
         )

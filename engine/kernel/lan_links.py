@@ -144,7 +144,7 @@ class LanLinks:
             for refused in self._links.socket.ask(message, 1)[1]:
                 raise self._error(what, child, refused)
 
-        if child.mode == "passthru":
+        if child.mode == "passthru" and not child.again:
             once_free(make, (EBUSY, EINVAL), self._deadline)
         else:
             make()

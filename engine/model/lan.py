@@ -40,6 +40,7 @@ class Child(Value):
         mode: as the kernel's driver calls it.
         mac: that it is to have; "" where it has the parent's.
         mtu: bytes.
+        again: whether it was there before, so that nobody who ends has its place.
     """
 
     ifname: str
@@ -48,6 +49,7 @@ class Child(Value):
     mode: str
     mac: str
     mtu: int
+    again: bool = False
 
 
 class HostSide(Value):

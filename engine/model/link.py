@@ -118,6 +118,7 @@ class InsideLink(Value):
         addresses: all of them, link-local ones as well.
         routes: those of the main table through it, the kernel's own as well; of `lo`, all
             that refuse.
+        ifindex: its index there.
     """
 
     ifname: str
@@ -126,6 +127,7 @@ class InsideLink(Value):
     mtu: int
     addresses: tuple[Interface, ...]
     routes: tuple[Route, ...]
+    ifindex: int = 0
 
 
 def is_our_group(group: int) -> bool:

@@ -90,12 +90,21 @@ def connect(endpoint: Endpoint, network: Network, alias: str, netns: str) -> Ste
 
 
 def lost(endpoint: Endpoint, left: Left) -> str:
-    """Return that the interface is gone from the sandbox; nothing of it is anywhere else."""
-    if left.inside is None or any(
-        (link.ifname, link.mac) == (endpoint.ifname, endpoint.mac) for link in left.inside
-    ):
+    """Return that the interface is gone from the sandbox; nothing of it is anywhere else.
+
+    One that has another MAC is there: that is put right as any other's. Where no index is on
+    record, one of its name is it.
+    """
+    inside, ifname, ifindex = left.inside, endpoint.ifname, endpoint.ifindex
+    if inside is None:
         return ""
-    return f"in the sandbox, {endpoint.ifname} is gone, or is another one"
+    for link in inside:
+        if ifindex and link.ifindex == ifindex:
+            renamed = f"in the sandbox, {ifname} is called {link.ifname} by now"
+            return "" if link.ifname == ifname else renamed
+    if any(link.ifname == ifname and (not ifindex or link.mac == endpoint.mac) for link in inside):
+        return ""
+    return f"in the sandbox, {ifname} is gone, or is another one"
 
 
 def flaws(connected: Connected, links: Mapping[str, Link], left: Left) -> list[Flaw]:

@@ -32,7 +32,7 @@ from ocinet.engine.plan.flaw import Connected, Flaw, Left
 from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding, guard_flaw
 from ocinet.engine.plan.inside_flaws import missing_inside, unrefused, unset
 from ocinet.engine.plan.lan_flaws import lack_of_shim, unreached
-from ocinet.engine.plan.lan_steps import MakeShim
+from ocinet.engine.plan.lan_steps import AddChild, MakeShim
 from ocinet.engine.plan.networks import explain_absent, or_explain, plan_networks
 from ocinet.engine.plan.own_steps import (
     ConfigureInside,
@@ -286,7 +286,8 @@ def _endpoint_flaws(
     if why := driver.lost(endpoint, left):
         hairpin = (SetHairpin(endpoint.host_ifname),) if is_reached else ()
         made = (*_made_whole(endpoint, wanted), *plan_by_source(wanted), *plan_refusing(wanted))
-        return [Flaw(why, (Unplug(endpoint.ifname, endpoint.mac, wanted.netns), *made, *hairpin))]
+        gone = Unplug(endpoint.ifname, endpoint.mac, wanted.netns, endpoint.ifindex)
+        return [Flaw(why, (gone, *made, *hairpin))]
     alias = alias_of(wanted.container, endpoint)
     found = driver.flaws(Connected(endpoint, network, is_reached, alias), links, left)
     if left.inside is None:
@@ -306,6 +307,8 @@ def _made_whole(endpoint: Endpoint, wanted: Wanted) -> tuple[Step, ...]:
     if isinstance(configure, ConfigureInside):
         inside = configure.inside.replace(mtu=endpoint.mtu, mac=endpoint.mac)
         configure = configure.replace(inside=inside)
+    if isinstance(add, AddChild):
+        add = add.replace(child=add.child.replace(again=True))
     return add, configure, *rest
 
 

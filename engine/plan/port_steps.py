@@ -179,11 +179,13 @@ class Unplug(Step):
         ifname: the container's end.
         mac: its own: another one of that name is the container's.
         netns: as in `AddVeth`.
+        ifindex: by which it is known whatever it is called by now; 0: by name and MAC.
     """
 
     ifname: str
     mac: str
     netns: str
+    ifindex: int = 0
 
     def describe(self) -> tuple[str, ...]:
         """Return the command that does the same."""
@@ -191,7 +193,7 @@ class Unplug(Step):
 
     def apply(self, machine: Machine) -> bool:
         """Delete it, wherever its other end is; False if there is none."""
-        return machine.insides.unplug(machine.sandbox, self.ifname, self.mac)
+        return machine.insides.unplug(machine.sandbox, self.ifname, self.mac, self.ifindex)
 
     def inverse(self) -> Step | None:
         """Return None: half a pair is of no use."""

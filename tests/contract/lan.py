@@ -30,7 +30,7 @@ def add_child_makes_one_in_the_sandbox_alone(place: Place) -> None:
         ifindex = host.lan().add_child(CHILD, sandbox)
         (made,) = [link for link in host.insides.look_inside(sandbox) if link.ifname == "eth0"]
         assert (made.up, made.mac, made.mtu) == (False, MAC, 1500)
-        assert ifindex
+        assert made.ifindex == ifindex
         assert host.links.links() == ()
         with pytest.raises(KernelError) as raised:
             host.lan().add_child(CHILD, sandbox)

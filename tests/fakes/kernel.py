@@ -279,6 +279,7 @@ class FakeInsides(SeamOfHost):
                 link.mtu,
                 tuple(link.addresses),
                 space.routes_of(link),
+                link.ifindex,
             )
             for link in sorted(space.links.values(), key=lambda link: link.ifindex)
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import pytest
 
 from builders import on, span
@@ -11,6 +13,7 @@ from hosts.namespace.looks import pings, run
 from hosts.namespace.wired_host import WiredHost, records
 from ocinet.base.address import Address
 
+LEAVING_S = 6.0  # less than who attaches waits for others that leave
 RANGE = span("192.168.7.100", "192.168.7.107")
 HOME = {"gateways": (Address.parse(ROUTER),), "ranges": (RANGE,)}
 FIRST = "192.168.7.100"
@@ -75,3 +78,45 @@ def test_detach_tells_of_an_interface_that_was_moved_away() -> None:
         assert FIRST in warning
         assert "eth0" in warning
         assert records() == ["attachments/web-id.json"]
+
+
+@pytest.mark.parametrize("option", ["mode=bridge", "host_access=192.168.7.200", "mode=passthru"])
+@pytest.mark.parametrize("commands", CHANGES[:2], ids=["name", "MAC"])
+@in_namespaces
+def test_check_puts_right_what_was_changed_inside(commands: str, option: str) -> None:
+    """By the second look there is nothing more to do; with passthru the MAC is the parent's."""
+    with lan(), WiredHost() as host:
+        define(host, "home", option, **HOME)
+        host.up("web", on("home"), bounded=True)
+        change(host, "web", commands)
+        with host.engine() as engine:
+            found = engine.check(repair=True)
+        assert found
+        assert all(each.repaired for each in found), found
+        with host.engine() as engine:
+            assert engine.check() == ()
+        assert host.pings("web", ROUTER)
+        with host.engine() as engine:
+            assert engine.detach("web-id")
+        assert kinds(host, "web") == []
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [("mode=bridge", "has its MAC"), ("mode=passthru", "has a macvlan on it already")],
+    ids=["bridge", "passthru"],
+)
+@in_namespaces
+def test_check_waits_for_nobody_where_an_interface_was_moved_away(option: str, why: str) -> None:
+    """It has its place for good: that is told, and not waited for at each look."""
+    with lan(), WiredHost() as host, Sleeper() as hidden:
+        define(host, "home", option, **HOME)
+        host.up("web", on("home"), bounded=True)
+        change(host, "web", f"ip link set eth0 netns {hidden.pid}")
+        run("ip link set eth0 up", pid=hidden.pid)
+        began_s = monotonic()
+        with host.engine() as engine:
+            (finding,) = engine.check(repair=True)
+        assert not finding.repaired
+        assert why in finding.why_not
+        assert monotonic() - began_s < LEAVING_S
