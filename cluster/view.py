@@ -75,7 +75,7 @@ class View:
     def remember(self, memory: Memory) -> None:
         """Begin with what was known when this host was last up."""
         with self._guard:
-            self._set({entry.key: entry for entry in memory.entries})
+            self._set({entry.key: entry for entry in memory.entries if self._lasts(entry)})
             self._mark = memory.mark
         self._changed()
 
@@ -92,7 +92,11 @@ class View:
         """Return what is to be known when this host is next up."""
         with self._guard:
             known = {**self._carried, **self._entries}
-            return Memory(tuple(known.values()), self._mark)
+            return Memory(tuple(filter(self._lasts, known.values())), self._mark)
+
+    def _lasts(self, entry: Entry) -> bool:
+        """Tell whether an entry means anything at a later boot: who was heard then does not."""
+        return not entry.key.startswith(keys.alive(self._name, ""))
 
     def replace(self, listing: Listing) -> None:
         """Take a list of all that there is."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ocinet.base.address import Address, Subnet
 from ocinet.cluster import keys
 from ocinet.cluster.called import Place, key_of
-from ocinet.cluster.decode import written
+from ocinet.cluster.decode import Alive, written
+from ocinet.cluster.memory import Memory
 from ocinet.cluster.model import Cluster, Host, Mine, Pool, Share
 from ocinet.cluster.store import Change, Entry, Listing
 from ocinet.cluster.view import View
@@ -50,6 +51,19 @@ def test_names_wake_who_minds_them_alone_and_are_kept_for_no_boot() -> None:
     assert [entry.modified for entry in told.view.names()] == [9]
     told.view.apply((Change(_NAMES.replace(modified=10), gone=True),))
     assert told.view.names() == ()
+
+
+def test_who_was_heard_before_a_boot_is_not_heard_by_that() -> None:
+    """Of what is kept for it, only what lasts is known; also of what an older version kept."""
+    alive = Entry(keys.alive("prod", _ID), written(Alive("0a", "0b", "now")), 3, 3, 7)
+    told = _Told()
+    told.view.replace(Listing((*_ENTRIES, alive), 3))
+    assert [peer.heard for peer in told.view.peers(_MINE)[0]] == [True]
+    assert alive not in told.view.memory().entries
+    booted = _Told()
+    booted.view.remember(Memory((*_ENTRIES, alive)))
+    assert [peer.heard for peer in booted.view.peers(_MINE)[0]] == [False]
+    assert booted.shares() == [(_SHARE,)]
 
 
 def test_etcd_that_lost_all_cuts_nobody_off() -> None:
