@@ -188,6 +188,7 @@ class Round:
         self._applied = ""
         self._known = memory.Mark()
         self._kept_at = 0.0
+        self._unkept = ""
         self._told_lost = ""
         self.looked = 0.0
         self.due = 0.0
@@ -305,8 +306,15 @@ class Round:
         if wait_s > 0:  # while hundreds join, not for each of them
             self.due = min(self.due, monotonic() + wait_s)
             return
-        memory.keep(self._paths, kept.cluster.name, known)
-        self._known, self._kept_at = known.mark, monotonic()
+        self._kept_at = monotonic()
+        try:
+            memory.keep(self._paths, kept.cluster.name, known)
+        except OcinetError as error:  # a boot without etcd is worse off, and nothing else
+            if str(error) != self._unkept:
+                self._log.warning("what is known is not kept", error=str(error))
+            self._unkept = str(error)
+            return
+        self._known, self._unkept = known.mark, ""
 
 
 class _Signals:

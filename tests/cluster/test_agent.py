@@ -236,6 +236,23 @@ def test_etcd_that_is_full_is_told_with_what_helps(world: World) -> None:
     a.wait_for_state("member")
 
 
+def test_agent_that_can_keep_nothing_for_a_boot_goes_on(world: World) -> None:
+    """As on a full disk: it is said once, and all that is not about that is told and done."""
+    world.start_etcd()
+    a, b = world.add_host("a"), world.add_host("b")
+    a.ocinet("cluster", "init", "prod", "--pool", "10.42.0.0/16", "--etcd", world.urls)
+    for host in (a, b):
+        host.join("--etcd", world.urls)
+    a.run("mkdir", "/var/lib/ocinet/cluster/prod.known")
+    a.start_agent()
+    b.start_agent()
+    _wait_for_peer(a, "b")
+    b.ocinet("cluster", "join", "prod", "--name", "renamed")
+    _wait_for_peer(a, "renamed")
+    assert a.log().count('"what is known is not kept"') == 1
+    assert a.told()["state"] == "member"
+
+
 def test_config_that_nobody_can_read_takes_no_way(world: World) -> None:
     """It is told, nothing is written, and all is as it was until it can be read."""
     a, b = _two(world)
