@@ -189,7 +189,7 @@ def _number(told: dict[str, Any], name: str, absent: int | None = None) -> int:
     value = told.get(name, absent)
     try:
         return int(value)  # type: ignore[arg-type]  # None as well is told below
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UnreachableError("", f"what answers is no etcd: its {name} is {value!r}") from None
 
 

@@ -149,9 +149,10 @@ class Gateway:
     def break_off(self) -> None:
         """End a stream from another thread."""
         connection = self._connection
-        if connection is not None and connection.sock is not None:
+        sock = connection.sock if connection is not None else None
+        if sock is not None:  # read once: the other thread may close it just now
             try:
-                connection.sock.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 return
 
@@ -264,7 +265,7 @@ class Gateway:
         try:
             connection.request("POST", path, dumps(body).encode(), headers)
             return connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise UnreachableError("", _spelled(error)) from error
 
     def _read(self, response: http.client.HTTPResponse) -> dict[str, Any]:
@@ -283,7 +284,8 @@ class Gateway:
                 if monotonic() > end:
                     raise UnreachableError("", f"its answer is not whole after {ANSWER_S:g} s")
             response.close()  # only now may the connection be used again
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            # ValueError: of TLS, what another thread has broken off.
             raise UnreachableError("", _spelled(error)) from error
         return _document(b"".join(parts), _LONGEST)
 
