@@ -201,12 +201,12 @@ def _forget(arguments: Namespace, console: Console) -> None:
             access, name = access or kept.access, kept.cluster.name
         store = Etcd(access)
         try:
-            host = forget(store, name, arguments.host, host_id(), force=arguments.force)
+            called = forget(store, name, arguments.host, host_id(), force=arguments.force)
         finally:
             store.close()
     except OcinetError as error:
         raise error.within(f"cannot forget host {arguments.host}") from error
-    console.print(host.name)
+    console.print(called)
 
 
 def _configure_run(parser: Parser) -> None:

@@ -60,7 +60,7 @@ class Census:
         self._shares: dict[Subnet, Stood] = {}
         self._alive: dict[str, Stood] = {}
         self._forgotten: dict[str, Stood] = {}
-        self._flaws: dict[str, str] = {}
+        self._flaws: dict[str, tuple[str, int]] = {}  # why, and the revision
 
     @classmethod
     def of(cls, name: str, entries: Iterable[Entry]) -> Census:
@@ -85,7 +85,7 @@ class Census:
             self._read(entry)
         except RequestError as error:
             if len(self._flaws) < _MOST_FLAWS or entry.key == keys.config(self._name):
-                self._flaws[entry.key] = error.why
+                self._flaws[entry.key] = error.why, entry.modified
 
     @property
     def cluster(self) -> Cluster | None:
@@ -128,7 +128,14 @@ class Census:
 
     def flaw(self, key: str) -> str:
         """Return what is wrong with what stands under a key; "" if nothing is."""
-        return self._flaws.get(key, "")
+        return self._flaws.get(key, ("", 0))[0]
+
+    def flawed(self, key: str) -> int:
+        """Return the revision of what makes no sense under a key; 0 if nothing does so.
+
+        Who writes over it, where it can be nobody's but his own, compares that.
+        """
+        return self._flaws.get(key, ("", 0))[1]
 
     def shares_of(self, host_id: str) -> tuple[Subnet, ...]:
         """Return the prefixes that stand as a host's."""
@@ -144,7 +151,7 @@ class Census:
         Returns:
             The peers by their ids; and a line for people for each entry that is not obeyed.
         """
-        flaws = [_printable(f"{key}: {why}") for key, why in self._flaws.items()]
+        flaws = [_printable(f"{key}: {why}") for key, (why, _) in self._flaws.items()]
         shares: dict[str, list[Subnet]] = {}
         accepted = _Apart()
         # Who had it first has it, if two overlap, which no transaction of ours lets happen.

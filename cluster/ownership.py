@@ -15,7 +15,7 @@ from ocinet.base.errors import BusyError, ConflictError, NotFoundError, RequestE
 from ocinet.base.value import Value
 from ocinet.cluster import keys
 from ocinet.cluster.census import Census
-from ocinet.cluster.decode import Forgotten, read_cluster, written
+from ocinet.cluster.decode import Forgotten, is_id, read_cluster, written
 from ocinet.cluster.model import CONTAINERS, Share
 from ocinet.cluster.shares import choose, smallest
 from ocinet.cluster.standing import next_of, untaken
@@ -170,7 +170,7 @@ def _try_to_join(
     name = cluster.name
     compares = [
         Compare(keys.config(name), modified=config.entry.modified),
-        Compare(keys.host(name, host.id), modified=stood.entry.modified if stood else 0),
+        Compare(keys.host(name, host.id), modified=_modified(census, name, host.id)),
     ]
     acts: list[Put | Delete] = [
         Put(keys.host(name, host.id), written(host)),
@@ -183,6 +183,12 @@ def _try_to_join(
     if not store.commit(tuple(compares), tuple(acts)).done:
         return None
     return Joined(cluster, host, own or fresh)
+
+
+def _modified(census: Census, name: str, host_id: str) -> int:
+    """Return the revision of what stands as a host, be it nonsense; 0 if nothing does."""
+    stood = census.host(host_id)
+    return stood.entry.modified if stood else census.flawed(keys.host(name, host_id))
 
 
 def _check_lengths(own: tuple[Subnet, ...], lengths: Mapping[int, int]) -> None:
@@ -241,32 +247,49 @@ def find_host(census: Census, wanted: str) -> Host:
     return found[0]
 
 
-def forget(store: Store, name: str, wanted: str, by: str, *, force: bool = False) -> Host:
+def forget(store: Store, name: str, wanted: str, by: str, *, force: bool = False) -> str:
     """Take a host out that does not do it itself, and give back what it had.
 
-    It is told when it comes back, and takes no new containers then.
+    It is told when it comes back, and takes no new containers then. By force, also an id of which
+    only shares stand, or nonsense where the host should.
+
+    Returns:
+        What it was called; its id if nothing tells.
 
     Raises:
         NotFoundError: there is no such host or cluster.
         ConflictError: it is heard, and `force` was not said.
         UnreachableError: etcd does not answer; it may have been done.
     """
-    tried: Host | None = None
+    tried: tuple[str, str, str] | None = None
     while True:
         census = joined_census(store, name)
-        if tried is not None and census.host(tried.id) is None:
-            return tried  # it was done, and the answer lost
-        host = tried = find_host(census, wanted)
-        heard = census.alive(host.id)
+        if tried is not None and not _removal(census, name, tried[0])[1]:
+            return tried[1]  # it was done, and the answer lost
+        host_id, called, nonce = tried = _meant(census, name, wanted, force=force)
+        heard = census.alive(host_id)
         if heard is not None and not force:
-            raise ConflictError("", f"{host.name} is heard, so it lives",
+            raise ConflictError("", f"{called} is heard, so it lives",
                                 "ocinet cluster leave on that host; or --force")  # fmt: skip
-        compares, acts = _removal(census, name, host.id)
+        compares, acts = _removal(census, name, host_id)
         if not force:  # nor came back meanwhile
-            compares += (Compare(keys.alive(name, host.id), created=0),)
-        gone = Put(keys.forgotten(name, host.id), written(Forgotten(host.nonce, now(), by)))
+            compares += (Compare(keys.alive(name, host_id), created=0),)
+        gone = Put(keys.forgotten(name, host_id), written(Forgotten(nonce, now(), by)))
         if store.commit(compares, (*acts, gone)).done:
-            return host
+            return called
+
+
+def _meant(census: Census, name: str, wanted: str, *, force: bool) -> tuple[str, str, str]:
+    """Return the id, the name and the nonce of who is to be forgotten; see `find_host`."""
+    if (
+        force
+        and is_id(wanted)
+        and census.host(wanted) is None
+        and _removal(census, name, wanted)[1]
+    ):
+        return wanted, wanted, ""  # of whatever nonce
+    host = find_host(census, wanted)
+    return host.id, host.name, host.nonce
 
 
 def _removal(
@@ -275,10 +298,10 @@ def _removal(
     """Return what removes all that is a host's, as long as it is as it was listed."""
     compares: list[Compare] = []
     acts: list[Put | Delete] = []
-    stood = census.host(host_id)
-    if stood is not None:
+    at = _modified(census, name, host_id)
+    if at:
         key = keys.host(name, host_id)
-        compares.append(Compare(key, modified=stood.entry.modified))
+        compares.append(Compare(key, modified=at))
         acts.append(Delete(key))
     for prefix in census.shares_of(host_id):
         share = census.share(prefix)

@@ -94,15 +94,17 @@ def judge(census: Census, kept: Kept, wanted: Host) -> Standing:
         acts.append(Put(keys.config(name), written(kept.cluster)))
     stood = census.host(me)
     host = next_of(stood.value if stood else None, kept.host, wanted)
-    at = stood.entry.modified if stood else 0
+    at = stood.entry.modified if stood else census.flawed(keys.host(name, me))
     if stood is None or stood.value != host:
         what.append(f"host {host.name} at {', '.join(map(str, host.underlay))}")
         acts.append(Put(keys.host(name, me), written(host)))
     for prefix in kept.shares:
         if census.share(prefix) is None:
             what.append(f"share {prefix}")
-            compares += untaken(kept.cluster, prefix)
-            acts.append(Put(keys.share(name, prefix), written(Share(prefix, me, host.generation))))
+            key = keys.share(name, prefix)
+            flawed = census.flawed(key)  # as long as that stands there, nobody takes a part of it
+            compares += [Compare(key, modified=flawed)] if flawed else untaken(kept.cluster, prefix)
+            acts.append(Put(key, written(Share(prefix, me, host.generation))))
     if not acts:
         return Sound()
     compares += [
