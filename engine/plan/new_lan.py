@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocinet.base.address import Address
-from ocinet.base.errors import ConflictError, NotFoundError, RequestError
+from ocinet.base.errors import ConflictError, NotFoundError, OcinetError, RequestError
 from ocinet.base.names import check_ifname, check_network
 from ocinet.engine.model.lan import shim_of
 from ocinet.engine.model.network import Network
@@ -11,7 +11,7 @@ from ocinet.engine.model.request import EndpointRequest, Request
 from ocinet.engine.plan.endpoint import check_request
 from ocinet.engine.plan.free_subnet import check_subnets
 from ocinet.engine.plan.new_network import check_new, choose_gateways, sort_ranges, upper_half
-from ocinet.ipam.pool import Pool, Range
+from ocinet.ipam.pool import Pool, Range, bounds, check_static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def define_lan(
     if options.routes:
         wish = EndpointRequest(name, routes=options.routes)
         check_request(Request("bridge", endpoints=(wish,)), (network,))
-    return network.replace(host_access=_host_addresses(network, options))
+    return network.replace(host_access=_host_addresses(network, options, around))
 
 
 def _refuse(options: NetworkOptions) -> None:
@@ -174,21 +174,59 @@ def _check_shared(
     check_subnets(list(ranges), tuple(strangers))
 
 
-def _host_addresses(network: Network, options: NetworkOptions) -> tuple[Address, ...]:
-    """Return by which addresses the host is beside its containers: said, or each range's last."""
+def _host_addresses(
+    network: Network, options: NetworkOptions, around: Surroundings
+) -> tuple[Address, ...]:
+    """Return by which addresses the host is beside its containers: said, or the ranges' last."""
     if not options.host_access:
         return ()
+    for address in options.host_addresses:
+        try:
+            check_static(network.pools, address)
+        except OcinetError as error:
+            raise error.within("-o host_access") from error
+        if taken := _whose(address, options, around):
+            raise ConflictError("-o host_access", f"{address} is {taken}", "say another one")
     chosen = []
     for pool in network.pools:
         said = [address for address in options.host_addresses if address in pool.subnet]
-        last = pool.ranges[-1].last if pool.ranges else pool.subnet.last
-        if not said and last == pool.subnet.last and last.family == 4 and pool.subnet.size > 2:
-            last = Address(last.family, last.value - 1)  # the last one is the broadcast's
-        own = said[0] if said else last
-        if own == pool.gateway:
-            raise RequestError("--host-access", f"{own} is the gateway's", "say -o host_access=")
-        chosen.append(own)
-    for address in options.host_addresses:
-        if address not in chosen:
-            raise RequestError("-o host_access", f"{address} is in no subnet of the network")
+        if len(said) > 1:
+            why = f"{said[0]} and {said[1]} are in one subnet, where the host has one"
+            raise RequestError("-o host_access", why)
+        chosen.append(said[0] if said else _last_free(network, pool, options, around))
     return tuple(chosen)
+
+
+def _last_free(
+    network: Network, pool: Pool, options: NetworkOptions, around: Surroundings
+) -> Address:
+    """Return the last address of a pool's ranges that nobody is known to have.
+
+    Raises:
+        ConflictError: there is none.
+    """
+    low, high = bounds(pool.subnet)
+    for part in reversed(pool.ranges or (Range(pool.subnet.first, pool.subnet.last),)):
+        first, last = max(part.first.value, low), min(part.last.value, high)
+        for value in range(last, first - 1, -1):
+            address = Address(pool.subnet.family, value)
+            if address != pool.gateway and not _whose(address, options, around):
+                return address
+    raise ConflictError("--host-access", f"all of {network.name}'s addresses in {pool.subnet} are"
+                        " had by others", "say -o host_access=ADDRESS")  # fmt: skip
+
+
+def _whose(address: Address, options: NetworkOptions, around: Surroundings) -> str:
+    """Return whose an address is on the LAN, by what is known here; "" if nobody's."""
+    if around.device and address in [held.address for held in around.device.addresses]:
+        return f"{options.parent}'s own"
+    for other in around.networks:
+        if other.parent != options.parent:
+            continue
+        if address in other.host_access:
+            return f"the host's on network {other.name}"
+        for given in (part for pool in other.pools for part in pool.ranges):
+            inside = given.first.value <= address.value <= given.last.value
+            if inside and given.first.family == address.family:
+                return f"one that network {other.name} gives out"
+    return ""

@@ -23,6 +23,11 @@ AROUND = Surroundings(device=PARENT, uplink="eth0")
 LAN = NetworkOptions(driver="macvlan", parent="eth0")
 
 
+def at(*texts: str) -> tuple[Address, ...]:
+    """Return addresses."""
+    return tuple(map(Address.parse, texts))
+
+
 def define(around: Surroundings = AROUND, **wishes: Any) -> Network:
     """Define one."""
     return driver_of("macvlan").define("home", LAN.replace(**wishes), around)
@@ -60,12 +65,24 @@ def test_a_bridges_file_says_nothing_of_drivers() -> None:
         ({}, "192.168.7.254"),
         ({"ranges": (span("192.168.7.192", "192.168.7.223"),)}, "192.168.7.223"),
         ({"host_addresses": (Address.parse("192.168.7.20"),)}, "192.168.7.20"),
+        ({"ranges": (span("192.168.7.8", "192.168.7.9"),)}, "192.168.7.8"),
+        (
+            {"ranges": (span("192.168.7.1", "192.168.7.2"), span("192.168.7.9", "192.168.7.9"))},
+            "192.168.7.2",
+        ),
+        (
+            {
+                "ranges": (span("192.168.7.20", "192.168.7.21"),),
+                "gateways": (Address.parse("192.168.7.21"),),
+            },
+            "192.168.7.20",
+        ),
     ],
 )
 def test_host_access_takes_the_ranges_last_address_or_the_one_that_is_said(
     wishes: dict[str, Any], address: str
 ) -> None:
-    """Never the broadcast address."""
+    """Never the broadcast address, nor the parent's or the router's."""
     assert define(host_access=True, **wishes).host_access == (Address.parse(address),)
 
 
@@ -84,13 +101,18 @@ def test_host_access_takes_the_ranges_last_address_or_the_one_that_is_said(
         ({"host": False}, "--no-host"),
         ({"siblings": False}, "mode=private"),
         ({"host_access": True, "mode": "vepa"}, "mode=bridge"),
-        ({"host_access": True, "host_addresses": (Address.parse("10.0.0.1"),)}, "no subnet"),
-        ({"host_access": True, "gateways": (ROUTER,), "host_addresses": (ROUTER,)}, "gateway's"),
+        ({"host_access": True, "host_addresses": (Address.parse("10.0.0.1"),)}, "is not in"),
+        ({"host_access": True, "gateways": (ROUTER,), "host_addresses": (ROUTER,)}, "gateway"),
+        ({"host_access": True, "host_addresses": at("192.168.7.255")}, "broadcast"),
+        ({"host_access": True, "host_addresses": at("192.168.7.0")}, "the network address"),
+        ({"host_access": True, "host_addresses": at("192.168.7.9")}, "is eth0's own"),
+        ({"host_access": True, "host_addresses": at("192.168.7.20", "192.168.7.21")}, "one subnet"),
+        ({"host_access": True, "ranges": (span("192.168.7.9", "192.168.7.9"),)}, "had by others"),
     ],
 )
 def test_define_refuses_what_the_host_could_not_hold(wishes: dict[str, Any], why: str) -> None:
     """With the flag and what helps."""
-    with pytest.raises(RequestError, match=why):
+    with pytest.raises((RequestError, ConflictError), match=why):
         define(**wishes)
 
 
@@ -116,6 +138,21 @@ def test_networks_of_one_parent_share_a_subnet_by_their_ranges() -> None:
     for other in (first.replace(parent="eth1"), network("first", "192.168.7.0/24")):
         with pytest.raises(ConflictError, match="of first"):
             define(AROUND.replace(networks=(other,)))
+
+
+def test_host_access_takes_nothing_that_another_network_of_the_parent_has() -> None:
+    """What it gives out, or the host's there: passed over, refused if it is said."""
+    first = define(
+        ranges=(span("192.168.7.100", "192.168.7.119"),),
+        host_access=True, host_addresses=at("192.168.7.139"),
+    ).replace(name="first")  # fmt: skip
+    around = AROUND.replace(networks=(first,))
+    wishes: dict[str, Any] = {"host_access": True}
+    wishes["ranges"] = (span("192.168.7.120", "192.168.7.139"),)
+    assert define(around, **wishes).host_access == at("192.168.7.138")
+    for address, whose in (("192.168.7.101", "gives out"), ("192.168.7.139", "host's on")):
+        with pytest.raises(ConflictError, match=whose):
+            define(around, **wishes, host_addresses=at(address))
 
 
 def test_options_are_spelled_as_docker_and_podman_have_them() -> None:
