@@ -7,12 +7,14 @@ made and then hang with their first long packet.
 
 from __future__ import annotations
 
+from shlex import quote
+
 from ocinet.base.value import Value
 from ocinet.engine.firewall.netfilter import legacy_tables
 from ocinet.engine.model.flow import LEAVES, TOO_LONG, TracedRule
 from ocinet.engine.probing.attempt import OUTSIDER, OUTSIDERS_PORT, Attempt
 from ocinet.engine.probing.trace import Trace
-from ocinet.engine.ruleset.nft import IPTABLES
+from ocinet.engine.ruleset.nft import IPTABLES, listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,11 +95,11 @@ def _explained(size: int, rules: tuple[TracedRule, ...], family: int) -> BlackHo
             return BlackHole(size, why, f"{tool} -nvL")
         return BlackHole(size, "no rule of the host's stops it", "ocinet check --repair")
     why = f"{drop.chain}: {drop.rule or 'policy'} → drop"
-    kind, _table, chain = drop.chain.split()
+    kind, table, chain = (quote(word) for word in drop.chain.split(" ", 2))
     if not drop.is_answer:  # the long packet itself, and not the word of it
-        remedy = f"see who wants it: nft -a list chain {drop.chain}"
+        remedy = f"see who wants it: {listing(drop.chain)}"
     elif chain.isupper() and kind in IPTABLES:
         remedy = f"{IPTABLES[kind]} -I {chain} {_ERRORS['iptables'][family]}"
     else:
-        remedy = f"nft insert rule {drop.chain} {_ERRORS['nft'][family]} accept"
+        remedy = f"nft insert rule {kind} {table} {chain} {_ERRORS['nft'][family]} accept"
     return BlackHole(size, why, remedy)

@@ -9,6 +9,7 @@ one counts.
 from __future__ import annotations
 
 from os import getpid
+from shlex import join, quote
 from typing import cast
 
 from ocinet.base.address import Address
@@ -37,6 +38,7 @@ from ocinet.engine.probing.incoming import Incoming
 from ocinet.engine.probing.routes import Way, is_forwarding, way_to
 from ocinet.engine.probing.trace import Trace
 from ocinet.engine.refusals import allowing
+from ocinet.engine.ruleset.nft import listing
 from ocinet.engine.unseen import Unseen, entering, lost_beyond
 
 TYPE_CHECKING = False
@@ -254,10 +256,10 @@ class Explain:
             return Hop(HOST, told, ok=False, remedy=_MENDS)
         if _CROSSED in way.error:
             told = f"reverse path filtering drops what comes by {by} from {flow.source}"
-            remedy = f"sysctl -w net.ipv4.conf.{by}.rp_filter=2"
+            remedy = f"sysctl -w net.ipv4.conf.{quote(by)}.rp_filter=2"
             return Hop(HOST, told, ok=False, remedy=remedy)
         if way.error:
-            asked = f"ip route get {flow.destination} from {flow.source} iif {by}"
+            asked = f"ip route get {flow.destination} from {flow.source} iif {quote(by)}"
             told = f"has no way to {flow.destination}: {way.error}"
             return Hop(HOST, told, ok=False, remedy=f"see the rule or route: ip rule; {asked}")
         via = f" via {way.gateway}" if way.gateway else ""
@@ -386,14 +388,12 @@ def _remedy(drop: TracedRule, start: End, receiver: Attachment | None, flow: Flo
     if drop.chain.startswith("inet ocinet "):
         name = receiver.container.name if receiver else "its own"
         return f"attach {start.name} to a network of {name}, or publish the port: ocinet publish"
-    if drop.chain.startswith("netdev "):
-        return f"see who wants it: nft -a list chain {drop.chain}"
     if drop.chain.split()[:2] in (["ip", "filter"], ["ip6", "filter"]):
         return f"{_MENDS}; with forward_accept off, see ocinet plan"
     devices = [endpoint.device for endpoint in _endpoints(receiver or start.record)]
-    if not devices:
-        return f"see who wants it: nft -a list chain {drop.chain}"
+    if not devices or drop.chain.startswith("netdev "):
+        return f"see who wants it: {listing(drop.chain)}"
     direction = "oifname" if bool(receiver) != drop.is_answer else "iifname"
     # A frame comes and goes by ports there; which bridge they are of, not every kernel can tell.
     device = "'\"oc*\"'" if drop.chain.startswith("bridge ") else devices[0]
-    return " ".join(("nft insert rule", drop.chain, direction, device, "accept"))
+    return f"nft insert rule {join(drop.chain.split(' ', 2))} {direction} {device} accept"

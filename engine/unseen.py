@@ -7,15 +7,21 @@ sandbox, queues that drop, neighbours that were set by hand.
 from __future__ import annotations
 
 from functools import partial
+from shlex import quote
 
 from ocinet.base.errors import OcinetError
 from ocinet.engine.firewall.netfilter import legacy_tables
 from ocinet.engine.kernel.sandbox import entered
 from ocinet.engine.model.flow import LEAVES, Hop
 from ocinet.engine.probing.attempt import Attempt
-from ocinet.engine.probing.hidden import fixed_neighbours, hooked_chains, lossy_queues
+from ocinet.engine.probing.hidden import (
+    FixedNeighbour,
+    fixed_neighbours,
+    hooked_chains,
+    lossy_queues,
+)
 from ocinet.engine.probing.trace import Trace
-from ocinet.engine.ruleset.nft import IPTABLES
+from ocinet.engine.ruleset.nft import IPTABLES, listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,12 +94,14 @@ class Unseen:
         for each in hooked_chains(self._deadline):
             for ifname in set(each.devices).intersection(self._links):
                 told = f"{each.chain} looks at what passes {ifname} ({each.hook}), untraced"
-                yield Hop(HOST, told, ok=False, remedy=f"nft -a list chain {each.chain}")
+                yield Hop(HOST, told, ok=False, remedy=listing(each.chain))
         for queue in lossy_queues(self._links, self._deadline):
             if queue.ifname not in self._limited or queue.kind != "tbf":
                 how = f"has dropped {queue.dropped} and holds {queue.held} packets back"
                 told = f"a queue of {queue.ifname} ({queue.kind}) {how}"
-                yield Hop(HOST, told, ok=False, remedy=f"tc qdisc del dev {queue.ifname} root")
+                yield Hop(
+                    HOST, told, ok=False, remedy=f"tc qdisc del dev {quote(queue.ifname)} root"
+                )
 
     def _within(self, record: Attachment, family: str) -> Iterator[Hop]:
         """Look at what is in a sandbox besides what we have put there."""
@@ -102,7 +110,7 @@ class Unseen:
             for each in hooked_chains(self._deadline, sandbox):
                 if each.kind == "filter":
                     told = f"has a chain of its own, {each.chain} ({each.hook}, {each.policy})"
-                    remedy = f"{enter} nft -a list chain {each.chain}"
+                    remedy = f"{enter} {listing(each.chain)}"
                     yield Hop(name, told, ok=False, remedy=remedy)
             with entered(sandbox):
                 legacy = tuple(_legacy(name, f"{enter} ", family))
@@ -114,7 +122,7 @@ class Unseen:
                         f"takes {neighbour.address} to be at {neighbour.mac}, which somebody has"
                         f" set, and it is at {known[neighbour.address]}"
                     )
-                    remedy = f"{enter} ip neigh del {neighbour.address} dev {neighbour.ifname}"
+                    remedy = f"{enter} {_forgetting(neighbour)}"
                     yield Hop(name, told, ok=False, remedy=remedy)
 
     def _macs(self) -> dict[Address, str]:
@@ -146,17 +154,21 @@ def fixed(records: Iterable[Attachment], deadline: Deadline | None) -> Iterator[
                 f"takes {neighbour.address}, {name}'s, to be at {neighbour.mac}, which somebody"
                 f" has set, and it is at {mac}"
             )
-            remedy = f"ip neigh del {neighbour.address} dev {neighbour.ifname}"
-            yield Hop(HOST, told, ok=False, remedy=remedy)
+            yield Hop(HOST, told, ok=False, remedy=_forgetting(neighbour))
+
+
+def _forgetting(neighbour: FixedNeighbour) -> str:
+    """Return the command by which it is asked again; containers may call links anything."""
+    return f"ip neigh del {neighbour.address} dev {quote(neighbour.ifname)}"
 
 
 def entering(record: Attachment) -> str:
     """Return the words before a command that is to run in a container's sandbox."""
     if record.netns_name:
-        return f"ip netns exec {record.netns_name}"
+        return f"ip netns exec {quote(record.netns_name)}"
     process = record.container.process
     path = f"/proc/{process.pid}/ns/net" if process else record.path
-    return f"nsenter --net={path}"
+    return f"nsenter --net={quote(path)}"
 
 
 def lost_beyond(
@@ -202,7 +214,7 @@ def _untracked(rule: TracedRule) -> Hop:
         f"{rule.chain}: {rule.rule}: what no connection is kept of is neither masqueraded nor led"
         " to a published port, and no answer to it is known"
     )
-    return Hop(HOST, told, ok=False, remedy=f"nft -a list chain {rule.chain}")
+    return Hop(HOST, told, ok=False, remedy=listing(rule.chain))
 
 
 def _legacy(place: str, enter: str, family: str) -> Iterator[Hop]:

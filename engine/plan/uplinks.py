@@ -115,11 +115,13 @@ def source_nats(routing: SourceRouting) -> tuple[SourceNat, ...]:
 
 
 def _explain_strict(ifname: str) -> str:
+    from shlex import quote
+
     return (
         f"{ifname} refuses what would not be answered through it, and looks that up with the "
         "container's address (rp_filter=1), so ports that are published there may not be "
         "reached, nor answers come back to what leaves there:"
-        f" sysctl -w net/ipv4/conf/{ifname}/rp_filter=2"
+        f" sysctl -w net/ipv4/conf/{quote(ifname)}/rp_filter=2"
     )
 
 

@@ -202,6 +202,17 @@ def _in_order(rule: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
+def listing(chain: str) -> str:
+    """Return the command that lists a chain, for a shell: its names are whoever's made it.
+
+    >>> listing("ip adm fw;reboot")
+    "nft -a list chain ip adm 'fw;reboot'"
+    """
+    from shlex import join
+
+    return join(("nft", "-a", "list", "chain", *chain.split(" ", 2)))
+
+
 def forward_accept_commands(
     device: str,
     *,

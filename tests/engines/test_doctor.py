@@ -191,6 +191,23 @@ def test_what_is_in_no_trace_is_named(
     assert examine(lab) == []
 
 
+def test_what_is_told_for_roots_shell_has_what_a_container_has_chosen_quoted(
+    lab: Lab, web: Container
+) -> None:
+    """It calls its links as it likes, and a command is told for each."""
+    db = start(lab, "runc", "db")
+    beside = db.namespace.addresses("eth0")[0].split("/")[0]
+    link = "'a;false'"
+    for made in (
+        f"link add {link} up type bridge",
+        f"route add {beside} dev {link}",
+        f"neigh replace {beside} {_WRONG.format(link)}",
+    ):
+        lab.run("sh", "-c", f"ip -n web {made}")
+    remedy = f"ip netns exec web ip neigh del {beside} dev {link}"
+    assert remedy in [each["remedy"] for each in examine(lab)]
+
+
 def test_chain_of_the_uplink_that_drops_nothing_is_no_finding(lab: Lab, web: Container) -> None:
     """A real packet passes it, and is kept behind it."""
     lab.run("sh", "-c", _table("netdev", 'type filter hook egress device "uplink" priority 0;'))
