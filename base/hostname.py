@@ -8,7 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_MOST = 1 << 16  # bytes of a file of the host's that are looked at
+# Bytes of a file of the host's that are looked at: /etc/hosts is a blocklist of some MiB on some.
+_MOST = 1 << 24
 
 
 def names_of_host(names: Iterable[str], hostname: str = "", etc: str = "/etc") -> tuple[str, ...]:
@@ -40,11 +41,22 @@ def names_of_host(names: Iterable[str], hostname: str = "", etc: str = "/etc") -
 
 def _lines(path: str) -> list[str]:
     try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        # A pipe in its place has nobody wait for who would write to it.
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except OSError:
         return []
     try:
-        text = posix.read(fd, _MOST).decode("utf-8", "replace").lower()
+        text = _read(fd).decode("utf-8", "replace").lower()
+    except OSError:  # a folder, or a pipe that has nothing yet
+        return []
     finally:
         posix.close(fd)
     return [line.partition("#")[0] for line in text.splitlines()]
+
+
+def _read(fd: int) -> bytes:
+    """Return what a file holds, up to a bound: one read may end before the file does."""
+    read = b""
+    while len(read) < _MOST and (more := posix.read(fd, 1 << 20)):
+        read += more
+    return read

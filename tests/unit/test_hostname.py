@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
 from ocinet.base.hostname import names_of_host
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(name="etc")
@@ -32,6 +30,17 @@ def test_host_is_called_by_its_name_and_by_that_with_a_domain(etc: str, name: st
 def test_what_else_the_hosts_file_has_is_free(etc: str, name: str) -> None:
     """A developer's db at 127.0.0.1 leads to the very container."""
     assert names_of_host((name,), "rock", etc) == ()
+
+
+def test_hosts_file_is_read_to_its_end_and_a_pipe_holds_nobody_up(etc: str) -> None:
+    """As where it has a list of whom the host is kept from; nobody writes to the pipe."""
+    hosts = Path(etc) / "hosts"
+    blocked = "".join(f"0.0.0.0 ad{number}.example\n" for number in range(9000))
+    hosts.write_text(f"{blocked}127.0.1.1 rock.far\n")
+    assert names_of_host(("rock.far",), "rock", etc) == ("rock.far",)
+    hosts.unlink()
+    os.mkfifo(hosts)
+    assert names_of_host(("rock.far", "rock.corp.test"), "rock", etc) == ("rock.corp.test",)
 
 
 def test_host_that_calls_itself_by_a_whole_name_has_both(etc: str) -> None:
