@@ -24,6 +24,8 @@ def open_elsewhere(fd: int, line: bytes) -> int:
         fd: a handle of the file.
         line: of the mount that it is on, behind its number, as mountinfo has it (proc(5)).
     """
+    if line.count(b" ") < 2:  # the mount has gone since, and its line with it
+        return -1
     _parent, device, source, *_rest = line.split(b" ")
     wanted = posix.fstat(fd)
     for table, root in _TABLES:
