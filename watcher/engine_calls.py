@@ -196,7 +196,9 @@ class EngineCalls:
             return ()
         with self._engine() as engine:
             members = engine.containers.left_behind(container_id)
-        self._leavers.add(container_id)
+            # Those of whom somebody is left by now: who has gone for good is asked for no more.
+            left = {record.member_of for record in engine.containers.all() if record.stranded}
+        self._leavers = left
         return members
 
     def note_rejoin(self, member: Attachment) -> bool:
