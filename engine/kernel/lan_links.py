@@ -198,10 +198,15 @@ class LanLinks:
         what = f"cannot prepare {child.ifname}"
         if link is None:
             raise KernelError(what, "it is gone", errno=ENODEV)
-        messages = [link_messages.set_no_link_local(0, link.ifindex)]
+        messages = [
+            link_messages.set_no_link_local(0, link.ifindex),
+            # The kernel answers for an address of the host at whichever link is asked, so the LAN
+            # would be told two MACs for the parent's; before it is up, for then it is asked.
+            link_messages.set_arp_of_its_own(1, link.ifindex),
+        ]
         messages += [
             ip_messages.new_address(place, link.ifindex, _alone(address))
-            for place, address in enumerate(lacking, start=1)
+            for place, address in enumerate(lacking, start=len(messages))
         ]
         messages.append(link_messages.set_up(len(messages), link.ifindex))
         for refused in self._links.socket.ask(with_last_ack(messages), 1)[1]:

@@ -144,6 +144,10 @@ class MakeShim(DeviceStep):
             f"ip link add {child.ifname} link {child.parent} address {child.mac} mtu {child.mtu}"
             f" group {LINK_GROUP} type {child.kind} mode {child.mode}",
             *(
+                f"sysctl -w net.ipv4.conf.{child.ifname}.{setting}"
+                for setting in ("arp_ignore=1", "arp_announce=2")
+            ),
+            *(
                 f"ip addr add {ready_address(interface)} dev {child.ifname}"
                 for interface in map(alone, self.addresses)
             ),

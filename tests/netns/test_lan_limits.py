@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import on
+from hosts.namespace.frames import answers
 from hosts.namespace.isolation import in_namespaces
-from hosts.namespace.lan import ROUTER, define, lan
+from hosts.namespace.lan import PARENT, ROUTER, define, lan
+from hosts.namespace.looks import link_json, pings, run
 from hosts.namespace.wired_host import WiredHost, records
 from ocinet.base.address import Address
 from ocinet.base.errors import RequestError
 from ocinet.engine.model.access import Access
 from ocinet.engine.model.bandwidth import Bandwidth, Limit
+from ocinet.engine.model.lan import shim_of
 from ocinet.engine.plan.new_network import NetworkOptions
 
 if TYPE_CHECKING:
@@ -46,6 +49,28 @@ def test_attach_refuses_what_is_not_held_whichever_comes_first(
         with pytest.raises(RequestError, match=why):
             host.attach(web, then)
         assert records() == before
+
+
+@in_namespaces
+def test_the_hosts_own_interface_answers_for_its_own_address_alone() -> None:
+    """Without rp_filter the kernel would have it answer for all of the host's."""
+    with lan() as router, WiredHost() as host:
+        for conf in ("all", "default"):
+            run(f"sysctl -qw net.ipv4.conf.{conf}.rp_filter=0")
+        define(host, "home", "host_access=192.168.7.200", **HOME)
+        host.up("web", on("home"))
+        parent, shim, own = (
+            link_json(PARENT), link_json(shim_of("home")), link_json("sw", router)
+        )  # fmt: skip
+        assert parent
+        assert shim
+        assert own
+        sender = own["address"], ROUTER
+        last = shim["address"], "192.168.7.200"
+        told = answers(router, "sw", "192.168.7.9", sender=sender, last=last)
+        assert told == [parent["address"]]
+        assert pings("192.168.7.128")
+        assert host.pings("web", "192.168.7.200")
 
 
 @in_namespaces

@@ -182,6 +182,38 @@ class Wire:
         return {name for name, frame in frames.items() if any(_is(other, frame) for other in met)}
 
 
+def answers(
+    pid: int, ifname: str, asked: str, *, sender: tuple[str, str], last: tuple[str, str]
+) -> list[str]:
+    """Return the MACs that answer for an IPv4 address, each time one does.
+
+    Args:
+        pid: of a process in whose namespace it is asked.
+        ifname: by which.
+        asked: the address.
+        sender: the MAC and the address that ask.
+        last: a MAC and an address that it answers for: it is asked for afterwards, and so who has
+            that has heard of the other one, too.
+    """
+    found: list[str] = []
+    with _packet_socket(ifname, pid) as opened:
+        opened.settimeout(0)
+        for target in (asked, last[1]):
+            opened.send(arp(sender[0], sender, target))
+
+        def has_ended() -> bool:
+            for frame in _received(opened):
+                if frame[12:14] == struct.pack("!H", _ARP) and frame[20:22] == b"\0\2":
+                    mac, address = frame[22:28].hex(":"), frame[28:32]
+                    if (mac, address) == (last[0], _address(last[1])):
+                        return True
+                    found.extend([mac] if address == _address(asked) else [])
+            return False
+
+        wait_until(has_ended, f"{last[0]} answers for {last[1]}")
+    return found
+
+
 def _received(seen: socket.socket) -> Iterable[bytes]:
     while True:
         try:
