@@ -15,6 +15,7 @@ from ocinet.base.records import ADDRESS, TEXT, Defaulted, Record, listed, parsed
 from ocinet.base.value import Value
 from ocinet.cluster import keys
 from ocinet.cluster.decode import is_id
+from ocinet.cluster.store import LONGEST_VALUE
 from ocinet.engine.model.elsewhere import Elsewhere, read_wish
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ocinet.cluster.model import Host, Peer
     from ocinet.cluster.store import Entry
 
-LONGEST = 1 << 16  # bytes of a part
+LONGEST = LONGEST_VALUE  # bytes of a part
 MOST_PARTS = 16
 _ROOM = "names"
 _HEAD = len('{"containers": []}')

@@ -195,6 +195,7 @@ class Census:
         if room == "shares":
             prefix = keys.share_of(name)
             self._shares[prefix] = Stood(read_share(prefix, entry.value), entry)
+            self._cap(self._shares, prefix)
             return
         kept, read = self._rooms().get(room, (None, None))
         if kept is None or read is None:
@@ -202,8 +203,11 @@ class Census:
         if not is_id(name):
             raise RequestError("", "it is no host's id")
         kept[name] = Stood(read(name, entry.value), entry)
+        self._cap(kept, name)
+
+    def _cap(self, kept: dict[Any, Stood], latest: object) -> None:
         if len(kept) > MOST_ENTRIES:
-            del kept[name]
+            del kept[latest]
             raise RequestError("", f"there are more than {MOST_ENTRIES} already")
 
     def _rooms(self) -> dict[str, tuple[dict[str, Stood], Callable[[str, bytes], Any]]]:

@@ -7,8 +7,9 @@ from binascii import Error as NotBase64
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ocinet.cluster.gateway import AnswerError, Gateway
+from ocinet.cluster.gateway import AnswerError, EndlessError, Gateway
 from ocinet.cluster.store import (
+    LONGEST_VALUE,
     Change,
     CompactedError,
     Delete,
@@ -48,10 +49,19 @@ class Etcd:
         """Return all keys with a prefix, as a majority has them."""
         entries: list[Entry] = []
         key, end, revision = prefix, _encoded(end_of(prefix)), 0
+        limit = _PAGE
         while True:
-            asked = {"key": _encoded(key), "range_end": end, "limit": _PAGE}
+            asked = {"key": _encoded(key), "range_end": end, "limit": limit}
             # The pages after the first are of its revision, so that all are of one moment.
-            answer = self._gateway.ask("/v3/kv/range", asked | {"revision": revision})
+            try:
+                answer = self._gateway.ask("/v3/kv/range", asked | {"revision": revision})
+            except (
+                EndlessError
+            ):  # of values that are none of ours, and may be as long as etcd takes
+                if limit == 1:
+                    raise
+                limit //= 2
+                continue
             revision = revision or _revision(answer)
             page = [_entry(each) for each in _objects(answer.get("kvs"))]
             entries += page
@@ -164,7 +174,7 @@ def _entry(told: object) -> Entry:
     try:
         # Nobody but us writes there; what is no text is no key of ours, and is told as such.
         key = b64decode(str(told.get("key", ""))).decode(errors="replace")
-        value = b64decode(str(told.get("value", "")))
+        value = b64decode(str(told.get("value", "")))[: LONGEST_VALUE + 1]
     except NotBase64 as error:
         raise UnreachableError("", "what answers is no etcd: a value is no base64") from error
     created, modified = (_number(told, f"{what}_revision", 0) for what in ("create", "mod"))

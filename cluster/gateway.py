@@ -61,6 +61,10 @@ class AnswerError(SystemFailure):
         return self.code == _OUT_OF_RANGE
 
 
+class EndlessError(UnreachableError):
+    """An answer is longer than any that is wanted: less is to be asked for at once."""
+
+
 class Gateway:
     """A connection with one of the endpoints, and with the next one when that fails.
 
@@ -94,12 +98,15 @@ class Gateway:
         Raises:
             UnreachableError: none answered; it may have been done all the same.
             AnswerError: one refuses.
+            EndlessError: what it answers is too long.
         """
         errors: list[str] = []
         hint = "look whether it runs, and has a majority: etcdctl endpoint health"
         for _ in self._access.endpoints:
             try:
                 return self._ask_one(path, body)
+            except EndlessError:
+                raise  # the others have as much to tell
             except UnreachableError as error:
                 errors.append(f"{self.endpoint}: {error.why}")
                 hint = error.hint or hint
@@ -160,6 +167,8 @@ class Gateway:
         kept = self._connection is not None
         try:
             return self._exchange(path, body)
+        except EndlessError:
+            raise
         except UnreachableError:
             # It closes what was idle for long. Nothing was answered, but something may
             # have been done: a transaction asks for what is so, and is done once.
@@ -280,7 +289,7 @@ class Gateway:
                 parts.append(part)
                 length += len(part)
                 if length > _LONGEST:
-                    raise UnreachableError("", f"its answer has no end after {_LONGEST >> 20} MiB")
+                    raise EndlessError("", f"etcd's answer has no end after {_LONGEST >> 20} MiB")
                 if monotonic() > end:
                     raise UnreachableError("", f"its answer is not whole after {ANSWER_S:g} s")
             response.close()  # only now may the connection be used again

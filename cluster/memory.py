@@ -11,9 +11,9 @@ from __future__ import annotations
 import zlib
 from base64 import b64decode, b64encode
 
-from ocinet.base.errors import OcinetError
+from ocinet.base.errors import OcinetError, SystemFailure
 from ocinet.base.files import Directory
-from ocinet.base.jsontext import dumps, loads
+from ocinet.base.jsontext import MAX_BYTES, dumps, loads
 from ocinet.base.value import Value
 from ocinet.cluster.identity import directory
 from ocinet.cluster.store import Entry
@@ -58,7 +58,7 @@ def keep(paths: Paths, name: str, memory: Memory) -> None:
     """Write it; not synced, for etcd has it, too.
 
     Raises:
-        SystemFailure: it can't be written.
+        SystemFailure: it can't be written, or is more than could be read again.
     """
     known = {
         "store": memory.mark.store,
@@ -66,6 +66,9 @@ def keep(paths: Paths, name: str, memory: Memory) -> None:
         "entries": [[entry.key, entry.value.hex(), entry.created] for entry in memory.entries],
     }
     packed = b64encode(zlib.compress(dumps(known).encode(), 1)).decode()
+    if len(packed) > MAX_BYTES:
+        path = f"{directory(paths)}/{name}{SUFFIX}"
+        raise SystemFailure(f"cannot write {path}", f"it would be longer than {MAX_BYTES} bytes")
     with Directory(directory(paths)) as state:
         state.replace(name + SUFFIX, packed)
 

@@ -33,7 +33,7 @@ from ocinet.engine.engine import Engine
 from ocinet.engine.kernel.inotify import CREATED, DELETED, MOVED_TO, Inotify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from ocinet.base.address import Subnet
@@ -49,6 +49,7 @@ _LOOK_S = 180.0  # whatever nobody tells of
 _RETRY_S = 1.0
 _CALM_S = 0.05  # between two turns: of a hundred that start at once, few are written one by one
 _MOST_ACTS = 64  # of a transaction: etcd's own limit is 128
+_MOST_BYTES = 1 << 19  # of one: etcd's is 1.5 MiB, keys and all
 
 
 class _Known(Value):
@@ -207,10 +208,25 @@ class Names(threading.Thread):
         if self._etcd is None:
             self._etcd = Etcd(kept.access)
         heard = Compare(keys.alive(name, kept.host.id), modified=self._member.mark)
-        for start in range(0, len(acts), _MOST_ACTS):
-            if not self._etcd.commit((heard,), tuple(acts[start : start + _MOST_ACTS])).done:
+        for batch in batches(acts):
+            if not self._etcd.commit((heard,), batch).done:
                 return  # `member` finds out who is heard by our id
         self._log.debug("names written to etcd", written=sorted(written), removed=sorted(gone))
+
+
+def batches(acts: Iterable[Put | Delete]) -> Iterator[tuple[Put | Delete, ...]]:
+    """Yield them all, in their order, as many at once as etcd takes in a transaction."""
+    batch: list[Put | Delete] = []
+    size = 0
+    for act in acts:
+        length = len(act.value) if isinstance(act, Put) else 0
+        if batch and (len(batch) == _MOST_ACTS or size + length > _MOST_BYTES):
+            yield tuple(batch)
+            batch, size = [], 0
+        batch.append(act)
+        size += length
+    if batch:
+        yield tuple(batch)
 
 
 def _read(entry: Entry, before: _Known | None, peer: Peer, where: str) -> _Known:

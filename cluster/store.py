@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
+LONGEST_VALUE = 1 << 16  # bytes: nobody of ours writes a longer one, and what is read is cut there
+
+
 class UnreachableError(SystemFailure):
     """etcd does not answer, or has no leader: what was asked for waits, and may be asked again.
 
@@ -34,7 +37,7 @@ class Entry(Value):
 
     Attributes:
         key: the whole.
-        value: as it was written.
+        value: as it was written; of a longer one than `LONGEST_VALUE`, a byte more than that.
         created: the revision by which it came to be; 0 is no revision.
         modified: the revision of its last change.
         lease: that keeps it; 0: none.

@@ -10,7 +10,8 @@ from ocinet.base.value import Value
 from ocinet.cluster import keys
 from ocinet.cluster.called import is_name
 from ocinet.cluster.carried import carry, settle
-from ocinet.cluster.census import Census
+from ocinet.cluster.census import MOST_ENTRIES, Census
+from ocinet.cluster.decode import LONGEST
 from ocinet.cluster.memory import Mark, Memory
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from ocinet.cluster.model import Host, Mine, Peer
     from ocinet.cluster.standing import Standing
     from ocinet.cluster.store import Change, Entry, Listing
+
+
+_ROOMS = frozenset(("config", "hosts", "shares", "alive", "forgotten"))
+_LONGEST_KEY = 1024
+_MOST_ENTRIES = 4 * MOST_ENTRIES
+_MOST_NAMES = MOST_ENTRIES
 
 
 class Reached(Value):
@@ -94,6 +101,14 @@ class View:
             known = {**self._carried, **self._entries}
             return Memory(tuple(filter(self._lasts, known.values())), self._mark)
 
+    def _bound(self, entry: Entry) -> Entry | None:
+        """Return what is kept of an entry: enough to tell what is wrong with it; or None."""
+        room = entry.key.removeprefix(keys.root(self._name)).partition("/")[0]
+        if room not in _ROOMS or len(entry.key) > _LONGEST_KEY:
+            return None  # a later version's, or an enemy's
+        long = len(entry.value) > LONGEST
+        return entry.replace(value=entry.value[: LONGEST + 1]) if long else entry
+
     def _lasts(self, entry: Entry) -> bool:
         """Tell whether an entry means anything at a later boot: who was heard then does not."""
         return not entry.key.startswith(keys.alive(self._name, ""))
@@ -103,7 +118,11 @@ class View:
         with self._guard:
             entries = {entry.key: entry for entry in listing.entries}
             named = [key for key in entries if is_name(self._name, key)]
-            self._names = {key: entries.pop(key) for key in named}
+            names = [entries.pop(key) for key in named]
+            self._names = {entry.key: entry for entry in names[:_MOST_NAMES]}
+            entries = {
+                key: bound for key, entry in entries.items() if (bound := self._bound(entry))
+            }
             before = {**self._carried, **self._entries}
             mark = Mark(listing.store, listing.revision)
             if mark.is_older_than(self._mark) or keys.config(self._name) not in entries:
@@ -123,7 +142,7 @@ class View:
                     others.append(change)
                 elif change.gone:
                     self._names.pop(change.entry.key, None)
-                else:
+                elif len(self._names) < _MOST_NAMES or change.entry.key in self._names:
                     self._names[change.entry.key] = change.entry
         if others:
             self._follow(others)
@@ -134,11 +153,13 @@ class View:
             before, had = self._entries, keys.config(self._name) in self._entries
             entries = dict(before)
             for change in changes:
+                bound = self._bound(change.entry)
                 if change.gone:
                     entries.pop(change.entry.key, None)
-                else:
-                    entries[change.entry.key] = change.entry
-                self._census.apply((change,))
+                    self._census.apply((change,))
+                elif bound and (len(entries) < _MOST_ENTRIES or bound.key in entries):
+                    entries[bound.key] = bound
+                    self._census.note(bound)
                 revision = max(self._mark.revision, change.entry.modified)
                 self._mark = self._mark.replace(revision=revision)
             if had and keys.config(self._name) not in entries:  # nobody of ours removes that

@@ -250,3 +250,20 @@ def _certificates(directory: Path) -> dict[str, str]:
         openssl(f"req {new} -keyout {name}.key -out {name}.csr -subj /CN={name}")
         openssl(f"x509 -req -in {name}.csr {signed} -out {name}.pem")
     return {path.name: str(path) for path in directory.iterdir()}
+
+
+@in_namespaces
+def test_page_that_has_no_end_is_asked_for_in_smaller_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of values that are none of ours: nobody is cut off by them, and no more of them is kept."""
+    monkeypatch.setattr(gateway, "_LONGEST", 1 << 20)
+    with _etcd(tmp_path) as member, _client(member.url) as client:
+        for number in range(30):
+            client.commit((), (Put(f"/t/{number:02}", b"x" * 200_000),))
+        found = client.scan("/t/").entries
+        assert [entry.key for entry in found] == [f"/t/{number:02}" for number in range(30)]
+        assert {len(entry.value) for entry in found} == {(1 << 16) + 1}
+        monkeypatch.setattr(gateway, "_LONGEST", 1 << 16)
+        with pytest.raises(OcinetError, match="no end"):
+            client.scan("/t/")

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from secrets import token_bytes
+from typing import TYPE_CHECKING
+
+import pytest
+
 from ocinet.base.address import Address, Subnet
+from ocinet.base.errors import SystemFailure
+from ocinet.base.paths import Paths
 from ocinet.cluster import keys
 from ocinet.cluster.called import Place, key_of
 from ocinet.cluster.decode import Alive, written
-from ocinet.cluster.memory import Memory
+from ocinet.cluster.memory import Memory, keep, recall
 from ocinet.cluster.model import Cluster, Host, Mine, Pool, Share
-from ocinet.cluster.store import Change, Entry, Listing
+from ocinet.cluster.names import batches
+from ocinet.cluster.store import Change, Entry, Listing, Put
 from ocinet.cluster.view import View
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _POOL = Pool(Subnet.parse("10.42.0.0/16"), 24)
 _SHARE = Subnet.parse("10.42.3.0/24")
@@ -64,6 +75,43 @@ def test_who_was_heard_before_a_boot_is_not_heard_by_that() -> None:
     booted.view.remember(Memory((*_ENTRIES, alive)))
     assert [peer.heard for peer in booted.view.peers(_MINE)[0]] == [False]
     assert booted.shares() == [(_SHARE,)]
+
+
+def test_what_is_none_of_ours_is_not_kept() -> None:
+    """Neither another room's, nor more of a value than tells that it is too long."""
+    strange = Entry(f"{keys.root('prod')}stuff/1", b"x" * 9000, 3, 3)
+    long = Entry(keys.host("prod", _ID.replace("6", "7")), b"x" * 9000, 3, 3)
+    endless = Entry(keys.host("prod", "x" * 9000), b"", 3, 3)
+    for listed in (False, True):
+        told = _Told()
+        changes = (strange, long, endless)
+        told.view.replace(Listing((*_ENTRIES, *changes) if listed else _ENTRIES, 3))
+        told.view.apply(Change(entry) for entry in (() if listed else changes))
+        kept = {entry.key: len(entry.value) for entry in told.view.memory().entries}
+        assert kept == {entry.key: min(len(entry.value), 4097) for entry in (*_ENTRIES, long)}
+        (flaw,) = told.view.peers(_MINE)[1]
+        assert "longer than 4096 bytes" in flaw
+
+
+def test_more_than_can_be_read_again_is_not_kept(tmp_path: Path) -> None:
+    """It is told; what was kept before is there still."""
+    paths = Paths(f"{tmp_path}/etc", state=f"{tmp_path}/var", run=f"{tmp_path}/run",
+                  netns=f"{tmp_path}/netns")  # fmt: skip
+    before = Memory(tuple(entry.replace(modified=0) for entry in _ENTRIES))
+    keep(paths, "prod", before)
+    many = Memory(tuple(Entry(str(number), token_bytes(4000)) for number in range(400)))
+    with pytest.raises(SystemFailure, match="longer than"):
+        keep(paths, "prod", many)
+    assert recall(paths, "prod") == before
+
+
+def test_names_are_written_in_transactions_that_etcd_takes() -> None:
+    """All of them, in order."""
+    acts = [Put(str(number), b"x" * (60_000 if number % 3 else 9)) for number in range(300)]
+    made = list(batches(acts))
+    assert [act for batch in made for act in batch] == acts
+    assert max(len(batch) for batch in made) <= 128
+    assert max(sum(len(act.value) for act in batch if isinstance(act, Put)) for batch in made) < 1e6
 
 
 def test_etcd_that_lost_all_cuts_nobody_off() -> None:
