@@ -68,7 +68,7 @@ FLAGS: dict[str, tuple[tuple[str, ...], str]] = {
     "--icc": (("--isolate-ports",), ""),
     "--ip-masq": (("--no-masquerade",), "addresses are masqueraded unless --no-masquerade says no"),
     "--no-masq": (("--no-masquerade",), ""),
-    "--parent": ((), "for the LAN itself: ocinet network create --unmanaged --bridge br0 NETWORK"),
+    "--parent": (("--opt",), "ocinet network create -d macvlan -o parent=eth0 NETWORK"),
     "--route": (("--route",), "for one container: attach --route, for all: network create"),
     "--tail": (("--lines",), ""),
     "--last": (("--lines",), ""),
@@ -160,8 +160,7 @@ ocinet network create it anew",
 }
 
 DRIVERS = {
-    "macvlan": "for the LAN itself: -d bridge --unmanaged --bridge br0",
-    "ipvlan": "for the LAN itself: -d bridge --unmanaged --bridge br0",
+    "ipvlan": "for the LAN: -d macvlan -o parent=eth0, or -d bridge --unmanaged --bridge br0",
     "overlay": "networks are this host's alone",
     "host": "it is a mode, and needs no network: ocinet hooks add BUNDLE --net host",
     "none": "it is a mode, and needs no network: --net none",

@@ -22,7 +22,7 @@ ATTACH, DETACH = "attach", "detach"
 DOORS = ("hook", "wrapper", "watcher", "cli", "pod", OTHER)
 CAUSES = (
     "request", "not_found", "conflict", "exhausted", "busy", "kernel", "untrusted", "transient",
-    "system", "internal", OTHER,
+    "unreachable", "system", "internal", OTHER,
 )  # fmt: skip
 # Each event: which act it ended, whether well, and the door where it tells of none.
 _ACTS = {

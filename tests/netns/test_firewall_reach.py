@@ -290,6 +290,12 @@ _ELSEWHERE = (
     "iifname . oifname @closed goto among",
     "ip saddr @kept4 jump leaving",
     "ip6 saddr @kept6 jump leaving",
+    # in `test_unmasked`
+    "ip saddr . ip daddr @unmasked4 accept",
+    "ip6 saddr . ip6 daddr @unmasked6 accept",
+    "oifname . ip saddr . iifname @joined4 jump joined",
+    "oifname . ip6 saddr . iifname @joined6 jump joined",
+    "oifname . oifname @closed goto among",
 )
 # Where addresses are asked for. Beside the uplink's own there is a second one: by masquerading
 # IPv4 bears the first, IPv6 the last.

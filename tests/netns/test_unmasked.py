@@ -18,14 +18,17 @@ from ocinet.engine.plan.new_network import NetworkOptions
 
 POOL, FAR, OTHER = "10.42.0.0/16", "10.42.7.9", "203.0.113.7"
 INSIDE = "10.42.3.0/24"
+POOL_6, FAR_6, INSIDE_6 = "fd42::/16", "fd42:7::9", "fd42:3::/64"
+ASKED = ("192.0.2.9", "fd00:99::9")
 
 
 def meet(host: UplinkedHost, client: str, server: str, at: str, bound: str = "") -> str:
     """Return whom a server sees when a client asks it there; "" if it is asked by nobody."""
+    family = socket.AF_INET6 if ":" in at else socket.AF_INET
     with entered(host.sleepers[server].pid):
-        listener = socket.create_server(("", 0))
+        listener = socket.create_server(("", 0), family=family)
     with entered(host.sleepers[client].pid):
-        asker = socket.socket()
+        asker = socket.socket(family)
     with listener, asker:
         asker.bind((bound, 0))
         listener.settimeout(10)
@@ -52,6 +55,32 @@ def wired(host: UplinkedHost, **changes: object) -> str:
         engine.networks.create("far", options)
     record = host.up("web", on("far"))
     return str(record.endpoints[0].addresses[0].address)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@in_namespaces
+def test_each_rule_is_what_decides(family: int) -> None:
+    """Each of a family's; `web` has asked for an address to leave with, which is for others."""
+    with UplinkedHost() as host:
+        pid = host.sleepers["neighbour"].pid
+        for command in ("addr add fd00:99::2/64 dev eth0 nodad", f"addr add {FAR_6}/128 dev lo",
+                        f"route add {INSIDE_6} via fd00:99::1"):  # fmt: skip
+            run(f"ip -6 {command}", pid=pid)
+        for command in ("addr add fd00:99::1/64 dev up0 nodad", "route add default via fd00:99::2",
+                        f"addr add {ASKED[1]}/64 dev up0 nodad"):  # fmt: skip
+            run(f"ip -6 {command}")
+        run(f"ip addr add {ASKED[0]}/24 dev up0")
+        wired(host, subnets=subnets(INSIDE, INSIDE_6), unmasked=subnets(POOL, POOL_6))
+        record = host.up("asking", on("far", egress=tuple(map(Address.parse, ASKED))))
+        own = str(record.endpoints[0].addresses[0 if family == 4 else 1].address)
+        far, word = (FAR, "ip") if family == 4 else (FAR_6, "ip6")
+        assert meet(host, "asking", "neighbour", far) == own
+        for chain in ("chosen", "postrouting"):
+            with without(chain, f"{word} saddr . {word} daddr @unmasked{family} accept"):
+                assert meet(host, "asking", "neighbour", far) not in (own, "")
+        assert meet(host, "neighbour", "asking", own, far) == far
+        with without("forward", f"oifname . {word} saddr . iifname @joined{family} jump joined"):
+            assert meet(host, "neighbour", "asking", own, far) == ""
 
 
 @in_namespaces

@@ -136,7 +136,7 @@ def test_run_of_an_unknown_command_tells_the_nearest(
         (("attach", "web", "--publsh", "80"), "unrecognized arguments: --publsh", "--publish"),
         (("ps", "--no-tru"), "unrecognized arguments: --no-tru", "did you mean --no-trunc"),
         (("ps", "--format", "yaml"), "invalid choice: 'yaml'", "see: ocinet ps --help"),
-        (("network", "create", "-d", "macvlan", "x"), "invalid choice", "--unmanaged --bridge"),
+        (("network", "create", "-d", "ipvlan", "x"), "invalid choice", "--unmanaged --bridge"),
     ],
 )
 def test_run_with_wrong_arguments_says_what(

@@ -76,7 +76,7 @@ def test_every_command_that_a_hint_names_is_there(hint: str) -> None:
         (("network", "connect", "lan", "web", "--net-alias", "db"), "here it is --network-alias"),
         (("network", "create", "--attachable", "lan"), "this host's alone"),
         (("network", "create", "--iface=br0", "lan"), "here it is --bridge"),
-        (("network", "create", "-d", "macvlan", "lan"), "--unmanaged --bridge br0"),
+        (("network", "create", "-d", "ipvlan", "lan"), "-d macvlan -o parent=eth0"),
         (("ps", "--fliter", "x=y"), "did you mean --filter"),
         (("hook", "add", "bundle"), "ocinet hooks add bundle"),
         (("run", "web"), "ocinet starts no containers"),
