@@ -18,6 +18,10 @@ the edges print and exit.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class OcinetError(Exception):
     """What failed, why, and what to do about it.
@@ -147,6 +151,14 @@ def told(what: str, error: OSError) -> SystemFailure:
     """
     why = error.strerror or str(error)
     return SystemFailure(what, f"{error.filename}: {why}" if error.filename else why)
+
+
+def collect(errors: list[OcinetError], act: Callable[..., object], *about: object) -> None:
+    """Do something of which a failure keeps nothing else from being done; `failures` tells it."""
+    try:
+        act(*about)
+    except OcinetError as error:
+        errors.append(error)
 
 
 def failures(what: str, errors: list[OcinetError]) -> None:

@@ -7,7 +7,7 @@ stops first. What can't be removed keeps its record, for a second try.
 from __future__ import annotations
 
 from ocinet.base.clock import took_ms, uptime_s
-from ocinet.base.errors import BusyError, OcinetError, failures
+from ocinet.base.errors import BusyError, OcinetError, collect, failures
 from ocinet.engine.journal import go_through
 from ocinet.engine.liveness import Liveness
 from ocinet.engine.model.attachment import POD
@@ -134,16 +134,14 @@ class Detach:
         steps = plan_detach(record, held, is_of_this_boot=is_of_this_boot)
         # Of another boot, what is at its addresses is another's.
         steps = (*closing, *steps) if is_of_this_boot else steps
-        try:
-            if is_of_this_boot:
-                self._unplug(record)
-            go_through(self._operation, self._machine, steps)
-            if before:
-                Passing(self._machine, self._records.passages, before.generation).closed()
-        except OcinetError as error:
-            if not force:
-                raise
-            errors.append(error)
+        collect(errors, go_through, self._operation, self._machine, steps)
+        if before and not errors:
+            passing = Passing(self._machine, self._records.passages, before.generation)
+            collect(errors, passing.closed)
+        if is_of_this_boot:  # in sandboxes, which may not let us in
+            collect(errors, self._unplug, record)
+        if not force:
+            failures("", errors)
         if any(endpoint.marks_sandbox for endpoint in record.endpoints):
             from ocinet.engine.marks import take_marks_away
 
@@ -152,20 +150,14 @@ class Detach:
         for member in record.members:
             self._attachments.remove(member.id)
         self._attachments.remove(container_id)
-        try:
-            self._tell_others(record)
-            self.leave_uplinks(record)
-        except OcinetError as error:
-            errors.append(error)
+        collect(errors, self._tell_others, record)
+        collect(errors, self.leave_uplinks, record)
         if before:
-            try:
-                close_again(firewall, held, before)
-            except OcinetError as error:
-                errors.append(error)
+            collect(errors, close_again, firewall, held, before)
         # Last: a kill before this leaves leases without a record, which `gc.leases` judges by
         # their holders. Free any sooner, an address could be borne by two links.
         self.release(record)
-        self._forget_host_sides(record)
+        collect(errors, self._forget_host_sides, record)
         failures("", errors)
 
     def leave_uplinks(self, record: Attachment) -> None:
@@ -191,13 +183,19 @@ class Detach:
 
     def _unplug(self, record: Attachment) -> None:
         """Take down what nothing on the host leads to: links to other sandboxes, and to the LAN."""
-        self._take_ends_away(record)
-        if not record.plugs:
-            return
+        errors: list[OcinetError] = []
+        collect(errors, self._take_ends_away, record)
+        if record.plugs:
+            collect(errors, self._pull_plugs, record)
+        failures("", errors)
+
+    def _pull_plugs(self, record: Attachment) -> None:
         from ocinet.engine.unplugging import forget_peers, pull_plug  # for the few that have one
 
+        errors: list[OcinetError] = []
         for plug in record.plugs:
-            pull_plug(self._machine, self._records, record, plug)
+            collect(errors, pull_plug, self._machine, self._records, record, plug)
+        failures("", errors)
         forget_peers(self._operation, self._records, record)
 
     def _tell_others(self, record: Attachment) -> None:
@@ -219,8 +217,10 @@ class Detach:
         undone, done = record.undone, record.done
         held = self._records.ports.held(record.container.id, undone.ports)
         steps = (*self._close_access(record, done), *plan_detach(undone, held))
-        self._take_ends_away(undone)
-        go_through(self._operation, self._machine, steps)
+        errors: list[OcinetError] = []
+        collect(errors, go_through, self._operation, self._machine, steps)
+        collect(errors, self._take_ends_away, undone)
+        failures("", errors)
         if any(endpoint.marks_sandbox for endpoint in undone.endpoints):
             from ocinet.engine.marks import take_marks_away
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocinet.base.errors import NotFoundError, OcinetError, failures
+from ocinet.base.errors import NotFoundError, OcinetError, collect, failures
 from ocinet.engine.detach import Detach
 from ocinet.engine.journal import go_through
 from ocinet.engine.lan_ends import forget_host_sides, take_ends_away
@@ -85,28 +85,23 @@ class Disconnect:
 
             whole = gone.replace(endpoints=(*kept.endpoints, *gone.endpoints))
             steps = (*Access(self._records, gone.container.id).close(whole, kept), *steps)
-        take_ends_away(self._operation, self._machine, gone)
-        go_through(self._operation, self._machine, steps)
+        errors: list[OcinetError] = []
+        collect(errors, go_through, self._operation, self._machine, steps)
+        collect(errors, take_ends_away, self._operation, self._machine, gone)
+        failures("", errors)
         if before:
             Passing(self._machine, self._records.passages, before.generation).closed()
         # Before its addresses and ports are free: from then on they may be another one's.
         self._records.attachments.put(kept)
-        errors: list[OcinetError] = []
         if before:
-            try:
-                close_again(firewall, held, before)
-            except OcinetError as error:
-                errors.append(error)
-        try:
-            self._detach.leave_uplinks(gone)
-        except OcinetError as error:
-            errors.append(error)
+            collect(errors, close_again, firewall, held, before)
+        collect(errors, self._detach.leave_uplinks, gone)
         self._detach.release(gone)
-        forget_host_sides(self._operation, self._machine, self._records, gone)
-        failures("", errors)
+        collect(errors, forget_host_sides, self._operation, self._machine, self._records, gone)
         # What is not done of this, `check` sees by the record.
-        go_through(self._operation, self._machine, parting.after)
+        collect(errors, go_through, self._operation, self._machine, parting.after)
         self._tell_names(kept, gone)
+        failures("", errors)
 
     def _tell_names(self, kept: Attachment, gone: Attachment) -> None:
         """Have the container know itself by an address that it has left."""
