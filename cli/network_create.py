@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
 from ocinet.base.address import Address, Subnet
@@ -115,6 +116,10 @@ def _create(arguments: Namespace, console: Console) -> None:
     options = _read_options(arguments)
     try:
         if arguments.cluster is None:
+            if options.subnets and os.path.isdir(f"{console.paths.state}/cluster"):
+                from ocinet.cluster.new_network import check_apart  # for who has one
+
+                check_apart(console.paths, options)
             warnings = _make(arguments, console, options)
         else:
             from ocinet.cluster.new_network import with_cluster  # for who has one

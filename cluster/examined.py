@@ -105,6 +105,7 @@ def examine(engine: Engine, paths: Paths) -> Iterator[Ailment]:
     others = others_of(paths, kept)
     yield from _told(paths, kept, others)
     yield from _ways(engine, paths, kept, others)
+    yield from _astray(engine, kept)
     for other in [each for each in others if each.shares][:MOST_ASKED]:
         yield from (found for found in reached(engine, kept, other) if not found.ok)
 
@@ -181,6 +182,22 @@ def _ways(engine: Engine, paths: Paths, kept: Kept, others: tuple[Other, ...]) -
             )
             remedy = f"make it anew: ocinet network create --cluster {kept.cluster.name}"
             yield Ailment(f"network {network.name}", what, remedy, ok=False)
+
+
+def _astray(engine: Engine, kept: Kept) -> Iterator[Ailment]:
+    """Yield the networks that have what is another host's, or may come to be."""
+    for network in engine.networks.readable():
+        for subnet in (pool.subnet for pool in network.pools):
+            if any(share.first in subnet or subnet.first in share for share in kept.shares):
+                continue
+            for pool in kept.cluster.pools:
+                if subnet.overlaps(pool.prefix):
+                    what = (
+                        f"{subnet} is of the cluster's pool {pool.prefix}, and no part of this"
+                        " host's share: who has it on another host can't be reached from here"
+                    )
+                    remedy = f"ocinet network rm {network.name}, and make it of other addresses"
+                    yield Ailment(f"network {network.name}", what, remedy, ok=False)
 
 
 def reached(engine: Engine, kept: Kept, other: Other) -> tuple[Ailment, ...]:

@@ -23,6 +23,23 @@ if TYPE_CHECKING:
 _LOCK_S = 20.0
 
 
+def check_apart(paths: Paths, options: NetworkOptions) -> None:
+    """Refuse a network of this host's alone whose addresses are of the pool of its cluster.
+
+    Raises:
+        ConflictError: names the pool: of it, other hosts have the rest.
+        OcinetError: what is kept can't be read.
+    """
+    kept = Keeping(paths).find()
+    for pool in kept.cluster.pools if kept else ():
+        for subnet in options.subnets:
+            if kept and subnet.overlaps(pool.prefix):
+                name = kept.cluster.name
+                why = f"{subnet} is of the pool {pool.prefix} of cluster {name}"
+                raise ConflictError("", why, "say another --subnet; or, for one on this host's"
+                                             f" share, --cluster {name}")  # fmt: skip
+
+
 @contextmanager
 def with_cluster(paths: Paths, name: str, options: NetworkOptions) -> Iterator[NetworkOptions]:
     """Say what is wished of a new network, and what its cluster makes of it.

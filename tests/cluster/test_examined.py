@@ -72,6 +72,22 @@ def test_doctor_finds_nothing_amiss_and_then_what_is(world: World) -> None:
     assert any("the agent does not run" in line for line in _of_cluster(a))
 
 
+def test_network_on_anothers_share_is_refused_or_told(world: World) -> None:
+    """Asked for, it is refused; one that the settings' pools had to give, doctor names."""
+    a, _b, _address = _two(world)
+    error = a.refused("network", "create", "--subnet", "10.42.200.0/24", "astray")
+    assert "10.42.200.0/24 is of the pool 10.42.0.0/16 of cluster prod" in error
+    assert "--cluster prod" in error
+    settings = a.path("/etc/ocinet/ocinet.toml.d/60-pools.toml")
+    settings.write_text('pools = ["10.42.200.0/24"]\n')
+    settings.chmod(0o600)
+    a.ocinet("network", "create", "astray")
+    done = a.ocinet("doctor", check=False)
+    assert "network astray" in done.stdout + done.stderr
+    assert "10.42.200.0/24 is of the cluster's pool 10.42.0.0/16" in done.stdout + done.stderr
+    a.ocinet("network", "rm", "astray")
+
+
 def test_topology_has_the_other_hosts_and_their_shares(world: World) -> None:
     """Below the tree, and in JSON; not where one container or network is asked for."""
     a, b, _address = _two(world)
