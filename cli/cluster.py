@@ -150,6 +150,9 @@ def _join(arguments: Namespace, console: Console) -> None:
         kept = Membership(console.paths, Etcd).join(_check_cluster(arguments.cluster), wishes)
     for share in kept.shares:
         console.print(str(share))
+    for endpoint in kept.access.open_to_all:
+        console.say(f"ocinet: the password of {kept.access.user} goes to {endpoint} for all on the"
+                    " way to read (hint: an etcd with TLS, and --etcd https://…)")  # fmt: skip
     if not rouse(console.paths.run):
         console.say(f"ocinet: nobody makes the ways to other hosts yet (hint: {_START})")
 

@@ -75,6 +75,13 @@ class Access(Value):
     user: str = ""
     password_file: str = ""
 
+    @property
+    def open_to_all(self) -> tuple[Endpoint, ...]:
+        """Those to which a password goes readable by whoever is on the way."""
+        here = ("127.0.0.1", "::1", "localhost")
+        return tuple(each for each in self.endpoints
+                     if self.user and not each.tls and each.host not in here)  # fmt: skip
+
     def check(self) -> None:
         """Refuse what makes no sense together.
 

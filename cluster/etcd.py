@@ -98,14 +98,6 @@ class Etcd:
             raise
         return _number(answer, "TTL", 0)
 
-    def revoke(self, lease: int) -> None:
-        """End a lease, and remove what it keeps."""
-        try:
-            self._gateway.ask("/v3/lease/revoke", {"ID": lease})
-        except AnswerError as error:
-            if not error.is_not_found:
-                raise
-
     @contextmanager
     def follow(self, prefix: str, revision: int) -> Iterator[Iterator[tuple[Change, ...]]]:
         """Return all changes from a revision on, as they come."""

@@ -3,7 +3,7 @@
 The id stays whatever becomes of addresses and names. It is no machine id: that is nobody's
 business (machine-id(5)), so the id is a keyed hash of it, as `sd_id128_get_machine_app_specific`
 makes one. A machine that was cloned has the same; what was made when the first of the two joined
-it has not, unless it was cloned later: that its lease tells (see `pulse`).
+it has not, unless it was cloned later: that its lease tells (see `member`).
 """
 
 from __future__ import annotations

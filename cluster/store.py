@@ -147,9 +147,6 @@ class Store(Protocol):
     def left_s(self, lease: int) -> int:
         """Return for how many seconds a lease goes on if nobody keeps it; -1: it has ended."""
 
-    def revoke(self, lease: int) -> None:
-        """End a lease, and remove what it keeps; one that has ended is fine."""
-
     def follow(
         self, prefix: str, revision: int
     ) -> AbstractContextManager[Iterator[tuple[Change, ...]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 
 from ocinet.base.errors import RequestError
 from ocinet.base.paths import Paths
@@ -25,7 +24,7 @@ def plane_of(cluster: Cluster, paths: Paths) -> DataPlane:
         RequestError: this version has none of that kind.
     """
     module, name = _PLANES.get(cluster.backend, ("", ""))
-    if not module or find_spec(f"ocinet.cluster.plane.{module}") is None:
+    if not module:
         raise RequestError("", f"this version of ocinet has no data plane {cluster.backend}",
                            "install the version that the other hosts have")  # fmt: skip
     plane: DataPlane = getattr(import_module(f"ocinet.cluster.plane.{module}"), name)(

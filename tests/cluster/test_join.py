@@ -104,3 +104,18 @@ def test_what_can_not_be_is_told_in_a_line_and_what_helps(
 ) -> None:
     """At once: a typo is not waited for."""
     assert why in world.add_host("a").refused("cluster", *words)
+
+
+def test_password_that_goes_unencrypted_is_told(world: World) -> None:
+    """At the join, with what helps; it is taken all the same."""
+    world.start_etcd()
+    a, etcd = world.add_host("a"), world.members[0]
+    a.ocinet("cluster", "init", "prod", "--pool", "10.42.0.0/16", "--etcd", world.urls)
+    etcd.ctl("user", "add", "root:secret")
+    etcd.ctl("user", "grant-role", "root", "root")
+    etcd.ctl("auth", "enable")
+    a.path("/etc/ocinet/password").write_text("secret\n")
+    user = ("--user", "root", "--password-file", "/etc/ocinet/password")
+    said = a.ocinet("cluster", "join", "prod", "--etcd", world.urls, *user).stderr
+    assert f"the password of root goes to {world.urls} for all on the way to read" in said
+    assert "https://" in said

@@ -58,6 +58,8 @@ def test_real_etcd_answers_as_the_cluster_needs_it(tmp_path: Path) -> None:
             question(client)
         member.ctl("del", "--prefix", "/")
         contract.tells_of_compaction(client, member.compact)
+        member.ctl("del", "--prefix", "/")
+        contract.ends_leases(client, lambda lease: member.ctl("lease", "revoke", f"{lease:x}"))
         member.stop()
         contract.asks_nobody(client)
 
@@ -68,8 +70,10 @@ def test_fake_etcd_answers_as_the_real_one(question: Callable[[object], None]) -
     question(FakeEtcd())
 
 
-def test_fake_etcd_tells_of_compaction_and_of_being_away() -> None:
+def test_fake_etcd_tells_of_leases_compaction_and_of_being_away() -> None:
     """Likewise."""
+    fake = FakeEtcd()
+    contract.ends_leases(fake, fake.end)
     fake = FakeEtcd()
     contract.tells_of_compaction(fake, fake.compact)
     fake.away = True

@@ -89,11 +89,6 @@ class FakeEtcd:
         self._check()
         return int(self._leases[lease][1] - self.elapsed_s) if lease in self._leases else -1
 
-    def revoke(self, lease: int) -> None:
-        """End a lease."""
-        self._check()
-        self._end(lease)
-
     @contextmanager
     def follow(self, prefix: str, revision: int) -> Iterator[Iterator[tuple[Change, ...]]]:
         """Return what has changed since; it ends where the real one would wait."""
@@ -108,7 +103,7 @@ class FakeEtcd:
         self.elapsed_s += seconds
         for lease, (_, end) in list(self._leases.items()):
             if end <= self.elapsed_s:
-                self._end(lease)
+                self.end(lease)
 
     def wipe(self) -> None:
         """Be another etcd, which knows nothing."""
@@ -157,7 +152,7 @@ class FakeEtcd:
             self._entries[act.key] = entry
             self._history.append((self._revision, Change(entry)))
 
-    def _end(self, lease: int) -> None:
+    def end(self, lease: int) -> None:
         self._leases.pop(lease, None)
         kept = [entry for entry in self._entries.values() if entry.lease == lease]
         if kept:
