@@ -113,7 +113,11 @@ class AttachAddresses:
             return allocate(own)
         from ocinet.engine.adopted import Adopted, segment_of
 
-        own.update(dict.fromkeys(network.host_access, "the host's own address"))
+        if network.is_lan:
+            from ocinet.engine.lan_ends import had_beside
+
+            own.update(dict.fromkeys(network.host_access, "the host's own address"))
+            own.update(had_beside(self._records, network))
         segment, waits_s = segment_of(self._machine, network, state, ports)
         adopted = Adopted(self._operation, self._records, network, segment, waits_s)
         self._adopted.append(adopted)

@@ -13,6 +13,7 @@ from ocinet.engine.model.observed import DeviceState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocinet.base.address import Address
     from ocinet.engine.model.attachment import Attachment
     from ocinet.engine.model.endpoint import Endpoint
     from ocinet.engine.model.network import Network
@@ -36,6 +37,26 @@ def parent_of(machine: Machine, network: Network) -> DeviceState:
         mtu=network.mtu or (link.mtu if link else 0),
         shim=machine.lan.host_side(network.device) if network.host_access else None,
     )
+
+
+def had_beside(records: Records, network: Network) -> dict[Address, str]:
+    """Return the addresses that other networks of the same parent have, each with whose it is.
+
+    Each allocates for itself, and who shares a parent does not hear the LAN being asked. Most have
+    ranges of their own, but a static address may be in another's.
+    """
+    had: dict[Address, str] = {}
+    others: set[str] = set()
+    for other in records.networks.all():
+        if other.parent == network.parent and other.name != network.name:
+            others.add(other.name)
+            had |= dict.fromkeys(other.host_access, f"the host's own on network {other.name}")
+    for record in records.attachments.all() if others else ():
+        for end in record.endpoints:
+            if end.network in others:
+                whose = f"{record.container.name}'s on network {end.network}"
+                had |= dict.fromkeys((held.address for held in end.addresses), whose)
+    return had
 
 
 def take_ends_away(operation: Operation, machine: Machine, record: Attachment) -> None:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import on
+from builders import on, span
 from hosts.namespace.frames import answers
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.lan import PARENT, ROUTER, define, lan
 from hosts.namespace.looks import link_json, pings, run
 from hosts.namespace.wired_host import WiredHost, records
 from ocinet.base.address import Address
-from ocinet.base.errors import RequestError
+from ocinet.base.errors import ConflictError, RequestError
 from ocinet.engine.model.access import Access
 from ocinet.engine.model.bandwidth import Bandwidth, Limit
 from ocinet.engine.model.lan import shim_of
@@ -71,6 +71,28 @@ def test_the_hosts_own_interface_answers_for_its_own_address_alone() -> None:
         assert told == [parent["address"]]
         assert pings("192.168.7.128")
         assert host.pings("web", "192.168.7.200")
+
+
+@in_namespaces
+def test_attach_passes_over_what_another_network_of_the_parent_has() -> None:
+    """A static address in its range, and the host's own; who asks for one is told whose it is."""
+    with lan(), WiredHost() as host:
+        define(host, "home", ranges=(span("192.168.7.100", "192.168.7.107"),), **HOME)
+        define(host, "more", "host_access=192.168.7.121",
+               ranges=(span("192.168.7.120", "192.168.7.127"),), **HOME)  # fmt: skip
+        define(host, "rest", "host_access=192.168.7.140",
+               ranges=(span("192.168.7.128", "192.168.7.135"),), **HOME)  # fmt: skip
+        host.up("web", on("more", addresses=(Address.parse("192.168.7.100"),)))
+        host.up("db", on("home"))
+        assert host.addresses("db") == ["192.168.7.101/24"]
+        assert host.pings("db", "192.168.7.100")
+        cache = host.start("cache")
+        for address, whose in (
+            ("192.168.7.100", "web's on network more"),
+            ("192.168.7.140", "host's own on network rest"),
+        ):
+            with pytest.raises(ConflictError, match=whose):
+                host.attach(cache, on("home", addresses=(Address.parse(address),)))
 
 
 @in_namespaces
