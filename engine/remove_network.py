@@ -71,7 +71,8 @@ class RemoveNetwork:
             # lose it.
             in_use = self.users(name)
             if not in_use:
-                networks.remove(name)
+                with self._operation.locks.shared():  # else who has read it may write it again
+                    networks.remove(name)
                 in_use = self.users(name)
                 if in_use:
                     # An attach has written its record in between: its network stays.

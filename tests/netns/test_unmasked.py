@@ -13,8 +13,10 @@ from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import run
 from hosts.namespace.uplinked_host import NEIGHBOUR, UPLINK, UplinkedHost
 from ocinet.base.address import Address
-from ocinet.base.errors import ConflictError
+from ocinet.base.errors import BusyError, ConflictError, NotFoundError
+from ocinet.engine.networks import Networks
 from ocinet.engine.plan.new_network import NetworkOptions
+from ocinet.engine.records.networks import NetworkStore
 
 POOL, FAR, OTHER = "10.42.0.0/16", "10.42.7.9", "203.0.113.7"
 INSIDE = "10.42.3.0/24"
@@ -163,6 +165,30 @@ def test_routes_that_say_a_source_do_not_count_for_unmasked_destinations() -> No
         web = wired(host)
         assert meet(host, "web", "neighbour", OTHER) == "192.0.2.5"
         assert meet(host, "web", "neighbour", FAR) == web
+
+
+@in_namespaces
+def test_network_is_removed_under_the_lock_by_which_it_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who closes it has read it by then, and would write it again."""
+    remove, tried = NetworkStore.remove, []
+
+    def removed(store: NetworkStore, name: str) -> bool:
+        with host.engine() as other:
+            hurried = other.operation.replace(locks=other.operation.locks.patient(0.1))
+            with pytest.raises(BusyError):
+                Networks(hurried, other.machine, other.records).close(name, "it moves")
+        tried.append(name)
+        return remove(store, name)
+
+    with UplinkedHost() as host:
+        monkeypatch.setattr(NetworkStore, "remove", removed)
+        with host.engine() as engine:
+            engine.networks.remove("dmz")
+            assert tried == ["dmz"]
+            with pytest.raises(NotFoundError):
+                engine.networks.close("dmz", "it moves")
 
 
 @in_namespaces
