@@ -25,9 +25,9 @@ def source_routing(machine: Machine, records: Records) -> SourceRouting:
     rules = machine.routing_rules.rules()
     ways = tuple(way for way in machine.routing_rules.ways_out((4, 6)) if way.says_more)
     masqueraded = _masqueraded(records) if ways else ()
-    unmasked = _unmasked(records) if ways else ()
     sources = [rule.source for rule in rules if rule.source]
     if not sources:
+        unmasked = _unmasked(records) if ways else ()
         return SourceRouting(rules, ways=ways, masqueraded=masqueraded, unmasked=unmasked)
     addresses = machine.routing_rules.addresses()
     from_there = {
@@ -43,6 +43,7 @@ def source_routing(machine: Machine, records: Records) -> SourceRouting:
         if max(for_all, machine.sysctls.read(_rp_filter(ifname)) or "0") == "1"
     )
     leaving, inside = _leaving(machine, records)
+    unmasked = _unmasked(records)
     return SourceRouting(rules, addresses, strict, ways, masqueraded, unmasked, leaving, inside)
 
 
@@ -94,8 +95,7 @@ def _leaving(machine: Machine, records: Records) -> tuple[tuple[Leaving, ...], t
     found += [alone(own, address) for own, address in machine.elements.sources()]
     if not found:
         return (), ()
-    inside = [pool.subnet for network in networks for pool in network.pools]
-    return tuple(found), (*inside, *_unmasked(records))
+    return tuple(found), tuple(pool.subnet for network in networks for pool in network.pools)
 
 
 def _masqueraded(records: Records) -> tuple[Subnet, ...]:
@@ -109,10 +109,20 @@ def _masqueraded(records: Records) -> tuple[Subnet, ...]:
     )
 
 
-def _unmasked(records: Records) -> tuple[Subnet, ...]:
-    """Return the destinations for which networks' packets keep the container's own address."""
-    networks = records.networks.readable()
-    return tuple(dict.fromkeys(far for network in networks for far in network.unmasked))
+def _unmasked(records: Records) -> tuple[tuple[Subnet, Subnet], ...]:
+    """Return the destinations for which a network's packets keep the container's own address.
+
+    Each with the network's subnet: what is said of one network says nothing of another.
+    """
+    return tuple(
+        dict.fromkeys(
+            (pool.subnet, far)
+            for network in records.networks.readable()
+            for far in network.unmasked
+            for pool in network.pools
+            if pool.subnet.family == far.family
+        )
+    )
 
 
 def _rp_filter(ifname: str) -> str:

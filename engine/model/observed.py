@@ -90,11 +90,11 @@ class SourceRouting(Value):
         ways: out, that say more than masquerading knows.
         masqueraded: subnets that are, of all networks that ask for no address of their
             own; () where there are no such ways.
-        unmasked: destinations for which packets of any network keep the container's own;
-            likewise.
+        unmasked: networks' subnets, each with a destination for which packets from there
+            keep the container's own; () where none of this is said.
         leaving: with which addresses packets of containers leave; () where nobody routes by
             source.
-        inside: subnets of all networks, and what is not masqueraded; likewise.
+        inside: subnets of all networks; likewise.
     """
 
     rules: tuple[RoutingRule, ...] = ()
@@ -102,7 +102,7 @@ class SourceRouting(Value):
     strict: tuple[str, ...] = ()
     ways: tuple[WayOut, ...] = ()
     masqueraded: tuple[Subnet, ...] = ()
-    unmasked: tuple[Subnet, ...] = ()
+    unmasked: tuple[tuple[Subnet, Subnet], ...] = ()
     leaving: tuple[Leaving, ...] = ()
     inside: tuple[Subnet, ...] = ()
 

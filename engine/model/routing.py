@@ -157,10 +157,13 @@ class UplinkRules(Value):
         marks: of connections whose answers are routed by source.
         sources: in the place of masquerading.
         leaving: of connections that containers begin, the narrowest first.
-        inside: where those go as ever: networks of this host, and where nothing is masqueraded.
+        inside: where those go as ever: networks of this host.
+        unmasked: networks' subnets, each with a destination for which packets from there keep
+            the container's own address, and so go as ever.
     """
 
     marks: tuple[ReplyMark, ...] = ()
     sources: tuple[SourceNat, ...] = ()
     leaving: tuple[LeavingMark, ...] = ()
     inside: tuple[Subnet, ...] = ()
+    unmasked: tuple[tuple[Subnet, Subnet], ...] = ()

@@ -58,7 +58,9 @@ def plan_following(
     if not (ports or there or leaving):
         marks, rules = (), ()
     inside = _widest(routing.inside) if leaving else ()
-    wanted = UplinkRules(marks, source_nats(routing), leaving, inside)
+    sources = source_nats(routing)
+    unmasked = routing.unmasked if sources or leaving else ()
+    wanted = UplinkRules(marks, sources, leaving, inside, unmasked)
     if set(rules) == set(there) and fingerprint(wanted) == uplinks:
         return wanted, None
     missing = tuple(rule for rule in rules if rule not in there)
@@ -107,7 +109,6 @@ def source_nats(routing: SourceRouting) -> tuple[SourceNat, ...]:
         family = way.source.family
         subnets = tuple(subnet for subnet in routing.masqueraded if subnet.family == family)
         own = [held.subnet for held in way.addresses if held.address.family == family]
-        own += [far for far in routing.unmasked if far.family == family]
         near = tuple(dict.fromkeys(subnet for subnet in own if subnet.size > 1))
         if subnets:
             found.append(SourceNat(way.ifname, way.source, subnets, near))

@@ -83,7 +83,7 @@ def _chains(rules: UplinkRules) -> str:
         text += f"\tchain answers {{\n{answers}\t}}\n{_REQUESTS}{requests}\t}}\n"
         text += _leaving(rules) if rules.leaving else ""
     if rules.sources:
-        text += f"{_POSTROUTING}{''.join(map(_source, rules.sources))}\t}}\n"
+        text += f"{_POSTROUTING}{_unmasked(rules)}{''.join(map(_source, rules.sources))}\t}}\n"
     return text
 
 
@@ -95,9 +95,17 @@ def _leaving(rules: UplinkRules) -> str:
     )
     begin = "".join(map(_departure, rules.leaving))
     return (
-        f"\tchain departures {{\n{begin}\t}}\n{_LEAVING}{stay}"
+        f"\tchain departures {{\n{begin}\t}}\n{_LEAVING}{stay}{_unmasked(rules)}"
         f"\t\tct state new jump departures\n"
         f"\t\tct mark and {MARK_MASK:#x} != 0 jump answers\n\t}}\n"
+    )
+
+
+def _unmasked(rules: UplinkRules) -> str:
+    """Return the rules by which what keeps its own address goes as ever: of these networks."""
+    return "".join(
+        f"\t\t{_WORDS[far.family]} saddr {source} {_WORDS[far.family]} daddr {far} return\n"
+        for source, far in rules.unmasked
     )
 
 

@@ -165,6 +165,8 @@ def test_routes_that_say_a_source_do_not_count_for_unmasked_destinations() -> No
         web = wired(host)
         assert meet(host, "web", "neighbour", OTHER) == "192.0.2.5"
         assert meet(host, "web", "neighbour", FAR) == web
+        host.up("other", on("dmz"))  # of which nothing of the kind is said
+        assert meet(host, "other", "neighbour", FAR) == "192.0.2.5"
 
 
 @in_namespaces
@@ -172,7 +174,8 @@ def test_network_is_removed_under_the_lock_by_which_it_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who closes it has read it by then, and would write it again."""
-    remove, tried = NetworkStore.remove, []
+    remove = NetworkStore.remove
+    tried: list[str] = []
 
     def removed(store: NetworkStore, name: str) -> bool:
         with host.engine() as other:

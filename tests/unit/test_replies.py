@@ -239,6 +239,29 @@ def _leaving(**ways: str) -> tuple[Leaving, ...]:
     )
 
 
+def test_what_keeps_its_own_address_goes_as_ever_of_its_own_network_alone() -> None:
+    """Before any mark, and before any address; of a host that says neither, nothing is made."""
+    second, (one, far) = "198.51.100.2", subnets("10.9.0.0/24", "10.42.0.0/16")
+    (six, far_six) = subnets("fd00:9::/64", "fd42::/16")
+    kept: dict[str, Any] = {"unmasked": ((one, far), (six, far_six))}
+    routing = _routing(_rule(f"{second}/32")).replace(
+        leaving=_leaving(_8_0_0=second), inside=subnets("10.9.0.0/24", "10.8.0.0/24"), **kept
+    )
+    (step,) = plan_uplinks((), _observed(routing))
+    text = "".join(step.describe())
+    line = "ip saddr 10.9.0.0/24 ip daddr 10.42.0.0/16 return"
+    assert text.index("chain leaving {") < text.index(line) < text.index("jump departures")
+    assert "daddr { 10.8.0.0/24, 10.9.0.0/24 } return" in text
+    ways = SourceRouting(
+        ways=(_way("203.0.113.5", "192.0.2.2/24"),), masqueraded=subnets("10.8.0.0/24"), **kept
+    )
+    (step,) = plan_uplinks((), _observed(ways))
+    text = "".join(step.describe())
+    assert text.index(line) < text.index("snat ip to 203.0.113.5")
+    assert "ip6 saddr fd00:9::/64 ip6 daddr fd42::/16 return" in text
+    assert plan_uplinks((), _observed(SourceRouting(**kept))) == ()
+
+
 def test_leaving_has_the_mark_of_the_hosts_own_packets() -> None:
     """Whose address has a rule; who leaves a network that has one says so before it."""
     second, third, first = "198.51.100.2", "198.51.100.3", "192.0.2.2"
