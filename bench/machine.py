@@ -105,6 +105,22 @@ class Machine:
         """Kill all that runs in it; the kernel removes the rest."""
         self._holder.communicate()
 
+    @property
+    def pid(self) -> int:
+        """Id of a process that is in its network."""
+        return self._holder.pid
+
+    @property
+    def netns(self) -> str:
+        """Path of its network namespace."""
+        return f"/proc/{self._holder.pid}/ns/net"
+
+    def popen(self, *words: str) -> subprocess.Popen[str]:
+        """Start a program that is talked to by its stdin and stdout; the caller ends it."""
+        return subprocess.Popen([*self._entering, *words], env=self._environment, text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)  # fmt: skip
+
     def path(self, path: str) -> Path:
         """Return where we find one of its files."""
         return Path(f"/proc/{self._holder.pid}/root") / path.lstrip("/")
