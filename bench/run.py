@@ -23,7 +23,7 @@ from report import Part, machine_facts, report
 from samples import Missing, Samples, write_csv
 
 PARTS = ("hook", "scale", "crowd", "ports", "addresses", "startup", "datapath", "engines",
-         "watcher", "early", "repair", "names", "overlay")  # fmt: skip
+         "watcher", "early", "repair", "names", "overlay", "cluster")  # fmt: skip
 
 
 def run_part(name: str, samples: Samples, *, quick: bool) -> Part:
