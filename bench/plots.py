@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _COLOURS = {"ocinet-1p, no guard": "#74b3e0", "cni-1p, macspoofchk": "#e09a70",
             "ocinet": "#0b6fb8", "cni": "#c4561d", "netavark": "#7a4fa3",
             "docker": "#2f8f5b", "bare": "#8a8a8a"}  # fmt: skip
-_OTHERS = ("#a3812b", "#b0417b", "#4a7f86")
+_OTHERS = ("#a3812b", "#b0417b", "#4a7f86", "#2b4fa3", "#7aa32b")
 # Words stay words: they can be searched and read out, and need no font of ours.
 _SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "ocinet", "font.size": 11,
              "font.family": ["sans-serif"], "axes.spines.top": False,
@@ -43,6 +43,12 @@ def plot(samples: Samples, directory: Path) -> list[Path]:
             "connections-ports.svg": _lines(
                 samples, samples.keys("datapath", "connection ports"),
                 "ports of one container", "new connection",
+            ),
+            "cluster-times.svg": _lines(
+                samples, samples.keys("cluster", "converge"), "hosts", "time", wide=True
+            ),
+            "cluster-memory.svg": _lines(
+                samples, samples.keys("cluster", "memory"), "hosts", "memory at rest", wide=True
             ),
         }  # fmt: skip
         written = []
@@ -87,8 +93,18 @@ def _bars(samples: Samples, keys: list[Key], title: str) -> Figure | None:
     return figure
 
 
-def _lines(samples: Samples, keys: list[Key], x_label: str, y_label: str) -> Figure | None:
-    """Draw a line for each contestant through the medians, with a logarithmic y axis."""
+def _lines(
+    samples: Samples, keys: list[Key], x_label: str, y_label: str, *, wide: bool = False
+) -> Figure | None:
+    """Draw a line for each contestant through the medians, with a logarithmic y axis.
+
+    Args:
+        samples: of all parts.
+        keys: what is drawn.
+        x_label: of what there is ever more.
+        y_label: without the unit.
+        wide: whether the x axis is logarithmic, too, as what is there tens or thousands of.
+    """
     by_name: dict[str, list[Key]] = {}
     for key in sorted(keys, key=lambda key: key.x):
         by_name.setdefault(key.contestant, []).append(key)
@@ -99,6 +115,9 @@ def _lines(samples: Samples, keys: list[Key], x_label: str, y_label: str) -> Fig
     for name, own in by_name.items():
         axes.plot([key.x for key in own], [samples.median(key) for key in own], marker="o",
                   color=colours[name], label=name)  # fmt: skip
+    if wide:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5, 7)))
@@ -107,5 +126,5 @@ def _lines(samples: Samples, keys: list[Key], x_label: str, y_label: str) -> Fig
     axes.grid(visible=True, axis="y", which="both", color="#dddddd", linewidth=0.6)
     axes.set_xlabel(x_label)
     axes.set_ylabel(f"{y_label}, {samples.unit(keys[0])}")
-    figure.legend(loc="outside upper center", ncols=4, frameon=False)
+    figure.legend(loc="outside upper center", ncols=2 if wide else 4, frameon=False)
     return figure

@@ -246,7 +246,9 @@ def test_equal_samples_make_equal_plots(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="pip install ocinet[bench]")
     samples = Samples([*samples_of(bare=[8.0, 9.0], cni=[60.0]),
                        *(Sample("scale", "cni-1p", "attach", x, 50.0 + x, "ms")
-                         for x in (0, 100))])  # fmt: skip
+                         for x in (0, 100)),
+                       *(Sample("cluster", "etcd", "memory", x, 30.0 + x, "MB")
+                         for x in (10, 1000))])  # fmt: skip
     write_csv(tmp_path / "samples.csv", samples)
     drawn = []
     for name in ("one", "two"):
@@ -256,7 +258,7 @@ def test_equal_samples_make_equal_plots(tmp_path: Path) -> None:
         subprocess.run(words, check=True, cwd=tmp_path)
         drawn.append({path.name: path.read_text() for path in (tmp_path / name).iterdir()})
     assert drawn[0] == drawn[1]
-    assert sorted(drawn[0]) == ["attach-containers.svg", "attach.svg"]
+    assert sorted(drawn[0]) == ["attach-containers.svg", "attach.svg", "cluster-memory.svg"]
     assert ">cni-1p</text>" in drawn[0]["attach-containers.svg"]
 
 
