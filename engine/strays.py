@@ -17,6 +17,16 @@ from ocinet.engine.model.network import rules_of
 from ocinet.engine.model.routing import OUR_PROTOCOL
 from ocinet.engine.plan.closing import nowhere
 from ocinet.engine.plan.uplink_steps import UnfollowUplinks
+from ocinet.engine.ruleset.access_sets import (
+    ADMIT,
+    ALLOW,
+    EXPOSE,
+    KEPT,
+    LEAVE,
+    PAIR,
+    PAIR_ALL,
+    SOURCE,
+)
 from ocinet.engine.ruleset.elements import port_of
 from ocinet.engine.ruleset.network_sets import guard_elements, network_elements
 from ocinet.engine.storage import access_elements
@@ -32,6 +42,9 @@ if TYPE_CHECKING:
     from ocinet.engine.plan.machine import Machine
     from ocinet.engine.ruleset.elements import Element
     from ocinet.engine.storage import Records
+
+_WISHED = (ADMIT, ALLOW, EXPOSE, KEPT, LEAVE, PAIR, PAIR_ALL, SOURCE)
+_OF_CONTAINERS = frozenset(kind.name for kinds in _WISHED for kind in kinds.values())
 
 
 class Stray(Value):
@@ -152,7 +165,9 @@ class Strays:
         with self._operation.locks.shared():
             found = self._unentered()
         for element in found:
-            yield Stray("element", _named(element), "no network has it", self._take_out(element))
+            whose = "container" if element.set.name in _OF_CONTAINERS else "network"
+            why = f"no {whose} has it"
+            yield Stray("element", _named(element), why, self._take_out(element))
 
     def _unentered(self) -> list[Element]:
         """Return what nobody has entered, or has to have entered; needs the global lock."""

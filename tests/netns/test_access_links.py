@@ -139,6 +139,26 @@ def test_link_by_more_of_an_id_than_is_shown_opens_as_well(first: str) -> None:
         assert _pairs() == clean
 
 
+@in_namespaces
+def test_check_tells_of_what_is_open_to_nobodys_wish_and_repair_closes_it() -> None:
+    """Whoever has entered it, and however; with who is in it by then."""
+    with Apart() as host:
+        four, _ = host.with_pair(asking(allow="nobody"), asking())
+        web = host.addresses("web")[0].partition("/")[0]
+        host.listen("db", 80)
+        clean = _pairs()
+        run(f"nft add element inet ocinet pair4 {{ {web} . {four} . tcp . 80 }}")
+        assert host.reaches("web", four, 80)
+        with host.engine() as engine:
+            (found,) = engine.check()
+            assert found.what.endswith("tcp . 80 } is left: no container has it")
+            (found,) = engine.check(repair=True)
+            assert found.repaired
+            assert engine.check() == ()
+        assert _pairs() == clean
+        assert host.is_kept_from("web", four, 80)
+
+
 def _come(host: Apart, name: str) -> None:
     host.up(name, _EXPOSING if name == "db" else _linked("db"))
 
