@@ -90,7 +90,8 @@ class KernelFacts:
         if found is None:
             return None
         ours = is_our_group(found.link.group)
-        return Device(found.link.kind, ours, found.addresses, found.why_not, found.hint)
+        mtu = found.link.mtu
+        return Device(found.link.kind, ours, found.addresses, found.why_not, found.hint, mtu)
 
     def uplink(self) -> str:
         """Return the link of its default route, or ""."""

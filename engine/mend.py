@@ -110,7 +110,8 @@ class Mend:
             shapes=machine.shapes(record),
             absent=machine.absent(record),
         )
-        bridges = (machine.links.link(network.device) for network in networks)
+        # On the LAN the parent is the one that all depends on.
+        bridges = (machine.links.link(network.parent or network.device) for network in networks)
         by_name = {link.ifname: link for link in bridges if link}
         netns = record.netns_name or machine.sandbox.path
         own = plan_own(record, networks, by_name, left, netns)

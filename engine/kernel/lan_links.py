@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from ocinet.engine.kernel.sandbox import OpenNamespace
     from ocinet.engine.model.lan import Child
     from ocinet.engine.model.link import Link
-    from ocinet.engine.netlink.framing import Refusal
 
 _LEAVING_S, _BETWEEN_S = 8.0, 0.005
 _RESERVE_S = 2.0  # left of an operation's time for what follows
 _ALONE_S = 20.0  # for who has no operation
+_BUSY = (EBUSY, EINVAL)  # as who has a parent for itself is told of, by macvlan's versions
 _GONE = (ESRCH, ENODEV, EADDRNOTAVAIL)
 
 
@@ -142,36 +142,49 @@ class LanLinks:
 
         def make() -> None:
             for refused in self._links.socket.ask(message, 1)[1]:
-                raise self._error(what, child, refused)
+                raise refused.error(what)
 
-        if child.mode == "passthru" and not child.again:
-            once_free(make, (EBUSY, EINVAL), self._deadline)
-        else:
-            make()
+        try:
+            try:
+                make()
+            except KernelError as error:
+                if error.errno not in _BUSY or not self._may_leave(child, parent):
+                    raise
+                once_free(make, _BUSY, self._deadline)
+        except KernelError as error:
+            raise self._explained(error, child, parent) from error
 
-    def _error(self, what: str, child: Child, refused: Refusal) -> KernelError:
+    def _may_leave(self, child: Child, parent: Link) -> bool:
+        """Tell whether who has a parent for itself may be a container that ends just now."""
+        may = child.mode == "passthru" and not child.again and child.mtu <= parent.mtu
+        return may and not self._why_not(parent)[0]
+
+    def _explained(self, error: KernelError, child: Child, there: Link) -> KernelError:
         """Say in words what was in the way."""
-        why, hint, parent = refused.why, "", child.parent
-        if refused.errno == EEXIST:
+        why, hint, parent = error.why, "", child.parent
+        if error.errno == EINVAL and child.mtu > there.mtu:
+            why = f"{parent} has an MTU of {there.mtu}, which is less than {child.mtu}"
+            hint = f"ip link set {parent} mtu {child.mtu}"
+        elif error.errno == EEXIST:
             why = f"the sandbox has an interface {child.ifname} already"
             hint = "ask for another name with ifname="
-        elif refused.errno == EBADF:
+        elif error.errno == EBADF:
             why = "the sandbox is gone"
-        elif refused.errno == EOPNOTSUPP:
+        elif error.errno == EOPNOTSUPP:
             why, hint = f"this kernel has no {child.kind}", f"modprobe {child.kind}"
-        elif refused.errno in (EBUSY, EINVAL):
-            there = self.parent(parent)
+        elif error.errno in _BUSY:
+            why_not, helps = self._why_not(there)
             taken = "has another driver on it: a bridge, ipvlan, or macvlan with mode=passthru"
             if child.mode == "passthru":
                 taken = "has a macvlan on it already, and mode=passthru shares with none"
-            why = f"{parent} {(there and there.why_not) or taken}"
-            hint = (there and there.hint) or f"see: ip -d link show {parent}; or another parent"
-        elif refused.errno == EPERM:
+            why = f"{parent} {why_not or taken}"
+            hint = helps or f"see: ip -d link show {parent}; or another parent"
+        elif error.errno == EPERM:
             try:
                 check_privilege()
             except SystemFailure as lack:
                 why, hint = lack.why, lack.hint
-        return KernelError(what, why, hint, errno=refused.errno)
+        return KernelError(error.what, why, hint, errno=error.errno)
 
     def make_shim(self, child: Child, addresses: tuple[Address, ...]) -> bool:
         """Make the host's own interface, or finish it: up, with these addresses."""

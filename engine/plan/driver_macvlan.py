@@ -7,7 +7,7 @@ nothing is published: whoever is on the LAN reaches the container as any other m
 
 from __future__ import annotations
 
-from ocinet.base.errors import NotFoundError, RequestError
+from ocinet.base.errors import ConflictError, NotFoundError, RequestError
 from ocinet.engine.model.endpoint import Endpoint
 from ocinet.engine.model.lan import Child, HostSide
 from ocinet.engine.model.network import Network
@@ -64,6 +64,10 @@ def ready(network: Network, state: DeviceState) -> list[Step]:
             f"{network.parent}, by which network {network.name} is on the LAN, is {how}",
             f"ip link set {network.parent} up" if link else "see: ip link",
         )
+    if network.mtu > link.mtu:  # what shares it can't send more than it (macvlan_change_mtu)
+        why = f"{network.parent} has an MTU of {link.mtu} by now, and network {network.name} one of"
+        raise ConflictError("", f"{why} {network.mtu}", f"ip link set {network.parent} mtu"
+                            f" {network.mtu}, or define the network anew")  # fmt: skip
     if not network.host_access or _is_whole(network, state.shim):
         return []
     child = Child(

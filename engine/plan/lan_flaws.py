@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from ocinet.engine.model.endpoint import Endpoint
     from ocinet.engine.model.lan import HostSide
+    from ocinet.engine.model.link import Link
     from ocinet.engine.model.network import Network
     from ocinet.engine.model.observed import Observed
 
@@ -43,6 +44,15 @@ def unreached(
             text = f"the host has no route to {told} by {network.device}"
             flaws.append(Flaw(text, (Reach(network.device, lost),)))
     return flaws
+
+
+def explain_shrunk(endpoint: Endpoint, parent: Link) -> str:
+    """Return that a container sends less than it was made for, as the kernel has seen to."""
+    return (
+        f"{parent.ifname} passes {parent.mtu} bytes by now, and {endpoint.ifname} was made for"
+        f" {endpoint.mtu}: it has {parent.mtu} until the container is attached anew, or:"
+        f" ip link set {parent.ifname} mtu {endpoint.mtu}"
+    )
 
 
 def lack_of_shim(step: MakeShim, shim: HostSide | None) -> str:

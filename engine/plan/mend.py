@@ -31,7 +31,7 @@ from ocinet.engine.plan.driver_bridge import bridge_mac, gateways
 from ocinet.engine.plan.flaw import Connected, Flaw, Left
 from ocinet.engine.plan.guard import GuardForwarding, UnguardForwarding, guard_flaw
 from ocinet.engine.plan.inside_flaws import missing_inside, unrefused, unset
-from ocinet.engine.plan.lan_flaws import lack_of_shim, unreached
+from ocinet.engine.plan.lan_flaws import explain_shrunk, lack_of_shim, unreached
 from ocinet.engine.plan.lan_steps import AddChild, MakeShim
 from ocinet.engine.plan.networks import explain_absent, or_explain, plan_networks
 from ocinet.engine.plan.own_steps import (
@@ -283,6 +283,11 @@ def _endpoint_flaws(
 ) -> list[Flaw]:
     network = network_of(endpoint, wanted.networks)
     driver, is_reached = driver_of(network.driver), endpoint in wanted.reached
+    parent = links.get(network.parent)
+    if parent and parent.mtu < endpoint.mtu:  # nothing that shares it can send more
+        text = explain_shrunk(endpoint, parent)
+        fitted = endpoint.replace(mtu=parent.mtu)
+        return [Flaw(text, (Explain(text),)), *_endpoint_flaws(fitted, wanted, links, left)]
     if why := driver.lost(endpoint, left):
         hairpin = (SetHairpin(endpoint.host_ifname),) if is_reached else ()
         made = (*_made_whole(endpoint, wanted), *plan_by_source(wanted), *plan_refusing(wanted))

@@ -10,7 +10,13 @@ from ocinet.engine.model.network import Network
 from ocinet.engine.model.request import EndpointRequest, Request
 from ocinet.engine.plan.endpoint import check_request
 from ocinet.engine.plan.free_subnet import check_subnets
-from ocinet.engine.plan.new_network import check_new, choose_gateways, sort_ranges, upper_half
+from ocinet.engine.plan.new_network import (
+    check_mtu,
+    check_new,
+    choose_gateways,
+    sort_ranges,
+    upper_half,
+)
 from ocinet.ipam.pool import Pool, Range, bounds, check_static
 
 TYPE_CHECKING = False
@@ -67,6 +73,10 @@ def define_lan(
         )
         for subnet in subnets
     )
+    check_mtu(options, pools)
+    if around.device and 0 < around.device.mtu < options.mtu:
+        why = f"{options.mtu} is more than {options.parent} has, which is {around.device.mtu}"
+        raise RequestError("--mtu", why, f"use {around.device.mtu} or less, or leave it out")
     network = Network(
         name=name,
         device=shim_of(name),

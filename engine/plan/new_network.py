@@ -93,6 +93,7 @@ class Device(Value):
         ours: whether ocinet made it.
         addresses: with their prefix lengths.
         why_not: of one that is to be a parent, see `model.lan.Parent`; likewise `hint`.
+        mtu: bytes, of one that is to be a parent; 0: not known.
     """
 
     kind: str
@@ -100,6 +101,7 @@ class Device(Value):
     addresses: tuple[Interface, ...] = ()
     why_not: str = ""
     hint: str = ""
+    mtu: int = 0
 
 
 class Surroundings(Value):
@@ -156,7 +158,7 @@ def define(name: str, options: NetworkOptions, surroundings: Surroundings) -> Ne
     if options.unmanaged:
         ranges = {subnet: given or upper_half(subnet) for subnet, given in ranges.items()}
     pools = tuple(Pool(subnet, gateways.get(subnet), ranges[subnet]) for subnet in subnets)
-    _check_mtu(options, pools)
+    check_mtu(options, pools)
     if options.unmanaged and options.masquerade:
         raise RequestError("", f"what leaves {device} is its owner's to masquerade, not ocinet's",
                            "leave that option out")  # fmt: skip
@@ -338,7 +340,12 @@ def _own_addresses(options: NetworkOptions, surroundings: Surroundings) -> tuple
     return tuple(usable)
 
 
-def _check_mtu(options: NetworkOptions, pools: tuple[Pool, ...]) -> None:
+def check_mtu(options: NetworkOptions, pools: tuple[Pool, ...]) -> None:
+    """Refuse an MTU that one of the families can't do with, or no link has.
+
+    Raises:
+        RequestError: it is out of bounds; they are named.
+    """
     mtu = options.mtu
     if mtu and options.unmanaged:
         raise RequestError("", f"{options.device} has an MTU, which is its owner's to set",

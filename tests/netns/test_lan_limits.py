@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from hosts.namespace.lan import PARENT, ROUTER, define, lan
 from hosts.namespace.looks import link_json, pings, run
 from hosts.namespace.wired_host import WiredHost, records
 from ocinet.base.address import Address
-from ocinet.base.errors import ConflictError, RequestError
+from ocinet.base.errors import ConflictError, OcinetError, RequestError
 from ocinet.engine.model.access import Access
 from ocinet.engine.model.bandwidth import Bandwidth, Limit
 from ocinet.engine.model.lan import shim_of
@@ -22,6 +23,7 @@ from ocinet.engine.plan.new_network import NetworkOptions
 if TYPE_CHECKING:
     from ocinet.engine.model.request import Request
 
+LEAVING_S = 6.0  # less than who attaches waits for others that leave
 HOME = {"gateways": (Address.parse(ROUTER),)}
 NOWHERE = Access(egress=())
 
@@ -105,4 +107,48 @@ def test_attach_to_the_lan_of_who_is_kept_apart_elsewhere_goes_through() -> None
         web = host.start("web")
         host.attach(web, on("apart"))
         host.attach(web, on("home"))
+        assert host.pings("web", ROUTER)
+
+
+@in_namespaces
+def test_attach_tells_at_once_that_the_parent_passes_less_than_the_network() -> None:
+    """Or that it can't be shared for good, and waits for no container that ends."""
+    with lan(), WiredHost() as host:
+        define(host, "home", "mode=passthru", mtu=1500, **HOME)
+        web = host.start("web")
+        run(f"ip link set {PARENT} mtu 1400")
+        with pytest.raises(ConflictError, match=r"MTU of 1400.*1500"):
+            host.attach(web, on("home"))
+        run(f"ip link set {PARENT} mtu 1500")
+        run("ip link add br7 type bridge")
+        run(f"ip link set {PARENT} master br7")
+        began_s = monotonic()
+        with pytest.raises(OcinetError, match="port of the bridge br7"):
+            host.attach(web, on("home"))
+        assert monotonic() - began_s < LEAVING_S
+
+
+@pytest.mark.parametrize("damage", ["", "ip link del eth0", "ip link set eth0 mtu 1300"])
+@in_namespaces
+def test_check_puts_right_what_it_can_where_the_parent_passes_less_by_now(damage: str) -> None:
+    """And tells what that is, as the operator's to put right."""
+    with lan(), WiredHost() as host:
+        define(host, "home", **HOME)
+        host.up("web", on("home"), bounded=True)
+        run(f"ip link set {PARENT} mtu 1400")
+        pid = host.sleepers["web"].pid
+        if damage:
+            run(damage, pid=pid)
+        with host.engine() as engine:
+            found = engine.check(repair=True)
+        assert [each.manual for each in found] == [True, *([False] if damage else [])]
+        assert all(each.repaired for each in found if not each.manual), found
+        assert "1400" in found[0].what
+        there = link_json("eth0", pid)
+        assert there
+        assert there["mtu"] == 1400
+        run(f"ip link set {PARENT} mtu 1500")
+        with host.engine() as engine:
+            assert all(each.repaired for each in engine.check(repair=True))
+            assert engine.check() == ()
         assert host.pings("web", ROUTER)

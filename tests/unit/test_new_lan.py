@@ -18,7 +18,8 @@ from ocinet.engine.plan.new_network import Device, NetworkOptions, Surroundings
 from ocinet.engine.records.networks import decode, encode
 
 ROUTER = Address.parse("192.168.7.1")
-PARENT = Device("", addresses=(Interface.parse("192.168.7.9/24"), Interface.parse("fe80::9/64")))
+BEARS = (Interface.parse("192.168.7.9/24"), Interface.parse("fe80::9/64"))
+PARENT = Device("", addresses=BEARS, mtu=1500)
 AROUND = Surroundings(device=PARENT, uplink="eth0")
 LAN = NetworkOptions(driver="macvlan", parent="eth0")
 
@@ -103,6 +104,8 @@ def test_host_access_takes_the_ranges_last_address_or_the_one_that_is_said(
         ({"host_access": True, "mode": "vepa"}, "mode=bridge"),
         ({"host_access": True, "host_addresses": (Address.parse("10.0.0.1"),)}, "is not in"),
         ({"host_access": True, "gateways": (ROUTER,), "host_addresses": (ROUTER,)}, "gateway"),
+        ({"mtu": 9000}, "--mtu.*more than eth0 has, which is 1500"),
+        ({"mtu": 10}, "no MTU"),
         ({"host_access": True, "host_addresses": at("192.168.7.255")}, "broadcast"),
         ({"host_access": True, "host_addresses": at("192.168.7.0")}, "the network address"),
         ({"host_access": True, "host_addresses": at("192.168.7.9")}, "is eth0's own"),
