@@ -171,7 +171,8 @@ class ServedCheck:
         As whose attach found its files locked, who came before aardvark-dns was installed, or
         before ocinet served names at all.
         """
-        if not self._operation.settings.names:
+        # Settings that can't be read may say that no names are served.
+        if self._operation.settings_flaw or not self._operation.settings.names:
             return
         living = [
             record
