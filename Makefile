@@ -25,7 +25,7 @@ CHECKED := $(PACKAGES) $(wildcard tests bench demo packaging)
 
 DEMO_NEEDS := python3-venv iproute2 nftables aardvark-dns busybox-static runc crun podman docker.io docker=docker-cli curl
 TEST_NEEDS := $(DEMO_NEEDS) netavark iptables conntrack man-db procps shellcheck strace systemd dbus-daemon firewalld ipset ufw catatonit docker-compose podman-compose zsh fish bind9-dnsutils etcd-server etcd-client openssl
-BENCH_NEEDS := $(DEMO_NEEDS) iptables containernetworking-plugins netavark
+BENCH_NEEDS := $(DEMO_NEEDS) iptables containernetworking-plugins netavark etcd-server
 
 # Prints one list of pyproject.toml, so that it stands there only.
 PICK = $(PYTHON) -c 'import sys, tomllib; told = tomllib.load(open("pyproject.toml", "rb")); project = told["project"]; \

@@ -34,7 +34,7 @@ def meet(host: UplinkedHost, client: str, server: str, at: str, bound: str = "")
     with listener, asker:
         asker.bind((bound, 0))
         listener.settimeout(10)
-        asker.settimeout(2)
+        asker.settimeout(4)
         try:
             asker.connect((at, listener.getsockname()[1]))
         except TimeoutError:
