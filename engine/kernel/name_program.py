@@ -285,6 +285,10 @@ class NameProgram:
         """
         pid, fd = self._opened()
         if not pid:
+            # 1.14 ends by itself where its port is taken, or a file is broken, and leaves its id.
+            if self._noted():
+                with Directory(self._path) as served:
+                    served.remove(_PID_FILE)
             return False
         try:
             # First: killed after it, this leaves the id of one that ends, not one without an id.
