@@ -285,10 +285,8 @@ class NameProgram:
         """
         pid, fd = self._opened()
         if not pid:
-            # 1.14 ends by itself where its port is taken, or a file is broken, and leaves its id.
-            if self._noted():
-                with Directory(self._path) as served:
-                    served.remove(_PID_FILE)
+            with Directory(self._path) as served:
+                served.remove(_PID_FILE)  # of one that was killed
             return False
         try:
             # First: killed after it, this leaves the id of one that ends, not one without an id.
@@ -363,7 +361,7 @@ def _resolvers() -> str:
 
 def _signal(pid: int, fd: int, number: int) -> None:
     """Send a signal that is heard: who is stopped hears none, and keeps its port and lock."""
-    for each in (number, SIGCONT):
+    for each in (SIGCONT, number):  # behind the other nobody may be there
         if fd >= 0:
             pidfd_send_signal(fd, each)
         else:
