@@ -127,7 +127,7 @@ def ask_soon(
     answers: list[Answer | None] = []
 
     def is_so() -> bool:
-        answers.append(ask(name, server, kind=kind, pid=pid, timeout_s=0.02))
+        answers.append(ask(name, server, kind=kind, pid=pid, timeout_s=0.2))
         last = answers[-1]
         return last is not None and last.records == wanted
 
