@@ -352,8 +352,7 @@ class Lifecycle:
             False if there was nothing to do.
 
         Raises:
-            OcinetError: what could not be removed; all else is. The record
-                stays, for a second try.
+            OcinetError: what could not be removed; all else is, but the record.
         """
         from ocinet.engine.detach import Detach
 

@@ -215,7 +215,7 @@ class LanLinks:
             link_messages.set_no_link_local(0, link.ifindex),
             # The kernel answers for an address of the host at whichever link is asked, so the LAN
             # would be told two MACs for the parent's; before it is up, for then it is asked.
-            link_messages.set_arp_of_its_own(1, link.ifindex),
+            lan_messages.set_arp_of_its_own(1, link.ifindex),
         ]
         messages += [
             ip_messages.new_address(place, link.ifindex, _alone(address))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from _struct import Struct
 
+from ocinet.engine.kernel.link_messages import set_ipv4_conf
 from ocinet.engine.model.lan import Child
 from ocinet.engine.model.link import LINK_GROUP
 from ocinet.engine.netlink.framing import (
@@ -25,6 +26,7 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK = 1, 3, 4, 5
 _IFLA_LINKINFO, _IFLA_GROUP, _IFLA_NET_NS_FD = 18, 27, 28
 _INFO_KIND, _INFO_DATA = 1, 2
 _IFLA_MACVLAN_MODE = 1
+_IPV4_DEVCONF_ARP_ANNOUNCE, _IPV4_DEVCONF_ARP_IGNORE = 18, 19
 _MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
 
 
@@ -52,3 +54,12 @@ def new_child(sequence: int, child: Child, parent: int, netns_fd: int = -1) -> b
         + attribute(_IFLA_LINKINFO | NLA_F_NESTED, info)
     )
     return message(_RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sequence, body)
+
+
+def set_arp_of_its_own(sequence: int, ifindex: int) -> bytes:
+    """Encode that a link answers and asks (ARP) by its own addresses, none of the host's others.
+
+    The same as the sysctls arp_ignore=1 and arp_announce=2.
+    """
+    parameters = {_IPV4_DEVCONF_ARP_IGNORE: 1, _IPV4_DEVCONF_ARP_ANNOUNCE: 2}
+    return set_ipv4_conf(sequence, ifindex, parameters)

@@ -70,9 +70,9 @@ _ISOLATED = attribute(_IFLA_BRPORT_ISOLATED, b"\1")
 OUR_GROUP = u32(_IFLA_GROUP, LINK_GROUP)
 _IFLA_INET_CONF = 1
 _IPV4_DEVCONF_ROUTE_LOCALNET = 26
-_IPV4_DEVCONF_ARP_ANNOUNCE, _IPV4_DEVCONF_ARP_IGNORE, _IPV4_DEVCONF_ARP_NOTIFY = 18, 19, 22
+_IPV4_DEVCONF_ARP_NOTIFY = 22
 _IFLA_INET6_ADDR_GEN_MODE = 8
-_IN6_ADDR_GEN_MODE_NONE = 1
+_ADDR_GEN_MODE_NONE = 1
 
 
 # Half of what the kernel would tell of a link, and nobody reads.
@@ -235,9 +235,8 @@ def set_no_link_local(sequence: int, ifindex: int) -> bytes:
 
     Refused with EAFNOSUPPORT where the link has no IPv6 at all.
     """
-    mode = attribute(_IFLA_INET6_ADDR_GEN_MODE, _U8.pack(_IN6_ADDR_GEN_MODE_NONE))
-    specification = _nested(_IFLA_AF_SPEC, _nested(AF_INET6, mode))
-    return _link(RTM_SETLINK, 0, sequence, specification, ifindex=ifindex)
+    mode = _nested(AF_INET6, attribute(_IFLA_INET6_ADDR_GEN_MODE, _U8.pack(_ADDR_GEN_MODE_NONE)))
+    return _link(RTM_SETLINK, 0, sequence, _nested(_IFLA_AF_SPEC, mode), ifindex=ifindex)
 
 
 def set_arp_notify(sequence: int, ifindex: int) -> bytes:
@@ -245,16 +244,7 @@ def set_arp_notify(sequence: int, ifindex: int) -> bytes:
 
     The same as the sysctl arp_notify=1, but possible where /proc/sys is read-only.
     """
-    return _set_ipv4_conf(sequence, ifindex, {_IPV4_DEVCONF_ARP_NOTIFY: 1})
-
-
-def set_arp_of_its_own(sequence: int, ifindex: int) -> bytes:
-    """Encode that a link answers and asks (ARP) by its own addresses, none of the host's others.
-
-    The same as the sysctls arp_ignore=1 and arp_announce=2.
-    """
-    parameters = {_IPV4_DEVCONF_ARP_IGNORE: 1, _IPV4_DEVCONF_ARP_ANNOUNCE: 2}
-    return _set_ipv4_conf(sequence, ifindex, parameters)
+    return set_ipv4_conf(sequence, ifindex, {_IPV4_DEVCONF_ARP_NOTIFY: 1})
 
 
 def set_route_localnet(sequence: int, ifindex: int, value: int) -> bytes:
@@ -262,14 +252,14 @@ def set_route_localnet(sequence: int, ifindex: int, value: int) -> bytes:
 
     The same as the sysctl route_localnet, but possible where /proc/sys is read-only.
     """
-    return _set_ipv4_conf(sequence, ifindex, {_IPV4_DEVCONF_ROUTE_LOCALNET: value})
+    return set_ipv4_conf(sequence, ifindex, {_IPV4_DEVCONF_ROUTE_LOCALNET: value})
 
 
-def _set_ipv4_conf(sequence: int, ifindex: int, parameters: dict[int, int]) -> bytes:
-    values = (attribute(parameter, _U32.pack(value)) for parameter, value in parameters.items())
-    conf = _nested(_IFLA_INET_CONF, b"".join(values))
-    specification = _nested(_IFLA_AF_SPEC, _nested(AF_INET, conf))
-    return _link(RTM_SETLINK, 0, sequence, specification, ifindex=ifindex)
+def set_ipv4_conf(sequence: int, ifindex: int, parameters: dict[int, int]) -> bytes:
+    """Encode values of a link's parameters of IPv4, by their numbers in <linux/ip.h>."""
+    values = [attribute(each, _U32.pack(value)) for each, value in parameters.items()]
+    conf = _nested(AF_INET, _nested(_IFLA_INET_CONF, *values))
+    return _link(RTM_SETLINK, 0, sequence, _nested(_IFLA_AF_SPEC, conf), ifindex=ifindex)
 
 
 def set_mac(sequence: int, ifindex: int, mac: str) -> bytes:

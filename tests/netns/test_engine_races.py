@@ -32,12 +32,13 @@ from ocinet.engine.plan.port_steps import AddVeth
 from ocinet.engine.plan.removal_steps import ForgetFlows
 from ocinet.engine.plan.shared_steps import MakeTable
 from ocinet.engine.plan.steps import Step
+from ocinet.engine.records.attachments import AttachmentStore
 from ocinet.engine.records.networks import NetworkStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocinet.engine.model.attachment import Container
+    from ocinet.engine.model.attachment import Attachment, Container
     from ocinet.engine.model.network import Network
     from ocinet.engine.storage import Networks
 
@@ -311,17 +312,18 @@ def test_remove_network_in_use_never_takes_the_definition_away() -> None:
         host.up("other")
 
 
-class Reborn(NetworkStore):
-    """A store whose network is made anew, and used, as soon as it was removed."""
+class Reborn(AttachmentStore):
+    """Who looks for users behind the end of `lan` finds it made anew, and used."""
 
     machine: WiredHost
 
-    def remove(self, name: str) -> bool:
-        """Remove, and let others define it again."""
-        removed = super().remove(name)
-        self.add(network())
-        self.machine.up("web")
-        return removed
+    def all(self) -> tuple[Attachment, ...]:
+        """Let others define it again, and return all records."""
+        networks = NetworkStore(PATHS)
+        if networks.find("lan") is None:
+            networks.add(network())
+            self.machine.up("web")
+        return super().all()
 
 
 @in_namespaces
@@ -330,8 +332,8 @@ def test_remove_network_that_was_made_anew_leaves_the_new_one() -> None:
     with WiredHost() as host, host.engine() as engine:
         store = Reborn(PATHS)
         store.machine = host
-        racing = exchanged(engine, networks=store)
-        with pytest.raises(OcinetError):
+        racing = exchanged(engine, attachments=store)
+        with pytest.raises(ConflictError):
             racing.networks.remove("lan")
 
         host.up("other")

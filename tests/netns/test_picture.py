@@ -16,6 +16,7 @@ from builders import on, tcp
 from hosts.namespace.isolation import in_namespaces
 from hosts.namespace.looks import ip_json, run
 from hosts.namespace.wired_host import PATHS, WiredHost
+from hosts.waiting import wait_until
 from ocinet.base.errors import OcinetError
 from ocinet.engine.kernel import overview
 from ocinet.picture.observe import take
@@ -120,7 +121,8 @@ def test_what_others_have_changed_is_broken_with_why_and_what_helps(fault: str) 
         if fault != "inside down":  # what a container may have done itself is its own
             with host.engine() as engine:
                 engine.check(repair=True)
-            assert _named(_take(host), "web").state == RUNNING
+            # The kernel tells that a link is up when its work queue comes to it.
+            wait_until(lambda: _named(_take(host), "web").state == RUNNING, "it runs again")
 
 
 @in_namespaces
